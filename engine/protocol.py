@@ -1,0 +1,154 @@
+"""The messages between a front end and the engine, and how they are put on a byte pipe.
+
+Each message is a 4-byte big-endian length and that many bytes of MessagePack, decoded strictly into one of the structs
+below. Nothing is pickled. The same bytes travel over a local pipe or through `ssh host llm-holes engine`.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Literal, TypeVar
+
+import msgspec
+
+from llm_holes.engine.frames import Frame, Value
+
+T = TypeVar("T")
+
+VERSION = 1
+MAX_MESSAGE = 64 * 2**20
+HEADER = struct.Struct(">I")
+
+
+class ProtocolError(Exception):
+    """The bytes are not a message of this protocol; the connection cannot go on."""
+
+
+class Run(msgspec.Struct, frozen=True, tag="run"):
+    """Run a lesson's experiment; a newer Run cancels the one before it."""
+
+    id: int
+    lesson: str
+    settings: dict[str, Value]
+
+
+class Cancel(msgspec.Struct, frozen=True, tag="cancel"):
+    id: int
+
+
+Request = Run | Cancel
+
+
+class ModelInfo(msgspec.Struct, frozen=True):
+    """The loaded model as the front end may quote it; `{model.layers}` in a lesson's text is a field of this."""
+
+    name: str
+    path: str
+    sha256: str
+    dtype: str
+    threads: int
+    layers: int
+    d_model: int
+    n_heads: int
+    n_kv_heads: int
+    d_head: int
+    d_mlp: int
+    vocabulary: int
+    context: int
+    parameters: int
+    tied_embeddings: bool
+    weight_format: str
+
+
+Phase = Literal["starting", "downloading", "converting", "loading"]
+
+
+class Hello(msgspec.Struct, frozen=True, tag="hello"):
+    """The engine's first message. `versions` maps each library that matters to its version."""
+
+    protocol: int
+    versions: dict[str, str]
+
+
+class Status(msgspec.Struct, frozen=True, tag="status"):
+    """Where the engine is on its way to a model; `done`/`total` are bytes while downloading (total 0: not known)."""
+
+    phase: Phase
+    message: str
+    done: int = 0
+    total: int = 0
+
+
+class Ready(msgspec.Struct, frozen=True, tag="ready"):
+    model: ModelInfo
+
+
+class Unavailable(msgspec.Struct, frozen=True, tag="unavailable"):
+    """No model: what went wrong and what to do about it. Runs are refused until the engine is started again."""
+
+    error: str
+    hint: str
+
+
+class Framed(msgspec.Struct, frozen=True, tag="frame"):
+    id: int
+    frame: Frame
+
+
+class Finished(msgspec.Struct, frozen=True, tag="finished"):
+    """The run's last message; `settings` are the validated settings it ran with, defaults filled in."""
+
+    id: int
+    settings: dict[str, Value]
+    ms: float
+
+
+class Cancelled(msgspec.Struct, frozen=True, tag="cancelled"):
+    id: int
+
+
+class Failed(msgspec.Struct, frozen=True, tag="failed"):
+    """The run ended without a result. `usage` is true when the request was wrong, false when the engine failed."""
+
+    id: int
+    error: str
+    hint: str = ""
+    usage: bool = False
+
+
+Reply = Hello | Status | Ready | Unavailable | Framed | Finished | Cancelled | Failed
+
+_encoder = msgspec.msgpack.Encoder()
+_requests: msgspec.msgpack.Decoder[Request] = msgspec.msgpack.Decoder(Request, strict=True)
+_replies: msgspec.msgpack.Decoder[Reply] = msgspec.msgpack.Decoder(Reply, strict=True)
+
+
+def pack(message: Request | Reply) -> bytes:
+    """The message with its length in front. Raises ProtocolError if it is longer than MAX_MESSAGE."""
+    body = _encoder.encode(message)
+    if len(body) > MAX_MESSAGE:
+        raise ProtocolError(f"message of {len(body):,} bytes; the limit is {MAX_MESSAGE:,}")
+    return HEADER.pack(len(body)) + body
+
+
+def body_length(header: bytes) -> int:
+    """The length a 4-byte header announces. Raises ProtocolError beyond MAX_MESSAGE."""
+    (length,) = HEADER.unpack(header)
+    if length > MAX_MESSAGE:
+        raise ProtocolError(f"message of {length:,} bytes announced; the limit is {MAX_MESSAGE:,}")
+    return int(length)
+
+
+def decode_request(body: bytes) -> Request:
+    return _decode(_requests, body)
+
+
+def decode_reply(body: bytes) -> Reply:
+    return _decode(_replies, body)
+
+
+def _decode(decoder: msgspec.msgpack.Decoder[T], body: bytes) -> T:
+    try:
+        return decoder.decode(body)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise ProtocolError(f"message does not decode: {error}") from None

@@ -1,0 +1,208 @@
+"""Finds, reads and checks the lessons. Data only: no torch, no textual; experiments are imported by `experiment()`."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from functools import cache
+from importlib import import_module
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from types import ModuleType
+
+import msgspec
+
+from llm_holes.engine.frames import Value
+from llm_holes.lessons.checks import check_lesson
+from llm_holes.lessons.schema import Control, FrontMatter, Place, Preset
+
+TIERS = range(5)
+FENCE = "+++"
+
+
+class CatalogError(Exception):
+    """A lesson file is wrong; the message names the file and the line."""
+
+
+class Lesson(msgspec.Struct, frozen=True):
+    """One hole of the tree. `page` and `front` are None while it is not dug yet."""
+
+    id: str
+    title: str
+    tier: int
+    order: int
+    parent: str
+    front: FrontMatter | None = None
+    body: str = ""
+    file: str = ""
+
+    @property
+    def dug(self) -> bool:
+        return self.front is not None
+
+    @property
+    def module(self) -> str:
+        return f"llm_holes.lessons.tier{self.tier}.{self.id.replace('-', '_')}"
+
+    @property
+    def controls(self) -> tuple[Control, ...]:
+        return self.front.controls if self.front else ()
+
+    @property
+    def presets(self) -> tuple[Preset, ...]:
+        return self.front.presets if self.front else ()
+
+    def defaults(self) -> dict[str, Value]:
+        return {control.name: control.default for control in self.controls}
+
+    def preset(self, name: str) -> Preset:
+        """The preset called `name`. Raises KeyError with the names there are."""
+        for preset in self.presets:
+            if preset.name == name:
+                return preset
+        raise KeyError(f"{self.id} has no preset {name!r}; it has: {', '.join(p.name for p in self.presets)}")
+
+
+class Catalog(msgspec.Struct, frozen=True):
+    """All lessons by id, in reading order (depth first, siblings by `order`)."""
+
+    lessons: dict[str, Lesson]
+
+    def __getitem__(self, lesson_id: str) -> Lesson:
+        return self.lessons[lesson_id]
+
+    def children(self, lesson_id: str) -> tuple[Lesson, ...]:
+        """The holes right under this one; those of "" are the roots."""
+        return tuple(lesson for lesson in self.lessons.values() if lesson.parent == lesson_id)
+
+    def trail(self, lesson_id: str) -> tuple[Lesson, ...]:
+        """From the root down to this lesson, itself included."""
+        lesson = self.lessons[lesson_id]
+        above = self.trail(lesson.parent) if lesson.parent else ()
+        return (*above, lesson)
+
+
+def experiment(lesson: Lesson) -> ModuleType:
+    """The lesson's experiment module (has `run`). Imports torch: engine process only."""
+    return import_module(lesson.module)
+
+
+@cache
+def load() -> Catalog:
+    """The catalog that ships with the program. Raises CatalogError."""
+    return read(files("llm_holes.lessons"))
+
+
+def read(folder: Traversable) -> Catalog:
+    """Reads `tier*/*.md` and `undug.toml` under `folder` and checks them against each other."""
+    found = [lesson for tier in TIERS for lesson in _dug(folder / f"tier{tier}", tier)]
+    found += _undug(folder / "undug.toml")
+    _check_tree(found)
+    catalog = Catalog({lesson.id: lesson for lesson in _reading_order(found, "")})
+    for lesson in catalog.lessons.values():
+        if lesson.front is not None:
+            for line, problem in check_lesson(lesson.id, lesson.front, lesson.body, catalog.lessons):
+                raise CatalogError(f"{lesson.file}:{_line_of(folder / lesson.file, line)}: {problem}")
+    return catalog
+
+
+def parse(text: str, file: str, tier: int) -> Lesson:
+    """One lesson from the text of its file: TOML between two `+++` lines, then Markdown."""
+    head, fence, body = text.removeprefix(FENCE + "\n").partition(f"\n{FENCE}\n")
+    if not text.startswith(FENCE + "\n") or not fence:
+        raise CatalogError(f"{file}:1: the file must start with TOML between two {FENCE} lines")
+    try:
+        front = msgspec.convert(tomllib.loads(head), FrontMatter)
+    except tomllib.TOMLDecodeError as error:
+        line = re.search(r"at line (\d+)", str(error))
+        raise CatalogError(f"{file}:{int(line[1]) + 1 if line else 1}: {error}") from None
+    except msgspec.ValidationError as error:
+        raise CatalogError(f"{file}:{_line_of_path(text, str(error))}: {error}") from None
+    name = file.rsplit("/", 1)[-1].removesuffix(".md").replace("_", "-")
+    return Lesson(name, front.title, tier, front.order, front.parent, front, body.strip() + "\n", file)
+
+
+def _dug(folder: Traversable, tier: int) -> Iterable[Lesson]:
+    if not folder.is_dir():
+        return
+    for path in sorted(folder.iterdir(), key=lambda p: p.name):
+        if path.name.endswith(".md"):
+            yield parse(path.read_text(encoding="utf-8"), f"tier{tier}/{path.name}", tier)
+
+
+def _undug(path: Traversable) -> list[Lesson]:
+    if not path.is_file():
+        return []
+    try:
+        places = msgspec.toml.decode(path.read_text(encoding="utf-8"), type=dict[str, Place])
+    except msgspec.DecodeError as error:
+        raise CatalogError(f"{path.name}:1: {error}") from None
+    return [Lesson(name, p.title, p.tier, p.order, p.parent) for name, p in places.items()]
+
+
+def _check_tree(found: list[Lesson]) -> None:
+    by_id: dict[str, Lesson] = {}
+    for lesson in found:
+        where = lesson.file or "undug.toml"
+        if lesson.id in by_id:
+            raise CatalogError(f"{where}:1: the id {lesson.id!r} is used twice")
+        by_id[lesson.id] = lesson
+    for lesson in found:
+        where = lesson.file or "undug.toml"
+        if lesson.parent and lesson.parent not in by_id:
+            raise CatalogError(f"{where}:1: parent {lesson.parent!r} is not a lesson")
+        seen = {lesson.id}
+        above = lesson.parent
+        while above:
+            if above in seen:
+                raise CatalogError(f"{where}:1: {lesson.id!r} is its own ancestor")
+            seen.add(above)
+            above = by_id[above].parent
+
+
+def _reading_order(found: list[Lesson], parent: str) -> Iterable[Lesson]:
+    for lesson in sorted((x for x in found if x.parent == parent), key=lambda x: (x.tier, x.order)):
+        yield lesson
+        yield from _reading_order(found, lesson.id)
+
+
+def _line_of(path: Traversable, needle: str) -> int:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return next((n for n, line in enumerate(lines, 1) if needle and needle in line), 1)
+
+
+def _line_of_path(text: str, error: str) -> int:
+    """The line a msgspec error such as "… - at `$.quiz[1].hints`" points at, as near as the text allows."""
+    lines = text.splitlines()
+    line = 0
+    path = re.search(r"at `\$([^`]*)`", error)
+    for key, index in re.findall(r"\.?(\w+)|\[(\d+|\.\.\.)\]", path[1]) if path else []:
+        if key:
+            pattern = rf"\s*(\[+{key}\]+|{key}\s*=)|.*[{{,]\s*{key}\s*="
+            hits = [n for n in range(line, len(lines)) if re.match(pattern, lines[n])]
+            heading = f"[[{key}]]"
+        else:
+            skip = int(index) if index.isdigit() else 0
+            hits = [n for n in range(line, len(lines)) if lines[n].strip() == heading][skip:]
+        line = hits[0] if hits else line
+    unknown = re.search(r"unknown field `(\w+)`", error)
+    if unknown:
+        line = next((n for n in range(line, len(lines)) if re.match(rf".*\b{unknown[1]}\b\s*[=\]]", lines[n])), line)
+    return line + 1
+
+
+def fill(text: str, values: Mapping[str, Mapping[str, object]], missing: str = "…") -> str:
+    """The text with `{measured.name}` and `{model.name}` (optionally `:format`) filled in; what is not known yet reads
+    `missing`."""
+
+    def value(match: re.Match[str]) -> str:
+        known = values.get(match[1], {})
+        if match[2] not in known:
+            return missing
+        return format(known[match[2]], match[3] or "")
+
+    return PLACEHOLDER.sub(value, text)
+
+
+PLACEHOLDER = re.compile(r"\{(measured|model)\.(\w+)(?::([^{}]*))?\}")

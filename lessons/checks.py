@@ -1,0 +1,74 @@
+"""What must hold in a lesson beyond its types: every name it uses exists, every question can be answered."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+
+from llm_holes.lessons.schema import Control, FrontMatter, Option, Predict, Question
+
+Problem = tuple[str, str]
+"""A text to find in the file (the line to point at) and what is wrong there."""
+
+LINK = re.compile(r"\]\(hole:([\w-]+)\)")
+MEASURED = re.compile(r"\{measured\.(\w+)")
+
+
+def check_lesson(lesson_id: str, front: FrontMatter, body: str, ids: Collection[str]) -> Iterator[Problem]:
+    """The problems of one lesson; `ids` are all lessons there are."""
+    for other in (*front.see_also, *LINK.findall(body)):
+        if other not in ids:
+            yield other, f"link to {other!r}, which is not a lesson"
+    for name in MEASURED.findall(body):
+        if name not in front.publishes:
+            yield f"measured.{name}", f"the text quotes {name!r}, which the lesson does not publish"
+    for control in front.controls:
+        yield from _check_control(control)
+    yield from _check_presets(front)
+    yield from _check_predict(front.predict, front.publishes)
+    for question in front.quiz:
+        yield from _check_question(question, front.publishes)
+
+
+def _check_control(control: Control) -> Iterator[Problem]:
+    where = f'"{control.name}"'
+    if control.kind == "choice" and control.default not in control.choices:
+        yield where, f"the default of {control.name!r} is not one of its choices"
+    if control.kind in {"int", "float"} and (control.min is None or control.max is None):
+        yield where, f"{control.name!r} needs min and max"
+    expected = {"text": str, "choice": str, "toggle": bool, "float": (int, float)}.get(control.kind, int)
+    if not isinstance(control.default, expected) or (isinstance(control.default, bool) != (control.kind == "toggle")):
+        yield where, f"the default of {control.name!r} does not fit its kind, {control.kind}"
+
+
+def _check_presets(front: FrontMatter) -> Iterator[Problem]:
+    names = {control.name for control in front.controls}
+    for preset in front.presets:
+        for name in preset.settings.keys() - names:
+            yield f'"{preset.name}"', f"preset {preset.name!r} sets {name!r}, which is not a control"
+    for kind in ("expected", "surprise"):
+        if all(preset.expect != kind for preset in front.presets):
+            yield "[[presets]]", f'no preset with expect = "{kind}"'
+
+
+def _check_predict(predict: Predict, publishes: Collection[str]) -> Iterator[Problem]:
+    if predict.measurement not in publishes:
+        yield "[predict]", f"the prediction is decided by {predict.measurement!r}, which the lesson does not publish"
+    yield from _check_options(predict.question, predict.options, measured=True)
+
+
+def _check_question(question: Question, publishes: Collection[str]) -> Iterator[Problem]:
+    if question.measurement and question.measurement not in publishes:
+        yield question.question, f"the answer is {question.measurement!r}, which the lesson does not publish"
+    if not question.measurement and sum(option.correct for option in question.options) != 1:
+        yield question.question, "exactly one option must be correct"
+    yield from _check_options(question.question, question.options, measured=bool(question.measurement))
+
+
+def _check_options(question: str, options: tuple[Option, ...], measured: bool) -> Iterator[Problem]:
+    for option in options:
+        decided = option.at_least is not None or option.below is not None or option.equals is not None
+        if measured and (not decided or option.correct):
+            yield option.text, "an option of a measured question needs at_least, below or equals, not correct"
+        if not measured and decided:
+            yield option.text, "at_least, below and equals need a measurement to compare with"

@@ -1,0 +1,77 @@
+"""Checks what a learner set against what the lesson's controls allow, in the learner's words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from llm_holes.engine.frames import Scalar, Value
+from llm_holes.engine.protocol import ModelInfo
+from llm_holes.lessons.catalog import Lesson
+from llm_holes.lessons.schema import Control
+
+
+class SettingsError(ValueError):
+    """A setting the experiment cannot run with; the message says what is allowed."""
+
+
+def validated(lesson: Lesson, given: Mapping[str, Value], model: ModelInfo) -> dict[str, Value]:
+    """All settings of the lesson, defaults filled in. Raises SettingsError.
+
+    A default or preset made for a larger model is brought inside this one's layers and heads; a learner's value is not.
+    """
+    controls = {control.name: control for control in lesson.controls}
+    for name in given:
+        if name not in controls:
+            raise SettingsError(f"{lesson.id} has no setting {name!r}; it has: {', '.join(controls) or 'none'}")
+    return {
+        name: _checked(control, given[name], model) if name in given else _default(control, model)
+        for name, control in controls.items()
+    }
+
+
+def parsed(control: Control, text: str) -> Scalar:
+    """What `--set name=text` or an input field means for this control. Raises SettingsError."""
+    if control.kind in {"text", "choice"}:
+        return text
+    if control.kind == "toggle":
+        if text.lower() in {"on", "true", "yes", "1"}:
+            return True
+        if text.lower() in {"off", "false", "no", "0"}:
+            return False
+        raise SettingsError(f"{control.name} is on or off, not {text!r}")
+    number = float if control.kind == "float" else int
+    try:
+        return number(text)
+    except ValueError:
+        wanted = "a number" if control.kind == "float" else "a whole number"
+        raise SettingsError(f"{control.name} must be {wanted}, not {text!r}") from None
+
+
+def bounds(control: Control, model: ModelInfo | None) -> tuple[float | None, float | None]:
+    """The smallest and largest value, as far as they are known (layers and heads need the model)."""
+    if model is not None and control.kind in {"layer", "head", "token"}:
+        count = {"layer": model.layers, "head": model.n_heads, "token": model.vocabulary}[control.kind]
+        return control.min if control.min is not None else 0, count - 1
+    return control.min, control.max
+
+
+def _default(control: Control, model: ModelInfo) -> Scalar:
+    low, high = bounds(control, model)
+    if control.kind in {"layer", "head", "token"} and high is not None and isinstance(control.default, int):
+        return min(control.default, int(high))
+    return control.default
+
+
+def _checked(control: Control, value: Value, model: ModelInfo) -> Scalar:
+    kinds: dict[str, type | tuple[type, ...]] = {"text": str, "choice": str, "toggle": bool, "float": (int, float)}
+    if not isinstance(value, kinds.get(control.kind, int)) or (
+        isinstance(value, bool) != (control.kind == "toggle")
+    ):
+        raise SettingsError(f"{control.name} must be of kind {control.kind}, not {value!r}")
+    assert isinstance(value, str | int | float)
+    if control.kind == "choice" and value not in control.choices:
+        raise SettingsError(f"{control.name} must be one of {', '.join(control.choices)}, not {value!r}")
+    low, high = bounds(control, model)
+    if not isinstance(value, str) and ((low is not None and value < low) or (high is not None and value > high)):
+        raise SettingsError(f"{control.name} must be between {low:g} and {high:g}, not {value!r}")
+    return value
