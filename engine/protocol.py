@@ -10,7 +10,6 @@ import struct
 from typing import Literal, TypeVar
 
 import msgspec
-
 from llm_holes.engine.frames import Frame, Value
 
 T = TypeVar("T")

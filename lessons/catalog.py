@@ -12,7 +12,6 @@ from importlib.resources.abc import Traversable
 from types import ModuleType
 
 import msgspec
-
 from llm_holes.engine.frames import Value
 from llm_holes.lessons.checks import check_lesson
 from llm_holes.lessons.schema import Control, FrontMatter, Place, Preset

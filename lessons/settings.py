@@ -64,9 +64,7 @@ def _default(control: Control, model: ModelInfo) -> Scalar:
 
 def _checked(control: Control, value: Value, model: ModelInfo) -> Scalar:
     kinds: dict[str, type | tuple[type, ...]] = {"text": str, "choice": str, "toggle": bool, "float": (int, float)}
-    if not isinstance(value, kinds.get(control.kind, int)) or (
-        isinstance(value, bool) != (control.kind == "toggle")
-    ):
+    if not isinstance(value, kinds.get(control.kind, int)) or (isinstance(value, bool) != (control.kind == "toggle")):
         raise SettingsError(f"{control.name} must be of kind {control.kind}, not {value!r}")
     assert isinstance(value, str | int | float)
     if control.kind == "choice" and value not in control.choices:

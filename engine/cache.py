@@ -1,0 +1,59 @@
+"""Where keys and values of earlier positions are kept, so that a decode step computes them for one position only."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+from llm_holes.engine.config import Config
+from torch import Tensor
+
+
+class KVCache(Protocol):
+    """All layers write at the same place, then the pass advances it once: a cancelled pass leaves the cache as it was."""
+
+    @property
+    def length(self) -> int:
+        """Positions held."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the keys and values held."""
+
+    def append(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Stores k, v [batch, kv_head, pos, d_head] behind those held and returns all of that layer."""
+
+    def advance(self, positions: int) -> None:
+        """Counts `positions` as held, once all layers have stored them."""
+
+
+class ContiguousCache:
+    """One reserved stretch of memory per layer, [2, batch, kv_head, capacity, d_head]; doubled when it is full."""
+
+    def __init__(self, config: Config, capacity: int = 256, batch: int = 1) -> None:
+        self.length = 0
+        self._store = [
+            torch.empty(2, batch, config.n_kv_heads, capacity, config.d_head) for _ in range(config.n_layers)
+        ]
+
+    @property
+    def nbytes(self) -> int:
+        return sum(layer[:, :, :, : self.length].numel() * layer.element_size() for layer in self._store)
+
+    @property
+    def reserved_bytes(self) -> int:
+        return sum(layer.nbytes for layer in self._store)
+
+    def append(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        end = self.length + k.shape[2]
+        store = self._store[layer]
+        if end > store.shape[3]:
+            wider = store.new_empty(*store.shape[:3], max(end, 2 * store.shape[3]), store.shape[4])
+            wider[:, :, :, : self.length] = store[:, :, :, : self.length]
+            self._store[layer] = store = wider
+        store[0, :, :, self.length : end] = k
+        store[1, :, :, self.length : end] = v
+        return store[0, :, :, :end], store[1, :, :, :end]
+
+    def advance(self, positions: int) -> None:
+        self.length += positions

@@ -1,0 +1,52 @@
+"""How far a changed model is from the intact one, and how long something takes."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+T = TypeVar("T")
+
+
+def kl_nats(intact: Tensor, changed: Tensor) -> float:
+    """Mean over positions of KL(intact ‖ changed), in nats, from logits [pos, vocabulary]."""
+    p, q = intact.log_softmax(-1), changed.log_softmax(-1)
+    return float((p.exp() * (p - q)).sum(-1).mean().clamp(min=0))
+
+
+def loss_nats(logits: Tensor, ids: Tensor) -> float:
+    """Mean surprise at each next token, in nats: logits [pos, vocabulary] against ids [pos]."""
+    return float(torch.nn.functional.cross_entropy(logits[:-1], ids[1:]))
+
+
+def perplexity(logits: Tensor, ids: Tensor) -> float:
+    return float(torch.tensor(loss_nats(logits, ids)).exp())
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Milliseconds of repeated runs: the median, and the fastest and slowest."""
+
+    median: float
+    fastest: float
+    slowest: float
+
+    @classmethod
+    def of(cls, ms: list[float]) -> Timing:
+        return cls(statistics.median(ms), min(ms), max(ms))
+
+    def __str__(self) -> str:
+        return f"{self.median:.1f} ms ({self.fastest:.1f}–{self.slowest:.1f})"
+
+
+def timed(work: Callable[[], T]) -> tuple[T, float]:
+    """The result and its milliseconds."""
+    started = time.perf_counter()
+    result = work()
+    return result, (time.perf_counter() - started) * 1e3

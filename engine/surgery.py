@@ -1,0 +1,110 @@
+"""Operations on a model, as values: each says which weights or activations it replaces, and touches nothing.
+
+`operated(model, surgery)` is a model that shares every untouched tensor with the original. To undo, drop it.
+"""
+
+from __future__ import annotations
+
+from collections import ChainMap
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol
+
+from llm_holes.engine.kernels import PackedWeight
+from llm_holes.engine.model import Decoder, Edit
+from llm_holes.engine.quantize import Granularity, int4_weight, int8_weight, quantize
+from llm_holes.engine.taps import tap
+from torch import Tensor
+
+Part = Literal["all", "attention", "ffn", "embedding"]
+PARTS: dict[Part, tuple[str, ...]] = {
+    "all": ("self_attn.", "mlp.", "embed_tokens", "lm_head"),
+    "attention": ("self_attn.",),
+    "ffn": ("mlp.",),
+    "embedding": ("embed_tokens", "lm_head"),
+}
+
+
+class Operation(Protocol):
+    def apply(self, model: Decoder) -> Decoder:
+        """A model with this operation done, on top of what was done before."""
+
+
+Surgery = Sequence[Operation]
+
+
+def operated(model: Decoder, surgery: Surgery) -> Decoder:
+    for operation in surgery:
+        model = operation.apply(model)
+    return model
+
+
+def edited(model: Decoder, name: str, edit: Edit) -> Decoder:
+    return replace(model, edits={**model.edits, name: (*model.edits.get(name, ()), edit)})
+
+
+@dataclass(frozen=True, slots=True)
+class HeadOff:
+    """Silences one query head where it can be told from the others: at the input of the output projection."""
+
+    layer: int
+    head: int
+
+    def apply(self, model: Decoder) -> Decoder:
+        def silence(z: Tensor) -> Tensor:
+            z = z.clone()
+            z[:, :, self.head] = 0
+            return z
+
+        return edited(model, tap(self.layer, "attn.hook_z"), silence)
+
+
+@dataclass(frozen=True, slots=True)
+class QuantizedWeights:
+    """Rounds the matrices of `part` to `bits` and uses the rounded values, in fp32 arithmetic."""
+
+    bits: int
+    granularity: Granularity = "channel"
+    group_size: int = 32
+    symmetric: bool = True
+    part: Part = "all"
+
+    def apply(self, model: Decoder) -> Decoder:
+        rounded: dict[str, Tensor] = {}
+        for name in matrices(model, self.part):
+            if model.stop():
+                break  # the next forward pass raises Cancelled
+            q = quantize(model.weights[name], self.bits, self.granularity, self.group_size, self.symmetric)
+            rounded[name] = q.dequantized()
+        return replace(model, weights=ChainMap(rounded, dict(model.weights)))
+
+
+@dataclass(frozen=True, slots=True)
+class PackedWeights:
+    """Stores the matrices of `part` in 8 bits per channel or 4 bits per group of 32 and multiplies them packed."""
+
+    bits: Literal[4, 8]
+    part: Part = "all"
+
+    def apply(self, model: Decoder) -> Decoder:
+        pack = int8_weight if self.bits == 8 else int4_weight
+        packed: dict[str, PackedWeight] = dict(model.packed)
+        for name in matrices(model, self.part):
+            if model.stop():
+                break
+            packed[name.removesuffix(".weight")] = pack(model.weights[name])
+        return replace(model, packed=packed)
+
+
+def matrices(model: Decoder, part: Part) -> list[str]:
+    """The names of the two-dimensional weights of `part`."""
+    return [n for n, w in model.weights.items() if w.dim() == 2 and any(p in n for p in PARTS[part])]
+
+
+def weight_bytes(model: Decoder, names: Sequence[str]) -> int:
+    """Bytes of these matrices as the model holds them."""
+    total = 0
+    for name in names:
+        packed = model.packed.get(name.removesuffix(".weight"))
+        total += packed.nbytes if packed is not None else model.weights[name].nbytes
+    return total
