@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 class KVCache(Protocol):
-    """All layers write at the same place, then the pass advances it once: a cancelled pass leaves the cache as it was."""
+    """All layers write at the same place, then the pass advances it once, so a cancelled pass leaves it as it was."""
 
     @property
     def length(self) -> int:

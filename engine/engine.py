@@ -47,7 +47,7 @@ class Engine:
         return replace(self, model=operated(self.model, surgery))
 
     def fits(self, ids: Sequence[int], new_tokens: int = 0) -> list[int]:
-        """The ids, if they and what is to be generated fit the context. Raises InputError with the count and the limit."""
+        """The ids, if they and the tokens to come fit the context. Raises InputError with the count and the limit."""
         if not ids:
             raise InputError("there is no text to run on", "Type at least one character.")
         limit = self.model.config.context
@@ -103,12 +103,10 @@ def load_weights(folder: Path) -> dict[str, Tensor]:
 def check_shapes(config: Config, weights: dict[str, Tensor]) -> None:
     """Raises ModelError unless every matrix the decoder reads is there in the size the config says."""
     q, kv = config.n_heads * config.d_head, config.n_kv_heads * config.d_head
-    expected = {
-        "model.embed_tokens.weight": (config.vocabulary, config.d_model),
-        "model.norm.weight": (config.d_model,),
-    }
+    table = (config.vocabulary, config.d_model)
+    expected: dict[str, tuple[int, ...]] = {"model.embed_tokens.weight": table, "model.norm.weight": (config.d_model,)}
     if not config.tied_embeddings:
-        expected["lm_head.weight"] = (config.vocabulary, config.d_model)
+        expected["lm_head.weight"] = table
     for layer in range(config.n_layers):
         prefix = f"model.layers.{layer}."
         expected |= {

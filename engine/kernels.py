@@ -23,8 +23,8 @@ class Int8Weight:
 
     def __call__(self, x: Tensor) -> Tensor:
         rows = x.flatten(0, -2).bfloat16()
-        y = torch._weight_int8pack_mm(rows, self.codes, self.scales)
-        return y.float().unflatten(0, x.shape[:-1])
+        y: Tensor = torch._weight_int8pack_mm(rows, self.codes, self.scales)
+        return y.float().view(*x.shape[:-1], -1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +37,8 @@ class Int4Weight:
 
     def __call__(self, x: Tensor) -> Tensor:
         rows = x.flatten(0, -2).bfloat16()
-        y = torch._weight_int4pack_mm_for_cpu(rows, self.packed, INT4_GROUP, self.scales_and_zeros)
-        return y.float().unflatten(0, x.shape[:-1])
+        y: Tensor = torch._weight_int4pack_mm_for_cpu(rows, self.packed, INT4_GROUP, self.scales_and_zeros)
+        return y.float().view(*x.shape[:-1], -1)
 
 
 PackedWeight = Int8Weight | Int4Weight

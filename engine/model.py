@@ -44,9 +44,11 @@ class Output:
 
 @dataclass(frozen=True)
 class Decoder:
-    """A model is its config and its weights by Hugging Face name. `packed` holds matrices that are stored in fewer bits;
-    `edits` change activations at named points; `stop` is polled once per layer. Nothing is ever written into a weight: a
-    changed model is a new Decoder over other weights."""
+    """A model is its config and its weights by Hugging Face name.
+
+    `packed` holds matrices stored in fewer bits, `edits` change activations at named points, `stop` is polled once per
+    layer. Nothing is ever written into a weight: a changed model is a new Decoder over other weights.
+    """
 
     config: Config
     weights: Mapping[str, Tensor]
@@ -127,7 +129,8 @@ class Decoder:
 
     def heads(self, x: Tensor, name: str, count: int) -> Tensor:
         """Projects the whole vector for each head: [batch, pos, d_model] to [batch, pos, head, d_head]."""
-        y = self.linear(x, f"{name}_proj").unflatten(-1, (count, self.config.d_head))
+        y = self.linear(x, f"{name}_proj")
+        y = y.view(*y.shape[:-1], count, self.config.d_head)
         return self.norm(y, f"{name}_norm.weight") if f"{name}_norm.weight" in self.weights else y
 
     def ffn(self, layer: int, x: Tensor, at: At) -> Tensor:

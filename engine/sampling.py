@@ -74,14 +74,10 @@ def stages(logits: Tensor, params: SamplingParams) -> list[Stage]:
         p[logits.argmax()] = 1.0
         return [_stage("argmax", p)]
     p = (logits / params.temperature).softmax(-1)
-    found = [_stage("temperature", p)]
-    for name, p in (
-        ("top-k", p := keep_top_k(p, params.top_k)),
-        ("top-p", p := keep_top_p(p, params.top_p)),
-        ("min-p", keep_min_p(p, params.min_p)),
-    ):
-        found.append(_stage(name, p))
-    return found
+    top_k = keep_top_k(p, params.top_k)
+    top_p = keep_top_p(top_k, params.top_p)
+    min_p = keep_min_p(top_p, params.min_p)
+    return [_stage("temperature", p), _stage("top-k", top_k), _stage("top-p", top_p), _stage("min-p", min_p)]
 
 
 def draw(logits: Tensor, params: SamplingParams, generator: torch.Generator) -> int:

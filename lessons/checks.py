@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator
 
-from llm_holes.lessons.schema import Control, FrontMatter, Option, Predict, Question
+from llm_holes.engine.frames import Value
+from llm_holes.lessons.schema import Control, FrontMatter, Kind, Option, Predict, Question
 
 Problem = tuple[str, str]
 """A text to find in the file (the line to point at) and what is wrong there."""
@@ -36,9 +37,17 @@ def _check_control(control: Control) -> Iterator[Problem]:
         yield where, f"the default of {control.name!r} is not one of its choices"
     if control.kind in {"int", "float"} and (control.min is None or control.max is None):
         yield where, f"{control.name!r} needs min and max"
-    expected = {"text": str, "choice": str, "toggle": bool, "float": (int, float)}.get(control.kind, int)
-    if not isinstance(control.default, expected) or (isinstance(control.default, bool) != (control.kind == "toggle")):
+    if not fits(control.kind, control.default):
         yield where, f"the default of {control.name!r} does not fit its kind, {control.kind}"
+
+
+def fits(kind: Kind, value: Value) -> bool:
+    """Whether the value is of the type a control of this kind takes."""
+    if kind == "toggle" or isinstance(value, bool):
+        return kind == "toggle" and isinstance(value, bool)
+    if kind in {"text", "choice"}:
+        return isinstance(value, str)
+    return isinstance(value, (int, float) if kind == "float" else int)
 
 
 def _check_presets(front: FrontMatter) -> Iterator[Problem]:

@@ -12,11 +12,7 @@ Kind = Literal["text", "int", "float", "choice", "toggle", "token", "head", "lay
 NonEmpty = Annotated[str, msgspec.Meta(min_length=1)]
 
 
-class Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    pass
-
-
-class Control(Strict):
+class Control(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One parameter of the experiment. `min`/`max` bound int and float; `layer`, `head` and `token` are bounded by the
     model. `help` says what changing it does."""
 
@@ -31,7 +27,7 @@ class Control(Strict):
     choices: tuple[str, ...] = ()
 
 
-class Preset(Strict):
+class Preset(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Named settings. `expect` says whether the folklore holds here (`expected`) or breaks (`surprise`)."""
 
     name: NonEmpty
@@ -40,7 +36,7 @@ class Preset(Strict):
     expect: Literal["expected", "surprise", "other"] = "other"
 
 
-class Option(Strict):
+class Option(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An answer. It is right if `correct`, or, where the question names a measurement, if the measured value lies in
     [`at_least`, `below`) or equals `equals`. `because` explains it once answered."""
 
@@ -52,7 +48,7 @@ class Option(Strict):
     equals: Scalar | None = None
 
 
-class Predict(Strict):
+class Predict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The question the learner commits to before the run; `measurement` names the published result that decides it.
     Without options the answer is a number."""
 
@@ -61,14 +57,14 @@ class Predict(Strict):
     options: tuple[Option, ...] = ()
 
 
-class Question(Strict):
+class Question(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     question: NonEmpty
     options: Annotated[tuple[Option, ...], msgspec.Meta(min_length=2)]
     hints: Annotated[tuple[NonEmpty, ...], msgspec.Meta(min_length=2)]
     measurement: str = ""
 
 
-class FrontMatter(Strict):
+class FrontMatter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The part between the `+++` lines. `code` lists what `c` shows beside the experiment, as `module:name`; `terms`
     maps each term the lesson explains to one sentence."""
 
@@ -88,7 +84,7 @@ class FrontMatter(Strict):
     see_also: tuple[str, ...] = ()
 
 
-class Place(Strict):
+class Place(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A hole that is in the map but not dug yet: where it will be."""
 
     title: NonEmpty

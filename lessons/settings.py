@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from llm_holes.engine.frames import Scalar, Value
 from llm_holes.engine.protocol import ModelInfo
 from llm_holes.lessons.catalog import Lesson
+from llm_holes.lessons.checks import fits
 from llm_holes.lessons.schema import Control
 
 
@@ -56,15 +57,14 @@ def bounds(control: Control, model: ModelInfo | None) -> tuple[float | None, flo
 
 
 def _default(control: Control, model: ModelInfo) -> Scalar:
-    low, high = bounds(control, model)
+    _, high = bounds(control, model)
     if control.kind in {"layer", "head", "token"} and high is not None and isinstance(control.default, int):
         return min(control.default, int(high))
     return control.default
 
 
 def _checked(control: Control, value: Value, model: ModelInfo) -> Scalar:
-    kinds: dict[str, type | tuple[type, ...]] = {"text": str, "choice": str, "toggle": bool, "float": (int, float)}
-    if not isinstance(value, kinds.get(control.kind, int)) or (isinstance(value, bool) != (control.kind == "toggle")):
+    if not fits(control.kind, value):
         raise SettingsError(f"{control.name} must be of kind {control.kind}, not {value!r}")
     assert isinstance(value, str | int | float)
     if control.kind == "choice" and value not in control.choices:

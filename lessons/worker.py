@@ -1,0 +1,145 @@
+"""The engine process: `python -m llm_holes.lessons.worker`, or `llm-holes engine`. Joins the catalog to the server."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import faulthandler
+import io
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, TextIO
+
+from llm_holes.engine.errors import InputError
+from llm_holes.engine.frames import Frame, Value
+from llm_holes.engine.protocol import ModelInfo, Status
+from llm_holes.engine.server import private_pipes, serve
+from llm_holes.lessons import catalog
+from llm_holes.lessons.settings import SettingsError, validated
+from platformdirs import user_log_path
+
+if TYPE_CHECKING:
+    from llm_holes.engine.engine import Engine
+
+LOG_BYTES = 1_000_000
+DOCTOR = "doctor"
+"""The run that is no lesson: the engine's checks of itself."""
+
+
+class EngineHost:
+    """Loads the model and runs the lessons' experiments on it."""
+
+    def __init__(self, model: str | None, threads: int) -> None:
+        self._model = model
+        self._threads = threads
+        self._engine: Engine | None = None
+
+    def load(self, report: Callable[[Status], None]) -> ModelInfo:
+        from llm_holes.engine import store
+
+        # torch takes seconds to import, about as long as the file takes to be found and checked
+        importing = threading.Thread(target=_import_torch, daemon=True)
+        importing.start()
+        files = store.locate(self._model, report)
+        report(Status("loading", f"loading {files.name}"))
+        importing.join()
+        from llm_holes.engine.engine import Engine
+
+        self._engine = Engine.load(files, self._threads)
+        return self._engine.info
+
+    def run(
+        self, lesson: str, settings: Mapping[str, Value], stop: Callable[[], bool]
+    ) -> tuple[dict[str, Value], Iterator[Frame]]:
+        assert self._engine is not None, "the server loads before it runs"
+        engine = self._engine.stoppable(stop)
+        if lesson == DOCTOR:
+            from llm_holes.engine import selfcheck
+
+            return {}, selfcheck.run(engine, {})
+        found = catalog.load().lessons.get(lesson)
+        if found is None or not found.dug:
+            raise InputError(f"There is no lesson {lesson!r} to run.", "`llm-holes list` shows the lessons.")
+        try:
+            checked = validated(found, settings, engine.info)
+        except SettingsError as error:
+            raise InputError(str(error)) from None
+        return checked, catalog.experiment(found).run(engine, checked)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Serves until stdin ends; returns only when there is nothing to serve."""
+    parser = argparse.ArgumentParser(prog="llm-holes engine", description="The engine, for a program on its stdin.")
+    parser.add_argument("--model", help="a model's name, its folder or a .gguf file")
+    parser.add_argument("--threads", type=int, default=max(1, (os.cpu_count() or 2) - 1))
+    args = parser.parse_args(argv)
+    if sys.stdin.isatty():
+        print("llm-holes engine is started by llm-holes, here or through ssh, and reads messages.", file=sys.stderr)
+        return 2
+    _own_signals()
+    # waiting threads that spin take the core the front end needs; both must be set before torch is imported
+    os.environ["OMP_WAIT_POLICY"] = "passive"
+    os.environ["OMP_NUM_THREADS"] = str(args.threads)
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    os.environ["TQDM_DISABLE"] = "1"
+    stdin, stdout = private_pipes()
+    sys.stdout = sys.stderr = _Both(sys.stderr, _log_file())
+    faulthandler.enable(sys.__stderr__)
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s"
+    )
+    serve(stdin, stdout, EngineHost(args.model, max(1, args.threads)))
+
+
+def _own_signals() -> None:
+    if os.getpgrp() != os.getpid():
+        os.setpgid(0, 0)
+    # ctrl+c is the front end's; a handler, and not SIG_IGN, so that children can still be interrupted
+    signal.signal(signal.SIGINT, lambda *_: None)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGHUP})
+
+
+def _import_torch() -> None:
+    import llm_holes.engine.engine  # noqa: F401
+
+
+def _log_file() -> TextIO | None:
+    """The log, emptied into `engine.log.1` once it is large; None where it cannot be written."""
+    path = user_log_path("llm-holes") / "engine.log"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists() and path.stat().st_size > LOG_BYTES:
+            path.replace(path.with_name("engine.log.1"))
+        return path.open("a", encoding="utf-8", errors="backslashreplace", buffering=1)
+    except OSError:
+        return None
+
+
+class _Both(io.TextIOBase):
+    """stderr, which the front end keeps the end of, and the log file."""
+
+    def __init__(self, stderr: TextIO, log: TextIO | None) -> None:
+        self._files = [stderr, *([log] if log else [])]
+
+    def write(self, text: str) -> int:
+        for file in self._files:
+            # a full disk or a front end that is gone must not end a run
+            with contextlib.suppress(OSError):
+                file.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        for file in self._files:
+            with contextlib.suppress(OSError):
+                file.flush()
+
+    def fileno(self) -> int:
+        return self._files[0].fileno()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
