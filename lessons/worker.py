@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from llm_holes.engine.errors import InputError
 from llm_holes.engine.frames import Frame, Value
@@ -71,15 +71,14 @@ class EngineHost:
         return checked, catalog.experiment(found).run(engine, checked)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Serves until stdin ends; returns only when there is nothing to serve."""
+def main(argv: Sequence[str] | None = None) -> NoReturn:
+    """Serves until stdin ends, then ends the process."""
     parser = argparse.ArgumentParser(prog="llm-holes engine", description="The engine, for a program on its stdin.")
     parser.add_argument("--model", help="a model's name, its folder or a .gguf file")
     parser.add_argument("--threads", type=int, default=max(1, (os.cpu_count() or 2) - 1))
     args = parser.parse_args(argv)
     if sys.stdin.isatty():
-        print("llm-holes engine is started by llm-holes, here or through ssh, and reads messages.", file=sys.stderr)
-        return 2
+        parser.error("it is started by llm-holes, here or through ssh, and reads messages, not what is typed")
     _own_signals()
     # waiting threads that spin take the core the front end needs; both must be set before torch is imported
     os.environ["OMP_WAIT_POLICY"] = "passive"
@@ -88,7 +87,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ["TQDM_DISABLE"] = "1"
     stdin, stdout = private_pipes()
     sys.stdout = sys.stderr = _Both(sys.stderr, _log_file())
-    faulthandler.enable(sys.__stderr__)
+    faulthandler.enable(2)
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s"
     )
@@ -142,4 +141,4 @@ class _Both(io.TextIOBase):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
