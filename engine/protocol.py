@@ -123,8 +123,12 @@ _replies: msgspec.msgpack.Decoder[Reply] = msgspec.msgpack.Decoder(Reply, strict
 
 
 def pack(message: Request | Reply) -> bytes:
-    """The message with its length in front. Raises ProtocolError if it is longer than MAX_MESSAGE."""
-    body = _encoder.encode(message)
+    """The message with its length in front. Raises ProtocolError if it is longer than MAX_MESSAGE or cannot be encoded
+    (half a surrogate pair, an integer beyond 64 bits)."""
+    try:
+        body = _encoder.encode(message)
+    except (UnicodeEncodeError, OverflowError) as error:
+        raise ProtocolError(f"message cannot be encoded: {error}") from None
     if len(body) > MAX_MESSAGE:
         raise ProtocolError(f"message of {len(body):,} bytes; the limit is {MAX_MESSAGE:,}")
     return HEADER.pack(len(body)) + body
@@ -149,5 +153,5 @@ def decode_reply(body: bytes) -> Reply:
 def _decode(decoder: msgspec.msgpack.Decoder[T], body: bytes) -> T:
     try:
         return decoder.decode(body)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ProtocolError(f"message does not decode: {error}") from None
