@@ -1,0 +1,29 @@
+"""Published shapes of real models, from the config.json of each release, for the calculator side of the lessons."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    name: str
+    layers: int
+    n_heads: int
+    n_kv_heads: int
+    d_head: int
+
+    def kv_bytes(self, tokens: int, element_bytes: int = 2, grouped: bool = True) -> int:
+        """Bytes of keys and values for so many tokens; not `grouped`: as if every query head had its own."""
+        heads = self.n_kv_heads if grouped else self.n_heads
+        return 2 * self.layers * heads * self.d_head * element_bytes * tokens
+
+
+ARCHITECTURES = (
+    Architecture("SmolLM2-1.7B", 24, 32, 32, 64),
+    Architecture("Mistral-7B", 32, 32, 8, 128),
+    Architecture("Llama-3-8B", 32, 32, 8, 128),
+    Architecture("Qwen3-32B", 64, 64, 8, 128),
+    Architecture("Llama-3-70B", 80, 64, 8, 128),
+    Architecture("Llama-3.1-405B", 126, 128, 8, 128),
+)
