@@ -1,0 +1,164 @@
+"""The terminal is left as it was found, whatever ends the app; a small app stands in for the tutor."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from tests.support.processes import running, within
+from tests.support.terminal import Terminal
+
+TINY = str(Path(__file__).parents[1] / "support" / "tiny_app.py")
+
+
+@pytest.fixture
+def env(tmp_path: Path) -> dict[str, str]:
+    home = {name: str(tmp_path) for name in ("HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME")}
+    return {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+        "TERM": "xterm-256color",
+        "LANG": "C.UTF-8",
+        "MARK": tmp_path.name,
+        **home,
+    }
+
+
+def tiny(mode: str, tmp_path: Path, env: dict[str, str]) -> Terminal:
+    return Terminal([sys.executable, TINY, mode, str(tmp_path / "file")], env)
+
+
+def test_quit_restores_the_terminal(tmp_path: Path, env: dict[str, str]) -> None:
+    with tiny("idle", tmp_path, env) as t:
+        t.until("tiny app is up")
+        t.keys("\x11")
+        assert t.status() == 0
+        t.assert_restored()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("key", ["", "s"], ids=["idle", "stuck"])
+def test_a_signal_saves_and_restores(number: int, key: str, tmp_path: Path, env: dict[str, str]) -> None:
+    """Also when the event loop is stuck and the app cannot end by itself."""
+    with tiny("idle", tmp_path, env) as t:
+        t.until("tiny app is up")
+        if key:
+            t.keys(key)
+            t.until(lambda: _asleep(t.pid))
+        start = time.monotonic()
+        os.kill(t.pid, number)
+        assert t.status(5) == 128 + number
+        assert time.monotonic() - start < (3 if key else 1)
+        assert (tmp_path / "file").read_text() == "saved"
+        t.assert_restored()
+
+
+def _asleep(pid: int) -> bool:
+    """The main thread is in `time.sleep`, not in the event loop."""
+    return "nanosleep" in Path(f"/proc/{pid}/wchan").read_text()
+
+
+def test_an_exception_is_one_line_and_a_status(tmp_path: Path, env: dict[str, str]) -> None:
+    with tiny("idle", tmp_path, env) as t:
+        t.until("tiny app is up")
+        t.keys("x")
+        assert t.status() == 1
+        t.assert_restored()
+        assert "RuntimeError: boom ␛[31m 18" in t.text
+        log = tmp_path / "llm-holes" / "log" / "app.log"
+        assert str(log) in t.text.replace("\n", "")
+        assert "Traceback" not in t.text
+        assert "in action_boom" in log.read_text()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_no_signal_leaves_the_engine_behind(number: int, tmp_path: Path, env: dict[str, str]) -> None:
+    with tiny("engine", tmp_path, env) as t:
+        t.until("engine")
+        t.until(lambda: len(running(f"MARK={tmp_path.name}")) == 2)
+        os.kill(t.pid, number)
+        assert t.status(5) == 128 + number
+        assert within(1, lambda: not running(f"MARK={tmp_path.name}"))
+
+
+@pytest.mark.parametrize("mode", ["idle", "stream", "engine"])
+def test_no_hangup_leaves_a_process_behind(mode: str, tmp_path: Path, env: dict[str, str]) -> None:
+    with tiny(mode, tmp_path, env) as t:
+        t.until("engine" if mode == "engine" else "tiny" if mode == "idle" else "count")
+        t.hang_up()
+        assert t.ended(5)
+        assert within(1, lambda: not running(f"MARK={tmp_path.name}"))
+        assert (tmp_path / "file").read_text().startswith("saved")
+
+
+def test_a_terminal_that_goes_without_a_hangup_signal_is_noticed(tmp_path: Path, env: dict[str, str]) -> None:
+    """In a session of its own, which the terminal does not control and does not signal."""
+    with Terminal(["setsid", "--wait", sys.executable, TINY, "idle", str(tmp_path / "file")], env) as t:
+        t.until("tiny app is up")
+        t.hang_up()
+        assert within(5, lambda: not running(f"MARK={tmp_path.name}"))
+        assert (tmp_path / "file").read_text() == "saved"
+
+
+def test_a_stalled_link_does_not_freeze_the_app(tmp_path: Path, env: dict[str, str]) -> None:
+    with tiny("stream", tmp_path, env) as t:
+        t.until("count 10 ")
+        # nobody reads the terminal: its buffer and the driver's queue are full in less than three seconds
+        assert within(10, lambda: _beats(tmp_path) > 120)
+        gaps = _gaps(tmp_path)
+        assert max(gaps) < 1
+        # and when it is read again, the picture is whole
+        t.until(lambda: _count(t) > 125)
+        t.until("changed once", 5)
+        t.keys("\x11")
+        assert t.status() == 0
+        t.assert_restored()
+
+
+def test_a_stalled_link_that_then_breaks_leaves_no_process(tmp_path: Path, env: dict[str, str]) -> None:
+    with tiny("stream", tmp_path, env) as t:
+        t.until("count 10 ")
+        assert within(10, lambda: _beats(tmp_path) > 100)
+        t.hang_up()
+        assert t.ended(5)
+
+
+def _beats(tmp_path: Path) -> int:
+    return len((tmp_path / "file").read_text().splitlines())
+
+
+def _gaps(tmp_path: Path) -> list[float]:
+    times = [float(line) for line in (tmp_path / "file").read_text().splitlines()]
+    return [b - a for a, b in pairwise(times)]
+
+
+def _count(t: Terminal) -> int:
+    words = t.screen.display[0].split()
+    return int(words[1]) if words[:1] == ["count"] else 0
+
+
+@pytest.mark.parametrize("term", ["dumb", ""])
+def test_a_terminal_that_cannot_draw_is_told_in_one_sentence(term: str, tmp_path: Path, env: dict[str, str]) -> None:
+    env["TERM"] = term
+    start = time.monotonic()
+    with tiny("idle", tmp_path, env) as t:
+        assert t.status() == 2
+        assert time.monotonic() - start < 2
+        assert b"\x1b" not in t.output
+        assert "llm-holes list" in t.text
+
+
+def test_without_a_terminal_the_app_does_not_start(tmp_path: Path, env: dict[str, str]) -> None:
+    done = subprocess.run(
+        [sys.executable, TINY, "idle", "x"], env=env, capture_output=True, text=True, timeout=10, check=False
+    )
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1

@@ -1,0 +1,171 @@
+"""Runs the app in a terminal and leaves the terminal as it was found, whatever ends the app.
+
+Textual restores the terminal when the app ends by itself. A hangup, a SIGTERM or a terminal that is gone does not reach
+it reliably: the signal may be delivered to a thread that cannot act, and the main thread may be stuck writing. So both
+signals are blocked in every thread but one, which waits for them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import os
+import select
+import signal
+import sys
+import termios
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from llm_holes.tui.clean import visible
+
+if TYPE_CHECKING:
+    from textual.app import App
+
+SIGNALS = {signal.SIGHUP, signal.SIGTERM}
+GRACE = 2.0
+"""Seconds the app gets to end by itself."""
+
+GONE = select.POLLHUP | select.POLLERR | select.POLLNVAL
+
+# Mouse first: what it sends must not reach the shell. The keyboard protocol belongs to the alternate screen.
+RESET = (
+    "\x1b[?1000l\x1b[?1003l\x1b[?1015l\x1b[?1006l\x1b[?2004l\x1b[?1004l"  # mouse, paste, focus
+    "\x1b[<u\x1b[?7h\x1b[?1049l\x1b[?25h"  # keyboard protocol, line wrap, alternate screen, cursor
+)
+# Terminals known to show 256 colours by their name alone; Textual would give them 16.
+COLOURFUL = ("alacritty", "foot", "ghostty", "xterm-ghostty", "wezterm", "contour", "rio")
+
+
+def run_app(make_app: Callable[[], App[Any]]) -> int:
+    """Runs the app; returns the exit status: 0, 1 after an error, 2 without a usable terminal, 128+n after signal n.
+
+    If the app has a method `save_now`, it is called first when a signal or a hangup ends the app, from another thread.
+    """
+    term = os.environ.get("TERM", "")
+    if problem := unusable(term, sys.stdin.isatty() and sys.stdout.isatty()):
+        print(f"llm-holes: {problem}", file=sys.stderr)
+        return 2
+    if term.split("-256")[0] in COLOURFUL and "COLORTERM" not in os.environ:
+        os.environ.setdefault("TEXTUAL_COLOR_SYSTEM", "256")
+    # before any thread starts, as threads inherit what is blocked
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        return _run(make_app)
+    except Exception as error:
+        return _crashed(error)
+
+
+def unusable(term: str, on_terminal: bool) -> str:
+    """Why the app cannot be drawn here, in one sentence, or nothing."""
+    instead = "`llm-holes list` and `llm-holes run LESSON` work without one."
+    if not on_terminal:
+        return f"the tutor needs a terminal for input and output. {instead}"
+    if term in {"", "dumb", "unknown"}:
+        return f"the tutor needs a terminal that can move its cursor, and TERM is {term or 'not set'}. {instead}"
+    return ""
+
+
+class Guard:
+    """Ends the app on SIGHUP, SIGTERM or a terminal that is gone; if it does not end, ends the process."""
+
+    def __init__(self, app: App[Any], loop: asyncio.AbstractEventLoop) -> None:
+        self._app = app
+        self._loop = loop
+        self._attributes = termios.tcgetattr(0)
+        self._terminal = os.ttyname(0)
+        self._once = threading.Lock()
+        self.restored = threading.Event()
+
+    def start(self) -> None:
+        for watch in (self._wait_for_signal, self._watch_terminal):
+            threading.Thread(target=watch, name="terminal-guard", daemon=True).start()
+
+    def _wait_for_signal(self) -> None:
+        self._end(signal.sigwait(SIGNALS))
+
+    def _watch_terminal(self) -> None:
+        poll = select.poll()
+        poll.register(0, 0)
+        if poll.poll(0):
+            return  # a system whose poll does not know terminals
+        while not any(event & GONE for _, event in poll.poll(1000)):
+            pass
+        self._end(signal.SIGHUP)
+
+    def _end(self, number: int) -> None:
+        if not self._once.acquire(blocking=False):
+            return
+        save = getattr(self._app, "save_now", None)
+        if save is not None:
+            with contextlib.suppress(Exception):
+                save()
+        with contextlib.suppress(RuntimeError):  # the loop has ended already
+            self._loop.call_soon_threadsafe(lambda: self._app.exit(return_code=128 + number))
+        time.sleep(GRACE)
+        if not self.restored.is_set():
+            self._restore()
+        os._exit(128 + number)
+
+    def _restore(self) -> None:
+        # opened anew: O_NONBLOCK on our own descriptor would be the shell's as well
+        with contextlib.suppress(OSError):
+            terminal = os.open(self._terminal, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
+            os.write(terminal, RESET.encode())
+        with contextlib.suppress(termios.error):
+            termios.tcsetattr(0, termios.TCSANOW, self._attributes)
+
+
+def _run(make_app: Callable[[], App[Any]]) -> int:
+    from llm_holes.tui.driver import PatientDriver
+    from rich.console import Console
+    from textual.drivers.linux_driver import LinuxDriver
+
+    app = make_app()
+    if app.driver_class is LinuxDriver:
+        app.driver_class = PatientDriver
+    # Textual would print the traceback with all local variables, the learner's text among them
+    said = io.StringIO()
+    app.error_console = Console(file=said, markup=False, highlight=False)
+
+    async def run() -> None:
+        guard = Guard(app, asyncio.get_running_loop())
+        guard.start()
+        try:
+            await app.run_async()
+        finally:
+            guard.restored.set()
+
+    asyncio.run(run())
+    if app._exception is not None:
+        return _crashed(app._exception)
+    sys.stderr.write(said.getvalue())
+    return app.return_code or 0
+
+
+def _crashed(error: Exception) -> int:
+    """Writes the traceback to the log and one line to the terminal."""
+    where = _log("".join(traceback.format_exception(error)))
+    details = f"The details are in {where}." if where else ""
+    text = visible(" ".join(str(error).split())[:200])
+    print(f"llm-holes stopped on an error of its own: {type(error).__name__}: {text} {details}", file=sys.stderr)
+    return 1
+
+
+def _log(text: str) -> Path | None:
+    from platformdirs import user_log_path
+
+    path = user_log_path("llm-holes") / "app.log"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(f"{datetime.now():%Y-%m-%d %H:%M:%S}\n{text}\n")
+    except OSError:
+        return None
+    return path
