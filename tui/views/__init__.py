@@ -1,0 +1,25 @@
+"""One widget per view type."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llm_holes.engine.frames import Bars, Curve, Diff, Heatmap, Table, Text, Tokens, View
+from llm_holes.tui.views.base import ViewWidget
+from llm_holes.tui.views.heatmap import HeatmapView
+from llm_holes.tui.views.plain import BarsView, CurveView, DiffView, TableView, TextView
+from llm_holes.tui.views.tokens import TokensView
+
+WIDGETS: dict[type[View], type[ViewWidget[Any]]] = {
+    Tokens: TokensView,
+    Heatmap: HeatmapView,
+    Bars: BarsView,
+    Curve: CurveView,
+    Table: TableView,
+    Text: TextView,
+    Diff: DiffView,
+}
+
+
+def widget_for(view: View) -> ViewWidget[Any]:
+    return WIDGETS[type(view)](view)

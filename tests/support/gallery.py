@@ -1,0 +1,223 @@
+"""A small catalog and the frames of its lessons: every kind of control and of view, without a model."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from llm_holes.engine.frames import Array, Bars, Curve, Diff, Frame, Heatmap, Series, Table, Text, Token, Tokens
+from llm_holes.lessons.catalog import Catalog, read
+
+WORDS = ("What", " happens", " when", " you", " send", " a", " message", " to", " a", " model", "?")
+
+
+def lesson(title: str, parent: str, order: int, controls: str, body: str, stages: str = '"tokens"') -> str:
+    return f"""+++
+title = "{title}"
+objective = "See what the model does with {title.lower()}, and what it costs."
+parent = "{parent}"
+order = {order}
+minutes = 5
+stages = [{stages}]
+publishes = ["tokens", "answer", "speedup"]
+see_also = ["embeddings"]
+code = ["llm_holes.engine.frames:Heatmap", "llm_holes.engine.frames:series"]
+
+[terms]
+"{title.lower()} term" = "What the lesson called {title} explains."
+
+{controls}
+
+[[presets]]
+name = "everyday"
+expect = "expected"
+why = "What everyone expects to happen with {title.lower()}."
+settings = {{}}
+
+[[presets]]
+name = "strange"
+expect = "surprise"
+why = "Where the folklore about {title.lower()} breaks, and what was measured instead."
+settings = {{ text = "strawberry [b]strawberry[/b]" }}
+
+[predict]
+question = "How many?"
+measurement = "tokens"
+
+[[quiz]]
+question = "Which?"
+hints = ["Look.", "Look again."]
+[[quiz.options]]
+text = "this"
+correct = true
+because = "It is."
+[[quiz.options]]
+text = "that"
+because = "It is not."
+
+[[quiz]]
+question = "Which now?"
+hints = ["Look.", "Look again."]
+[[quiz.options]]
+text = "this"
+correct = true
+because = "It is."
+[[quiz.options]]
+text = "that"
+because = "It is not."
++++
+{body}
+"""
+
+
+TEXT = """[[controls]]
+name = "text"
+kind = "text"
+label = "text"
+default = "What happens when you send a message to a model?"
+help = "Any text in any language."
+"""
+HEAD = """[[controls]]
+name = "layer"
+kind = "layer"
+label = "layer"
+default = 12
+help = "Which layer to look into."
+
+[[controls]]
+name = "head"
+kind = "head"
+label = "head"
+default = 3
+help = "Which of its heads."
+
+[[controls]]
+name = "position"
+kind = "int"
+label = "position"
+default = 4
+min = 0
+max = 63
+help = "The token that looks back."
+"""
+COST = """[[controls]]
+name = "cache"
+kind = "choice"
+label = "cache"
+default = "both"
+choices = ["on", "off", "both"]
+help = "Keep keys and values, or compute them anew for every token."
+
+[[controls]]
+name = "max_new_tokens"
+kind = "int"
+label = "new tokens"
+default = 128
+min = 1
+max = 256
+step = 8
+help = "How many tokens to generate."
+
+[[controls]]
+name = "temperature"
+kind = "float"
+label = "temperature"
+default = 0.7
+min = 0
+max = 2
+help = "0 always takes the likeliest token."
+
+[[controls]]
+name = "exact"
+kind = "toggle"
+label = "exact"
+default = true
+help = "Compare the tokens one by one."
+"""
+BODY = """A language model never sees your text. Before anything else, a separate program, the **tokenizer**, cuts it into
+pieces from a fixed list and replaces each piece by its number. The list has {model.vocabulary:,} entries here.
+
+Your text: **{measured.tokens} tokens**. The model answered `{measured.answer}`, that is: {measured.answer}.
+
+- A piece is usually more than a letter and often a whole word, with the space in front of it.
+- Frequent text is cheap and rare text is dear.
+
+How the pieces are chosen is the next hole down: [embeddings](hole:embeddings).
+"""
+UNDUG = """what-happens = { title = "What happens when you send a message", tier = 0, order = 1 }
+embeddings = { title = "Embeddings: ids become vectors", tier = 1, order = 3, parent = "what-happens" }
+weights = { title = "What are weights?", tier = 2, order = 1, parent = "embeddings" }
+"""
+
+
+def catalog(folder: Path) -> Catalog:
+    """Writes the lessons' files into `folder` and reads them."""
+    files = {
+        "tier1/tokens.md": lesson("What is a token?", "what-happens", 2, TEXT, BODY, '"text", "tokens"'),
+        "tier2/attention.md": lesson("Attention", "embeddings", 2, TEXT + HEAD, BODY, '"attention"'),
+        "tier2/kv_cache.md": lesson(
+            "KV cache and what context costs", "what-happens", 3, TEXT + COST, BODY, '"attention"'
+        ),
+        "tier3/quantization.md": lesson("Fewer bits", "kv-cache", 3, TEXT, BODY, '"attention", "FFN"'),
+        "undug.toml": UNDUG,
+    }
+    for name, text in files.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+    return read(folder)
+
+
+def tokens(words: tuple[str, ...] = WORDS) -> tuple[Token, ...]:
+    return tuple(Token(100 * n + 7, word.encode(), "common" if n % 3 else "") for n, word in enumerate(words))
+
+
+def attention(size: int = len(WORDS)) -> Array:
+    rows = [[math.exp(-abs(r - c) / 2) if c <= r else math.nan for c in range(size)] for r in range(size)]
+    return Array.of([[value / sum(v for v in row if v == v) for value in row] for row in rows])
+
+
+def frames() -> dict[str, list[Frame]]:
+    """The frames of each lesson's run; the last one is complete."""
+    measured = {"tokens": 11, "answer": "the *cat* [sat] `here`", "speedup": 22.7}
+    emoji = tokens((*WORDS, " \n\t", "e\u0301", "\x1b[2J", "\u202e")) + (Token(5, b"\xf0\x9f"), Token(6, b"\x99\x82"))
+    strip = Tokens("your text, as the model sees it", emoji, control="position")
+    other = Tokens("surprise of each token", tokens(), tuple(n / 10 for n in range(11)), "surprise", control="position")
+    table = Table(
+        "the same text in two vocabularies",
+        ("vocabulary", "entries", "tokens", "bytes per token"),
+        (("this model's", 49152, 11, 4.36), ("cl100k", 100277, 10, 4.8), ("single bytes", 256, 48, 1.0)),
+        marked=0,
+    )
+    heat = Heatmap(
+        "where each token looks", attention(), "from", "to", WORDS, WORDS, "weight", "position", "layer", (4, 2)
+    )
+    large = Array.of([[math.sin(r / 9) * math.cos(c / 7) for c in range(120)] for r in range(48)])
+    signed = Heatmap("one matrix of weights", large, "row", "column", unit="")
+    xs = [float(n) for n in range(0, 257, 16)]
+    with_cache = Series("with cache", tuple(xs), tuple(60 + x / 40 for x in xs), tuple(55 + x / 40 for x in xs), tuple(70 + x / 30 for x in xs))  # fmt: skip
+    without = Series("without cache", tuple(xs), tuple(60 + 1.6 * x for x in xs))
+    curve = Curve("time for each new token", (without, with_cache), "tokens in the context", "ms per token")
+    bars = Bars(
+        "what comes next",
+        (" Paris", " the", " a", " France", " located"),
+        (0.612, 0.113, 0.087, 0.021, 0.0083),
+        "probability",
+        0,
+    )
+    change = Bars("change of each logit", (" Paris", " the", " not"), (-2.25, 0.5, 1.75), "logits")
+    text = Text(
+        "what the model wrote", "Paris is the capital of France.\nIt [is] a *large* city, and " + "words go on " * 20
+    )
+    diff = Diff(
+        "answer", "The cat sat on the mat and slept.", "The dog sat on the old mat and barked.", "intact", "4 bits"
+    )
+    done = "11 tokens for 48 characters: 4.36 bytes for each, and the space belongs to the word after it."
+    return {
+        "tokens": [Frame("cutting", (strip,), {}, 0.5), Frame(done, (strip, table, other), measured)],
+        "attention": [Frame("Token 4 looks mostly at itself: weight 0.41.", (heat, signed), measured)],
+        "kv-cache": [
+            *(Frame(f"{n} of 128 tokens", (curve,), {}, n / 128) for n in range(8, 128, 8)),
+            Frame("22.7 times faster at 256 tokens, the same tokens.", (curve, bars, change, table), measured),
+        ],
+        "quantization": [Frame("4 bits change 3 of 8 words.", (diff, text), measured)],
+    }  # fmt: skip

@@ -1,0 +1,95 @@
+"""Everything the learner can do: one registry from which bindings, footer, help and palette are made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from textual.binding import Binding
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """`id` names the action for keymaps; `keys` are alternatives, the first one is shown as `shown`."""
+
+    id: str
+    keys: str
+    action: str
+    label: str
+    tooltip: str
+    shown: str = ""
+    footer: bool = True
+
+    @property
+    def key(self) -> str:
+        return self.shown or self.keys.split(",")[0]
+
+    def binding(self) -> Binding:
+        return Binding(
+            self.keys, self.action, self.label, show=self.footer, key_display=self.key, tooltip=self.tooltip, id=self.id
+        )
+
+
+GLOBAL = (
+    Action("run", "r", "run", "run", "Run the experiment on the model with the settings shown"),
+    Action("cancel", "x", "cancel", "stop", "Stop the run"),
+    Action("preset", "p", "next_preset", "preset", "Set the next preset and run it"),
+    Action("presets", "P", "presets", "all presets", "Choose among the presets and read why each is there", footer=False),
+    Action("go", "g", "go", "go to", "Go to a hole this lesson links to: up, deeper or across"),
+    Action("back", "b,backspace", "back", "back", "Back to the lesson before this one"),
+    Action("code", "c", "code", "code", "Read the code that runs"),
+    Action("search", "slash", "search", "search", "Search titles, terms and texts of all lessons", shown="/"),
+    Action("holes", "1", "pane('holes')", "holes", "To the tree of holes"),
+    Action("lesson", "2", "pane('lesson')", "lesson", "To the lesson's text"),
+    Action("live", "3", "pane('live')", "live", "To the live panel"),
+    Action("theme", "t", "theme", "dark/light", "Switch between the dark and the light theme", footer=False),
+    Action("palette", "ctrl+p", "command_palette", "palette", "Find any lesson, preset or action by name", footer=False),
+    Action("help", "question_mark", "help", "help", "Keys of what is focused, and everything you can do", shown="?"),
+    Action("quit", "q,ctrl+q", "quit", "quit", "Leave at once"),
+)  # fmt: skip
+
+TREE = (
+    Action("tree-down", "down,j", "cursor_down", "down", "Next hole", shown="↓ j", footer=False),
+    Action("tree-up", "up,k", "cursor_up", "up", "Previous hole", shown="↑ k", footer=False),
+    Action("tree-left", "left,h", "shut", "shut", "Collapse, or go to the hole above", shown="← h", footer=False),
+    Action("tree-right", "right,l", "dig", "into", "Expand, or go to the first hole inside", shown="→ l", footer=False),
+    Action("tree-open", "enter", "select_cursor", "open", "Open this lesson"),
+    Action("tree-toggle", "space", "toggle_node", "fold", "Expand or collapse", footer=False),
+)
+
+SCROLL = (
+    Action("page-down", "down,j", "scroll_down", "down", "Scroll down", shown="↓ j", footer=False),
+    Action("page-up", "up,k", "scroll_up", "up", "Scroll up", shown="↑ k", footer=False),
+)
+
+WALK = (
+    Action("walk-left", "left,h", "walk(-1, 0)", "left", "One to the left", shown="← h", footer=False),
+    Action("walk-right", "right,l", "walk(1, 0)", "right", "One to the right", shown="→ l", footer=False),
+    Action("walk-up", "up,k", "walk(0, -1)", "up", "One up", shown="↑ k", footer=False),
+    Action("walk-down", "down,j", "walk(0, 1)", "down", "One down", shown="↓ j", footer=False),
+    Action("walk-start", "home", "walk_to(0)", "first", "To the first in this row", footer=False),
+    Action("walk-end", "end", "walk_to(-1)", "last", "To the last in this row", footer=False),
+    Action("walk-pick", "enter", "pick", "use this", "Set the controls to this place and run"),
+)
+
+STEP = (
+    Action("step-down", "left,h", "step(-1)", "less", "One step down", shown="←"),
+    Action("step-up", "right,l", "step(1)", "more", "One step up", shown="→"),
+    Action("step-far-down", "shift+left,H", "step(-10)", "10 less", "Ten steps down", shown="shift+←", footer=False),
+    Action("step-far-up", "shift+right,L", "step(10)", "10 more", "Ten steps up", shown="shift+→", footer=False),
+)
+
+CHOOSE = (
+    Action("choose-back", "left,h", "step(-1)", "previous", "The choice before", shown="←"),
+    Action("choose-on", "right,l", "step(1)", "next", "The next choice", shown="→"),
+)
+
+SWITCH = (Action("switch", "space,left,right,h,l", "switch", "on/off", "Switch it on or off", shown="space"),)
+
+WRITE = (
+    Action("write-run", "enter", "done", "run", "Run with this text"),
+    Action("write-line", "ctrl+j,alt+enter", "new_line", "new line", "Start a new line in the text", shown="ctrl+j"),
+)
+
+
+def bindings(actions: tuple[Action, ...]) -> list[Binding]:
+    return [action.binding() for action in actions]

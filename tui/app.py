@@ -1,0 +1,278 @@
+"""The Textual app: key → action → request → engine → frame → the live panel's one reactive."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from typing import ClassVar
+
+from llm_holes.lessons import catalog as lessons
+from llm_holes.lessons.catalog import Catalog
+from llm_holes.tui.actions import CHOOSE, GLOBAL, SCROLL, STEP, SWITCH, TREE, WALK, WRITE, bindings
+from llm_holes.tui.engine_app import TICK, EngineApp
+from llm_holes.tui.lesson_text import ways
+from llm_holes.tui.link import LinkFactory, to_process
+from llm_holes.tui.messages import Described, OpenLesson
+from llm_holes.tui.palette import HolesCommands
+from llm_holes.tui.screens.pick import PickScreen
+from llm_holes.tui.screens.search import SearchScreen
+from llm_holes.tui.themes import DARK, DEFAULTS, LIGHT
+from llm_holes.tui.widgets.lesson_page import LessonPage
+from llm_holes.tui.widgets.lesson_tree import LessonTree
+from llm_holes.tui.widgets.lines import HintLine, KeyBar
+from llm_holes.tui.widgets.live_panel import LivePanel
+from llm_holes.tui.widgets.pane import Pane
+from llm_holes.tui.widgets.status_line import StatusLine
+from llm_holes.tui.widgets.text_field import TextField
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Horizontal
+from textual.widget import Widget
+from textual.widgets import Input, Static
+
+PANES = ("holes", "lesson", "live")
+NARROW = 100
+OWN_KEYS = {action.id: action for group in (TREE, SCROLL, WALK, STEP, CHOOSE, SWITCH, WRITE) for action in group}
+
+
+class HolesApp(EngineApp):
+    """The tutor.
+
+    Args:
+        client_command: starts the engine process.
+        lesson: id of the lesson to open; the first dug one if None.
+        link: makes the link to the engine, for tests.
+        catalog: the lessons, for tests.
+        clock: seconds.
+    """
+
+    CSS_PATH = "app.tcss"
+    TITLE = "llm-holes"
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings(GLOBAL)]
+    BINDING_GROUP_TITLE = "Everywhere"
+    COMMANDS = {HolesCommands}  # noqa: RUF012
+    HORIZONTAL_BREAKPOINTS: ClassVar = [(0, "-tiny"), (60, "-narrow"), (NARROW, "-medium"), (160, "-wide")]
+    VERTICAL_BREAKPOINTS: ClassVar = [(0, "-low"), (16, "-high")]
+    ENABLE_COMMAND_PALETTE = True
+
+    def __init__(
+        self,
+        client_command: list[str],
+        lesson: str | None = None,
+        link: LinkFactory | None = None,
+        catalog: Catalog | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__(link or to_process(client_command), clock)
+        self.animation_level = "none"
+        self.catalog = catalog or lessons.load()
+        self.pane = "holes"
+        self._first = lesson or next((x.id for x in self.catalog.lessons.values() if x.dug), None)
+        self._trail: list[str] = []
+        for theme in (DARK, LIGHT):
+            self.register_theme(theme)
+        if "TEXTUAL_THEME" not in os.environ:
+            self.theme = DARK.name
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        known = self.current_theme.to_color_system().generate()
+        return {name: known.get(source, source) for name, source in DEFAULTS.items()}
+
+    def compose(self) -> ComposeResult:
+        yield StatusLine()
+        with Horizontal(id="body"):
+            yield LessonTree(self.catalog)
+            with Pane(id="page"):
+                yield LessonPage(self.catalog)
+                yield LivePanel()
+        yield HintLine()
+        yield KeyBar()
+        yield Static("llm-holes needs a terminal of at least 60 × 16", id="small")
+
+    def on_mount(self) -> None:
+        dug = sum(lesson.dug for lesson in self.catalog.lessons.values())
+        self.query_one(StatusLine).holes = (dug, len(self.catalog.lessons))
+        self._ticker = self.set_interval(TICK, self._tick, pause=True)
+        self.query_one(LessonTree).focus()
+        self.watch(self.screen, "focused", self._focus_moved)
+        self.screen.bindings_updated_signal.subscribe(self, lambda _: self._show_keys())
+        self.call_after_refresh(self._begin)
+
+    def _begin(self) -> None:
+        """After the first paint: start the engine, then put up the lesson."""
+        self.run_worker(self._link.start(), name="engine")
+        if self._first is not None:
+            self.open_lesson(self._first)
+
+    # -- the page -----------------------------------------------------------------------------------------------------
+
+    def open_lesson(self, lesson_id: str, remember: bool = True) -> None:
+        self.run_worker(self._open(lesson_id, remember), group="open", exclusive=True)
+
+    async def _open(self, lesson_id: str, remember: bool) -> None:
+        lesson = self.catalog[lesson_id]
+        if lesson is self.lesson:
+            return
+        if self.lesson is not None and remember:
+            self._trail.append(self.lesson.id)
+        self._drop_timers()
+        self.session.leave()
+        self.lesson = lesson
+        self.screen.set_class(not lesson.dug, "-undug")
+        self._show_session()
+        if lesson.dug:
+            settings = self._settings.setdefault(lesson.id, lesson.defaults())
+            await self.query_one(LivePanel).show(lesson, settings)
+        await self.query_one(LessonPage).show(lesson, self.session.model)
+        self.query_one(LessonTree).reveal(lesson.id)
+        self.refresh_bindings()
+
+    @on(OpenLesson)
+    def _opened(self, event: OpenLesson) -> None:
+        self.open_lesson(event.lesson)
+        if self.size.width < NARROW:
+            self.action_pane("lesson")
+
+    @on(Described)
+    def _described(self, event: Described) -> None:
+        if event.widget is self.focused:
+            self.query_one(HintLine).text = event.widget.describe()  # type: ignore[attr-defined]
+
+    def _focus_moved(self, focused: Widget | None) -> None:
+        if focused is None or self.screen.is_modal:
+            return
+        describe = getattr(focused, "describe", None)
+        self.query_one(HintLine).text = describe() if describe else ""
+        for pane in PANES:
+            inside = any(node.id == pane for node in focused.ancestors_with_self)
+            self.query_one(f"#{pane}").set_class(inside, "-here")
+            if inside:
+                self._turn_to(pane)
+
+    def _turn_to(self, pane: str) -> None:
+        self.pane = pane
+        for other in PANES:
+            self.screen.set_class(other == pane, f"-at-{other}")
+
+    def _show_keys(self) -> None:
+        if not self.is_running or self.screen.is_modal:
+            return
+        keys: dict[str, tuple[str, str, str]] = {}
+        for active in self.screen.active_bindings.values():
+            binding = active.binding
+            if binding.show and active.enabled and binding.id:
+                prefix = "" if active.node is self else "screen.focused."
+                keys.setdefault(
+                    binding.id, (binding.key_display or binding.key, binding.description, prefix + binding.action)
+                )
+        own = [entry for name, entry in keys.items() if name in OWN_KEYS]
+        ours = [keys[action.id] for action in GLOBAL if action.id in keys]
+        self.query_one(KeyBar).keys = (*own, *ours)
+
+    # -- what the learner can do ---------------------------------------------------------------------------------------
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """What is possible now; the footer, help and palette show only that."""
+        dug = self.lesson is not None and self.lesson.dug
+        possible = {
+            "run": dug,
+            "cancel": self.session.run.active,
+            "next_preset": dug,
+            "presets": dug,
+            "code": dug,
+            "go": self.lesson is not None,
+            "back": bool(self._trail),
+        }
+        if action == "pane":
+            return parameters[:1] != (self.pane,) and (dug or parameters[:1] != ("live",))
+        return possible.get(action, True)
+
+    def action_run(self) -> None:
+        self._run()
+        if self.size.width < 160:
+            self.query_one(LivePanel).scroll_visible(top=True, animate=False)
+            self.action_pane("live")
+
+    def action_cancel(self) -> None:
+        if self._rerun is not None:
+            self._rerun.stop()
+        self.session.cancel()
+        self._show_session()
+
+    def action_next_preset(self) -> None:
+        if (picker := self.query_one(LivePanel).presets) is not None:
+            self.choose_preset(picker.following())
+
+    def action_presets(self) -> None:
+        if self.lesson is None or (picker := self.query_one(LivePanel).presets) is None:
+            return
+        entries = [(preset.name, preset.why) for preset in self.lesson.presets]
+        self.push_screen(PickScreen("presets", entries, picker.chosen or 0), self._preset_picked)
+
+    def _preset_picked(self, index: int | None) -> None:
+        if index is not None:
+            self.choose_preset(index)
+
+    def action_go(self) -> None:
+        if self.lesson is None:
+            return
+        found = ways(self.catalog, self.lesson)
+        entries = [(f"{kind:<12}{other.title}", "" if other.dug else "not dug yet") for kind, other in found]
+
+        def go(index: int | None) -> None:
+            if index is not None:
+                self.post_message(OpenLesson(found[index][1].id))
+
+        self.push_screen(PickScreen("go to", entries), go)
+
+    def action_back(self) -> None:
+        if self._trail:
+            self.open_lesson(self._trail.pop(), remember=False)
+
+    def action_code(self) -> None:
+        # the highlighter and its lexers are only needed here
+        from llm_holes.tui.screens.code import CodeScreen
+        from llm_holes.tui.sources import sources
+
+        if self.lesson is not None:
+            self.push_screen(CodeScreen(sources(self.lesson)))
+
+    def action_search(self) -> None:
+        def go(lesson_id: str | None) -> None:
+            if lesson_id is not None:
+                self.post_message(OpenLesson(lesson_id))
+
+        self.push_screen(SearchScreen(self.catalog), go)
+
+    def action_pane(self, pane: str) -> None:
+        """Turns to a pane and puts the focus where it was useful: on its first thing that takes keys."""
+        self._turn_to(pane)
+        if pane == "live":
+            panel = self.query_one(LivePanel)
+            target = next((w for w in panel.query("*") if w.focusable and not isinstance(w, TextField)), None)
+        else:
+            target = self.query_one(f"#{pane}")
+        if target is not None:
+            target.focus(scroll_visible=pane != "live" or self.size.width >= 160)
+
+    def action_theme(self) -> None:
+        self.theme = LIGHT.name if self.current_theme.dark else DARK.name
+
+    def action_help(self) -> None:
+        from llm_holes.tui.screens.help import HelpScreen
+
+        own = tuple(OWN_KEYS[b.binding.id] for b in self.screen.active_bindings.values() if b.binding.id in OWN_KEYS)
+        ours = tuple(action for action in GLOBAL if self.check_action(action.action.partition("(")[0], ()))
+        title = getattr(self.focused, "BINDING_GROUP_TITLE", None) or "Here"
+        self.push_screen(HelpScreen([(title, tuple(dict.fromkeys(own))), ("Everywhere", ours)]))
+
+    def action_command_palette(self) -> None:
+        super().action_command_palette()
+        self.call_after_refresh(self._calm_palette)
+
+    def _calm_palette(self) -> None:
+        """A blinking cursor would send 2.5 kB a second over an idle link."""
+        for field in self.screen.query(Input):
+            field.cursor_blink = False

@@ -1,0 +1,215 @@
+"""Numbers and texts become rows of spans: pure functions, no widgets, no colours, testable as plain strings.
+
+A span's `role` says what it is (`dim`, `measured`, …); the widget decides how that looks.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+from itertools import zip_longest
+from typing import NamedTuple
+
+from llm_holes.engine.frames import Bars, Scalar, Table, Text
+from llm_holes.tui.clean import clean, visible
+from rich.cells import cell_len, set_cell_size
+
+EIGHTHS = " ▏▎▍▌▋▊▉█"
+LOWER = "▁▂▃▄▅▆▇█"
+SHADES = " ░▒▓█"
+BELOW_ZERO = " .-=#"
+POINTER = "▸ "
+GAP = 2
+
+
+class Span(NamedTuple):
+    """Text in one style. `heat` (-1..1) colours it by a measured value; `under`, the cell behind it."""
+
+    text: str
+    role: str = ""
+    heat: float | None = None
+    under: float | None = None
+
+
+Row = list[Span]
+
+
+def plain(row: Row) -> str:
+    return "".join(span.text for span in row)
+
+
+def number(value: Scalar) -> str:
+    """A number as a learner reads it: thousands grouped, four significant digits, yes/no for booleans."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, str):
+        return visible(value)
+    if isinstance(value, int) or (value.is_integer() and 10_000 <= abs(value) < 1e15):
+        return f"{int(value):,}"
+    if not math.isfinite(value):
+        return {math.inf: "∞", -math.inf: "-∞"}.get(value, "–")
+    if value == 0:
+        return "0"
+    magnitude = math.floor(math.log10(abs(value)))
+    if magnitude < -4 or magnitude > 14:
+        return f"{value:.2e}"
+    return f"{value:,.{max(0, 3 - magnitude)}f}"
+
+
+def aligned(values: Sequence[float]) -> list[str]:
+    """Numbers of one column, with the same count of decimals so that their points stand under each other."""
+    finite = [abs(value) for value in values if math.isfinite(value)]
+    if not finite or all(float(value).is_integer() for value in finite):
+        return [number(int(value) if math.isfinite(value) else value) for value in values]
+    largest, smallest = max(finite), min((value for value in finite if value), default=1.0)
+    if smallest < 1e-4 or largest >= 1e9:
+        return [number(value) for value in values]
+    decimals = max(0, min(4, 3 - math.floor(math.log10(largest)))) if largest else 0
+    return [f"{value:,.{decimals}f}" if math.isfinite(value) else number(value) for value in values]
+
+
+def fit(text: str, width: int, right: bool = False) -> str:
+    """The text in exactly `width` cells, cut with … if it is longer."""
+    length = cell_len(text)
+    if length > width:
+        return set_cell_size(text, max(width - 1, 0)) + "…" if width > 0 else ""
+    space = " " * (width - length)
+    return space + text if right else text + space
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """Clean text in lines of at most `width` cells, broken at spaces where possible."""
+    width = max(width, 1)
+    lines = []
+    for paragraph in clean(text).expandtabs(4).split("\n"):
+        lines += _wrapped(paragraph, width)
+    return lines
+
+
+def _wrapped(paragraph: str, width: int) -> Iterable[str]:
+    line, used = "", 0
+    for piece in re.findall(r"\s+|\S+", paragraph):
+        length = cell_len(piece)
+        if used + length > width and used and not piece.isspace():
+            yield line.rstrip()
+            line, used = "", 0
+        while length > width - used:
+            head = _head(piece, width - used)
+            yield line + head
+            piece = "" if piece.isspace() else piece[len(head) :]
+            line, used, length = "", 0, cell_len(piece)
+        line, used = line + piece, used + length
+    yield line
+
+
+def _head(text: str, width: int) -> str:
+    """As many characters as fit in `width` cells, at least one."""
+    used = 0
+    for index, character in enumerate(text):
+        used += cell_len(character)
+        if used > width:
+            return text[: max(index, 1)]
+    return text
+
+
+def titled(title: str, unit: str, rows: list[Row]) -> list[Row]:
+    head = [Span(visible(title), "title")]
+    if unit:
+        head.append(Span("  " + visible(unit), "dim"))
+    return [head, *rows]
+
+
+def text_rows(view: Text, width: int) -> list[Row]:
+    rows = [[Span("▎", "measured"), Span(line)] for line in wrapped(view.text, width - 2)]
+    return titled(view.title, "", [[bar, Span(" "), text] for bar, text in rows])
+
+
+def bar_rows(view: Bars, width: int) -> list[Row]:
+    """Labels, bars and numbers in three aligned columns; bars below zero grow to the left of a common axis."""
+    labels = [visible(label) for label in view.labels]
+    numbers = aligned(view.values)
+    label_width = min(max(map(cell_len, labels), default=0), max(width * 2 // 5, 4))
+    number_width = max(map(len, numbers), default=0)
+    room = max(width - label_width - number_width - 2 * GAP - len(POINTER), 4)
+    finite = [value for value in view.values if math.isfinite(value)]
+    low, high = min([0.0, *finite]), max([0.0, *finite])
+    left = round(room * -low / (high - low)) if high > low else 0
+    rows: list[Row] = []
+    for index, (label, value, text) in enumerate(zip(labels, view.values, numbers, strict=False)):
+        marked = index == view.marked
+        role = "measured" if marked or view.marked is None else "muted"
+        rows.append(
+            [
+                Span(POINTER if marked else "  ", "strong"),
+                Span(fit(label, label_width), "strong" if marked else ""),
+                Span(" " * GAP),
+                Span(_bar(value, low, high, left, room), role),
+                Span(" " * GAP),
+                Span(text.rjust(number_width), "strong" if marked else ""),
+            ]
+        )
+    return titled(view.title, view.unit, rows)
+
+
+def _bar(value: float, low: float, high: float, left: int, room: int) -> str:
+    if not math.isfinite(value) or high <= low:
+        return " " * room
+    if value >= 0:
+        right = room - left
+        eighths = round(right * 8 * value / high) if high > 0 else 0
+        bar = "█" * (eighths // 8) + (EIGHTHS[eighths % 8] if eighths % 8 else "")
+        return " " * left + (bar or "▏").ljust(right)[:right]
+    halves = round(left * 2 * value / low)
+    bar = ("▐" if halves % 2 else "") + "█" * (halves // 2)
+    return (bar or "▕").rjust(left) + " " * (room - left)
+
+
+def table_rows(view: Table, width: int) -> list[Row]:
+    """A table with numbers right-aligned; text that does not fit its column wraps, so nothing is lost."""
+    count = len(view.columns)
+    columns = [[row[n] if n < len(row) else "" for row in view.rows] for n in range(count)]
+    numeric = [bool(cells) and all(_is_number(cell) for cell in cells) for cells in columns]
+    shown = [
+        _column(cells) if right else [number(c) for c in cells] for cells, right in zip(columns, numeric, strict=True)
+    ]
+    heads = [visible(name) for name in view.columns]
+    natural = [max(map(cell_len, [head, *cells])) for head, cells in zip(heads, shown, strict=True)]
+    widths = _shares(natural, width - len(POINTER) - GAP * (count - 1))
+    rows = _cells(heads, widths, numeric, "dim", "  ")
+    for index in range(len(view.rows)):
+        marked = index == view.marked
+        cells = [column[index] for column in shown]
+        rows += _cells(cells, widths, numeric, "measured" if marked else "", POINTER if marked else "  ")
+    return titled(view.title, "", rows)
+
+
+def _is_number(cell: Scalar) -> bool:
+    return isinstance(cell, int | float) and not isinstance(cell, bool)
+
+
+def _column(cells: Sequence[Scalar]) -> list[str]:
+    if all(isinstance(cell, int) for cell in cells):
+        return [number(cell) for cell in cells]
+    return aligned([float(cell) for cell in cells])
+
+
+def _cells(cells: list[str], widths: list[int], numeric: list[bool], role: str, pointer: str) -> list[Row]:
+    parts = [wrapped(cell, width) for cell, width in zip(cells, widths, strict=True)]
+    rows: list[Row] = []
+    for line in zip_longest(*parts, fillvalue=""):
+        texts = [fit(text, width, right) for text, width, right in zip(line, widths, numeric, strict=True)]
+        rows.append([Span("  " if rows else pointer, "strong"), Span((" " * GAP).join(texts).rstrip(), role)])
+    return rows
+
+
+def _shares(natural: list[int], room: int) -> list[int]:
+    """Widths that sum to at most `room`: narrow columns keep theirs, wide ones share what is left."""
+    widths = list(natural)
+    left, pending = room, sorted(range(len(natural)), key=natural.__getitem__)
+    while pending:
+        share = max(left // len(pending), 3)
+        index = pending.pop(0)
+        widths[index] = min(natural[index], share)
+        left -= widths[index]
+    return widths

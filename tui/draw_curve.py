@@ -1,0 +1,156 @@
+"""Curves in braille dots with axes, as rows of spans.
+
+Drawn here rather than by a plotting widget: that needs numpy, whose import would stop the interface for a quarter of a
+second in mid-run, and its lines differ in colour only, which says nothing under NO_COLOR. Every second series is dashed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+
+from llm_holes.engine.frames import Curve, Series
+from llm_holes.tui.clean import visible
+from llm_holes.tui.draw import Row, Span, fit, number, titled
+from rich.cells import cell_len
+
+ROLES = ("measured", "strong", "measured-soft", "dim")
+DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
+MARGIN = 9
+"""Columns for the labels of the y axis."""
+
+
+class Canvas:
+    """Dots, two by four to a cell; a cell takes the role of the last series drawn in it."""
+
+    def __init__(self, columns: int, lines: int) -> None:
+        self.columns, self.lines = columns, lines
+        self.bits = [[0] * columns for _ in range(lines)]
+        self.roles = [[""] * columns for _ in range(lines)]
+
+    def dot(self, x: int, y: int, role: str) -> None:
+        """Sets dot (x, y), y counted from the bottom; dots outside are dropped."""
+        column, line = x // 2, self.lines - 1 - y // 4
+        if 0 <= column < self.columns and 0 <= line < self.lines:
+            self.bits[line][column] |= DOTS[3 - y % 4][x % 2]
+            self.roles[line][column] = role
+
+    def row(self, line: int) -> Row:
+        return [
+            Span(chr(0x2800 + bits) if bits else " ", role)
+            for bits, role in zip(self.bits[line], self.roles[line], strict=True)
+        ]
+
+
+def curve_rows(view: Curve, width: int, lines: int = 12) -> list[Row]:
+    """The plot with a y axis of `lines` lines, an x axis, and a legend that names each line and how it is drawn."""
+    points = [list(_points(series, view.log_y)) for series in view.series]
+    xs = [x for line in points for x, _ in line]
+    ys = [y for line in points for _, y in line] + [y for s in view.series for y in _spread(s, view.log_y)]
+    if not xs:
+        return titled(view.title, view.y_label, [[Span("no points yet", "dim")]])
+    x_low, x_high = _range(min(xs), max(xs))
+    ticks = _log_ticks(min(ys), max(ys)) if view.log_y else _ticks(min(ys), max(ys), 4)
+    y_low, y_high = (min(ys[0], ticks[0], min(ys)), max(ticks[-1], max(ys)))
+    y_low, y_high = _range(y_low, y_high)
+    canvas = Canvas(max(width - MARGIN - 1, 4), lines)
+    to_x = lambda x: round((x - x_low) / (x_high - x_low) * (canvas.columns * 2 - 1))  # noqa: E731
+    to_y = lambda y: round((y - y_low) / (y_high - y_low) * (lines * 4 - 1))  # noqa: E731
+    for series in view.series:
+        _draw_spread(canvas, series, view.log_y, to_x, to_y)
+    for index, line in reversed(list(enumerate(points))):
+        _draw_line(canvas, [(to_x(x), to_y(y)) for x, y in line], ROLES[index % 4], dashed=index % 2 == 1)
+    labels = {lines - 1 - to_y(tick) // 4: _tick_text(tick, view.log_y) for tick in ticks}
+    rows: list[Row] = []
+    for y in range(lines):
+        axis = "┤" if y in labels else "│"
+        rows.append([Span(f"{labels.get(y, ''):>{MARGIN}}", "dim"), Span(axis, "dim"), *canvas.row(y)])
+    rows += _x_axis(view, x_low, x_high, canvas.columns)
+    return titled(view.title, view.y_label + (" (log)" if view.log_y else ""), [*rows, *_legend(view, width)])
+
+
+def _points(series: Series, log: bool) -> Iterator[tuple[float, float]]:
+    for x, y in zip(series.x, series.y, strict=False):
+        if math.isfinite(x) and math.isfinite(y) and (y > 0 or not log):
+            yield x, math.log10(y) if log else y
+
+
+def _spread(series: Series, log: bool) -> list[float]:
+    return [math.log10(y) if log else y for y in (*series.low, *series.high) if math.isfinite(y) and (y > 0 or not log)]
+
+
+def _range(low: float, high: float) -> tuple[float, float]:
+    return (low, high) if high > low else (low - 0.5, high + 0.5)
+
+
+def _ticks(low: float, high: float, count: int) -> list[float]:
+    """Round numbers around the range, about `count` steps apart; zero is one of them if it is near."""
+    if 0 < low < 0.4 * high:
+        low = 0.0
+    span = (high - low) or abs(high) or 1.0
+    raw = span / count
+    power = 10.0 ** math.floor(math.log10(raw))
+    step = next(step for step in (power, 2 * power, 5 * power, 10 * power) if step >= raw * 0.999)
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    return [n * step for n in range(first, max(last, first + 1) + 1)]
+
+
+def _log_ticks(low: float, high: float) -> list[float]:
+    return [float(power) for power in range(math.floor(low), max(math.ceil(high), math.floor(low) + 1) + 1)]
+
+
+def _tick_text(tick: float, log: bool) -> str:
+    value = 10.0**tick if log else tick
+    return f"{value:,.10g}" if 1e-4 <= abs(value) < 1e7 or value == 0 else f"{value:.0e}"
+
+
+def _draw_line(canvas: Canvas, dots: list[tuple[int, int]], role: str, dashed: bool) -> None:
+    if len(dots) == 1:
+        canvas.dot(*dots[0], role)
+    drawn = 0
+    for (x0, y0), (x1, y1) in zip(dots, dots[1:], strict=False):
+        steps = max(abs(x1 - x0), abs(y1 - y0), 1)
+        for n in range(steps + 1):
+            drawn += 1
+            if not dashed or drawn % 6 < 3:
+                canvas.dot(round(x0 + (x1 - x0) * n / steps), round(y0 + (y1 - y0) * n / steps), role)
+
+
+def _draw_spread(canvas: Canvas, series: Series, log: bool, to_x, to_y) -> None:  # type: ignore[no-untyped-def]
+    for x, low, high in zip(series.x, series.low, series.high, strict=False):
+        if math.isfinite(low + high) and (low > 0 or not log):
+            bottom, top = (to_y(math.log10(y) if log else y) for y in (low, high))
+            for y in range(bottom, top + 1):
+                canvas.dot(to_x(x), y, "dim")
+
+
+def _x_axis(view: Curve, low: float, high: float, columns: int) -> list[Row]:
+    count = max(2, min(5, columns // 12))
+    line, labels = ["─"] * columns, [" "] * columns
+    for n in range(count):
+        x = round(n * (columns - 1) / (count - 1))
+        value = low + (high - low) * n / (count - 1)
+        text = number(round(value) if high - low >= 10 else value)
+        line[x] = "┬"
+        start = max(0, min(columns - len(text), x - len(text) // 2))
+        labels[start : start + len(text)] = text
+    rows = [[Span(" " * MARGIN + "└" + "".join(line), "dim")], [Span(" " * (MARGIN + 1) + "".join(labels), "dim")]]
+    if view.x_label:
+        rows.append([Span(" " * (MARGIN + 1) + fit(visible(view.x_label), columns, right=True), "dim")])
+    return rows
+
+
+def _legend(view: Curve, width: int) -> Iterable[Row]:
+    if len(view.series) < 2:
+        return []
+    rows: list[Row] = [[Span(" " * (MARGIN + 1))]]
+    used = MARGIN + 1
+    for index, series in enumerate(view.series):
+        name = visible(series.name)
+        size = cell_len(name) + 6
+        if used + size > width and used > MARGIN + 1:
+            rows.append([Span(" " * (MARGIN + 1))])
+            used = MARGIN + 1
+        rows[-1] += [Span("╌╌ " if index % 2 else "── ", ROLES[index % 4]), Span(name + "   ")]
+        used += size
+    return rows

@@ -1,0 +1,232 @@
+"""Token strips and heatmaps as rows of spans, with the places of their cells so that a cursor can walk them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+from unicodedata import combining
+
+from llm_holes.engine.frames import Array, Heatmap, Token, Tokens
+from llm_holes.tui.clean import from_bytes, visible
+from llm_holes.tui.draw import BELOW_ZERO, LOWER, SHADES, Row, Span, fit, number
+from rich.cells import cell_len
+
+IDS_UP_TO = 64
+"""Longer strips show a token's id at the cursor only."""
+NAME_WIDTH = 14
+CODES = {"f4": "f", "f8": "d", "i4": "i", "i8": "q", "u1": "B"}
+
+
+class Place(NamedTuple):
+    """Where a token's chip is: line of chips, first column, width."""
+
+    line: int
+    x: int
+    width: int
+
+
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """Chips laid out in lines. `lines[n]` are the indices of the tokens in line n; `height` rows make one line."""
+
+    chips: tuple[str, ...]
+    places: tuple[Place, ...]
+    lines: tuple[range, ...]
+    height: int
+
+
+def chip(token: Token) -> str:
+    """What a token looks like; a combining mark gets a circle to stand on."""
+    text = from_bytes(token.data) or "∅"
+    return "◌" + text if combining(text[0]) else text
+
+
+def strip_of(view: Tokens, width: int) -> Strip:
+    """Lays the chips out in lines of at most `width` cells."""
+    ids = len(view.tokens) <= IDS_UP_TO and not view.values
+    chips, places, lines = [], [], []
+    line, x, first = 0, 0, 0
+    for index, token in enumerate(view.tokens):
+        text = chip(token)
+        size = min(max(cell_len(text), len(str(token.id)) if ids else 0), max(width, 1))
+        if x and x + size > width:
+            lines.append(range(first, index))
+            line, x, first = line + 1, 0, index
+        chips.append(fit(text, size))
+        places.append(Place(line, x, size))
+        x += size + 1
+    lines.append(range(first, len(chips)))
+    return Strip(tuple(chips), tuple(places), tuple(lines), 2 if ids or view.values else 1)
+
+
+def strip_row(view: Tokens, strip: Strip, y: int, cursor: int | None) -> Row:
+    """Row `y` of the strip: chips, or under them their ids or a bar of their value."""
+    line, part = divmod(y, strip.height)
+    row: Row = []
+    for index in strip.lines[line]:
+        place, token = strip.places[index], view.tokens[index]
+        value = view.values[index] if index < len(view.values) else None
+        if part == 0:
+            role = "cursor" if index == cursor else f"chip{index % 2}"
+            row.append(Span(strip.chips[index], role, None if index == cursor else value))
+        elif value is not None:
+            row.append(Span(level(value) * place.width, "measured"))
+        else:
+            row.append(Span(fit(str(token.id), place.width), "strong" if index == cursor else "dim"))
+        row.append(Span(" "))
+    return row[:-1]
+
+
+def level(value: float) -> str:
+    """One block whose height is the value, 0..1; blank if there is none."""
+    return LOWER[max(0, min(7, int(value * 8)))] if math.isfinite(value) else " "
+
+
+def token_facts(view: Tokens, index: int) -> str:
+    """Everything about one token, for the line that describes the cursor's place."""
+    token = view.tokens[index]
+    facts = [f"{index}", chip(token), f"id {token.id}", "bytes " + token.data[:16].hex(" ")]
+    if index < len(view.values):
+        facts.append(f"{visible(view.value_label) or 'value'} {number(float(view.values[index]))}")
+    return "  ".join([*facts, visible(token.note)]).rstrip()
+
+
+def matrix(array: Array) -> list[list[float]]:
+    """The array's rows as lists; reads the bytes directly, so the interface never waits for numpy's import."""
+    if len(array.shape) != 2 or 0 in array.shape:
+        return []
+    rows: list[list[float]] = memoryview(array.data).cast("B").cast(CODES[array.dtype], list(array.shape)).tolist()
+    return rows
+
+
+class Scale(NamedTuple):
+    low: float
+    high: float
+
+    def heat(self, value: float) -> float | None:
+        """0..1 over the range, or -1..1 around zero where values have both signs; None for NaN."""
+        if math.isnan(value):
+            return None
+        value = min(max(value, self.low), self.high)
+        if self.low < 0 < self.high:
+            return value / max(-self.low, self.high)
+        return (value - self.low) / (self.high - self.low) if self.high > self.low else 0.5
+
+
+def scale_of(rows: list[list[float]]) -> Scale:
+    finite = [value for row in rows for value in row if math.isfinite(value)]
+    return Scale(min(finite, default=0.0), max(finite, default=0.0))
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """How a heatmap fits a width: cells of `cell` columns; `tall` cells take a line, others half of one."""
+
+    names: int
+    cell: int
+    tall: bool
+    columns: int
+    """How many columns of cells are in sight."""
+
+
+def grid_of(view: Heatmap, rows: list[list[float]], width: int, glyphs: bool) -> Grid:
+    names = min(max((cell_len(visible(name)) for name in view.row_names), default=len(str(len(rows)))), NAME_WIDTH)
+    room = max(width - names - 1, 1)
+    count = max(len(rows[0]) if rows else 1, 1)
+    tall = glyphs or (len(rows) <= 20 and 2 * count <= room)
+    cell = min(max(room // count, 1), 6 if len(rows) <= 12 else 2) if tall else 1
+    return Grid(names, cell, tall, min(count, room // cell))
+
+
+def grid_height(grid: Grid, rows: list[list[float]]) -> int:
+    return len(rows) if grid.tall else (len(rows) + 1) // 2
+
+
+def grid_row(
+    view: Heatmap, rows: list[list[float]], scale: Scale, grid: Grid, y: int, first: int, cursor: tuple[int, int] | None,
+    glyphs: bool,
+) -> Row:  # fmt: skip
+    """Line `y` of the map, from column `first` on, with the name of its row in front."""
+    top = y if grid.tall else 2 * y
+    at = cursor is not None and (cursor[0] == top or (not grid.tall and cursor[0] == top + 1))
+    named = cursor[0] if at and cursor else top
+    row = [Span(fit(row_name(view, named), grid.names, right=True) + " ", "strong" if at else "dim")]
+    for column in range(first, min(first + grid.columns, len(rows[0]))):
+        here = cursor is not None and cursor[1] == column
+        if grid.tall:
+            row.append(_tall(scale.heat(rows[top][column]), grid.cell, glyphs, here and at))
+        else:
+            lower = scale.heat(rows[top + 1][column]) if top + 1 < len(rows) else None
+            half = cursor[0] - top if here and at and cursor else None
+            row.append(_halves(scale.heat(rows[top][column]), lower, half))
+    return row
+
+
+def _tall(heat: float | None, width: int, glyphs: bool, cursor: bool) -> Span:
+    text = shade(heat) * width if glyphs else " " * width
+    if cursor:
+        text = "[" + text[1:-1] + "]" if width > 1 else "+"
+        return Span(text, "cursor")
+    return Span(text, "measured" if glyphs else "", None, None if glyphs else heat)
+
+
+def _halves(top: float | None, bottom: float | None, cursor: int | None) -> Span:
+    """Two cells in one character: the upper one is its ink, the lower one what is behind it."""
+    if cursor is not None:
+        return Span("▀" if cursor == 0 else "▄", "pick", None, bottom if cursor == 0 else top)
+    if top is None and bottom is None:
+        return Span(" ")
+    return Span("▀", "", top, bottom) if top is not None else Span("▄", "", bottom, None)
+
+
+def shade(heat: float | None) -> str:
+    if heat is None:
+        return " "
+    scale = SHADES if heat >= 0 else BELOW_ZERO
+    return scale[min(4, math.ceil(abs(heat) * 4))]
+
+
+def axis_row(view: Heatmap, grid: Grid, first: int, columns: int, cursor: tuple[int, int] | None) -> Row:
+    """Under the map: what its columns are, and the cursor's column by name."""
+    row = [Span(" " * (grid.names + 1))]
+    more = "…" if first or first + grid.columns < columns else ""
+    label = f"{visible(view.column_label)} 0–{columns - 1}{' ‹ ' + str(first) + more if more else ''}"
+    if cursor is None:
+        return [*row, Span(label, "dim")]
+    x = (cursor[1] - first) * grid.cell + (grid.cell - 1) // 2
+    name = "▴ " + column_name(view, cursor[1])
+    room = grid.columns * grid.cell
+    if x + cell_len(name) > max(room, 24) and x >= cell_len(name) - 1:
+        name = column_name(view, cursor[1]) + " ▴"
+        x -= cell_len(name) - 1
+    return [*row, Span(" " * x), Span(name, "strong")]
+
+
+def legend_row(view: Heatmap, scale: Scale, glyphs: bool) -> Row:
+    """The scale: from the smallest value to the largest."""
+    signed = scale.low < 0 < scale.high
+    steps = [n / 4 for n in (range(-4, 5) if signed else range(5))]
+    bar = [Span(shade(step) * 2, "measured") if glyphs else Span("  ", "", None, step) for step in steps]
+    ends = (-max(-scale.low, scale.high), max(-scale.low, scale.high)) if signed else scale
+    unit = f" {visible(view.unit)}" if view.unit else ""
+    return [Span(number(float(ends[0])) + " ", "dim"), *bar, Span(f" {number(float(ends[1]))}{unit}", "dim")]
+
+
+def row_name(view: Heatmap, index: int) -> str:
+    return visible(view.row_names[index]).replace(" ", "·") if index < len(view.row_names) else str(index)
+
+
+def column_name(view: Heatmap, index: int) -> str:
+    return visible(view.column_names[index]).replace(" ", "·") if index < len(view.column_names) else str(index)
+
+
+def cell_facts(view: Heatmap, rows: list[list[float]], row: int, column: int) -> str:
+    """Everything about one cell, for the line that describes the cursor's place."""
+    value = rows[row][column]
+    shown = "nothing here" if math.isnan(value) else f"{number(float(value))} {visible(view.unit)}".rstrip()
+    sides = []
+    for label, names, index in ((view.row_label, view.row_names, row), (view.column_label, view.column_names, column)):
+        name = f" {visible(names[index])!r}" if index < len(names) else ""
+        sides.append(f"{visible(label)} {index}{name}")
+    return f"{sides[0]} × {sides[1]} = {shown}"

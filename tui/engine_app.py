@@ -1,0 +1,147 @@
+"""The half of the app that runs experiments: settings, session and timers. Nothing else writes to the live panel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from llm_holes.engine.frames import Value
+from llm_holes.engine.protocol import Cancel, Framed, Ready, Run
+from llm_holes.lessons.catalog import Lesson
+from llm_holes.tui.link import LinkFactory
+from llm_holes.tui.messages import Changed, Picked, PresetChosen, Replied
+from llm_holes.tui.session import Session
+from llm_holes.tui.widgets.lesson_page import LessonPage
+from llm_holes.tui.widgets.live_panel import LivePanel
+from llm_holes.tui.widgets.status_line import StatusLine
+from textual import on
+from textual.app import App
+from textual.timer import Timer
+
+DEBOUNCE = 0.35
+"""Seconds after the last change of a control before it runs by itself."""
+REPAINT = 0.1
+"""Seconds between two frames on the screen: more would only fill a slow link."""
+TICK = 0.5
+
+
+class EngineApp(App[None]):
+    def __init__(self, link: LinkFactory, clock: Callable[[], float]) -> None:
+        super().__init__()
+        self.lesson: Lesson | None = None
+        self._clock = clock
+        self._link = link(lambda reply: self.post_message(Replied(reply)))
+        self.session = Session(self._send, self._restart, clock)
+        self._settings: dict[str, dict[str, Value]] = {}
+        self._rerun: Timer | None = None
+        self._repaint: Timer | None = None
+        self._painted = 0.0
+
+    # -- the run ------------------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        if self._rerun is not None:
+            self._rerun.stop()
+        if self.lesson is not None and self.lesson.dug:
+            self.session.start(self.lesson.id, dict(self._settings[self.lesson.id]))
+            self._show_session()
+
+    @on(Changed)
+    def _changed(self, event: Changed) -> None:
+        if self.lesson is None:
+            return
+        self._settings[self.lesson.id][event.name] = event.value
+        self._mark_preset()
+        if event.now:
+            self._run()
+        elif not self.session.engine.down:
+            self._run_soon()
+
+    def _run_soon(self) -> None:
+        if self._rerun is not None:
+            self._rerun.stop()
+        self._rerun = self.set_timer(DEBOUNCE, self._run)
+
+    @on(Picked)
+    def _picked(self, event: Picked) -> None:
+        self._set(event.settings)
+        self._run()
+
+    @on(PresetChosen)
+    def _preset_chosen(self, event: PresetChosen) -> None:
+        self.choose_preset(event.index)
+
+    def choose_preset(self, index: int) -> None:
+        if self.lesson is not None:
+            self._set(self.lesson.defaults() | self.lesson.presets[index].settings)
+            self._mark_preset(index)
+            self._run()
+
+    def _set(self, settings: dict[str, Value]) -> None:
+        """Gives controls new values; names the lesson has no control for are passed over."""
+        assert self.lesson is not None
+        widgets = self.query_one(LivePanel).settings
+        for name, value in settings.items():
+            if name in widgets:
+                widgets[name].value = value  # type: ignore[assignment]
+                self._settings[self.lesson.id][name] = widgets[name].value
+        self._mark_preset()
+
+    def _mark_preset(self, index: int | None = None) -> None:
+        if (picker := self.query_one(LivePanel).presets) is not None:
+            picker.chosen = index
+
+    # -- the engine ---------------------------------------------------------------------------------------------------
+
+    def _send(self, request: Run | Cancel) -> None:
+        self._link.send(request)
+
+    def _restart(self) -> None:
+        self.run_worker(self._link.restart(), name="engine", exit_on_error=False)
+
+    @on(Replied)
+    def _replied(self, event: Replied) -> None:
+        self.session.reply(event.reply)
+        if isinstance(event.reply, Framed):
+            self._paint_soon()
+            return
+        self._show_session()
+        if isinstance(event.reply, Ready) or self.session.run.phase == "done":
+            self.run_worker(self._fill(), group="fill", exclusive=True)
+
+    async def _fill(self) -> None:
+        measured = dict(self.session.frame.measured) if self.session.frame is not None else {}
+        await self.query_one(LessonPage).fill(measured, self.session.model)
+
+    def _paint_soon(self) -> None:
+        wait = REPAINT - (self._clock() - self._painted)
+        if wait <= 0:
+            self._show_session()
+        elif self._repaint is None:
+            self._repaint = self.set_timer(wait, self._show_session)
+
+    def _show_session(self) -> None:
+        """Puts the session's state into the widgets; the only place that does."""
+        if self._repaint is not None:
+            self._repaint.stop()
+            self._repaint = None
+        self._painted = self._clock()
+        panel, status, run = self.query_one(LivePanel), self.query_one(StatusLine), self.session.run
+        status.engine, status.run = self.session.engine, run
+        panel.model, panel.run = self.session.model, run
+        if panel.frame is not self.session.frame:
+            panel.frame = self.session.frame
+        self._ticker.resume() if run.phase == "running" else self._ticker.pause()
+        status.seconds = self._clock() - run.started if run.phase == "running" else 0.0
+        self.refresh_bindings()
+
+    def _tick(self) -> None:
+        self.query_one(StatusLine).seconds = self._clock() - self.session.run.started
+
+    def _drop_timers(self) -> None:
+        for timer in (self._rerun, self._repaint):
+            if timer is not None:
+                timer.stop()
+        self._repaint = None
+
+    async def on_unmount(self) -> None:
+        await self._link.close()

@@ -1,0 +1,99 @@
+"""What is written on a lesson's page: pure functions from the catalog and the measurements to text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from llm_holes.lessons.catalog import Catalog, Lesson, fill
+from llm_holes.lessons.checks import LINK
+from llm_holes.tui.clean import visible
+from llm_holes.tui.draw import Row, Span
+
+STAGES = ("text", "tokens", "embedding", "attention", "FFN", "logits", "token")
+BETWEEN = (" › ", " › ", " › layers[ ", " · ", " ] › ", " › ", " ↺")
+SHORT = {"embedding": "embed", "attention": "attn"}
+CODE_SPAN = re.compile(r"(`+[^`]+`+)")
+SPECIAL = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~&:\"'$^=])")
+
+
+class Measured:
+    """A value in the text of a lesson: literal, and in the colour of what was measured (Markdown's ~~, which lessons do
+    not use otherwise)."""
+
+    def __init__(self, value: object, code: bool) -> None:
+        self.value, self.code = value, code
+
+    def __format__(self, spec: str) -> str:
+        text = visible(format(self.value, spec))
+        if self.code:
+            return text.replace("`", "'")
+        escaped = SPECIAL.sub(r"\\\1", text)
+        return f"~~{escaped}~~" if text.strip() else text
+
+
+def filled(body: str, measured: Mapping[str, object], model: Mapping[str, object]) -> str:
+    """The body with its placeholders filled in; foreign text stays literal, in and outside of code spans."""
+
+    def part(text: str, code: bool) -> str:
+        known = ({name: Measured(value, code) for name, value in group.items()} for group in (measured, model))
+        return fill(text, dict(zip(("measured", "model"), known, strict=True)))
+
+    return "".join(part(text, bool(n % 2)) for n, text in enumerate(CODE_SPAN.split(body)))
+
+
+def pipeline(stages: tuple[str, ...], width: int) -> Row:
+    """The trip of a message in one line, with the lesson's own stages lit."""
+    short = width < 84
+    row: Row = []
+    for stage, between in zip(STAGES, BETWEEN, strict=True):
+        lit = stage in stages
+        name = SHORT.get(stage, stage) if short else stage
+        row.append(Span(("▣" if lit else "") + name, "lit" if lit else "dim"))
+        row.append(Span(between.replace(" › ", "›").replace("layers[ ", "[") if short else between, "dim"))
+    return row
+
+
+def breadcrumb(catalog: Catalog, lesson: Lesson) -> Row:
+    row: Row = []
+    for above in catalog.trail(lesson.id)[:-1]:
+        row += [Span(above.title, "dim"), Span(" › ", "dim")]
+    return [*row, Span(lesson.title, "strong")]
+
+
+def ways(catalog: Catalog, lesson: Lesson) -> list[tuple[str, Lesson]]:
+    """Where one can go from here: (up | deeper | across | in the text, lesson)."""
+    found: list[tuple[str, Lesson]] = []
+    if lesson.parent:
+        found.append(("up", catalog[lesson.parent]))
+    found += [("deeper", child) for child in catalog.children(lesson.id)]
+    across = lesson.front.see_also if lesson.front else ()
+    found += [("across", catalog[name]) for name in across]
+    seen = {other.id for _, other in found}
+    for name in LINK.findall(lesson.body):
+        if name not in seen:
+            found.append(("in the text", catalog[name]))
+            seen.add(name)
+    return found
+
+
+def undug_page(catalog: Catalog, lesson: Lesson) -> str:
+    """What is said about a hole nobody has dug: where it is, and what to read meanwhile."""
+    near = "\n".join(f"- [{other.title}](hole:{other.id})" for other in nearest(catalog, lesson))
+    reading = f"\n\nNearest to it, and ready to read:\n\n{near}" if near else ""
+    return f"**Not dug yet.** This hole is on the map, in tier {lesson.tier}, but nobody has written it.{reading}\n"
+
+
+def nearest(catalog: Catalog, lesson: Lesson, count: int = 3) -> list[Lesson]:
+    """The dug lessons fewest steps away in the tree."""
+    distances = {other.id: distance for other, distance in _around(catalog, lesson)}
+    dug = [other for other in catalog.lessons.values() if other.dug and other.id in distances]
+    return sorted(dug, key=lambda other: distances[other.id])[:count]
+
+
+def _around(catalog: Catalog, lesson: Lesson) -> Iterator[tuple[Lesson, int]]:
+    here = [above.id for above in catalog.trail(lesson.id)]
+    for other in catalog.lessons.values():
+        there = [above.id for above in catalog.trail(other.id)]
+        shared = sum(a == b for a, b in zip(here, there, strict=False))
+        yield other, len(here) + len(there) - 2 * shared

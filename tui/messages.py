@@ -1,0 +1,56 @@
+"""Messages between the widgets and the app. Widgets post these; only the app acts on them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from llm_holes.engine.frames import Value
+from llm_holes.engine.protocol import Reply
+from llm_holes.tui.link import Died
+from textual.message import Message
+from textual.widget import Widget
+
+
+@dataclass
+class Replied(Message):
+    """The engine said something, or died."""
+
+    reply: Reply | Died
+
+
+@dataclass
+class OpenLesson(Message):
+    """The learner wants this lesson on the page."""
+
+    lesson: str
+
+
+@dataclass
+class Changed(Message):
+    """A control has a new value; `now` asks for a run at once instead of after a pause."""
+
+    name: str
+    value: Value
+    now: bool = False
+
+
+@dataclass
+class Picked(Message):
+    """Enter on a cell or token: set these controls and run."""
+
+    settings: dict[str, Value]
+
+
+@dataclass
+class PresetChosen(Message):
+    index: int
+
+
+@dataclass
+class Described(Message):
+    """What the focused widget has to say about itself has changed."""
+
+    widget: Widget
+
+    def can_replace(self, message: Message) -> bool:
+        return isinstance(message, Described)

@@ -1,0 +1,20 @@
+"""Rows of spans as Textual content, for widgets that are styled by the style sheet's variables."""
+
+from __future__ import annotations
+
+from llm_holes.tui.draw import Row
+from textual.content import Content
+
+STYLES = {
+    "dim": "$muted", "faint": "$faint", "strong": "bold $strong", "act": "$act", "act-strong": "bold $act",
+    "measured": "$measured", "lit": "bold $strong",
+}  # fmt: skip
+
+
+def content(row: Row) -> Content:
+    """One line; the spans' text is literal, never markup."""
+    return Content.assemble(*((span.text, STYLES.get(span.role, "")) for span in row))
+
+
+def lines(rows: list[Row]) -> Content:
+    return Content("\n").join(map(content, rows))

@@ -1,0 +1,53 @@
+"""What the command palette finds: lessons by title and term, presets, actions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import TYPE_CHECKING
+
+from llm_holes.tui.actions import GLOBAL
+from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.content import Content
+
+if TYPE_CHECKING:
+    from llm_holes.tui.app import HolesApp
+
+Command = tuple[str, str, Callable[[], object]]
+"""Name, help, what to do."""
+
+
+class HolesCommands(Provider):
+    @property
+    def holes(self) -> HolesApp:
+        from llm_holes.tui.app import HolesApp
+
+        assert isinstance(self.app, HolesApp)
+        return self.app
+
+    def commands(self) -> Iterator[Command]:
+        app = self.holes
+        for action in GLOBAL:
+            if action.id != "palette" and app.check_action(action.action.partition("(")[0], ()):
+                yield action.tooltip, f"key {action.key}", partial(app.run_action, action.action)
+        for index, preset in enumerate(app.lesson.presets if app.lesson else ()):
+            yield f"preset: {preset.name}", preset.why, partial(app.choose_preset, index)
+        for lesson in app.catalog.lessons.values():
+            note = lesson.front.objective if lesson.front else "not dug yet"
+            yield f"hole: {lesson.title}", note, partial(app.open_lesson, lesson.id)
+        yield "theme: all themes", "Choose among all themes there are", app.search_themes
+
+    async def discover(self) -> Hits:
+        for name, note, callback in self.commands():
+            yield DiscoveryHit(name, callback, name, Content(note))
+
+    async def search(self, query: str) -> Hits:
+        matcher = self.matcher(query)
+        for name, note, callback in [*self.commands(), *self._terms()]:
+            if (score := matcher.match(name)) > 0:
+                yield Hit(score, matcher.highlight(name), callback, name, Content(note))
+
+    def _terms(self) -> Iterator[Command]:
+        for lesson in self.holes.catalog.lessons.values():
+            for term, meaning in (lesson.front.terms if lesson.front else {}).items():
+                yield f"term: {term}", f"{meaning} ({lesson.title})", partial(self.holes.open_lesson, lesson.id)

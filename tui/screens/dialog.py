@@ -1,0 +1,19 @@
+"""What the dialogs share: a frame with a title, left with q or the key that opened it (Esc works too)."""
+
+from __future__ import annotations
+
+from typing import ClassVar, TypeVar
+
+from textual.binding import Binding, BindingType
+from textual.screen import ModalScreen
+
+T = TypeVar("T")
+
+
+class Dialog(ModalScreen[T]):
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("q,escape,ctrl+c", "leave", "close", key_display="q", tooltip="Back to the lesson", id="dialog-close")
+    ]
+
+    def action_leave(self) -> None:
+        self.dismiss(None)

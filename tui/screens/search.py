@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from typing import ClassVar
+
+from llm_holes.lessons.catalog import Catalog
+from llm_holes.tui.find import Hit, find
+from llm_holes.tui.screens.dialog import Dialog
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.widgets import Input, OptionList
+from textual.widgets.option_list import Option
+
+
+class SearchScreen(Dialog[str]):
+    """Type to narrow the list of lessons; Enter goes there. Gives a lesson's id, or None."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("down,ctrl+n", "move(1)", "down", show=False, priority=True, tooltip="Next hit", id="search-down"),
+        Binding("up,ctrl+k", "move(-1)", "up", show=False, priority=True, tooltip="Hit before", id="search-up"),
+        Binding("ctrl+q", "leave", "close", show=False, priority=True, tooltip="Close", id="search-close"),
+    ]
+
+    def __init__(self, catalog: Catalog) -> None:
+        super().__init__()
+        self.catalog = catalog
+
+    def compose(self) -> ComposeResult:
+        field = Input(placeholder="title, term or words of a lesson", compact=True)
+        field.cursor_blink = False
+        hits = OptionList(compact=True)
+        hits.can_focus = False
+        box = Vertical(field, hits, classes="dialog")
+        box.border_title = "search"
+        box.border_subtitle = "↑ ↓ choose · enter go · ctrl+c close"
+        yield box
+
+    def on_mount(self) -> None:
+        self._list("")
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        self._list(event.value)
+
+    def on_input_submitted(self) -> None:
+        options = self.query_one(OptionList)
+        if options.highlighted is not None:
+            self.dismiss(options.get_option_at_index(options.highlighted).id)
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        self.dismiss(event.option_id)
+
+    def action_move(self, count: int) -> None:
+        options = self.query_one(OptionList)
+        options.action_cursor_down() if count > 0 else options.action_cursor_up()
+
+    def _list(self, query: str) -> None:
+        options = self.query_one(OptionList)
+        options.clear_options()
+        hits = find(self.catalog, query)
+        options.add_options([_option(hit) for hit in hits] or [Option("no lesson has these words", disabled=True)])
+        options.highlighted = 0 if hits else None
+
+
+def _option(hit: Hit) -> Option:
+    lesson = hit.lesson
+    mark, look = ("● ", "$act") if lesson.dug else ("· ", "$muted")
+    where = f"\n    {hit.where}" if hit.where else ""
+    note = "" if lesson.dug else "  not dug yet"
+    name = (lesson.title, "bold" if lesson.dug else "$muted")
+    return Option(
+        Content.assemble((mark, look), name, (f"  tier {lesson.tier}{note}", "$muted"), (where, "$muted")), id=lesson.id
+    )

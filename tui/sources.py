@@ -1,0 +1,58 @@
+"""Finds the code a lesson runs, without importing it: torch must stay out of this process."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from llm_holes.lessons.catalog import Lesson
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A piece of code: what it is called, where it begins, and its text."""
+
+    name: str
+    line: int
+    text: str
+
+
+def sources(lesson: Lesson) -> list[Source]:
+    """The lesson's experiment, then what its front matter names as `module:name`."""
+    found = [source(lesson.module)]
+    return found + [source(name) for name in (lesson.front.code if lesson.front else ())]
+
+
+def source(name: str) -> Source:
+    """A module, or with `module:name` one class, function or constant of it (dots go inside a class)."""
+    module, _, member = name.partition(":")
+    try:
+        spec = find_spec(module)
+        text = Path(spec.origin).read_text(encoding="utf-8") if spec and spec.origin else ""
+    except (ImportError, OSError, ValueError) as error:
+        return Source(name, 1, f"# cannot be read: {error}")
+    if not text:
+        return Source(name, 1, "# not there yet")
+    return _member(name, text, member.split(".")) if member else Source(name, 1, text)
+
+
+def _member(name: str, text: str, path: list[str]) -> Source:
+    body: list[ast.stmt] = ast.parse(text).body
+    node: ast.stmt | None = None
+    for part in path:
+        node = next((statement for statement in body if part in _names(statement)), None)
+        if node is None:
+            return Source(name, 1, f"# {part} is not in this module")
+        body = getattr(node, "body", [])
+    assert node is not None
+    first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
+    return Source(name, first, "\n".join(text.splitlines()[first - 1 : node.end_lineno]) + "\n")
+
+
+def _names(statement: ast.stmt) -> set[str]:
+    if isinstance(statement, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+        return {statement.name}
+    targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
+    return {target.id for target in targets if isinstance(target, ast.Name)}

@@ -1,0 +1,91 @@
+"""Our two themes: greys, one colour for what the learner can act on, one for what was measured."""
+
+from __future__ import annotations
+
+from textual.theme import Theme
+
+DARK = Theme(
+    name="holes-dark",
+    primary="#7aa2d8",
+    secondary="#8a919e",
+    accent="#7aa2d8",
+    warning="#e0b070",
+    error="#d8dbe2",
+    success="#7aa2d8",
+    foreground="#c9cdd6",
+    background="#15171c",
+    surface="#15171c",
+    panel="#1d2027",
+    dark=True,
+    variables={
+        "act": "#82aee8",
+        "measured": "#e3b36b",
+        "muted": "#7d8492",
+        "faint": "#3a3f4a",
+        "strong": "#eceff4",
+        "chip": "#262a33",
+        "chip-other": "#323743",
+        "cursor-ink": "#101216",
+        "block-cursor-foreground": "#eceff4",
+        "block-cursor-background": "#2b3547",
+        "block-cursor-text-style": "none",
+        "block-cursor-blurred-background": "#23272f",
+        "input-selection-background": "#82aee8 30%",
+        "scrollbar": "#3a3f4a",
+        "scrollbar-background": "#15171c",
+        "scrollbar-background-hover": "#15171c",
+        "scrollbar-background-active": "#15171c",
+        "scrollbar-corner-color": "#15171c",
+        "link-color": "#82aee8",
+        "link-background-hover": "#82aee8",
+    },
+)
+
+LIGHT = Theme(
+    name="holes-light",
+    primary="#2f62a8",
+    secondary="#5d6470",
+    accent="#2f62a8",
+    warning="#9a5b00",
+    error="#23262c",
+    success="#2f62a8",
+    foreground="#33373f",
+    background="#faf9f6",
+    surface="#faf9f6",
+    panel="#f0eeea",
+    dark=False,
+    variables={
+        "act": "#1f5fb4",
+        "measured": "#a05a00",
+        "muted": "#6d737e",
+        "faint": "#cfcdc7",
+        "strong": "#111318",
+        "chip": "#ebe9e4",
+        "chip-other": "#dedbd4",
+        "cursor-ink": "#ffffff",
+        "block-cursor-foreground": "#111318",
+        "block-cursor-background": "#d9e4f2",
+        "block-cursor-text-style": "none",
+        "block-cursor-blurred-background": "#eae8e3",
+        "input-selection-background": "#1f5fb4 25%",
+        "scrollbar": "#cfcdc7",
+        "scrollbar-background": "#faf9f6",
+        "scrollbar-background-hover": "#faf9f6",
+        "scrollbar-background-active": "#faf9f6",
+        "scrollbar-corner-color": "#faf9f6",
+        "link-color": "#1f5fb4",
+        "link-background-hover": "#1f5fb4",
+    },
+)
+
+DEFAULTS = {
+    "act": "$primary",
+    "measured": "$warning",
+    "muted": "$foreground 60%",
+    "faint": "$foreground 20%",
+    "strong": "$foreground",
+    "chip": "$panel",
+    "chip-other": "$boost",
+    "cursor-ink": "$background",
+}
+"""For themes that are not ours (TEXTUAL_THEME)."""

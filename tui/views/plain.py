@@ -1,0 +1,34 @@
+"""The views without a cursor: bars, curves, tables, texts and diffs."""
+
+from __future__ import annotations
+
+from llm_holes.engine.frames import Bars, Curve, Diff, Table, Text
+from llm_holes.tui.draw import Row, bar_rows, table_rows, text_rows
+from llm_holes.tui.draw_curve import curve_rows
+from llm_holes.tui.draw_diff import diff_rows
+from llm_holes.tui.views.base import ViewWidget
+
+
+class BarsView(ViewWidget[Bars]):
+    def layout_rows(self, width: int) -> list[Row]:
+        return bar_rows(self.view, width)
+
+
+class CurveView(ViewWidget[Curve]):
+    def layout_rows(self, width: int) -> list[Row]:
+        return curve_rows(self.view, width)
+
+
+class TableView(ViewWidget[Table]):
+    def layout_rows(self, width: int) -> list[Row]:
+        return table_rows(self.view, width)
+
+
+class TextView(ViewWidget[Text]):
+    def layout_rows(self, width: int) -> list[Row]:
+        return text_rows(self.view, width)
+
+
+class DiffView(ViewWidget[Diff]):
+    def layout_rows(self, width: int) -> list[Row]:
+        return diff_rows(self.view, width)

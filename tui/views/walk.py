@@ -1,0 +1,79 @@
+"""A view with a cursor: arrows walk it, Enter uses the place for the controls the view names."""
+
+from __future__ import annotations
+
+from typing import Generic
+
+from llm_holes.engine.frames import Value
+from llm_holes.tui.actions import WALK, bindings
+from llm_holes.tui.messages import Described, Picked
+from llm_holes.tui.views.base import V, ViewWidget
+from textual.events import Click
+from textual.geometry import Region
+from textual.reactive import reactive
+
+
+class WalkView(ViewWidget[V], Generic[V], can_focus=True):
+    """Subclasses say where a step leads, what is there and what Enter sets. The cursor is (row, column)."""
+
+    BINDINGS = bindings(WALK)
+    BINDING_GROUP_TITLE = "Walking in a view"
+
+    cursor: reactive[tuple[int, int]] = reactive((0, 0))
+
+    def stepped(self, across: int, down: int) -> tuple[int, int]:
+        raise NotImplementedError
+
+    def edge(self, end: int) -> tuple[int, int]:
+        """The first (0) or last (-1) place in the cursor's row."""
+        raise NotImplementedError
+
+    def describe(self) -> str:
+        raise NotImplementedError
+
+    def settings_here(self) -> dict[str, Value]:
+        raise NotImplementedError
+
+    def cursor_region(self) -> Region:
+        """Where the cursor is drawn, inside this widget."""
+        raise NotImplementedError
+
+    def place_at(self, x: int, y: int) -> tuple[int, int] | None:
+        raise NotImplementedError
+
+    def action_walk(self, across: int, down: int) -> None:
+        self.cursor = self.stepped(across, down)
+
+    def action_walk_to(self, end: int) -> None:
+        self.cursor = self.edge(end)
+
+    def action_pick(self) -> None:
+        if settings := self.settings_here():
+            self.post_message(Picked(settings))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return bool(self.settings_here()) if action == "pick" else True
+
+    def watch_cursor(self) -> None:
+        self.post_message(Described(self))
+        if self.has_focus:
+            self.call_after_refresh(self._follow)
+
+    def on_focus(self) -> None:
+        self.post_message(Described(self))
+
+    def on_click(self, event: Click) -> None:
+        if (place := self.place_at(event.x, event.y)) is not None:
+            self.cursor = place
+
+    def _follow(self) -> None:
+        """Scrolls the pane so that the cursor is in sight."""
+        for ancestor in self.ancestors:
+            if getattr(ancestor, "allow_vertical_scroll", False):
+                ancestor.scroll_to_region(  # type: ignore[attr-defined]
+                    self.cursor_region().translate(
+                        self.region.offset - ancestor.content_region.offset + ancestor.scroll_offset
+                    ),  # type: ignore[attr-defined]  # noqa: E501
+                    animate=False,
+                )
+                return

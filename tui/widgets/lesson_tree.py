@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+from llm_holes.lessons.catalog import Catalog, Lesson
+from llm_holes.tui.actions import TREE, bindings
+from llm_holes.tui.draw import fit
+from llm_holes.tui.messages import Described, OpenLesson
+from rich.cells import cell_len
+from rich.style import Style
+from rich.text import Text
+from textual.reactive import var
+from textual.widgets import Tree
+from textual.widgets.tree import TreeNode
+
+DUG, UNDUG, HERE = "●", "·", "◉"
+
+
+class LessonTree(Tree[str]):
+    """The map of all holes. A node's data is the lesson's id; the right-hand column is its tier."""
+
+    BINDINGS = bindings(TREE)
+    BINDING_GROUP_TITLE = "In the tree of holes"
+    COMPONENT_CLASSES = {"tree--dug", "tree--undug", "tree--here"}
+    ICON_NODE = "▸ "
+    ICON_NODE_EXPANDED = "▾ "
+
+    shown: var[str] = var("")
+    """The lesson on the page."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        super().__init__("holes", id="holes")
+        self.border_title = "1 holes"
+        self.show_root = False
+        self.guide_depth = 2
+        self.show_guides = False
+        self.auto_expand = False
+        self.catalog = catalog
+        self.nodes: dict[str, TreeNode[str]] = {"": self.root}
+        for lesson in catalog.lessons.values():
+            leaf = not catalog.children(lesson.id)
+            above = self.nodes[lesson.parent]
+            self.nodes[lesson.id] = above.add(lesson.title, lesson.id, expand=lesson.tier < 2, allow_expand=not leaf)
+
+    def render_label(self, node: TreeNode[str], base_style: Style, style: Style) -> Text:
+        lesson = self.catalog.lessons.get(node.data or "")
+        if lesson is None:
+            return Text()
+        here = lesson.id == self.shown
+        kind = "here" if here else "dug" if lesson.dug else "undug"
+        look = self.get_component_rich_style(f"tree--{kind}", partial=True)
+        icon = (self.ICON_NODE_EXPANDED if node.is_expanded else self.ICON_NODE) if node.allow_expand else "  "
+        mark = HERE if here else DUG if lesson.dug else UNDUG
+        room = self.size.width - self.guide_depth * _depth(node) - cell_len(icon) - 4
+        quiet = self.get_component_rich_style("tree--undug", partial=True)
+        return Text.assemble(
+            (icon, style + quiet),
+            (
+                mark + " ",
+                style + (quiet if kind == "undug" else self.get_component_rich_style("tree--dug", partial=True)),
+            ),
+            (fit(lesson.title, max(room, 4)), style + look),
+            (f" {lesson.tier}", style + quiet),
+        )
+
+    def get_label_width(self, node: TreeNode[str]) -> int:
+        return max(self.size.width - self.guide_depth * _depth(node), 1)
+
+    @property
+    def at(self) -> Lesson | None:
+        """The lesson under the cursor."""
+        return self.catalog.lessons.get(self.cursor_node.data or "") if self.cursor_node else None
+
+    def describe(self) -> str:
+        lesson = self.at
+        if lesson is None:
+            return ""
+        if lesson.front is None:
+            return f"{lesson.title} · tier {lesson.tier} · not dug yet"
+        return f"{lesson.title} · tier {lesson.tier} · {lesson.front.minutes} min · {lesson.front.objective}"
+
+    def reveal(self, lesson: str) -> None:
+        """Moves the cursor to a lesson, opening what it is folded in."""
+        node: TreeNode[str] | None = self.nodes[lesson]
+        self.shown = lesson
+        above = node.parent if node else None
+        while above is not None:
+            above.expand()
+            above = above.parent
+        self.call_after_refresh(self.move_cursor, self.nodes[lesson])
+
+    def watch_shown(self) -> None:
+        self._clear_line_cache()
+        self.refresh()
+
+    def action_shut(self) -> None:
+        node = self.cursor_node
+        if node is None:
+            return
+        if node.is_expanded and node.allow_expand:
+            node.collapse()
+        elif node.parent is not None and node.parent is not self.root:
+            self.move_cursor(node.parent)
+
+    def action_dig(self) -> None:
+        node = self.cursor_node
+        if node is None or not node.allow_expand:
+            return
+        if node.is_collapsed:
+            node.expand()
+        else:
+            self.move_cursor(node.children[0])
+
+    def on_tree_node_highlighted(self) -> None:
+        self.post_message(Described(self))
+
+    def on_focus(self) -> None:
+        self.post_message(Described(self))
+
+    def on_resize(self) -> None:
+        self._clear_line_cache()
+
+    def on_tree_node_selected(self, event: Tree.NodeSelected[str]) -> None:
+        event.stop()
+        if event.node.data:
+            self.post_message(OpenLesson(event.node.data))
+
+
+def _depth(node: TreeNode[str]) -> int:
+    depth = -1
+    above = node.parent
+    while above is not None:
+        depth, above = depth + 1, above.parent
+    return max(depth, 0)

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+from llm_holes.engine.frames import Frame, Scalar, Value
+from llm_holes.engine.protocol import ModelInfo
+from llm_holes.lessons.catalog import Lesson
+from llm_holes.lessons.schema import Control
+from llm_holes.tui.draw import Row, Span, wrapped
+from llm_holes.tui.paint import lines
+from llm_holes.tui.session import RunState
+from llm_holes.tui.views import WIDGETS, widget_for
+from llm_holes.tui.views.base import ViewWidget
+from llm_holes.tui.widgets.controls import Choice, Setting, Stepper, Switch
+from llm_holes.tui.widgets.pane import Pane
+from llm_holes.tui.widgets.presets import PresetPicker
+from llm_holes.tui.widgets.text_field import TextField
+from rich.cells import cell_len
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.reactive import reactive
+from textual.visual import VisualType
+from textual.widget import Widget
+
+
+class Caption(Widget):
+    """What to look at, or what became of the run, in a line or two."""
+
+    frame: reactive[Frame | None] = reactive(None, layout=True, always_update=True)
+    run: reactive[RunState] = reactive(RunState(), layout=True)
+
+    def render(self) -> VisualType:
+        width = max(self.size.width - 2, 20)
+        said: list[Row] = []
+        if self.frame is not None and self.frame.caption:
+            stale = self.run.active and not self.run.fresh
+            said = [[Span(line, "dim" if stale else "measured")] for line in wrapped(self.frame.caption, width)]
+        return lines([*self._state(width), *said])
+
+    def _state(self, width: int) -> list[Row]:
+        run = self.run
+        if run.phase == "failed":
+            rows: list[Row] = [[Span(line, "strong")] for line in wrapped("! " + run.error, width)]
+            return rows + [[Span(line, "dim")] for line in wrapped(run.hint, width) if run.hint]
+        if run.phase == "queued":
+            return [[Span("queued: runs as soon as the model is ready", "dim")]]
+        if run.phase == "cancelled":
+            return [[Span("stopped · ", "dim"), Span("r", "act-strong"), Span(" runs it again", "dim")]]
+        if run.phase == "running" and not run.fresh:
+            return [[Span("running again…" if self.frame is not None else "running…", "dim")]]
+        if run.phase == "idle":
+            return [[Span("r", "act-strong"), Span(" runs this on the model", "dim")]]
+        return []
+
+
+class LivePanel(Pane, can_focus=False):
+    """The experiment: its controls, and the latest frame. `frame` and `run` are all that changes what is shown."""
+
+    frame: reactive[Frame | None] = reactive(None, always_update=True)
+    run: reactive[RunState] = reactive(RunState())
+    model: reactive[ModelInfo | None] = reactive(None)
+
+    def __init__(self) -> None:
+        super().__init__(id="live")
+        self.border_title = "3 live"
+
+    def compose(self) -> ComposeResult:
+        yield Vertical(id="controls")
+        yield Caption()
+        yield Vertical(id="views")
+
+    async def show(self, lesson: Lesson, settings: dict[str, Value]) -> None:
+        """Puts up the lesson's controls, holding these settings."""
+        controls = self.query_one("#controls", Vertical)
+        labels = [control.label for control in lesson.controls if control.kind != "text"]
+        width = max(map(cell_len, ["preset", *labels]))
+        made: list[Widget] = [_widget(control, settings[control.name], width) for control in lesson.controls]
+        made.sort(key=lambda widget: not isinstance(widget, TextField))
+        await controls.remove_children()
+        await controls.mount_all([*made, PresetPicker(lesson.presets, width)])
+        self.watch_model(self.model)
+        self.scroll_home(animate=False)
+
+    @property
+    def settings(self) -> dict[str, Setting | TextField]:
+        return {widget.control.name: widget for widget in self.query_children()}
+
+    def query_children(self) -> list[Setting | TextField]:
+        return [w for w in self.query_one("#controls").children if isinstance(w, Setting | TextField)]
+
+    @property
+    def presets(self) -> PresetPicker | None:
+        return next(iter(self.query(PresetPicker)), None)
+
+    def watch_model(self, model: ModelInfo | None) -> None:
+        for widget in self.query_children():
+            widget.take(model)
+
+    def watch_run(self, run: RunState) -> None:
+        self.query_one(Caption).run = run
+
+    async def watch_frame(self, frame: Frame | None) -> None:
+        """Updates the views in place as long as their types stay; their cursors stay too."""
+        self.query_one(Caption).frame = frame
+        holder = self.query_one("#views", Vertical)
+        shown = [child for child in holder.children if isinstance(child, ViewWidget)]
+        views = frame.views if frame is not None else ()
+        same = 0
+        for widget, view in zip(shown, views, strict=False):
+            if not isinstance(widget, WIDGETS[type(view)]):
+                break
+            widget.view = view
+            same += 1
+        with self.app.batch_update():
+            for widget in shown[same:]:
+                await widget.remove()
+            await holder.mount_all([widget_for(view) for view in views[same:]])
+
+
+def _widget(control: Control, value: Value, label_width: int) -> Setting | TextField:
+    assert isinstance(value, str | int | float)
+    scalar: Scalar = value
+    if control.kind == "text":
+        return TextField(control, scalar, label_width)
+    if control.kind == "choice":
+        return Choice(control, scalar, label_width)
+    return (Switch if control.kind == "toggle" else Stepper)(control, scalar, label_width)

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from llm_holes.tui.clean import visible
+from llm_holes.tui.draw import EIGHTHS, Row, Span, fit, plain
+from llm_holes.tui.paint import content
+from llm_holes.tui.session import EngineState, RunState
+from textual.reactive import reactive
+from textual.visual import VisualType
+from textual.widget import Widget
+
+NAME = "llm-holes"
+BAR = 12
+MEGABYTE = 10**6
+
+
+def bar(share: float, width: int = BAR) -> str:
+    eighths = round(min(max(share, 0.0), 1.0) * width * 8)
+    return ("█" * (eighths // 8) + EIGHTHS[eighths % 8].strip()).ljust(width, "·")
+
+
+def state_row(engine: EngineState, run: RunState, seconds: float) -> Row:
+    """Model and state: what the engine is doing now."""
+    if engine.phase == "downloading":
+        total = engine.total / MEGABYTE
+        size = f"{engine.done / MEGABYTE:,.0f} of {total:,.0f} MB" if total else f"{engine.done / MEGABYTE:,.0f} MB"
+        meter = [Span("  " + bar(engine.done / engine.total), "measured")] if engine.total else []
+        return [Span("downloading the model ", "dim"), Span(size), *meter, *_queued(run)]
+    if engine.phase == "stopped":
+        return [Span("! " + visible(engine.message), "strong"), Span(" · ", "dim"), *_again("starts it again")]
+    if engine.phase == "unavailable":
+        return [Span("! no model: " + visible(engine.message), "strong"), Span(" · ", "dim"), *_again("tries again")]
+    if engine.model is None:
+        return [
+            Span(engine.phase, "strong"),
+            Span(f" · {visible(engine.message)}" if engine.message else "", "dim"),
+            *_queued(run),
+        ]
+    model = engine.model
+    threads = f"{model.threads} thread{'' if model.threads == 1 else 's'}"
+    row = [Span(f"{visible(model.name)} · {visible(model.dtype)} · {threads} · ", "dim")]
+    if run.phase == "running":
+        row.append(Span(f"running {seconds:.1f} s", "strong"))
+        if run.progress is not None:
+            row.append(Span(f"  {bar(run.progress)}", "measured"))
+        return row
+    return [*row, Span("ready", "")]
+
+
+def _queued(run: RunState) -> Row:
+    return [Span(" · ", "dim"), Span("run queued", "strong")] if run.phase == "queued" else []
+
+
+def _again(what: str) -> Row:
+    return [Span("r", "act-strong"), Span(f" {what}", "dim")]
+
+
+class StatusLine(Widget):
+    """The top line: the program, the model and what it does, and how much of the map is dug."""
+
+    engine: reactive[EngineState] = reactive(EngineState())
+    run: reactive[RunState] = reactive(RunState())
+    seconds: reactive[float] = reactive(0.0)
+    holes: reactive[tuple[int, int]] = reactive((0, 0))
+
+    def render(self) -> VisualType:
+        right = f"{self.holes[0]}/{self.holes[1]} holes"
+        room = self.size.width - len(NAME) - len(right) - 6
+        state = fitted(state_row(self.engine, self.run, self.seconds), room)
+        space = " " * max(room - len(plain(state)), 0)
+        return content([Span(NAME, "strong"), Span("   "), *state, Span(space + "   "), Span(right, "dim")])
+
+
+def fitted(row: Row, width: int) -> Row:
+    """The row cut to a width, span by span."""
+    kept: Row = []
+    for span in row:
+        if len(span.text) > width:
+            return [*kept, span._replace(text=fit(span.text, max(width, 0)))]
+        kept.append(span)
+        width -= len(span.text)
+    return kept
