@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -27,6 +28,14 @@ def loss_nats(logits: Tensor, ids: Tensor) -> float:
 
 def perplexity(logits: Tensor, ids: Tensor) -> float:
     return float(torch.tensor(loss_nats(logits, ids)).exp())
+
+
+def fingerprint(weights: Mapping[str, Tensor]) -> str:
+    """A hash of every weight's bytes; equal before and after means nothing was written."""
+    digest = hashlib.blake2b(digest_size=16)
+    for name in sorted(weights):
+        digest.update(weights[name].contiguous().view(torch.uint8).numpy())
+    return digest.hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from llm_holes.engine.kernels import INT4_GROUP, Int4Weight, Int8Weight
 from torch import Tensor
+
+from llm_holes.engine.errors import InputError
+from llm_holes.engine.kernels import INT4_GROUP, Int4Weight, Int8Weight
 
 Granularity = Literal["tensor", "channel", "group"]
 SCALE_BITS = 16
@@ -34,12 +36,16 @@ class Quantized:
     @property
     def nbytes(self) -> int:
         """Bytes of the codes, packed, with one fp16 scale per block and, if asymmetric, one fp16 offset."""
-        per_block = SCALE_BITS if self.symmetric else 2 * SCALE_BITS
-        return (self.codes.numel() * self.bits + self.scale.numel() * per_block + 7) // 8
+        return stored_bytes(self.codes.numel(), self.scale.numel(), self.bits, self.symmetric)
+
+
+def stored_bytes(weights: int, blocks: int, bits: int, symmetric: bool) -> int:
+    per_block = SCALE_BITS if symmetric else 2 * SCALE_BITS
+    return (weights * bits + blocks * per_block + 7) // 8
 
 
 def quantize(w: Tensor, bits: int, granularity: Granularity, group_size: int = 32, symmetric: bool = True) -> Quantized:
-    """Rounds w [out, in]. Raises ValueError if groups do not divide the rows."""
+    """Rounds w [out, in]. Raises InputError if groups do not divide the rows."""
     blocks = _blocks(w, granularity, group_size)
     if symmetric:
         top = 2 ** (bits - 1) - 1
@@ -62,7 +68,7 @@ def _blocks(w: Tensor, granularity: Granularity, group_size: int) -> Tensor:
     if granularity == "channel":
         return w
     if w.shape[-1] % group_size:
-        raise ValueError(f"groups of {group_size} do not divide rows of {w.shape[-1]}")
+        raise InputError(f"groups of {group_size} do not divide rows of {w.shape[-1]}", "Choose another group size.")
     return w.reshape(-1, group_size)
 
 

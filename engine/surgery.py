@@ -10,15 +10,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
-from llm_holes.engine.kernels import PackedWeight
-from llm_holes.engine.model import Decoder, Edit
-from llm_holes.engine.quantize import Granularity, int4_weight, int8_weight, quantize
-from llm_holes.engine.taps import tap
+import torch
 from torch import Tensor
 
-Part = Literal["all", "attention", "ffn", "embedding"]
+from llm_holes.engine.kernels import PackedWeight
+from llm_holes.engine.model import Decoder, Edit
+from llm_holes.engine.quantize import Granularity, int4_weight, int8_weight, quantize, stored_bytes
+from llm_holes.engine.taps import tap
+
+Part = Literal["all", "layers", "attention", "ffn", "embedding"]
 PARTS: dict[Part, tuple[str, ...]] = {
     "all": ("self_attn.", "mlp.", "embed_tokens", "lm_head"),
+    "layers": ("self_attn.", "mlp."),
     "attention": ("self_attn.",),
     "ffn": ("mlp.",),
     "embedding": ("embed_tokens", "lm_head"),
@@ -77,6 +80,28 @@ class QuantizedWeights:
             q = quantize(model.weights[name], self.bits, self.granularity, self.group_size, self.symmetric)
             rounded[name] = q.dequantized()
         return replace(model, weights=ChainMap(rounded, dict(model.weights)))
+
+    def stored_bytes(self, shape: torch.Size) -> int:
+        """Bytes of a matrix of this shape as codes and scales."""
+        blocks = {"tensor": 1, "channel": shape[0], "group": shape.numel() // self.group_size}[self.granularity]
+        return stored_bytes(shape.numel(), blocks, self.bits, self.symmetric)
+
+
+@dataclass(frozen=True, slots=True)
+class QuantizedKV:
+    """Rounds each head's key (after RoPE) and value vector to `bits`, symmetric, as a quantized KV cache would."""
+
+    bits: int
+
+    def apply(self, model: Decoder) -> Decoder:
+        def rounded(x: Tensor) -> Tensor:
+            vectors = x.reshape(-1, x.shape[-1])
+            return quantize(vectors, self.bits, "channel").dequantized().view(x.shape)
+
+        for layer in range(model.config.n_layers):
+            for point in ("attn.hook_rot_k", "attn.hook_v"):
+                model = edited(model, tap(layer, point), rounded)
+        return model
 
 
 @dataclass(frozen=True, slots=True)
