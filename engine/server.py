@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-import platform
 import signal
 import sys
 import threading
@@ -16,7 +15,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from importlib import metadata
 from typing import BinaryIO, NoReturn, Protocol
 
 from llm_holes.engine import errors
@@ -41,8 +39,8 @@ from llm_holes.engine.protocol import (
     decode_request,
     pack,
 )
+from llm_holes.engine.versions import versions
 
-LIBRARIES = ("llm-holes", "torch", "transformers", "tokenizers", "tiktoken", "safetensors", "numpy", "msgspec")
 GRACE = 0.3
 """Seconds a run gets to clean up after the other end has gone."""
 
@@ -133,17 +131,6 @@ def private_pipes() -> tuple[BinaryIO, BinaryIO]:
     sys.stdout.flush()
     os.dup2(2, 1)
     return stdin, stdout
-
-
-def versions() -> dict[str, str]:
-    """The version of Python and of each library that matters, without importing any."""
-    found = {"python": platform.python_version()}
-    for name in LIBRARIES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            found[name] = "not installed"
-    return found
 
 
 def leave(status: int) -> NoReturn:

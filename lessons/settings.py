@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from llm_holes.engine.frames import Scalar, Value
@@ -25,7 +26,7 @@ def validated(lesson: Lesson, given: Mapping[str, Value], model: ModelInfo) -> d
         if name not in controls:
             raise SettingsError(f"{lesson.id} has no setting {name!r}; it has: {', '.join(controls) or 'none'}")
     return {
-        name: _checked(control, given[name], model) if name in given else _default(control, model)
+        name: checked(control, given[name], model) if name in given else _default(control, model)
         for name, control in controls.items()
     }
 
@@ -56,20 +57,29 @@ def bounds(control: Control, model: ModelInfo | None) -> tuple[float | None, flo
     return control.min, control.max
 
 
-def _default(control: Control, model: ModelInfo) -> Scalar:
-    _, high = bounds(control, model)
-    if control.kind in {"layer", "head", "token"} and high is not None and isinstance(control.default, int):
-        return min(control.default, int(high))
-    return control.default
-
-
-def _checked(control: Control, value: Value, model: ModelInfo) -> Scalar:
+def checked(control: Control, value: Value, model: ModelInfo | None) -> Scalar:
+    """The value, if the control allows it; without a model, layers and heads are not compared. Raises SettingsError."""
     if not fits(control.kind, value):
         raise SettingsError(f"{control.name} must be of kind {control.kind}, not {value!r}")
     assert isinstance(value, str | int | float)
     if control.kind == "choice" and value not in control.choices:
         raise SettingsError(f"{control.name} must be one of {', '.join(control.choices)}, not {value!r}")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise SettingsError(f"{control.name} must be a finite number, not {value!r}")
     low, high = bounds(control, model)
     if not isinstance(value, str) and ((low is not None and value < low) or (high is not None and value > high)):
-        raise SettingsError(f"{control.name} must be between {low:g} and {high:g}, not {value!r}")
+        raise SettingsError(f"{control.name} must be {_within(low, high)}, not {value!r}")
     return value
+
+
+def _within(low: float | None, high: float | None) -> str:
+    if low is None or high is None:
+        return f"at least {low:g}" if high is None else f"at most {high:g}"
+    return f"between {low:g} and {high:g}"
+
+
+def _default(control: Control, model: ModelInfo) -> Scalar:
+    _, high = bounds(control, model)
+    if control.kind in {"layer", "head", "token"} and high is not None and isinstance(control.default, int):
+        return min(control.default, int(high))
+    return control.default

@@ -1,0 +1,240 @@
+"""The command line. Imports little at the top: what a command does not need must not delay it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from textual.app import App
+
+    from llm_holes.engine.frames import Value
+    from llm_holes.lessons.catalog import Catalog, Lesson
+
+FAILED, USAGE, INTERRUPTED, BROKEN_PIPE = 1, 2, 130, 141
+
+
+class UsageError(Exception):
+    """The command line asks for what there is not; the message says what there is."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command; returns the exit status: 0, 1 failed, 2 usage, 130 after ctrl+c."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    if argv[:1] == ["engine"]:
+        # a process without a trace of the front end, under the same process id
+        os.execv(sys.executable, [sys.executable, "-m", "llm_holes.lessons.worker", *argv[1:]])
+    args = _parser().parse_args(argv)
+    try:
+        command: Callable[[argparse.Namespace], int] = args.run_command
+        status = command(args)
+        sys.stdout.flush()
+        return status
+    except UsageError as error:
+        return _fail(error, USAGE)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # whoever read the output has enough; Python must not complain when it flushes at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return BROKEN_PIPE
+    except Exception as error:
+        from llm_holes.lessons.catalog import CatalogError
+        from llm_holes.tui.headless import Unsuccessful
+
+        if isinstance(error, Unsuccessful):
+            return _fail(error, USAGE if error.usage else FAILED)
+        if isinstance(error, CatalogError):
+            return _fail(error, FAILED)
+        raise
+
+
+def _fail(error: Exception, status: int) -> int:
+    from llm_holes.tui.clean import clean
+
+    sys.stdout.flush()
+    print(f"llm-holes: {clean(str(error))}", file=sys.stderr)
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    shared = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    shared.add_argument("--model", metavar="NAME|DIR|FILE.gguf", help="the model to look into")
+    shared.add_argument("--engine", metavar="local|ssh://HOST", help="where the model runs")
+    shared.add_argument("--threads", metavar="N", type=_count, help="processor cores for the model (all but one)")
+    as_json = argparse.ArgumentParser(add_help=False)
+    as_json.add_argument("--json", action="store_true", help="JSON on stdout and nothing else")
+
+    parser = argparse.ArgumentParser(
+        prog="llm-holes",
+        parents=[shared],
+        description="Shows what really happens when a message is sent to a language model. Without a command it opens "
+        "the tutor in the terminal.",
+    )
+    parser.add_argument("--version", action="store_const", dest="run_command", const=_version, help="print the version")
+    parser.add_argument("--lesson", metavar="LESSON", help="the lesson to open first")
+    parser.set_defaults(run_command=_app, model=None, engine="local", threads=None)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+
+    def add(name: str, run: Callable[[argparse.Namespace], int], text: str, *parents: argparse.ArgumentParser) -> None:
+        command = commands.add_parser(name, help=text, description=text, parents=list(parents))
+        command.set_defaults(run_command=run)
+
+    add("list", _list, "Print the tree of lessons.", as_json)
+    add("run", _run, "Run one lesson's experiment and print what it measured.", shared, as_json)
+    run = commands.choices["run"]
+    run.add_argument("lesson_id", metavar="LESSON", help="a lesson's id, as `llm-holes list` prints it")
+    run.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="change a setting; repeatable")
+    run.add_argument("--preset", metavar="PRESET", help="start from one of the lesson's presets")
+    add("doctor", _doctor, "Check this installation and this terminal, and the engine against itself.", shared, as_json)
+    add("models", _models, "List the models in the cache.", as_json)
+    add("engine", _app, "Serve the model to an llm-holes on the other end of stdin and stdout.", shared)
+    return parser
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"a whole number from 1 on, not {text!r}")
+    return int(text)
+
+
+def _version(args: argparse.Namespace) -> int:
+    from importlib.metadata import version
+
+    print(f"llm-holes {version('llm-holes')}")
+    return 0
+
+
+def _engine_command(args: argparse.Namespace) -> list[str]:
+    from llm_holes.engine.client import command_for
+
+    try:
+        return command_for(args.engine, args.model, args.threads)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+
+
+def _app(args: argparse.Namespace) -> int:
+    from llm_holes.tui.terminal import run_app
+
+    command = _engine_command(args)
+    lesson = args.lesson and _find(args.lesson).id
+
+    def make_app() -> App[Any]:
+        from llm_holes.tui.app import HolesApp
+
+        return HolesApp(command, lesson)
+
+    return run_app(make_app)
+
+
+def _list(args: argparse.Namespace) -> int:
+    from llm_holes.lessons import catalog
+
+    lessons = catalog.load()
+    if args.json:
+        from llm_holes.tui.as_json import dumps
+
+        print(dumps([_entry(lesson) for lesson in lessons.lessons.values()]))
+        return 0
+    for lesson in lessons.lessons.values():
+        depth = len(lessons.trail(lesson.id)) - 1
+        state = f"{lesson.front.minutes} min" if lesson.front else "not dug yet"
+        name = "  " * depth + lesson.id
+        print(f"{name:<32}  {lesson.title}  ({state})")
+    return 0
+
+
+def _entry(lesson: Lesson) -> dict[str, object]:
+    return {
+        "id": lesson.id,
+        "title": lesson.title,
+        "tier": lesson.tier,
+        "parent": lesson.parent or None,
+        "dug": lesson.dug,
+        "minutes": lesson.front.minutes if lesson.front else None,
+        "objective": lesson.front.objective if lesson.front else None,
+        "controls": lesson.controls,
+        "presets": lesson.presets,
+        "publishes": lesson.front.publishes if lesson.front else (),
+    }
+
+
+def _run(args: argparse.Namespace) -> int:
+    from llm_holes.tui import headless
+
+    lesson = _find(args.lesson_id)
+    if not lesson.dug:
+        raise UsageError(f"{lesson.id} is not dug yet; `llm-holes list` shows which lessons are")
+    settings = _settings(lesson, args.preset, args.set)
+    progress = headless.Progress()
+    try:
+        result = headless.run(_engine_command(args), lesson.id, settings, progress)
+    finally:
+        progress.clear()
+    print(headless.result_json(lesson.id, result) if args.json else headless.result_text(result))
+    return 0
+
+
+def _doctor(args: argparse.Namespace) -> int:
+    from llm_holes.tui import doctor
+
+    return doctor.main(_engine_command(args), args.engine, args.json)
+
+
+def _models(args: argparse.Namespace) -> int:
+    from llm_holes.engine import store
+    from llm_holes.tui.as_json import dumps
+    from llm_holes.tui.clean import clean
+
+    models = store.cached()
+    if args.json:
+        print(dumps(models))
+        return 0
+    for model in models:
+        print(clean(f"{model.name:<28}{model.bytes / 1e6:>8,.0f} MB  {model.source}\n    {model.folder}"))
+    if not models:
+        print(f"No model yet in {clean(str(store.root()))}. The first start fetches the default one, {store.DEFAULT}.")
+    return 0
+
+
+def _find(name: str) -> Lesson:
+    """The lesson called `name`. Raises UsageError with names like it."""
+    from difflib import get_close_matches
+
+    from llm_holes.lessons import catalog
+
+    lessons: Catalog = catalog.load()
+    if name in lessons.lessons:
+        return lessons[name]
+    like = get_close_matches(name.lower().replace("_", "-"), lessons.lessons, n=3, cutoff=0.5)
+    meant = f" Did you mean {' or '.join(like)}?" if like else " `llm-holes list` shows the lessons."
+    raise UsageError(f"there is no lesson {name!r}.{meant}")
+
+
+def _settings(lesson: Lesson, preset: str | None, assignments: Sequence[str]) -> dict[str, Value]:
+    """The preset's settings, then those set one by one, as far as they can be checked without the model."""
+    from llm_holes.lessons.settings import SettingsError, checked, parsed
+
+    controls = {control.name: control for control in lesson.controls}
+    try:
+        settings: dict[str, Value] = dict(lesson.preset(preset).settings) if preset else {}
+        for assignment in assignments:
+            name, equals, text = assignment.partition("=")
+            if not equals:
+                raise UsageError(f"--set wants NAME=VALUE, not {assignment!r}")
+            if name not in controls:
+                raise UsageError(f"{lesson.id} has no setting {name!r}; it has: {', '.join(controls) or 'none'}")
+            settings[name] = checked(controls[name], parsed(controls[name], text), None)
+    except KeyError as error:
+        raise UsageError(error.args[0]) from None
+    except SettingsError as error:
+        raise UsageError(str(error)) from None
+    return settings
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,85 @@
+"""Frames as plain text, for `llm-holes run` and `doctor`: the app's drawings without colours or a cursor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from llm_holes.engine.frames import Bars, Curve, Diff, Frame, Heatmap, Table, Text, Tokens, Value, View
+from llm_holes.tui.clean import visible
+from llm_holes.tui.draw import Row, bar_rows, fit, number, plain, table_rows, text_rows, titled, wrapped
+from llm_holes.tui.draw_curve import curve_rows
+from llm_holes.tui.draw_diff import diff_rows
+from llm_holes.tui.draw_map import (
+    axis_row,
+    grid_height,
+    grid_of,
+    grid_row,
+    legend_row,
+    matrix,
+    scale_of,
+    strip_of,
+    strip_row,
+)
+
+
+def frame_text(frame: Frame, width: int) -> str:
+    """The whole frame: caption, views, measurements, in lines of at most `width` cells without trailing space."""
+    parts = ["\n".join(wrapped(frame.caption, width)), *(view_text(view, width) for view in frame.views)]
+    if frame.measured:
+        parts.append("\n".join(_measured(frame.measured, width)))
+    return "\n\n".join(parts) + "\n"
+
+
+def view_text(view: View, width: int) -> str:
+    return "\n".join(plain(row).rstrip() for row in _rows(view, width))
+
+
+def value_text(value: Value) -> str:
+    """A measurement on one line."""
+    if isinstance(value, list):
+        return ", ".join(map(number, value))
+    if isinstance(value, dict):
+        return ", ".join(f"{visible(name)} {number(inner)}" for name, inner in value.items())
+    return number(value)
+
+
+def _rows(view: View, width: int) -> Iterable[Row]:
+    match view:
+        case Tokens():
+            strip = strip_of(view, width)
+            rows = range(len(strip.lines) * strip.height)
+            return titled(view.title, view.value_label, [strip_row(view, strip, y, None) for y in rows])
+        case Heatmap():
+            return titled(view.title, view.unit, list(_heatmap(view, width)))
+        case Bars():
+            return bar_rows(view, width)
+        case Curve():
+            return curve_rows(view, width)
+        case Table():
+            return table_rows(view, width)
+        case Text():
+            return text_rows(view, width)
+        case Diff():
+            return diff_rows(view, width)
+
+
+def _heatmap(view: Heatmap, width: int) -> Iterable[Row]:
+    """A map too wide for the page goes on below, from the column its axis names."""
+    cells = matrix(view.values)
+    if not cells:
+        return
+    scale, grid = scale_of(cells), grid_of(view, cells, width, glyphs=True)
+    columns = len(cells[0])
+    for first in range(0, columns, grid.columns):
+        for y in range(grid_height(grid, cells)):
+            yield grid_row(view, cells, scale, grid, y, first, None, glyphs=True)
+        yield axis_row(view, grid, first, columns, None)
+    yield legend_row(view, scale, glyphs=True)
+
+
+def _measured(measured: Mapping[str, Value], width: int) -> Iterable[str]:
+    names = max(map(len, measured))
+    for name, value in measured.items():
+        head, *rest = wrapped(value_text(value), max(width - names - 2, 20))
+        yield f"{fit(name, names)}  {head}"
+        yield from (" " * (names + 2) + line for line in rest)
