@@ -23,10 +23,6 @@ class UsageError(Exception):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit status: 0, 1 failed, 2 usage, 130 after ctrl+c."""
-    argv = list(sys.argv[1:] if argv is None else argv)
-    if argv[:1] == ["engine"]:
-        # a process without a trace of the front end, under the same process id
-        os.execv(sys.executable, [sys.executable, "-m", "llm_holes.lessons.worker", *argv[1:]])
     args = _parser().parse_args(argv)
     try:
         command: Callable[[argparse.Namespace], int] = args.run_command
@@ -42,14 +38,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return BROKEN_PIPE
     except Exception as error:
-        from llm_holes.lessons.catalog import CatalogError
-        from llm_holes.tui.headless import Unsuccessful
+        return _fail(error, _expected(error))
 
-        if isinstance(error, Unsuccessful):
-            return _fail(error, USAGE if error.usage else FAILED)
-        if isinstance(error, CatalogError):
-            return _fail(error, FAILED)
-        raise
+
+def _expected(error: Exception) -> int:
+    """The exit status for an error that is told in one sentence. Raises the error if it is none of these."""
+    from llm_holes.engine.protocol import ProtocolError
+    from llm_holes.lessons.catalog import CatalogError
+    from llm_holes.tui.headless import Unsuccessful
+
+    match error:
+        case Unsuccessful():
+            return USAGE if error.usage else FAILED
+        case ProtocolError():  # a number beyond 64 bits
+            return USAGE
+        case CatalogError():
+            return FAILED
+    raise error
 
 
 def _fail(error: Exception, status: int) -> int:
@@ -61,16 +66,12 @@ def _fail(error: Exception, status: int) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    shared = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
-    shared.add_argument("--model", metavar="NAME|DIR|FILE.gguf", help="the model to look into")
-    shared.add_argument("--engine", metavar="local|ssh://HOST", help="where the model runs")
-    shared.add_argument("--threads", metavar="N", type=_count, help="processor cores for the model (all but one)")
     as_json = argparse.ArgumentParser(add_help=False)
     as_json.add_argument("--json", action="store_true", help="JSON on stdout and nothing else")
 
     parser = argparse.ArgumentParser(
         prog="llm-holes",
-        parents=[shared],
+        parents=[_shared()],
         description="Shows what really happens when a message is sent to a language model. Without a command it opens "
         "the tutor in the terminal.",
     )
@@ -84,15 +85,30 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(run_command=run)
 
     add("list", _list, "Print the tree of lessons.", as_json)
-    add("run", _run, "Run one lesson's experiment and print what it measured.", shared, as_json)
+    add("run", _run, "Run one lesson's experiment and print what it measured.", _shared(), as_json)
     run = commands.choices["run"]
     run.add_argument("lesson_id", metavar="LESSON", help="a lesson's id, as `llm-holes list` prints it")
     run.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="change a setting; repeatable")
     run.add_argument("--preset", metavar="PRESET", help="start from one of the lesson's presets")
-    add("doctor", _doctor, "Check this installation and this terminal, and the engine against itself.", shared, as_json)
+    add(
+        "doctor",
+        _doctor,
+        "Check this installation and this terminal, and the engine against itself.",
+        _shared(),
+        as_json,
+    )
     add("models", _models, "List the models in the cache.", as_json)
-    add("engine", _app, "Serve the model to an llm-holes on the other end of stdin and stdout.", shared)
+    add("engine", _engine, "Serve the model to an llm-holes on the other end of stdin and stdout.", _shared())
     return parser
+
+
+def _shared() -> argparse.ArgumentParser:
+    """The options that may stand before or after the command. A new one each time: argparse changes parents' defaults."""
+    shared = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    shared.add_argument("--model", metavar="NAME|DIR|FILE.gguf", help="the model to look into")
+    shared.add_argument("--engine", metavar="local|ssh://HOST", help="where the model runs")
+    shared.add_argument("--threads", metavar="N", type=_count, help="processor cores for the model (all but one)")
+    return shared
 
 
 def _count(text: str) -> int:
@@ -129,6 +145,13 @@ def _app(args: argparse.Namespace) -> int:
         return HolesApp(command, lesson)
 
     return run_app(make_app)
+
+
+def _engine(args: argparse.Namespace) -> int:
+    from llm_holes.engine.client import command_for
+
+    # a process without a trace of the front end, under the same process id
+    os.execv(sys.executable, command_for("local", args.model, args.threads))
 
 
 def _list(args: argparse.Namespace) -> int:
@@ -228,6 +251,8 @@ def _settings(lesson: Lesson, preset: str | None, assignments: Sequence[str]) ->
                 raise UsageError(f"--set wants NAME=VALUE, not {assignment!r}")
             if name not in controls:
                 raise UsageError(f"{lesson.id} has no setting {name!r}; it has: {', '.join(controls) or 'none'}")
+            if any("\ud800" <= character <= "\udfff" for character in text):
+                raise UsageError(f"the value of {name} is not text in UTF-8")
             settings[name] = checked(controls[name], parsed(controls[name], text), None)
     except KeyError as error:
         raise UsageError(error.args[0]) from None

@@ -33,7 +33,7 @@ class Unsuccessful(Exception):
     """The run has no result. `usage` is true when the request was wrong."""
 
     def __init__(self, message: str, hint: str = "", usage: bool = False) -> None:
-        super().__init__(f"{message} {hint}".strip())
+        super().__init__("\n".join(filter(None, (message, hint))))
         self.usage = usage
 
 
