@@ -15,11 +15,15 @@ import threading
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llm_holes.engine.config import FAMILIES
 from llm_holes.engine.errors import ModelError
+from llm_holes.engine.hashes import file_hash
 from llm_holes.engine.protocol import Status
+
+if TYPE_CHECKING:
+    from huggingface_hub.hf_api import ModelInfo, RepoSibling
 
 Report = Callable[[Status], None]
 
@@ -121,7 +125,8 @@ def _unpack(folder: Path, target: Path) -> None:
 
 
 def fetch_hub(name: str, folder: Path, report: Report) -> None:
-    """Put the model `org/name` from the hub into `folder`; an interrupted download goes on where it stopped.
+    """Put the model `org/name` from the hub into `folder`. Files that are complete when a download is broken off stay
+    in `.partial-…` beside it, for the next try.
 
     HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE are honoured. Raises ModelError, OSError if the disk fails.
     """
@@ -132,33 +137,42 @@ def fetch_hub(name: str, folder: Path, report: Report) -> None:
         info = huggingface_hub.HfApi().model_info(name, files_metadata=True)
     except Exception as error:  # httpx, hub and validation errors share no base class
         raise _hub_error(name, error) from None
-    family = (info.config or {}).get("model_type", FAMILIES[0])
-    if family not in FAMILIES:
-        raise ModelError(f"{name} is of type {family!r}", f"Supported: {', '.join(FAMILIES)}.")
-    sizes = {file.rfilename: file.size or 0 for file in info.siblings or () if _wanted(file.rfilename)}
-    if not any(file.endswith(".safetensors") for file in sizes):
-        raise ModelError(
-            f"{name} on the hub has no safetensors files", "Pickled weights can run code: use another model."
-        )
+    wanted = _wanted_files(name, info)
     partial = folder.parent / f".partial-{name.replace('/', '--')}"
-    total = sum(sizes.values())
+    for rest in partial.rglob("*.incomplete"):  # the library starts a new one each time
+        rest.unlink()
+    total = sum(file.size or 0 for file in wanted)
+    names = sorted(file.rfilename for file in wanted)
     check_space(folder.parent, total)
     work = _Background(
-        lambda: huggingface_hub.snapshot_download(
-            name, revision=info.sha, local_dir=partial, allow_patterns=sorted(sizes)
-        )
+        lambda: huggingface_hub.snapshot_download(name, revision=info.sha, local_dir=partial, allow_patterns=names)
     )
     _poll(work.ended, partial, total, f"fetching {name} from the Hugging Face hub", report)
     if work.error is not None:
         raise _hub_error(name, work.error) from None
-    for file in sizes:
-        (partial / file).replace(folder / file)
+    for file in wanted:
+        (partial / file.rfilename).replace(folder / file.rfilename)
+        if file.lfs and file_hash(folder / file.rfilename) != file.lfs.sha256:
+            raise ModelError(f"{file.rfilename} of {name} did not arrive as it was sent", "Try again.")
     shutil.rmtree(partial)
 
 
-def _wanted(file: str) -> bool:
+def _wanted_files(name: str, info: ModelInfo) -> list[RepoSibling]:
+    """The files to fetch. Raises ModelError, before anything is fetched, if the model cannot be used."""
+    family = (info.config or {}).get("model_type", FAMILIES[0])
+    if family not in FAMILIES:
+        raise ModelError(f"{name} is of type {family!r}", f"Supported: {', '.join(FAMILIES)}.")
+    wanted = [file for file in info.siblings or () if file.rfilename in HUB_FILES or _is_weights(file.rfilename)]
+    if not any(_is_weights(file.rfilename) for file in wanted):
+        raise ModelError(
+            f"{name} on the hub has no safetensors files", "Use another model: pickled weights can run code."
+        )
+    return wanted
+
+
+def _is_weights(file: str) -> bool:
     # Mistral repositories carry a second copy of the weights as consolidated*.safetensors
-    return file in HUB_FILES or (file.endswith(".safetensors") and "/" not in file and "consolidated" not in file)
+    return file.endswith(".safetensors") and "/" not in file and "consolidated" not in file
 
 
 def _hub_error(name: str, error: BaseException) -> Exception:
