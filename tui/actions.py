@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +32,18 @@ class Action:
 GLOBAL = (
     Action("run", "r", "run", "run", "Run the experiment on the model with the settings shown"),
     Action("cancel", "x", "cancel", "stop", "Stop the run"),
+    Action("next-pane", "w", "next_pane", "next pane", "To the next pane: holes, lesson, live"),
     Action("preset", "p", "next_preset", "preset", "Set the next preset and run it"),
-    Action("presets", "P", "presets", "all presets", "Choose among the presets and read why each is there", footer=False),
+    Action("presets", "P", "presets", "presets", "Choose among the presets; each says why it is there", footer=False),
     Action("go", "g", "go", "go to", "Go to a hole this lesson links to: up, deeper or across"),
     Action("back", "b,backspace", "back", "back", "Back to the lesson before this one"),
     Action("code", "c", "code", "code", "Read the code that runs"),
     Action("search", "slash", "search", "search", "Search titles, terms and texts of all lessons", shown="/"),
-    Action("holes", "1", "pane('holes')", "holes", "To the tree of holes"),
-    Action("lesson", "2", "pane('lesson')", "lesson", "To the lesson's text"),
-    Action("live", "3", "pane('live')", "live", "To the live panel"),
+    Action("holes", "1", "pane('holes')", "holes", "To the tree of holes", footer=False),
+    Action("lesson", "2", "pane('lesson')", "lesson", "To the lesson's text", footer=False),
+    Action("live", "3", "pane('live')", "live", "To the live panel", footer=False),
     Action("theme", "t", "theme", "dark/light", "Switch between the dark and the light theme", footer=False),
-    Action("palette", "ctrl+p", "command_palette", "palette", "Find any lesson, preset or action by name", footer=False),
+    Action("palette", "ctrl+p", "command_palette", "palette", "Find a lesson, preset or action", footer=False),
     Action("help", "question_mark", "help", "help", "Keys of what is focused, and everything you can do", shown="?"),
     Action("quit", "q,ctrl+q", "quit", "quit", "Leave at once"),
 )  # fmt: skip
@@ -91,5 +92,5 @@ WRITE = (
 )
 
 
-def bindings(actions: tuple[Action, ...]) -> list[Binding]:
+def bindings(actions: tuple[Action, ...]) -> list[BindingType]:
     return [action.binding() for action in actions]

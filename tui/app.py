@@ -7,24 +7,6 @@ import time
 from collections.abc import Callable
 from typing import ClassVar
 
-from llm_holes.lessons import catalog as lessons
-from llm_holes.lessons.catalog import Catalog
-from llm_holes.tui.actions import CHOOSE, GLOBAL, SCROLL, STEP, SWITCH, TREE, WALK, WRITE, bindings
-from llm_holes.tui.engine_app import TICK, EngineApp
-from llm_holes.tui.lesson_text import ways
-from llm_holes.tui.link import LinkFactory, to_process
-from llm_holes.tui.messages import Described, OpenLesson
-from llm_holes.tui.palette import HolesCommands
-from llm_holes.tui.screens.pick import PickScreen
-from llm_holes.tui.screens.search import SearchScreen
-from llm_holes.tui.themes import DARK, DEFAULTS, LIGHT
-from llm_holes.tui.widgets.lesson_page import LessonPage
-from llm_holes.tui.widgets.lesson_tree import LessonTree
-from llm_holes.tui.widgets.lines import HintLine, KeyBar
-from llm_holes.tui.widgets.live_panel import LivePanel
-from llm_holes.tui.widgets.pane import Pane
-from llm_holes.tui.widgets.status_line import StatusLine
-from llm_holes.tui.widgets.text_field import TextField
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -32,8 +14,27 @@ from textual.containers import Horizontal
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
+from llm_holes.lessons import catalog as lessons
+from llm_holes.lessons.catalog import Catalog
+from llm_holes.tui.actions import CHOOSE, GLOBAL, SCROLL, STEP, SWITCH, TREE, WALK, WRITE, bindings
+from llm_holes.tui.engine_app import EngineApp
+from llm_holes.tui.lesson_text import ways
+from llm_holes.tui.link import LinkFactory, to_process
+from llm_holes.tui.messages import Described, OpenLesson
+from llm_holes.tui.palette import HolesCommands
+from llm_holes.tui.screens.pick import PickScreen
+from llm_holes.tui.screens.search import SearchScreen
+from llm_holes.tui.themes import DARK, DEFAULTS, LIGHT, for_terminal
+from llm_holes.tui.widgets.lesson_page import LessonPage
+from llm_holes.tui.widgets.lesson_tree import LessonTree
+from llm_holes.tui.widgets.lines import HintLine, KeyBar
+from llm_holes.tui.widgets.live_panel import LivePanel
+from llm_holes.tui.widgets.pane import Pane
+from llm_holes.tui.widgets.status_line import StatusLine
+from llm_holes.tui.widgets.text_field import TextField
+
 PANES = ("holes", "lesson", "live")
-NARROW = 100
+NARROW, WIDE = 100, 160
 OWN_KEYS = {action.id: action for group in (TREE, SCROLL, WALK, STEP, CHOOSE, SWITCH, WRITE) for action in group}
 
 
@@ -53,8 +54,8 @@ class HolesApp(EngineApp):
     BINDINGS: ClassVar[list[BindingType]] = [*bindings(GLOBAL)]
     BINDING_GROUP_TITLE = "Everywhere"
     COMMANDS = {HolesCommands}  # noqa: RUF012
-    HORIZONTAL_BREAKPOINTS: ClassVar = [(0, "-tiny"), (60, "-narrow"), (NARROW, "-medium"), (160, "-wide")]
-    VERTICAL_BREAKPOINTS: ClassVar = [(0, "-low"), (16, "-high")]
+    HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (60, "-narrow"), (NARROW, "-medium"), (WIDE, "-wide")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (16, "-high")]  # noqa: RUF012
     ENABLE_COMMAND_PALETTE = True
 
     def __init__(
@@ -72,7 +73,7 @@ class HolesApp(EngineApp):
         self._first = lesson or next((x.id for x in self.catalog.lessons.values() if x.dug), None)
         self._trail: list[str] = []
         for theme in (DARK, LIGHT):
-            self.register_theme(theme)
+            self.register_theme(for_terminal(theme, self.console.color_system == "standard"))
         if "TEXTUAL_THEME" not in os.environ:
             self.theme = DARK.name
 
@@ -94,7 +95,6 @@ class HolesApp(EngineApp):
     def on_mount(self) -> None:
         dug = sum(lesson.dug for lesson in self.catalog.lessons.values())
         self.query_one(StatusLine).holes = (dug, len(self.catalog.lessons))
-        self._ticker = self.set_interval(TICK, self._tick, pause=True)
         self.query_one(LessonTree).focus()
         self.watch(self.screen, "focused", self._focus_moved)
         self.screen.bindings_updated_signal.subscribe(self, lambda _: self._show_keys())
@@ -163,7 +163,7 @@ class HolesApp(EngineApp):
         for active in self.screen.active_bindings.values():
             binding = active.binding
             if binding.show and active.enabled and binding.id:
-                prefix = "" if active.node is self else "screen.focused."
+                prefix = "" if active.node is self else "focused."
                 keys.setdefault(
                     binding.id, (binding.key_display or binding.key, binding.description, prefix + binding.action)
                 )
@@ -191,9 +191,9 @@ class HolesApp(EngineApp):
 
     def action_run(self) -> None:
         self._run()
-        if self.size.width < 160:
-            self.query_one(LivePanel).scroll_visible(top=True, animate=False)
+        if self.size.width < NARROW and self.pane != "live":
             self.action_pane("live")
+        self.query_one(LivePanel).wanted = self.size.width < WIDE
 
     def action_cancel(self) -> None:
         if self._rerun is not None:
@@ -227,7 +227,7 @@ class HolesApp(EngineApp):
 
         self.push_screen(PickScreen("go to", entries), go)
 
-    def action_back(self) -> None:
+    async def action_back(self) -> None:
         if self._trail:
             self.open_lesson(self._trail.pop(), remember=False)
 
@@ -246,16 +246,22 @@ class HolesApp(EngineApp):
 
         self.push_screen(SearchScreen(self.catalog), go)
 
+    def action_next_pane(self) -> None:
+        live = self.lesson is not None and self.lesson.dug
+        panes = PANES if live else PANES[:2]
+        self.action_pane(panes[(panes.index(self.pane) + 1) % len(panes)])
+
     def action_pane(self, pane: str) -> None:
-        """Turns to a pane and puts the focus where it was useful: on its first thing that takes keys."""
+        """Turns to a pane and puts the focus on its first thing that takes keys without typing them."""
         self._turn_to(pane)
+        panel = self.query_one(LivePanel)
+        target: Widget | None = self.query_one(f"#{pane}")
         if pane == "live":
-            panel = self.query_one(LivePanel)
             target = next((w for w in panel.query("*") if w.focusable and not isinstance(w, TextField)), None)
-        else:
-            target = self.query_one(f"#{pane}")
+            if self.size.width < WIDE:
+                panel.scroll_visible(top=True, animate=False)
         if target is not None:
-            target.focus(scroll_visible=pane != "live" or self.size.width >= 160)
+            target.focus(scroll_visible=pane != "live")
 
     def action_theme(self) -> None:
         self.theme = LIGHT.name if self.current_theme.dark else DARK.name

@@ -17,8 +17,8 @@ MARK = re.compile("‹([0-9a-f]{2,6})›|([\u2400-\u241f\u2421])")
 def clean(text: str) -> str:
     """The text with nothing left that a terminal would obey; newlines and tabs stay.
 
-    C0 and DEL become control pictures (␛), C1 becomes U+FFFD, format characters, bidi overrides, lone surrogates, private
-    use, variation selectors and line separators become marks such as ‹202e›.
+    C0 and DEL become control pictures (␛), C1 becomes U+FFFD; format characters, bidi overrides, lone surrogates,
+    private use, variation selectors and line separators become marks such as ‹202e›.
     """
     return text.translate(_SHOWN)
 

@@ -11,9 +11,10 @@ from collections.abc import Iterable, Sequence
 from itertools import zip_longest
 from typing import NamedTuple
 
+from rich.cells import cell_len, set_cell_size
+
 from llm_holes.engine.frames import Bars, Scalar, Table, Text
 from llm_holes.tui.clean import clean, visible
-from rich.cells import cell_len, set_cell_size
 
 EIGHTHS = " ▏▎▍▌▋▊▉█"
 LOWER = "▁▂▃▄▅▆▇█"
@@ -54,7 +55,11 @@ def number(value: Scalar) -> str:
     magnitude = math.floor(math.log10(abs(value)))
     if magnitude < -4 or magnitude > 14:
         return f"{value:.2e}"
-    return f"{value:,.{max(0, 3 - magnitude)}f}"
+    return _trimmed(f"{value:,.{max(0, 3 - magnitude)}f}")
+
+
+def _trimmed(text: str) -> str:
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def aligned(values: Sequence[float]) -> list[str]:
@@ -65,7 +70,8 @@ def aligned(values: Sequence[float]) -> list[str]:
     largest, smallest = max(finite), min((value for value in finite if value), default=1.0)
     if smallest < 1e-4 or largest >= 1e9:
         return [number(value) for value in values]
-    decimals = max(0, min(4, 3 - math.floor(math.log10(largest)))) if largest else 0
+    most = max(0, min(4, 3 - math.floor(math.log10(largest)))) if largest else 0
+    decimals = next((n for n in range(most) if all(round(value, n) == round(value, most) for value in finite)), most)
     return [f"{value:,.{decimals}f}" if math.isfinite(value) else number(value) for value in values]
 
 
@@ -81,7 +87,7 @@ def fit(text: str, width: int, right: bool = False) -> str:
 def wrapped(text: str, width: int) -> list[str]:
     """Clean text in lines of at most `width` cells, broken at spaces where possible."""
     width = max(width, 1)
-    lines = []
+    lines: list[str] = []
     for paragraph in clean(text).expandtabs(4).split("\n"):
         lines += _wrapped(paragraph, width)
     return lines

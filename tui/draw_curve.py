@@ -1,23 +1,33 @@
 """Curves in braille dots with axes, as rows of spans.
 
 Drawn here rather than by a plotting widget: that needs numpy, whose import would stop the interface for a quarter of a
-second in mid-run, and its lines differ in colour only, which says nothing under NO_COLOR. Every second series is dashed.
+second in mid-run, and its lines differ in colour only, which says nothing under NO_COLOR. Here every second series is
+dashed.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import pairwise
+
+from rich.cells import cell_len
 
 from llm_holes.engine.frames import Curve, Series
 from llm_holes.tui.clean import visible
-from llm_holes.tui.draw import Row, Span, fit, number, titled
-from rich.cells import cell_len
+from llm_holes.tui.draw import Row, Span, fit, titled
 
 ROLES = ("measured", "strong", "measured-soft", "dim")
 DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 MARGIN = 9
 """Columns for the labels of the y axis."""
+
+
+ToDot = Callable[[float], int]
+
+
+def _scaled(low: float, high: float, dots: int) -> ToDot:
+    return lambda value: round((value - low) / (high - low) * dots)
 
 
 class Canvas:
@@ -54,8 +64,8 @@ def curve_rows(view: Curve, width: int, lines: int = 12) -> list[Row]:
     y_low, y_high = (min(ys[0], ticks[0], min(ys)), max(ticks[-1], max(ys)))
     y_low, y_high = _range(y_low, y_high)
     canvas = Canvas(max(width - MARGIN - 1, 4), lines)
-    to_x = lambda x: round((x - x_low) / (x_high - x_low) * (canvas.columns * 2 - 1))  # noqa: E731
-    to_y = lambda y: round((y - y_low) / (y_high - y_low) * (lines * 4 - 1))  # noqa: E731
+    to_x = _scaled(x_low, x_high, canvas.columns * 2 - 1)
+    to_y = _scaled(y_low, y_high, lines * 4 - 1)
     for series in view.series:
         _draw_spread(canvas, series, view.log_y, to_x, to_y)
     for index, line in reversed(list(enumerate(points))):
@@ -88,11 +98,21 @@ def _ticks(low: float, high: float, count: int) -> list[float]:
     if 0 < low < 0.4 * high:
         low = 0.0
     span = (high - low) or abs(high) or 1.0
-    raw = span / count
-    power = 10.0 ** math.floor(math.log10(raw))
-    step = next(step for step in (power, 2 * power, 5 * power, 10 * power) if step >= raw * 0.999)
+    step = _round(span / count)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     return [n * step for n in range(first, max(last, first + 1) + 1)]
+
+
+def _round(step: float) -> float:
+    """The next step of 1, 2 or 5 times a power of ten."""
+    power = 10.0 ** math.floor(math.log10(step))
+    return next(size for size in (power, 2 * power, 5 * power, 10 * power) if size >= step * 0.999)
+
+
+def _inside(low: float, high: float, count: int) -> list[float]:
+    """Round numbers that lie in the range."""
+    step = _round((high - low) / count)
+    return [n * step for n in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
 
 
 def _log_ticks(low: float, high: float) -> list[float]:
@@ -108,7 +128,7 @@ def _draw_line(canvas: Canvas, dots: list[tuple[int, int]], role: str, dashed: b
     if len(dots) == 1:
         canvas.dot(*dots[0], role)
     drawn = 0
-    for (x0, y0), (x1, y1) in zip(dots, dots[1:], strict=False):
+    for (x0, y0), (x1, y1) in pairwise(dots):
         steps = max(abs(x1 - x0), abs(y1 - y0), 1)
         for n in range(steps + 1):
             drawn += 1
@@ -116,24 +136,26 @@ def _draw_line(canvas: Canvas, dots: list[tuple[int, int]], role: str, dashed: b
                 canvas.dot(round(x0 + (x1 - x0) * n / steps), round(y0 + (y1 - y0) * n / steps), role)
 
 
-def _draw_spread(canvas: Canvas, series: Series, log: bool, to_x, to_y) -> None:  # type: ignore[no-untyped-def]
+def _draw_spread(canvas: Canvas, series: Series, log: bool, to_x: ToDot, to_y: ToDot) -> None:
     for x, low, high in zip(series.x, series.low, series.high, strict=False):
         if math.isfinite(low + high) and (low > 0 or not log):
             bottom, top = (to_y(math.log10(y) if log else y) for y in (low, high))
-            for y in range(bottom, top + 1):
+            # a spread of a dot or two cannot be told from the line
+            for y in range(bottom, top + 1) if top - bottom > 2 else ():
                 canvas.dot(to_x(x), y, "dim")
 
 
 def _x_axis(view: Curve, low: float, high: float, columns: int) -> list[Row]:
-    count = max(2, min(5, columns // 12))
     line, labels = ["─"] * columns, [" "] * columns
-    for n in range(count):
-        x = round(n * (columns - 1) / (count - 1))
-        value = low + (high - low) * n / (count - 1)
-        text = number(round(value) if high - low >= 10 else value)
-        line[x] = "┬"
+    free = 0
+    for tick in _inside(low, high, max(2, min(6, columns // 12))):
+        x = round((tick - low) / (high - low) * (columns - 1))
+        text = _tick_text(tick, log=False)
         start = max(0, min(columns - len(text), x - len(text) // 2))
-        labels[start : start + len(text)] = text
+        line[x] = "┬"
+        if start >= free:
+            labels[start : start + len(text)] = text
+            free = start + len(text) + 2
     rows = [[Span(" " * MARGIN + "└" + "".join(line), "dim")], [Span(" " * (MARGIN + 1) + "".join(labels), "dim")]]
     if view.x_label:
         rows.append([Span(" " * (MARGIN + 1) + fit(visible(view.x_label), columns, right=True), "dim")])

@@ -6,10 +6,11 @@ import re
 from collections.abc import Iterator
 from difflib import SequenceMatcher
 
+from rich.cells import cell_len
+
 from llm_holes.engine.frames import Diff
 from llm_holes.tui.clean import clean, visible
 from llm_holes.tui.draw import Row, Span, titled, wrapped
-from rich.cells import cell_len
 
 WORDS = re.compile(r"\n|[^\S\n]+|\S+")
 MARKS = {"": ("", ""), "minus": ("[-", "-]"), "plus": ("[+", "+]")}

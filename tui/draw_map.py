@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple, cast
 from unicodedata import combining
+
+from rich.cells import cell_len
 
 from llm_holes.engine.frames import Array, Heatmap, Token, Tokens
 from llm_holes.tui.clean import from_bytes, visible
 from llm_holes.tui.draw import BELOW_ZERO, LOWER, SHADES, Row, Span, fit, number
-from rich.cells import cell_len
 
 IDS_UP_TO = 64
 """Longer strips show a token's id at the cursor only."""
 NAME_WIDTH = 14
-CODES = {"f4": "f", "f8": "d", "i4": "i", "i8": "q", "u1": "B"}
+CODES: dict[str, Literal["f", "d", "i", "q", "B"]] = {"f4": "f", "f8": "d", "i4": "i", "i8": "q", "u1": "B"}
+
+
+Cells = list[list[float]]
+Cursor = tuple[int, int] | None
+"""(row, column), or None when the cursor is elsewhere."""
 
 
 class Place(NamedTuple):
@@ -92,12 +98,12 @@ def token_facts(view: Tokens, index: int) -> str:
     return "  ".join([*facts, visible(token.note)]).rstrip()
 
 
-def matrix(array: Array) -> list[list[float]]:
+def matrix(array: Array) -> Cells:
     """The array's rows as lists; reads the bytes directly, so the interface never waits for numpy's import."""
     if len(array.shape) != 2 or 0 in array.shape:
         return []
-    rows: list[list[float]] = memoryview(array.data).cast("B").cast(CODES[array.dtype], list(array.shape)).tolist()
-    return rows
+    flat = memoryview(array.data).cast("B")
+    return cast(Cells, flat.cast(CODES[array.dtype], array.shape).tolist())
 
 
 class Scale(NamedTuple):
@@ -114,7 +120,7 @@ class Scale(NamedTuple):
         return (value - self.low) / (self.high - self.low) if self.high > self.low else 0.5
 
 
-def scale_of(rows: list[list[float]]) -> Scale:
+def scale_of(rows: Cells) -> Scale:
     finite = [value for row in rows for value in row if math.isfinite(value)]
     return Scale(min(finite, default=0.0), max(finite, default=0.0))
 
@@ -130,7 +136,7 @@ class Grid:
     """How many columns of cells are in sight."""
 
 
-def grid_of(view: Heatmap, rows: list[list[float]], width: int, glyphs: bool) -> Grid:
+def grid_of(view: Heatmap, rows: Cells, width: int, glyphs: bool) -> Grid:
     names = min(max((cell_len(visible(name)) for name in view.row_names), default=len(str(len(rows)))), NAME_WIDTH)
     room = max(width - names - 1, 1)
     count = max(len(rows[0]) if rows else 1, 1)
@@ -139,14 +145,13 @@ def grid_of(view: Heatmap, rows: list[list[float]], width: int, glyphs: bool) ->
     return Grid(names, cell, tall, min(count, room // cell))
 
 
-def grid_height(grid: Grid, rows: list[list[float]]) -> int:
+def grid_height(grid: Grid, rows: Cells) -> int:
     return len(rows) if grid.tall else (len(rows) + 1) // 2
 
 
 def grid_row(
-    view: Heatmap, rows: list[list[float]], scale: Scale, grid: Grid, y: int, first: int, cursor: tuple[int, int] | None,
-    glyphs: bool,
-) -> Row:  # fmt: skip
+    view: Heatmap, rows: Cells, scale: Scale, grid: Grid, y: int, first: int, cursor: Cursor, glyphs: bool
+) -> Row:
     """Line `y` of the map, from column `first` on, with the name of its row in front."""
     top = y if grid.tall else 2 * y
     at = cursor is not None and (cursor[0] == top or (not grid.tall and cursor[0] == top + 1))
@@ -187,7 +192,7 @@ def shade(heat: float | None) -> str:
     return scale[min(4, math.ceil(abs(heat) * 4))]
 
 
-def axis_row(view: Heatmap, grid: Grid, first: int, columns: int, cursor: tuple[int, int] | None) -> Row:
+def axis_row(view: Heatmap, grid: Grid, first: int, columns: int, cursor: Cursor) -> Row:
     """Under the map: what its columns are, and the cursor's column by name."""
     row = [Span(" " * (grid.names + 1))]
     more = "…" if first or first + grid.columns < columns else ""
@@ -221,7 +226,7 @@ def column_name(view: Heatmap, index: int) -> str:
     return visible(view.column_names[index]).replace(" ", "·") if index < len(view.column_names) else str(index)
 
 
-def cell_facts(view: Heatmap, rows: list[list[float]], row: int, column: int) -> str:
+def cell_facts(view: Heatmap, rows: Cells, row: int, column: int) -> str:
     """Everything about one cell, for the line that describes the cursor's place."""
     value = rows[row][column]
     shown = "nothing here" if math.isnan(value) else f"{number(float(value))} {visible(view.unit)}".rstrip()

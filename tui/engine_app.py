@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from textual import on
+from textual.app import App
+from textual.timer import Timer
+
 from llm_holes.engine.frames import Value
-from llm_holes.engine.protocol import Cancel, Framed, Ready, Run
+from llm_holes.engine.protocol import Cancel, Framed, Ready, Reply, Run
 from llm_holes.lessons.catalog import Lesson
-from llm_holes.tui.link import LinkFactory
+from llm_holes.tui.link import Died, LinkFactory
 from llm_holes.tui.messages import Changed, Picked, PresetChosen, Replied
 from llm_holes.tui.session import Session
 from llm_holes.tui.widgets.lesson_page import LessonPage
 from llm_holes.tui.widgets.live_panel import LivePanel
 from llm_holes.tui.widgets.status_line import StatusLine
-from textual import on
-from textual.app import App
-from textual.timer import Timer
 
 DEBOUNCE = 0.35
 """Seconds after the last change of a control before it runs by itself."""
@@ -29,18 +30,20 @@ class EngineApp(App[None]):
         super().__init__()
         self.lesson: Lesson | None = None
         self._clock = clock
-        self._link = link(lambda reply: self.post_message(Replied(reply)))
+        self._link = link(self._receive)
         self.session = Session(self._send, self._restart, clock)
         self._settings: dict[str, dict[str, Value]] = {}
         self._rerun: Timer | None = None
         self._repaint: Timer | None = None
         self._painted = 0.0
+        self._ticker: Timer | None = None
 
     # -- the run ------------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
         if self._rerun is not None:
             self._rerun.stop()
+        self.query_one(LivePanel).wanted = False
         if self.lesson is not None and self.lesson.dug:
             self.session.start(self.lesson.id, dict(self._settings[self.lesson.id]))
             self._show_session()
@@ -98,6 +101,9 @@ class EngineApp(App[None]):
     def _restart(self) -> None:
         self.run_worker(self._link.restart(), name="engine", exit_on_error=False)
 
+    def _receive(self, reply: Reply | Died) -> None:
+        self.post_message(Replied(reply))
+
     @on(Replied)
     def _replied(self, event: Replied) -> None:
         self.session.reply(event.reply)
@@ -130,7 +136,9 @@ class EngineApp(App[None]):
         panel.model, panel.run = self.session.model, run
         if panel.frame is not self.session.frame:
             panel.frame = self.session.frame
-        self._ticker.resume() if run.phase == "running" else self._ticker.pause()
+        if self._ticker is None:
+            self._ticker = self.set_interval(TICK, self._tick)
+        (self._ticker.resume if run.phase == "running" else self._ticker.pause)()
         status.seconds = self._clock() - run.started if run.phase == "running" else 0.0
         self.refresh_bindings()
 

@@ -5,14 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
+from rich.cells import cell_len
+
 from llm_holes.lessons.catalog import Catalog, Lesson, fill
 from llm_holes.lessons.checks import LINK
 from llm_holes.tui.clean import visible
-from llm_holes.tui.draw import Row, Span
+from llm_holes.tui.draw import Row, Span, fit, plain
 
 STAGES = ("text", "tokens", "embedding", "attention", "FFN", "logits", "token")
 BETWEEN = (" › ", " › ", " › layers[ ", " · ", " ] › ", " › ", " ↺")
-SHORT = {"embedding": "embed", "attention": "attn"}
+TIGHT_STAGES = ("text", "tokens", "embed", "attn", "FFN", "logits", "token")
+TIGHT_BETWEEN = ("›", "›", "›[", "·", "]›", "›", "↺")
+LIT = "▣"
 CODE_SPAN = re.compile(r"(`+[^`]+`+)")
 SPECIAL = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~&:\"'$^=])")
 
@@ -44,21 +48,26 @@ def filled(body: str, measured: Mapping[str, object], model: Mapping[str, object
 
 def pipeline(stages: tuple[str, ...], width: int) -> Row:
     """The trip of a message in one line, with the lesson's own stages lit."""
-    short = width < 84
+    row = _pipeline(stages, STAGES, BETWEEN)
+    return row if cell_len(plain(row)) <= width else _pipeline(stages, TIGHT_STAGES, TIGHT_BETWEEN)
+
+
+def _pipeline(stages: tuple[str, ...], names: tuple[str, ...], between: tuple[str, ...]) -> Row:
     row: Row = []
-    for stage, between in zip(STAGES, BETWEEN, strict=True):
+    for stage, name, after in zip(STAGES, names, between, strict=True):
         lit = stage in stages
-        name = SHORT.get(stage, stage) if short else stage
-        row.append(Span(("▣" if lit else "") + name, "lit" if lit else "dim"))
-        row.append(Span(between.replace(" › ", "›").replace("layers[ ", "[") if short else between, "dim"))
+        row += [Span((LIT if lit else "") + name, "lit" if lit else "dim"), Span(after, "dim")]
     return row
 
 
-def breadcrumb(catalog: Catalog, lesson: Lesson) -> Row:
-    row: Row = []
-    for above in catalog.trail(lesson.id)[:-1]:
-        row += [Span(above.title, "dim"), Span(" › ", "dim")]
-    return [*row, Span(lesson.title, "strong")]
+def breadcrumb(catalog: Catalog, lesson: Lesson, width: int) -> str:
+    """The holes above this one; the outermost go first when the line is too short."""
+    titles = [above.title for above in catalog.trail(lesson.id)[:-1]]
+    text = " › ".join(titles)
+    while len(titles) > 1 and cell_len(text) > width:
+        titles.pop(0)
+        text = " › ".join(["…", *titles])
+    return fit(text, width).rstrip()
 
 
 def ways(catalog: Catalog, lesson: Lesson) -> list[tuple[str, Lesson]]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from textual.message import Message
+from textual.widget import Widget
+
 from llm_holes.engine.frames import Value
 from llm_holes.engine.protocol import Reply
 from llm_holes.tui.link import Died
-from textual.message import Message
-from textual.widget import Widget
 
 
 @dataclass

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from llm_holes.tui.draw import Row
 from textual.content import Content
+
+from llm_holes.tui.draw import Row
 
 STYLES = {
     "dim": "$muted", "faint": "$faint", "strong": "bold $strong", "act": "$act", "act-strong": "bold $act",

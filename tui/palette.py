@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from llm_holes.tui.actions import GLOBAL
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
+
+from llm_holes.tui.actions import GLOBAL
 
 if TYPE_CHECKING:
     from llm_holes.tui.app import HolesApp
@@ -39,15 +40,24 @@ class HolesCommands(Provider):
 
     async def discover(self) -> Hits:
         for name, note, callback in self.commands():
-            yield DiscoveryHit(name, callback, name, Content(note))
+            yield DiscoveryHit(Content(name), callback, name, _literal(note))
 
     async def search(self, query: str) -> Hits:
         matcher = self.matcher(query)
         for name, note, callback in [*self.commands(), *self._terms()]:
-            if (score := matcher.match(name)) > 0:
-                yield Hit(score, matcher.highlight(name), callback, name, Content(note))
+            score, offsets = matcher.fuzzy_search.match(query, name)
+            if score > 0:
+                found = Content(name)
+                for offset in offsets:
+                    found = found.stylize(matcher.match_style, offset, offset + 1)
+                yield Hit(score, found, callback, name, _literal(note))
 
     def _terms(self) -> Iterator[Command]:
         for lesson in self.holes.catalog.lessons.values():
             for term, meaning in (lesson.front.terms if lesson.front else {}).items():
                 yield f"term: {term}", f"{meaning} ({lesson.title})", partial(self.holes.open_lesson, lesson.id)
+
+
+def _literal(note: str) -> str:
+    """The palette reads a plain string as markup, but takes ready content as it is."""
+    return cast(str, Content(note))

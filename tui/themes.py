@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from textual.theme import Theme
 
 DARK = Theme(
@@ -89,3 +91,14 @@ DEFAULTS = {
     "cursor-ink": "$background",
 }
 """For themes that are not ours (TEXTUAL_THEME)."""
+
+
+SIXTEEN = {
+    True: {"act": "#00cdcd", "measured": "#cdcd00", "muted": "#7f7f7f", "faint": "#7f7f7f", "strong": "#ffffff"},
+    False: {"act": "#0000ee", "measured": "#cd00cd", "muted": "#7f7f7f", "faint": "#7f7f7f", "strong": "#000000"},
+}
+"""Colours that terminals with sixteen of them have: the nearest ones to ours would all be grey."""
+
+
+def for_terminal(theme: Theme, sixteen: bool) -> Theme:
+    return replace(theme, variables=theme.variables | SIXTEEN[theme.dark]) if sixteen else theme

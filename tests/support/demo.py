@@ -9,7 +9,6 @@ from pathlib import Path
 from llm_holes.engine.protocol import Status
 from llm_holes.lessons import catalog as lessons
 from llm_holes.tui.app import HolesApp
-
 from tests.support import gallery
 from tests.support.fake_link import FakeEngine
 

@@ -1,4 +1,4 @@
-"""An engine in the same process that replays recorded replies: the app's link in tests and in `python -m tests.support.demo`."""
+"""An engine in the same process that replays recorded replies: the app's link in tests and in the demo."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
+
 from llm_holes.engine.frames import Frame
 from llm_holes.engine.protocol import Cancel, Cancelled, Failed, Finished, Framed, Hello, Ready, Reply, Request, Run
 from llm_holes.tui.link import Died, OnReply
-
 from tests.support.fake_engine import MODEL
 
 

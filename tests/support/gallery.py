@@ -134,8 +134,8 @@ label = "exact"
 default = true
 help = "Compare the tokens one by one."
 """
-BODY = """A language model never sees your text. Before anything else, a separate program, the **tokenizer**, cuts it into
-pieces from a fixed list and replaces each piece by its number. The list has {model.vocabulary:,} entries here.
+BODY = """A language model never sees your text. Before anything else, a separate program, the **tokenizer**, cuts it
+into pieces from a fixed list and replaces each piece by its number. The list has {model.vocabulary:,} entries here.
 
 Your text: **{measured.tokens} tokens**. The model answered `{measured.answer}`, that is: {measured.answer}.
 
@@ -176,48 +176,55 @@ def attention(size: int = len(WORDS)) -> Array:
     return Array.of([[value / sum(v for v in row if v == v) for value in row] for row in rows])
 
 
+def curve() -> Curve:
+    xs = [float(n) for n in range(0, 257, 16)]
+    low, high = tuple(55 + x / 40 for x in xs), tuple(70 + x / 3 for x in xs)
+    with_cache = Series("with cache", tuple(xs), tuple(60 + x / 40 for x in xs), low, high)
+    without = Series("without cache", tuple(xs), tuple(60 + 1.6 * x for x in xs))
+    return Curve("time for each new token", (without, with_cache), "tokens in the context", "ms per token")
+
+
+def strips() -> tuple[Tokens, Tokens]:
+    odd = (*tokens((*WORDS, " \n\t", "e\u0301", "\x1b[2J", "\u202e")), Token(5, b"\xf0\x9f"), Token(6, b"\x99\x82"))
+    values = tuple(n / 10 for n in range(11))
+    return (
+        Tokens("your text, as the model sees it", odd, control="position"),
+        Tokens("surprise of each token", tokens(), values, "surprise", control="position"),
+    )
+
+
+def heatmaps() -> tuple[Heatmap, Heatmap]:
+    waves = Array.of([[math.sin(r / 9) * math.cos(c / 7) for c in range(120)] for r in range(48)])
+    return (
+        Heatmap(
+            "where each token looks", attention(), "from", "to", WORDS, WORDS, "weight", "position", "layer", (4, 2)
+        ),
+        Heatmap("one matrix of weights", waves, "row", "column"),
+    )
+
+
 def frames() -> dict[str, list[Frame]]:
     """The frames of each lesson's run; the last one is complete."""
     measured = {"tokens": 11, "answer": "the *cat* [sat] `here`", "speedup": 22.7}
-    emoji = tokens((*WORDS, " \n\t", "e\u0301", "\x1b[2J", "\u202e")) + (Token(5, b"\xf0\x9f"), Token(6, b"\x99\x82"))
-    strip = Tokens("your text, as the model sees it", emoji, control="position")
-    other = Tokens("surprise of each token", tokens(), tuple(n / 10 for n in range(11)), "surprise", control="position")
+    strip, surprise = strips()
     table = Table(
         "the same text in two vocabularies",
         ("vocabulary", "entries", "tokens", "bytes per token"),
         (("this model's", 49152, 11, 4.36), ("cl100k", 100277, 10, 4.8), ("single bytes", 256, 48, 1.0)),
         marked=0,
     )
-    heat = Heatmap(
-        "where each token looks", attention(), "from", "to", WORDS, WORDS, "weight", "position", "layer", (4, 2)
-    )
-    large = Array.of([[math.sin(r / 9) * math.cos(c / 7) for c in range(120)] for r in range(48)])
-    signed = Heatmap("one matrix of weights", large, "row", "column", unit="")
-    xs = [float(n) for n in range(0, 257, 16)]
-    with_cache = Series("with cache", tuple(xs), tuple(60 + x / 40 for x in xs), tuple(55 + x / 40 for x in xs), tuple(70 + x / 30 for x in xs))  # fmt: skip
-    without = Series("without cache", tuple(xs), tuple(60 + 1.6 * x for x in xs))
-    curve = Curve("time for each new token", (without, with_cache), "tokens in the context", "ms per token")
-    bars = Bars(
-        "what comes next",
-        (" Paris", " the", " a", " France", " located"),
-        (0.612, 0.113, 0.087, 0.021, 0.0083),
-        "probability",
-        0,
-    )
+    likely = (0.612, 0.113, 0.087, 0.021, 0.0083)
+    bars = Bars("what comes next", (" Paris", " the", " a", " France", " located"), likely, "probability", 0)
     change = Bars("change of each logit", (" Paris", " the", " not"), (-2.25, 0.5, 1.75), "logits")
-    text = Text(
-        "what the model wrote", "Paris is the capital of France.\nIt [is] a *large* city, and " + "words go on " * 20
-    )
-    diff = Diff(
-        "answer", "The cat sat on the mat and slept.", "The dog sat on the old mat and barked.", "intact", "4 bits"
-    )
+    text = Text("what the model wrote", "Paris is the capital of France.\nIt [is] a *city*, and " + "words go on " * 20)
+    diff = Diff("answer", "The cat sat on the mat, asleep.", "The dog sat on the old mat, barking.", "16 bit", "4 bit")
     done = "11 tokens for 48 characters: 4.36 bytes for each, and the space belongs to the word after it."
     return {
-        "tokens": [Frame("cutting", (strip,), {}, 0.5), Frame(done, (strip, table, other), measured)],
-        "attention": [Frame("Token 4 looks mostly at itself: weight 0.41.", (heat, signed), measured)],
+        "tokens": [Frame("cutting", (strip,), {}, 0.5), Frame(done, (strip, table, surprise), measured)],
+        "attention": [Frame("Token 4 looks mostly at itself: weight 0.41.", heatmaps(), measured)],
         "kv-cache": [
-            *(Frame(f"{n} of 128 tokens", (curve,), {}, n / 128) for n in range(8, 128, 8)),
-            Frame("22.7 times faster at 256 tokens, the same tokens.", (curve, bars, change, table), measured),
+            *(Frame(f"{n} of 128 tokens", (curve(),), {}, n / 128) for n in range(8, 128, 8)),
+            Frame("22.7 times faster at 256 tokens, the same tokens.", (curve(), bars, change, table), measured),
         ],
         "quantization": [Frame("4 bits change 3 of 8 words.", (diff, text), measured)],
-    }  # fmt: skip
+    }

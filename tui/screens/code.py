@@ -3,11 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import ClassVar
 
-from llm_holes.tui.actions import SCROLL, bindings
-from llm_holes.tui.clean import clean
-from llm_holes.tui.screens.dialog import Dialog
-from llm_holes.tui.sources import Source
-from pygments.token import Token
+from pygments.token import Token  # type: ignore[import-untyped]  # comes with textual, has no types
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
@@ -15,11 +11,16 @@ from textual.content import Content
 from textual.highlight import HighlightTheme, highlight
 from textual.widgets import Static
 
+from llm_holes.tui.actions import SCROLL, bindings
+from llm_holes.tui.clean import clean
+from llm_holes.tui.screens.dialog import Dialog
+from llm_holes.tui.sources import Source
+
 
 class Calm(HighlightTheme):
     """Greys, with weight for structure: the one bright colour stays with what can be acted on."""
 
-    STYLES: ClassVar = {
+    STYLES = {  # noqa: RUF012  # declared without ClassVar above it
         Token.Comment: "$muted italic",
         Token.Keyword: "bold $strong",
         Token.Literal.String: "$foreground 85%",

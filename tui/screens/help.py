@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+from textual.app import ComposeResult
+from textual.containers import VerticalScroll
+from textual.widgets import Static
+
 from llm_holes.tui.actions import SCROLL, Action, bindings
 from llm_holes.tui.draw import Row, Span, fit
 from llm_holes.tui.paint import lines
 from llm_holes.tui.screens.dialog import Dialog
-from textual.app import ComposeResult
-from textual.containers import VerticalScroll
-from textual.widgets import Static
 
 KEY_WIDTH = 14
 LABEL_WIDTH = 14

@@ -2,15 +2,16 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from llm_holes.lessons.catalog import Catalog
-from llm_holes.tui.find import Hit, find
-from llm_holes.tui.screens.dialog import Dialog
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Input, OptionList
 from textual.widgets.option_list import Option
+
+from llm_holes.lessons.catalog import Catalog
+from llm_holes.tui.find import Hit, find
+from llm_holes.tui.screens.dialog import Dialog
 
 
 class SearchScreen(Dialog[str]):

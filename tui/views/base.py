@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import ClassVar, Generic, TypeVar
 
-from llm_holes.engine.frames import View
-from llm_holes.tui.draw import Row, Span
 from rich.segment import Segment
 from rich.style import Style
 from textual.app import App
@@ -14,6 +12,9 @@ from textual.geometry import Size
 from textual.reactive import reactive
 from textual.strip import Strip
 from textual.widget import Widget
+
+from llm_holes.engine.frames import View
+from llm_holes.tui.draw import Row, Span
 
 V = TypeVar("V", bound=View)
 
@@ -34,7 +35,7 @@ class ViewWidget(Widget, Generic[V]):
     def __init__(self, view: V) -> None:
         super().__init__()
         self._rows: tuple[int, list[Row]] | None = None
-        self.set_reactive(ViewWidget.view, view)
+        self.set_reactive(ViewWidget.view, view)  # type: ignore[misc]  # the reactive itself, not a value of it
         self.prepare(view)
 
     def prepare(self, view: V) -> None:

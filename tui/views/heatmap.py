@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from textual.geometry import Region
+
 from llm_holes.engine.frames import Heatmap, Value
 from llm_holes.tui.draw import Row, titled
 from llm_holes.tui.draw_map import (
@@ -16,7 +18,6 @@ from llm_holes.tui.draw_map import (
 )  # fmt: skip
 from llm_holes.tui.views.base import glyphs_only
 from llm_holes.tui.views.walk import WalkView
-from textual.geometry import Region
 
 HEAD = 2
 """Rows above the map: title and scale."""

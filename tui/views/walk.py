@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Generic
 
+from textual.events import Click
+from textual.geometry import Region
+from textual.reactive import reactive
+from textual.widget import Widget
+
 from llm_holes.engine.frames import Value
 from llm_holes.tui.actions import WALK, bindings
 from llm_holes.tui.messages import Described, Picked
 from llm_holes.tui.views.base import V, ViewWidget
-from textual.events import Click
-from textual.geometry import Region
-from textual.reactive import reactive
 
 
 class WalkView(ViewWidget[V], Generic[V], can_focus=True):
@@ -68,12 +70,8 @@ class WalkView(ViewWidget[V], Generic[V], can_focus=True):
 
     def _follow(self) -> None:
         """Scrolls the pane so that the cursor is in sight."""
-        for ancestor in self.ancestors:
-            if getattr(ancestor, "allow_vertical_scroll", False):
-                ancestor.scroll_to_region(  # type: ignore[attr-defined]
-                    self.cursor_region().translate(
-                        self.region.offset - ancestor.content_region.offset + ancestor.scroll_offset
-                    ),  # type: ignore[attr-defined]  # noqa: E501
-                    animate=False,
-                )
+        for pane in self.ancestors:
+            if isinstance(pane, Widget) and pane.allow_vertical_scroll:
+                origin = self.region.offset - pane.content_region.offset + pane.scroll_offset
+                pane.scroll_to_region(self.cursor_region().translate(origin), animate=False)
                 return

@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from rich.cells import cell_len
+from textual.binding import BindingType
+from textual.events import Blur, Click, Key
+from textual.reactive import reactive
+from textual.visual import VisualType
+from textual.widget import Widget
+
 from llm_holes.engine.frames import Scalar
 from llm_holes.engine.protocol import ModelInfo
 from llm_holes.lessons.schema import Control
@@ -13,12 +20,6 @@ from llm_holes.tui.clean import visible
 from llm_holes.tui.draw import Row, Span, fit, number, plain
 from llm_holes.tui.messages import Changed, Described
 from llm_holes.tui.paint import content
-from rich.cells import cell_len
-from textual.binding import BindingType
-from textual.events import Blur, Click, Key
-from textual.reactive import reactive
-from textual.visual import VisualType
-from textual.widget import Widget
 
 BACK, ON = "◂ ", " ▸"
 
@@ -51,12 +52,13 @@ class Setting(Widget, can_focus=True):
             row.append(Span("   " + extra, "dim"))
         room = self.size.width - cell_len(plain(row)) - 3
         if room > 24 and cell_len(self.control.help) <= room:
-            row.append(Span("   " + self.control.help, "faint"))
+            row.append(Span("   " + self.control.help, "dim"))
         return content(row)
 
     def describe(self) -> str:
         extra = self.range_text()
-        return f"{self.control.label} {plain(self.value_row()).strip('◂▸ ')}{' · ' + extra if extra else ''} · {self.control.help}"
+        said = [f"{self.control.label} {plain(self.value_row()).strip('◂▸ ')}", extra, self.control.help]
+        return " · ".join(filter(None, said))
 
     def set_by_hand(self, value: Scalar) -> None:
         if value != self.value:

@@ -2,18 +2,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from llm_holes.engine.protocol import ModelInfo
-from llm_holes.lessons.catalog import PLACEHOLDER, Catalog, Lesson
-from llm_holes.tui.draw import Row, Span, wrapped
-from llm_holes.tui.lesson_text import breadcrumb, filled, pipeline, undug_page, ways
-from llm_holes.tui.messages import OpenLesson
-from llm_holes.tui.paint import lines
-from llm_holes.tui.widgets.pane import Pane
 from textual.app import ComposeResult
 from textual.reactive import reactive
 from textual.visual import VisualType
 from textual.widget import Widget
 from textual.widgets import Markdown
+
+from llm_holes.engine.protocol import ModelInfo
+from llm_holes.lessons.catalog import PLACEHOLDER, Catalog, Lesson
+from llm_holes.tui.draw import Row, Span, fit, wrapped
+from llm_holes.tui.lesson_text import breadcrumb, filled, pipeline, undug_page, ways
+from llm_holes.tui.messages import OpenLesson
+from llm_holes.tui.paint import lines
+from llm_holes.tui.widgets.lesson_tree import DUG, UNDUG
+from llm_holes.tui.widgets.pane import Pane
 
 SCHEME = "hole:"
 
@@ -31,13 +33,15 @@ class LessonHead(Widget):
         lesson = self.lesson
         if lesson is None:
             return ""
-        rows: list[Row] = [breadcrumb(self.catalog, lesson)]
+        width = self.content_size.width or 60
+        rows: list[Row] = [[Span(line, "strong")] for line in wrapped(lesson.title, width)]
+        if above := breadcrumb(self.catalog, lesson, width):
+            rows.insert(0, [Span(above, "dim")])
         if lesson.front is None:
-            return lines([*rows, [Span(f"tier {lesson.tier}", "dim")]])
-        front = lesson.front
-        rows.append(pipeline(front.stages, self.size.width))
-        rows.append([])
-        rows += [[Span(line, "strong")] for line in wrapped(front.objective, self.size.width or 60)]
+            return lines([*rows, [Span(f"tier {lesson.tier} · not dug yet", "dim")]])
+        rows.append([Span(f"tier {lesson.tier} · {lesson.front.minutes} minutes", "dim")])
+        rows += [[], pipeline(lesson.front.stages, width), []]
+        rows += [[Span(line)] for line in wrapped(lesson.front.objective, width)]
         return lines(rows)
 
 
@@ -60,8 +64,10 @@ class Ways(Widget):
                 continue
             head = f"{kind:<8}" if kind != last else " " * 8
             last = kind
-            note = "" if other.dug else "  not dug yet"
-            rows.append([Span(head, "dim"), Span(other.title, "act" if other.dug else "dim"), Span(note, "dim")])
+            mark = f"{DUG if other.dug else UNDUG} "
+            title = fit(other.title, max(self.content_size.width - 10, 8)).rstrip()
+            look = ("act", "") if other.dug else ("dim", "dim")
+            rows.append([Span(head, "dim"), Span(mark, look[0]), Span(title, look[1])])
         if rows:
             rows.append([Span(" " * 8), Span("g", "act-strong"), Span(" goes there", "dim")])
         return lines(rows)
@@ -72,7 +78,7 @@ class LessonPage(Pane, can_focus=True):
 
     def __init__(self, catalog: Catalog) -> None:
         super().__init__(id="lesson")
-        self.border_title = "2 lesson"
+        self.border_title = " 2 lesson "
         self.catalog = catalog
         self.lesson: Lesson | None = None
         self._text = ""

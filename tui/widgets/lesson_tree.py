@@ -1,15 +1,18 @@
 from __future__ import annotations
 
-from llm_holes.lessons.catalog import Catalog, Lesson
-from llm_holes.tui.actions import TREE, bindings
-from llm_holes.tui.draw import fit
-from llm_holes.tui.messages import Described, OpenLesson
+from typing import ClassVar
+
 from rich.cells import cell_len
 from rich.style import Style
 from rich.text import Text
 from textual.reactive import var
 from textual.widgets import Tree
 from textual.widgets.tree import TreeNode
+
+from llm_holes.lessons.catalog import Catalog, Lesson
+from llm_holes.tui.actions import TREE, bindings
+from llm_holes.tui.draw import fit
+from llm_holes.tui.messages import Described, OpenLesson
 
 DUG, UNDUG, HERE = "●", "·", "◉"
 
@@ -19,7 +22,7 @@ class LessonTree(Tree[str]):
 
     BINDINGS = bindings(TREE)
     BINDING_GROUP_TITLE = "In the tree of holes"
-    COMPONENT_CLASSES = {"tree--dug", "tree--undug", "tree--here"}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"tree--dug", "tree--undug", "tree--here", "tree--mark"}
     ICON_NODE = "▸ "
     ICON_NODE_EXPANDED = "▾ "
 
@@ -28,7 +31,7 @@ class LessonTree(Tree[str]):
 
     def __init__(self, catalog: Catalog) -> None:
         super().__init__("holes", id="holes")
-        self.border_title = "1 holes"
+        self.border_title = " 1 holes "
         self.show_root = False
         self.guide_depth = 2
         self.show_guides = False
@@ -51,12 +54,10 @@ class LessonTree(Tree[str]):
         mark = HERE if here else DUG if lesson.dug else UNDUG
         room = self.size.width - self.guide_depth * _depth(node) - cell_len(icon) - 4
         quiet = self.get_component_rich_style("tree--undug", partial=True)
+        bright = self.get_component_rich_style("tree--mark", partial=True)
         return Text.assemble(
             (icon, style + quiet),
-            (
-                mark + " ",
-                style + (quiet if kind == "undug" else self.get_component_rich_style("tree--dug", partial=True)),
-            ),
+            (mark + " ", style + (quiet if kind == "undug" else bright)),
             (fit(lesson.title, max(room, 4)), style + look),
             (f" {lesson.tier}", style + quiet),
         )

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from llm_holes.tui.clean import visible
-from llm_holes.tui.draw import fit
+from rich.cells import cell_len
 from textual.content import Content
+from textual.events import Click
 from textual.reactive import reactive
-from textual.style import Style
 from textual.visual import VisualType
 from textual.widget import Widget
+
+from llm_holes.tui.clean import visible
+from llm_holes.tui.draw import fit
+
+GAP = 2
 
 
 class HintLine(Widget):
@@ -29,22 +33,27 @@ class KeyBar(Widget):
     LAST = ("help", "quit")
 
     def render(self) -> VisualType:
+        return Content("  ").join(
+            Content.assemble((key, "bold $act"), (f" {label}", "$muted")) for key, label, _ in self.fitting()
+        )
+
+    def fitting(self) -> list[tuple[str, str, str]]:
         tail = [entry for entry in self.keys if entry[1] in self.LAST]
-        rest = [entry for entry in self.keys if entry[1] not in self.LAST]
         room = self.size.width - sum(map(_width, tail))
         shown = []
-        for entry in rest:
-            if _width(entry) > room:
-                break
-            room -= _width(entry)
-            shown.append(entry)
-        return Content("  ").join(map(_entry, [*shown, *tail]))
+        for entry in self.keys:
+            if entry not in tail and _width(entry) <= room:
+                room -= _width(entry)
+                shown.append(entry)
+        return [*shown, *tail]
+
+    async def on_click(self, event: Click) -> None:
+        x = event.x
+        for entry in self.fitting():
+            if 0 <= x < _width(entry) - GAP:
+                await self.app.run_action(entry[2], self.app.focused if entry[2].startswith("focused.") else None)
+            x -= _width(entry)
 
 
 def _width(entry: tuple[str, str, str]) -> int:
-    return len(entry[0]) + 1 + len(entry[1]) + 2
-
-
-def _entry(entry: tuple[str, str, str]) -> Content:
-    key, label, action = entry
-    return Content.assemble((key, "bold $act"), (f" {label}", "$muted")).stylize(Style.from_meta({"@click": action}))
+    return cell_len(entry[0]) + 1 + cell_len(entry[1]) + GAP

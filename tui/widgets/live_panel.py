@@ -1,5 +1,12 @@
 from __future__ import annotations
 
+from rich.cells import cell_len
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.reactive import reactive
+from textual.visual import VisualType
+from textual.widget import Widget
+
 from llm_holes.engine.frames import Frame, Scalar, Value
 from llm_holes.engine.protocol import ModelInfo
 from llm_holes.lessons.catalog import Lesson
@@ -13,12 +20,6 @@ from llm_holes.tui.widgets.controls import Choice, Setting, Stepper, Switch
 from llm_holes.tui.widgets.pane import Pane
 from llm_holes.tui.widgets.presets import PresetPicker
 from llm_holes.tui.widgets.text_field import TextField
-from rich.cells import cell_len
-from textual.app import ComposeResult
-from textual.containers import Vertical
-from textual.reactive import reactive
-from textual.visual import VisualType
-from textual.widget import Widget
 
 
 class Caption(Widget):
@@ -60,7 +61,9 @@ class LivePanel(Pane, can_focus=False):
 
     def __init__(self) -> None:
         super().__init__(id="live")
-        self.border_title = "3 live"
+        self.border_title = " 3 live "
+        self.wanted = False
+        """Whether to bring the results into sight when they come: a run by key does, a changed control does not."""
 
     def compose(self) -> ComposeResult:
         yield Vertical(id="controls")
@@ -81,17 +84,29 @@ class LivePanel(Pane, can_focus=False):
 
     @property
     def settings(self) -> dict[str, Setting | TextField]:
-        return {widget.control.name: widget for widget in self.query_children()}
+        return {widget.control.name: widget for widget in self.controls()}
 
-    def query_children(self) -> list[Setting | TextField]:
+    def controls(self) -> list[Setting | TextField]:
         return [w for w in self.query_one("#controls").children if isinstance(w, Setting | TextField)]
 
     @property
     def presets(self) -> PresetPicker | None:
         return next(iter(self.query(PresetPicker)), None)
 
+    def on_mount(self) -> None:
+        for pane in self.ancestors_with_self:
+            if isinstance(pane, Pane):
+                self.watch(pane, "virtual_size", self._reveal, init=False)
+
+    def _reveal(self) -> None:
+        """As results make the page longer: scrolls to the controls, or in a small pane to the caption."""
+        if not self.wanted:
+            return
+        target = self.query_one(Caption) if self.allow_vertical_scroll else self
+        target.scroll_visible(top=True, animate=False)
+
     def watch_model(self, model: ModelInfo | None) -> None:
-        for widget in self.query_children():
+        for widget in self.controls():
             widget.take(model)
 
     def watch_run(self, run: RunState) -> None:

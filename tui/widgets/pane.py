@@ -1,7 +1,8 @@
 from __future__ import annotations
 
-from llm_holes.tui.actions import SCROLL, bindings
 from textual.containers import VerticalScroll
+
+from llm_holes.tui.actions import SCROLL, bindings
 
 
 class Pane(VerticalScroll, can_focus=False):

@@ -2,17 +2,18 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from rich.cells import cell_len
+from textual.binding import BindingType
+from textual.reactive import reactive
+from textual.visual import VisualType
+from textual.widget import Widget
+
 from llm_holes.lessons.schema import Preset
 from llm_holes.tui.actions import CHOOSE, bindings
 from llm_holes.tui.draw import Row, Span, fit, plain
 from llm_holes.tui.messages import Described, PresetChosen
 from llm_holes.tui.paint import content
 from llm_holes.tui.widgets.controls import BACK, ON
-from rich.cells import cell_len
-from textual.binding import BindingType
-from textual.reactive import reactive
-from textual.visual import VisualType
-from textual.widget import Widget
 
 MARKS = {"expected": "", "surprise": "! ", "other": ""}
 
@@ -33,7 +34,7 @@ class PresetPicker(Widget, can_focus=True):
     def render(self) -> VisualType:
         row: Row = [Span(fit("preset", self.label_width) + "  ", "dim")]
         if self.chosen is None:
-            row += [Span(BACK, "act"), Span("own settings", "act-strong"), Span(ON, "act")]
+            row += [Span(BACK, "act"), Span("none", "act-strong"), Span(ON, "act")]
             row.append(Span(f"   {len(self.presets)} presets, p takes the next", "dim"))
             return content(row)
         preset = self.presets[self.chosen]

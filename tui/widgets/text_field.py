@@ -2,26 +2,21 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from textual.binding import BindingType
+from textual.events import Key
+from textual.widgets import TextArea
+from textual.widgets.text_area import Edit, EditResult
+
 from llm_holes.engine.frames import Scalar
 from llm_holes.engine.protocol import ModelInfo
 from llm_holes.lessons.schema import Control
 from llm_holes.tui.actions import WRITE, bindings
 from llm_holes.tui.clean import editable, meant
 from llm_holes.tui.messages import Changed, Described
-from textual.binding import BindingType
-from textual.events import Key
-from textual.widgets import TextArea
-from textual.widgets.text_area import Edit, EditResult
-
-DRAWN = 5_000
-"""Characters that can be edited at once: each edit lays out its whole line again, 5,000 take about 20 ms."""
 
 
 class TextField(TextArea):
-    """The learner's text: Enter runs it, ctrl+j starts a new line. Control characters are held as visible marks.
-
-    A text too long to edit smoothly is kept aside whole; the field then shows its beginning and how long it is.
-    """
+    """The learner's text: Enter runs it, ctrl+j starts a new line. Control characters are held as visible marks."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings(WRITE)]
     BINDING_GROUP_TITLE = "Writing"
