@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
+
 from llm_holes.engine.chat import MAX_TEMPLATE, default_template
 from llm_holes.engine.config import from_hugging_face
 from llm_holes.engine.errors import ModelError

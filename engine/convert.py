@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
 from llm_holes.engine import gguf
 from llm_holes.engine.errors import ModelError
 from llm_holes.engine.vocabulary import write_tokenizer

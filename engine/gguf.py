@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
 from llm_holes.engine.errors import ModelError
 
 HINT = "Use another GGUF file, or fetch this one again."

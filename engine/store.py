@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
+
 from llm_holes.engine.errors import ModelError
 from llm_holes.engine.hashes import file_hash, hash_or_empty, weights_hash
 from llm_holes.engine.protocol import Status
@@ -26,6 +27,7 @@ DEFAULT = "SmolLM2-135M-Instruct"
 DEFAULT_KEY = "SmolLM2-135M-Instruct-Q4_1"
 DEFAULT_HUB = "HuggingFaceTB/SmolLM2-135M-Instruct"
 DEFAULT_BYTES = 750_000_000
+NEEDED = f"The default model needs {DEFAULT_BYTES / 1e9:.2f} GB. "
 MANIFEST = "manifest.json"
 HASHES = "hashes.json"
 VERSION = 1
@@ -264,6 +266,7 @@ def _format(dtype: str) -> str:
 def _lock(folder: Path, report: Report) -> Iterator[None]:
     """One process fetches at a time; the others wait and say so. The lock ends with the process that holds it."""
     from filelock import FileLock, Timeout
+
     from llm_holes.engine.download import bytes_below
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -288,5 +291,5 @@ def _disk_errors(folder: Path) -> Iterator[None]:
     except OSError as error:
         hint = "Make room or set LLM_HOLES_CACHE to a folder you can write to on another disk."
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise ModelError(f"the disk is full: {folder} needs about {DEFAULT_BYTES / 1e9:.2f} GB", hint) from None
+            raise ModelError(f"the disk of {folder} is too full for the model", NEEDED + hint) from None
         raise ModelError(f"cannot write the model to {folder}: {error.strerror or error}", hint) from None

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import tokenizers
+
 from llm_holes.engine.chat import MAX_TEMPLATE, default_template, render
 from llm_holes.engine.errors import InputError, ModelError
 

@@ -113,8 +113,12 @@ def test_a_hub_download_that_is_killed_keeps_what_is_complete(tmp_path: Path, ca
     with serving(Hub("org/tiny", hub_folder(tmp_path / "hub"))) as hub:
         environment = {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "home"), "HF_HUB_OFFLINE": "0"}
         hub.stall = True
+        rest = cache / ".partial-org--tiny" / ".cache" / "huggingface" / "download" / "of-an-earlier-try.incomplete"
+        rest.parent.mkdir(parents=True)
+        rest.touch()
         process = start("org/tiny", **environment)
         assert hub.halfway.wait(30)
+        assert not rest.exists(), "half files would pile up"
         deadline = time.monotonic() + 30
         while not (cache / ".partial-org--tiny" / "tokenizer.json").exists() and time.monotonic() < deadline:
             time.sleep(0.01)

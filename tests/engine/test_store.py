@@ -128,7 +128,7 @@ def test_a_failing_disk_is_explained_and_leaves_nothing(
 
     monkeypatch.setattr(convert, "_write_weights", write_some)
     full = failure in (errno.ENOSPC, errno.EDQUOT)
-    with pytest.raises(ModelError, match="disk is full" if full else "cannot write") as caught:
+    with pytest.raises(ModelError, match="too full" if full else "cannot write") as caught:
         store.locate(str(model), quiet)
     assert "LLM_HOLES_CACHE" in caught.value.hint
     assert visible(cache) == []
@@ -137,7 +137,7 @@ def test_a_failing_disk_is_explained_and_leaves_nothing(
 def test_too_little_room_is_known_before_the_download(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
     monkeypatch.setattr(download, "fetch_default", lambda *_: pytest.fail("it started to download"))
-    with pytest.raises(ModelError, match="disk is full"):
+    with pytest.raises(ModelError, match="too full"):
         store.locate(None, quiet)
 
 
@@ -198,8 +198,9 @@ def test_a_folder_is_used_where_it_is(tmp_path: Path, cache: Path) -> None:
     assert files.sha256 == hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
     assert store.verify(files) == []
     assert store.cached() == []
-    os.truncate(folder / "model.safetensors", (folder / "model.safetensors").stat().st_size)
-    (folder / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes()[:-1] + b"\x55")
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\x55")
+    os.utime(weights, (1, 1))  # the clock of the file system may be too coarse to tell the two apart
     assert store.locate(str(folder), quiet).sha256 != files.sha256, "a remembered hash must not outlive the file"
 
 
