@@ -14,13 +14,14 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NoReturn, TextIO
 
+from platformdirs import user_log_path
+
 from llm_holes.engine.errors import InputError
 from llm_holes.engine.frames import Frame, Value
 from llm_holes.engine.protocol import ModelInfo, Status
 from llm_holes.engine.server import private_pipes, serve
 from llm_holes.lessons import catalog
 from llm_holes.lessons.settings import SettingsError, validated
-from platformdirs import user_log_path
 
 if TYPE_CHECKING:
     from llm_holes.engine.engine import Engine

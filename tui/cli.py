@@ -103,7 +103,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _shared() -> argparse.ArgumentParser:
-    """The options that may stand before or after the command. A new one each time: argparse changes parents' defaults."""
+    """The options that may stand before or after the command. New each time: argparse changes parents' defaults."""
     shared = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
     shared.add_argument("--model", metavar="NAME|DIR|FILE.gguf", help="the model to look into")
     shared.add_argument("--engine", metavar="local|ssh://HOST", help="where the model runs")

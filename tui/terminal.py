@@ -123,9 +123,10 @@ class Guard:
 
 
 def _run(make_app: Callable[[], App[Any]]) -> int:
-    from llm_holes.tui.driver import PatientDriver
     from rich.console import Console
     from textual.drivers.linux_driver import LinuxDriver
+
+    from llm_holes.tui.driver import PatientDriver
 
     app = make_app()
     if app.driver_class is LinuxDriver:

@@ -18,19 +18,6 @@ from tests.support.terminal import Terminal
 TINY = str(Path(__file__).parents[1] / "support" / "tiny_app.py")
 
 
-@pytest.fixture
-def env(tmp_path: Path) -> dict[str, str]:
-    home = {name: str(tmp_path) for name in ("HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME")}
-    return {
-        "PATH": os.environ["PATH"],
-        "PYTHONPATH": str(Path(__file__).parents[2]),
-        "TERM": "xterm-256color",
-        "LANG": "C.UTF-8",
-        "MARK": tmp_path.name,
-        **home,
-    }
-
-
 def tiny(mode: str, tmp_path: Path, env: dict[str, str]) -> Terminal:
     return Terminal([sys.executable, TINY, mode, str(tmp_path / "file")], env)
 
@@ -82,10 +69,10 @@ def test_an_exception_is_one_line_and_a_status(tmp_path: Path, env: dict[str, st
 def test_no_signal_leaves_the_engine_behind(number: int, tmp_path: Path, env: dict[str, str]) -> None:
     with tiny("engine", tmp_path, env) as t:
         t.until("engine")
-        t.until(lambda: len(running(f"MARK={tmp_path.name}")) == 2)
+        t.until(lambda: len(running(f"MARK={tmp_path}")) == 2)
         os.kill(t.pid, number)
         assert t.status(5) == 128 + number
-        assert within(1, lambda: not running(f"MARK={tmp_path.name}"))
+        assert within(1, lambda: not running(f"MARK={tmp_path}"))
 
 
 @pytest.mark.parametrize("mode", ["idle", "stream", "engine"])
@@ -94,7 +81,7 @@ def test_no_hangup_leaves_a_process_behind(mode: str, tmp_path: Path, env: dict[
         t.until("engine" if mode == "engine" else "tiny" if mode == "idle" else "count")
         t.hang_up()
         assert t.ended(5)
-        assert within(1, lambda: not running(f"MARK={tmp_path.name}"))
+        assert within(1, lambda: not running(f"MARK={tmp_path}"))
         assert (tmp_path / "file").read_text().startswith("saved")
 
 
@@ -103,7 +90,7 @@ def test_a_terminal_that_goes_without_a_hangup_signal_is_noticed(tmp_path: Path,
     with Terminal(["setsid", "--wait", sys.executable, TINY, "idle", str(tmp_path / "file")], env) as t:
         t.until("tiny app is up")
         t.hang_up()
-        assert within(5, lambda: not running(f"MARK={tmp_path.name}"))
+        assert within(5, lambda: not running(f"MARK={tmp_path}"))
         assert (tmp_path / "file").read_text() == "saved"
 
 

@@ -11,12 +11,13 @@ import time
 from pathlib import Path
 from typing import ClassVar
 
-from llm_holes.engine.client import Client
-from llm_holes.engine.protocol import Run
-from llm_holes.tui.terminal import run_app
 from textual.app import App, ComposeResult
 from textual.binding import BindingType
 from textual.widgets import Static
+
+from llm_holes.engine.client import Client
+from llm_holes.engine.protocol import Run
+from llm_holes.tui.terminal import run_app
 
 
 class TinyApp(App[None]):

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+
 from llm_holes.engine.client import Client, Died, command_for
 from llm_holes.engine.frames import Text
 from llm_holes.engine.protocol import (
@@ -32,7 +33,6 @@ from llm_holes.engine.protocol import (
     Unavailable,
     pack,
 )
-
 from tests.support.processes import alive, within
 
 FAKE = (sys.executable, str(Path(__file__).parents[1] / "support" / "fake_engine.py"))

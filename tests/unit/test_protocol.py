@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from llm_holes.engine import protocol
 from llm_holes.engine.frames import (
     Array,

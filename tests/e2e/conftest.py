@@ -1,0 +1,42 @@
+"""A learner's surroundings: a home of its own for each test, the model cache of the machine."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from llm_holes.engine import store
+from tests.support.processes import running
+from tests.support.sshd import Server, start_server
+
+
+@pytest.fixture
+def env(tmp_path: Path) -> dict[str, str]:
+    """What a login sets and nothing else; MARK finds the processes of this test again."""
+    home = {name: str(tmp_path) for name in ("HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME")}
+    return {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+        "TERM": "xterm-256color",
+        "LANG": "C.UTF-8",
+        "LLM_HOLES_CACHE": str(store.root()),
+        "MARK": str(tmp_path),
+        **home,
+    }
+
+
+@pytest.fixture
+def ours(tmp_path: Path) -> Callable[[], list[int]]:
+    """The processes that live in this test's surroundings."""
+    return lambda: running(f"MARK={tmp_path}")
+
+
+@pytest.fixture
+def server(tmp_path: Path, env: dict[str, str]) -> Iterator[Server]:
+    """An OpenSSH server on loopback that lets this user in with a key of the test's own."""
+    with start_server(tmp_path, env) as started:
+        yield started

@@ -1,0 +1,117 @@
+"""The installed program on the real model, driven by keys in a real terminal, here and through a real ssh server."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from llm_holes.lessons import catalog
+from tests.support.processes import within
+from tests.support.sshd import Server
+from tests.support.terminal import Terminal
+
+pytestmark = pytest.mark.model
+
+Ours = Callable[[], list[int]]
+START = 60.0
+"""Seconds until the model is ready, on a busy machine; fetching it takes longer, which another test does."""
+
+
+def engines(ours: Ours) -> list[int]:
+    return [pid for pid in ours() if b"llm_holes.lessons.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
+def open_lesson(env: dict[str, str], lesson: str) -> Terminal:
+    t = Terminal(["llm-holes", "--threads", "1", "--lesson", lesson], env)
+    t.until(catalog.load()[lesson].title)
+    t.until("· ready", START)
+    return t
+
+
+def test_a_lesson_is_run_by_keys_and_shows_what_was_measured(env: dict[str, str], ours: Ours) -> None:
+    with open_lesson(env, "tokens") as t:
+        t.keys("r")
+        t.until("38 characters are 8 tokens for this model")
+        t.keys("q")
+        assert t.status() == 0
+        t.assert_restored()
+        assert within(1, lambda: not ours())
+
+
+def test_a_killed_engine_is_told_within_a_second_and_the_next_run_works(env: dict[str, str], ours: Ours) -> None:
+    with open_lesson(env, "kv-cache") as t:
+        t.keys("r")
+        t.until("tokens of context:", 20)
+        (engine,) = engines(ours)
+        os.kill(engine, signal.SIGKILL)
+        assert t.until("SIGKILL", 5) < 1
+        t.keys("r")
+        t.until("· ready", START)
+        t.until("both wrote", 60)
+        t.keys("\x11")
+        assert t.status() == 0
+        assert within(1, lambda: not ours())
+
+
+@pytest.mark.parametrize("end", ["ctrl+q", "SIGTERM", "SIGHUP", "hang up"])
+def test_nothing_is_left_whatever_ends_a_running_lesson(end: str, env: dict[str, str], ours: Ours) -> None:
+    with open_lesson(env, "kv-cache") as t:
+        t.keys("r")
+        t.until("tokens of context:", 20)
+        assert engines(ours)
+        if end == "hang up":
+            t.hang_up()
+            assert t.ended(5)
+        else:
+            if end == "ctrl+q":
+                t.keys("\x11")
+            else:
+                os.kill(t.pid, signal.Signals[end])
+            assert t.status(5) == (0 if end == "ctrl+q" else 128 + signal.Signals[end])
+            t.assert_restored()
+        assert within(2, lambda: not ours())
+
+
+def test_through_ssh_the_app_runs_and_a_dropped_line_leaves_no_process(
+    env: dict[str, str], ours: Ours, server: Server
+) -> None:
+    client_env = {"PATH": os.environ["PATH"], "TERM": "xterm-256color", "LANG": "C.UTF-8"}
+    with Terminal(server.login("llm-holes --threads 1 --lesson kv-cache"), client_env) as t:
+        t.until("KV cache")
+        t.until("· ready", START)
+        t.keys("r")
+        t.until("tokens of context:", 20)
+        assert engines(ours)
+        os.kill(t.pid, signal.SIGKILL)
+        assert within(5, lambda: not ours())
+
+
+def test_through_ssh_quitting_restores_the_terminal(env: dict[str, str], ours: Ours, server: Server) -> None:
+    client_env = {"PATH": os.environ["PATH"], "TERM": "xterm-256color", "LANG": "C.UTF-8"}
+    with Terminal(server.login("llm-holes --threads 1 --lesson tokens"), client_env) as t:
+        t.until("What is a token?")
+        t.keys("\x11")
+        assert t.status() == 0
+        t.assert_restored()
+        assert within(1, lambda: not ours())
+
+
+def test_the_engine_runs_on_another_machine(tmp_path: Path, env: dict[str, str], ours: Ours, server: Server) -> None:
+    """The front end asks `ssh`, and here finds one that knows this test's server as `loopback`."""
+    wrapper = tmp_path / "bin" / "ssh"
+    wrapper.parent.mkdir()
+    wrapper.write_text(f'#!/bin/sh\nexec {shutil.which("ssh")} -F {server.config} "$@"\n')
+    wrapper.chmod(0o755)
+    env["PATH"] = f"{wrapper.parent}:{env['PATH']}"
+    command = ["llm-holes", "--engine", "ssh://loopback", "run", "tokens", "--set", "text=it's; $HOME", "--json"]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert '"roundtrip_exact": true' in done.stdout
+    assert "it's; $HOME" in done.stdout
+    assert within(2, lambda: not ours())
