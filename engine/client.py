@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from llm_holes.engine.protocol import (
     HEADER,
     VERSION,
+    Failed,
     Hello,
     ProtocolError,
     Reply,
@@ -71,7 +72,8 @@ class Client:
             connection.never_started(f"The engine could not be started: {self.command[0]}: {error.strerror}.")
 
     def send(self, request: Request) -> None:
-        """Queues the request; one for an engine that is gone is dropped, as `Died` has said so."""
+        """Queues the request; one for an engine that is gone is dropped, as `Died` has said so. A run whose settings do
+        not fit into a message is answered with `Failed`."""
         if self._connection is not None:
             self._connection.send(request)
 
@@ -99,9 +101,14 @@ class _Connection(asyncio.SubprocessProtocol):
         self._exited = asyncio.Event()
 
     def send(self, request: Request) -> None:
+        try:
+            message = pack(request)
+        except ProtocolError as error:
+            self._deliver(Failed(request.id, str(error), usage=True))
+            return
         stdin = self._stdin()
         if stdin is not None and not stdin.is_closing():
-            stdin.write(pack(request))
+            stdin.write(message)
 
     async def close(self) -> None:
         self._closing = True

@@ -10,6 +10,7 @@ import struct
 from typing import Literal, TypeVar
 
 import msgspec
+
 from llm_holes.engine.frames import Frame, Value
 
 T = TypeVar("T")
@@ -128,7 +129,7 @@ def pack(message: Request | Reply) -> bytes:
     try:
         body = _encoder.encode(message)
     except (UnicodeEncodeError, OverflowError) as error:
-        raise ProtocolError(f"message cannot be encoded: {error}") from None
+        raise ProtocolError(f"message cannot be encoded as UTF-8 text and 64-bit numbers: {error}") from None
     if len(body) > MAX_MESSAGE:
         raise ProtocolError(f"message of {len(body):,} bytes; the limit is {MAX_MESSAGE:,}")
     return HEADER.pack(len(body)) + body

@@ -104,7 +104,8 @@ def _own_signals() -> None:
 
 
 def _import_torch() -> None:
-    import llm_holes.engine.engine  # noqa: F401
+    # only torch: two threads that import modules which import each other may see half of one
+    import torch  # noqa: F401
 
 
 def _log_file() -> TextIO | None:

@@ -43,15 +43,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _expected(error: Exception) -> int:
     """The exit status for an error that is told in one sentence. Raises the error if it is none of these."""
-    from llm_holes.engine.protocol import ProtocolError
     from llm_holes.lessons.catalog import CatalogError
     from llm_holes.tui.headless import Unsuccessful
 
     match error:
         case Unsuccessful():
             return USAGE if error.usage else FAILED
-        case ProtocolError():  # a number beyond 64 bits
-            return USAGE
         case CatalogError():
             return FAILED
     raise error
@@ -251,8 +248,6 @@ def _settings(lesson: Lesson, preset: str | None, assignments: Sequence[str]) ->
                 raise UsageError(f"--set wants NAME=VALUE, not {assignment!r}")
             if name not in controls:
                 raise UsageError(f"{lesson.id} has no setting {name!r}; it has: {', '.join(controls) or 'none'}")
-            if any("\ud800" <= character <= "\udfff" for character in text):
-                raise UsageError(f"the value of {name} is not text in UTF-8")
             settings[name] = checked(controls[name], parsed(controls[name], text), None)
     except KeyError as error:
         raise UsageError(error.args[0]) from None

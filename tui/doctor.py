@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 from collections.abc import Mapping, Sequence
 
 from llm_holes.engine.frames import Frame, Table
-from llm_holes.engine.protocol import ModelInfo
 from llm_holes.engine.versions import versions
 from llm_holes.tui.clean import clean
 from llm_holes.tui.headless import Progress, Result, run, width
+from llm_holes.tui.terminal import known_colours
 
 CHECKS = "doctor"
 FAILED = "FAILED"
@@ -30,12 +29,11 @@ def main(command: Sequence[str], engine: str, as_json: bool) -> int:
         result = run(command, CHECKS, {}, progress)
     finally:
         progress.clear()
-    changed = _changed_files(result.model) if engine == "local" and result.model else []
-    passed = not changed and bool(result.frames) and not failures(result.frames[-1])
+    passed = bool(result.frames) and not failures(result.frames[-1])
     if as_json:
-        _print_json(result, terminal, changed, passed)
+        _print_json(result, terminal, passed)
     else:
-        _print_text(result, engine, changed)
+        _print_text(result, engine)
         print("\nEverything checked is as it should be." if passed else "\nAt least one check failed.")
     return 0 if passed else 1
 
@@ -45,8 +43,9 @@ def terminal_facts(environment: Mapping[str, str]) -> dict[str, str]:
     from rich.console import Console
 
     columns, lines = shutil.get_terminal_size((0, 0))
-    colours = Console(force_terminal=True, _environ=dict(environment)).color_system
-    depth = {"standard": "16", "256": "256", "truecolor": "16.7 million"}.get(colours or "", "none")
+    told = environment.get("TEXTUAL_COLOR_SYSTEM") or known_colours(environment)
+    colours = told or Console(force_terminal=True, _environ=environment).color_system or ""
+    depth = {"standard": "16", "256": "256", "truecolor": "16.7 million"}.get(colours, "none")
     size = f"{columns}x{lines}" if columns else "not a terminal"
     return {name: environment[name] for name in ENVIRONMENT if name in environment} | {"size": size, "colours": depth}
 
@@ -57,33 +56,25 @@ def failures(frame: Frame) -> list[str]:
     return [str(row[0]) for row in rows if FAILED in row]
 
 
-def _changed_files(model: ModelInfo) -> list[str]:
-    """The model's files that are not what was installed; none for a learner's own folder, which has no record."""
-    from llm_holes.engine import store
-
-    return store.verify(store.ModelFiles(model.name, model.path, model.sha256, "", model.weight_format))
-
-
 def _print(name: str, text: str) -> None:
     print(f"{name:<10} {clean(text)}")
 
 
-def _print_text(result: Result, engine: str, changed: list[str]) -> None:
-    from llm_holes.tui.plain import frame_text
+def _print_text(result: Result, engine: str) -> None:
+    from llm_holes.tui.plain import view_text
 
     if engine != "local":
         _print("engine", f"{engine}, " + ", ".join(f"{name} {version}" for name, version in result.versions.items()))
     if model := result.model:
         _print("model", f"{model.name}, {model.parameters:,} parameters, {model.weight_format}")
-        _print("files", f"{model.path}: {FAILED + ': changed: ' + ', '.join(changed) if changed else 'unchanged'}")
+        _print("files", model.path)
         _print("sha256", model.sha256)
         _print("threads", f"{model.threads}")
     if result.frames:
-        print("\n" + frame_text(result.frames[-1], width()).rstrip())
-    sys.stdout.flush()
+        print("", *(view_text(view, width()) for view in result.frames[-1].views), sep="\n")
 
 
-def _print_json(result: Result, terminal: dict[str, str], changed: list[str], passed: bool) -> None:
+def _print_json(result: Result, terminal: dict[str, str], passed: bool) -> None:
     from llm_holes.tui.as_json import dumps
 
     frame = result.frames[-1] if result.frames else Frame("")
@@ -91,12 +82,11 @@ def _print_json(result: Result, terminal: dict[str, str], changed: list[str], pa
         dumps(
             {
                 "passed": passed,
-                "failed": [*changed, *failures(frame)],
+                "failed": failures(frame),
                 "installed": versions(),
                 "engine": result.versions,
                 "terminal": terminal,
                 "model": result.model,
-                "changed_files": changed,
                 "measured": frame.measured,
                 "views": frame.views,
             }

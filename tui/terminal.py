@@ -18,7 +18,7 @@ import termios
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,8 +52,8 @@ def run_app(make_app: Callable[[], App[Any]]) -> int:
     if problem := unusable(term, sys.stdin.isatty() and sys.stdout.isatty()):
         print(f"llm-holes: {problem}", file=sys.stderr)
         return 2
-    if term.split("-256")[0] in COLOURFUL and "COLORTERM" not in os.environ:
-        os.environ.setdefault("TEXTUAL_COLOR_SYSTEM", "256")
+    if colours := known_colours(os.environ):
+        os.environ.setdefault("TEXTUAL_COLOR_SYSTEM", colours)
     # before any thread starts, as threads inherit what is blocked
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
@@ -70,6 +70,11 @@ def unusable(term: str, on_terminal: bool) -> str:
     if term in {"", "dumb", "unknown"}:
         return f"the tutor needs a terminal that can move its cursor, and TERM is {term or 'not set'}. {instead}"
     return ""
+
+
+def known_colours(environment: Mapping[str, str]) -> str:
+    """The colours of a terminal that Textual takes for a poorer one, or nothing: ssh does not pass COLORTERM on."""
+    return "256" if environment.get("TERM") in COLOURFUL and "COLORTERM" not in environment else ""
 
 
 class Guard:

@@ -89,7 +89,6 @@ def test_a_preset_is_where_settings_start(fake: list[str], capsys: pytest.Captur
         (["run", "xyzzy"], "llm-holes list"),
         (["run", LESSON.id, "--set", "nonsense=1"], LESSON.controls[0].name),
         (["run", LESSON.id, "--set", "nonsense"], "NAME=VALUE"),
-        (["run", LESSON.id, "--set", f"{LESSON.controls[0].name}=\udcff"], "UTF-8"),
         (["run", LESSON.id, "--preset", "nonsense"], LESSON.presets[0].name),
         (["run", "kv-cache", "--set", "max_new_tokens=0"], "between 1 and"),
         (["run", "kv-cache", "--set", "max_new_tokens=many"], "whole number"),
@@ -122,6 +121,12 @@ def test_what_the_engine_says_decides_the_status(
     assert "Traceback" not in captured.err
 
 
+def test_a_value_that_is_no_text_is_a_wrong_request(fake: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """What Python makes of bytes on the command line that are not UTF-8."""
+    assert cli.main(["run", "tokens", "--set", "text=\udcff"]) == 2
+    assert "UTF-8" in capsys.readouterr().err
+
+
 def test_without_a_model_the_reason_and_the_way_out_are_told(
     fake: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -145,6 +150,19 @@ def test_doctor_reports_and_fails_with_any_failed_check(
     report = json.loads(capsys.readouterr().out)
     assert report["failed"] == ["parity"]
     assert report["passed"] is False
+
+
+@pytest.mark.parametrize(
+    ("environment", "colours"),
+    [
+        ({"TERM": "alacritty"}, "256"),
+        ({"TERM": "xterm"}, "16"),
+        ({"TERM": "xterm-256color"}, "256"),
+        ({"TERM": "alacritty", "COLORTERM": "truecolor"}, "16.7 million"),
+    ],
+)
+def test_doctor_tells_the_colours_the_app_will_use(environment: dict[str, str], colours: str) -> None:
+    assert doctor.terminal_facts(environment)["colours"] == colours
 
 
 def test_doctor_finds_the_failed_rows() -> None:

@@ -237,6 +237,26 @@ async def test_a_command_that_does_not_exist_is_reported_like_a_death() -> None:
     await t.client.close()
 
 
+async def test_an_engine_that_ends_by_itself_is_told_with_its_last_words() -> None:
+    t = Talk("sh", "-c", "echo trying >&2; echo 'llm-holes: command not found' >&2; exit 127")
+    await t.client.start()
+    died = await t.died()
+    assert died.reason == "The engine ended by itself with status 127. llm-holes: command not found"
+    assert died.stderr_tail.startswith("trying")
+    await t.client.close()
+
+
+async def test_settings_that_do_not_fit_into_a_message_are_a_failed_run() -> None:
+    async with talk() as t:
+        t.client.send(Run(1, "gallery", {"text": "\ud800"}))
+        failed = await t.answer(1)
+        assert isinstance(failed, Failed)
+        assert failed.usage
+        assert "UTF-8" in failed.error
+        t.client.send(Run(2, "gallery", {"text": "x"}))
+        assert isinstance(await t.answer(2), Finished)
+
+
 @pytest.mark.parametrize("lesson", ["slow", "deaf", "busy", "child"])
 async def test_close_leaves_no_process(lesson: str) -> None:
     async with talk() as t:
