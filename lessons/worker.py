@@ -100,7 +100,8 @@ def _own_signals() -> None:
         os.setpgid(0, 0)
     # ctrl+c is the front end's; a handler, and not SIG_IGN, so that children can still be interrupted
     signal.signal(signal.SIGINT, lambda *_: None)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGHUP})
+    # the front end blocks signals in its threads, and children inherit that
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
 
 
 def _import_torch() -> None:

@@ -1,8 +1,8 @@
 """Runs the app in a terminal and leaves the terminal as it was found, whatever ends the app.
 
 Textual restores the terminal when the app ends by itself. A hangup, a SIGTERM or a terminal that is gone does not reach
-it reliably: the signal may be delivered to a thread that cannot act, and the main thread may be stuck writing. So both
-signals are blocked in every thread but one, which waits for them.
+it reliably: the signal may be delivered to a thread that cannot act, and the main thread may be stuck writing. So the
+signals that end programs are blocked in every thread but one, which waits for them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from llm_holes.tui.clean import visible
 if TYPE_CHECKING:
     from textual.app import App
 
-SIGNALS = {signal.SIGHUP, signal.SIGTERM}
+SIGNALS = {signal.SIGHUP, signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}
 GRACE = 2.0
 """Seconds the app gets to end by itself."""
 
@@ -78,7 +78,7 @@ def known_colours(environment: Mapping[str, str]) -> str:
 
 
 class Guard:
-    """Ends the app on SIGHUP, SIGTERM or a terminal that is gone; if it does not end, ends the process."""
+    """Ends the app on a signal or when the terminal is gone; if the app does not end, ends the process."""
 
     def __init__(self, app: App[Any], loop: asyncio.AbstractEventLoop) -> None:
         self._app = app

@@ -30,7 +30,7 @@ def test_quit_restores_the_terminal(tmp_path: Path, env: dict[str, str]) -> None
         t.assert_restored()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT])
 @pytest.mark.parametrize("key", ["", "s"], ids=["idle", "stuck"])
 def test_a_signal_saves_and_restores(number: int, key: str, tmp_path: Path, env: dict[str, str]) -> None:
     """Also when the event loop is stuck and the app cannot end by itself."""
