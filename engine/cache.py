@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Protocol
 
 import torch
-from llm_holes.engine.config import Config
 from torch import Tensor
+
+from llm_holes.engine.config import Config
 
 
 class KVCache(Protocol):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+
 from llm_holes.engine.errors import ModelError
 
 FAMILIES = ("llama", "mistral", "qwen2", "qwen3")
@@ -57,7 +58,7 @@ def read_config(folder: Path) -> Config:
         return from_hugging_face(raw)
     except (OSError, json.JSONDecodeError) as error:
         raise ModelError(f"{path} cannot be read: {error}", "Give --model a folder with config.json in it.") from None
-    except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
+    except (LookupError, TypeError, ValueError, ArithmeticError, msgspec.MsgspecError) as error:
         raise ModelError(f"{path} lacks or garbles {error}", "Use an unchanged Hugging Face checkpoint.") from None
 
 

@@ -7,6 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
+from safetensors import safe_open
+from torch import Tensor
+
+from llm_holes.engine.checkpoint import check
 from llm_holes.engine.config import Config, read_config
 from llm_holes.engine.errors import InputError, ModelError
 from llm_holes.engine.frames import Token
@@ -17,8 +21,6 @@ from llm_holes.engine.sampling import SamplingParams
 from llm_holes.engine.store import ModelFiles
 from llm_holes.engine.surgery import Surgery, operated
 from llm_holes.engine.tokenizer import Tokenizer
-from safetensors import safe_open
-from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -66,9 +68,9 @@ class Engine:
         """The ids of one user message in the model's chat template, ready for the answer."""
         return self.fits(self.tokenizer.chat_ids([{"role": "user", "content": message}]), new_tokens)
 
-    def logits(self, ids: Sequence[int]) -> Tensor:
-        """Logits [pos, vocabulary] of one text."""
-        return self.model.forward(torch.tensor([list(ids)])).logits[0]
+    def logits(self, ids: Sequence[int], keep: int | None = None) -> Tensor:
+        """Logits [pos, vocabulary] of one text, or of its last `keep` positions."""
+        return self.model.forward(torch.tensor([list(ids)]), logits_to_keep=keep).logits[0]
 
     def generate(self, prompt: Sequence[int], params: SamplingParams, limits: Limits) -> Iterator[Step]:
         return generate(self.model, self.tokenizer, prompt, params, limits)
@@ -87,16 +89,14 @@ class Engine:
 
 
 def load_weights(folder: Path) -> dict[str, Tensor]:
-    """All tensors of the folder's safetensors files by name, mapped from disk where they are fp32 already."""
+    """All tensors of the checkpoint by name, mapped from disk where they are fp32 already. Raises ModelError."""
     weights: dict[str, Tensor] = {}
-    for path in sorted(folder.glob("*.safetensors")):
+    for path in check(folder).weights:
         try:
             with safe_open(path, framework="pt") as file:
                 weights.update((name, file.get_tensor(name).float()) for name in file.keys())  # noqa: SIM118
         except Exception as error:  # safetensors raises its own, undeclared errors
             raise ModelError(f"{path} cannot be read: {error}", "Fetch the model again or give another one.") from None
-    if not weights:
-        raise ModelError(f"{folder} has no .safetensors file", "Give --model a folder with safetensors weights.")
     return weights
 
 

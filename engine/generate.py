@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
+from torch import Tensor
+
 from llm_holes.engine.cache import ContiguousCache
 from llm_holes.engine.model import Decoder
 from llm_holes.engine.sampling import SamplingParams, draw, generator
 from llm_holes.engine.tokenizer import Detokenizer, Tokenizer
-from torch import Tensor
 
 StopReason = Literal["end token", "max tokens", "stop string", "context full"]
 PREFILL_CHUNK = 256

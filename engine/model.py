@@ -18,12 +18,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
+from torch import Tensor
+
 from llm_holes.engine.cache import KVCache
 from llm_holes.engine.config import Config, Rope
 from llm_holes.engine.errors import Cancelled
 from llm_holes.engine.kernels import PackedWeight
 from llm_holes.engine.taps import unknown
-from torch import Tensor
 
 Edit = Callable[[Tensor], Tensor]
 At = Callable[[str, Tensor], Tensor]

@@ -12,6 +12,7 @@ from importlib.resources.abc import Traversable
 from types import ModuleType
 
 import msgspec
+
 from llm_holes.engine.frames import Value
 from llm_holes.lessons.checks import check_lesson
 from llm_holes.lessons.schema import Control, FrontMatter, Place, Preset
@@ -192,16 +193,28 @@ def _line_of_path(text: str, error: str) -> int:
 
 
 def fill(text: str, values: Mapping[str, Mapping[str, object]], missing: str = "…") -> str:
-    """The text with `{measured.name}` and `{model.name}` (optionally `:format`) filled in; what is not known yet reads
-    `missing`."""
+    """The Markdown with `{measured.name}` and `{model.name}` (optionally `:format`) filled in.
+
+    What is not known yet reads `missing`. Filled-in text is escaped, so that what a model wrote stays text.
+    """
 
     def value(match: re.Match[str]) -> str:
         known = values.get(match[1], {})
         if match[2] not in known:
             return missing
-        return format(known[match[2]], match[3] or "")
+        return _readable(known[match[2]], match[3] or "")
 
     return PLACEHOLDER.sub(value, text)
+
+
+def _readable(value: object, spec: str) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{count} {name}" for name, count in value.items())
+    if isinstance(value, str):
+        return re.sub(r"([\\`*_{}\[\]()<>#+.!|~-])", r"\\\1", value.replace("\n", "⏎"))
+    return format(value, spec)
 
 
 PLACEHOLDER = re.compile(r"\{(measured|model)\.(\w+)(?::([^{}]*))?\}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import msgspec
+
 from llm_holes.engine.frames import Scalar, Value
 
 Stage = Literal["text", "tokens", "embedding", "attention", "FFN", "logits", "token"]

@@ -31,6 +31,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
             "bytes_per_token": size / len(own),
             "tokens_cl100k": len(other),
             "roundtrip_exact": engine.tokenizer.decode(ids) == text,
+            "bytes_lost": size - sum(len(token.data) for token in own),
             "partial_tokens": partial,
         },
     )

@@ -43,7 +43,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     }
     caption = (
         f"{p['bits']} bits, {measured['size_ratio']:.0%} of the size: perplexity {measured['perplexity_intact']:.2f} "
-        f"becomes {measured['perplexity_quantized']:.2f}, KL {measured['kl_nats']:.3f} nats."
+        f"becomes {measured['perplexity_quantized']:,.2f}, KL {measured['kl_nats']:.3f} nats."
     )
     quality = Table(f"on {NAME}", ("", "intact", "rounded"), _quality(measured))
     yield Frame(caption, (quality, levels), dict(measured), 0.4)

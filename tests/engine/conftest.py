@@ -6,8 +6,11 @@ from typing import Any
 
 import pytest
 import torch
+
 from llm_holes.engine.config import from_hugging_face
+from llm_holes.engine.engine import Engine
 from llm_holes.engine.model import Decoder
+from llm_holes.engine.store import ModelFiles
 
 SIZES: dict[str, Any] = {
     "vocab_size": 97,
@@ -75,3 +78,9 @@ def ours(model: Any) -> Decoder:
 @pytest.fixture(scope="session")
 def tiny() -> Decoder:
     return ours(reference("llama"))
+
+
+@pytest.fixture(scope="session")
+def engine(model_files: ModelFiles) -> Engine:
+    """The default model, loaded once; experiments never write into it."""
+    return Engine.load(model_files, threads=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+
 from llm_holes.engine.sampling import (
     SamplingParams,
     draw,

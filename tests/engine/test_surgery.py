@@ -6,6 +6,7 @@ import hashlib
 
 import pytest
 import torch
+
 from llm_holes.engine.model import Decoder
 from llm_holes.engine.quantize import int4_weight, int8_weight, quantize
 from llm_holes.engine.surgery import HeadOff, Operation, PackedWeights, QuantizedWeights, matrices, operated
