@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -23,6 +24,10 @@ class UsageError(Exception):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit status: 0, 1 failed, 2 usage, 130 after ctrl+c."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # a terminal without Unicode gets ? for our drawing characters, not a traceback
+            stream.reconfigure(errors="replace")
     args = _parser().parse_args(argv)
     try:
         command: Callable[[argparse.Namespace], int] = args.run_command

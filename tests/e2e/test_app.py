@@ -78,6 +78,17 @@ def test_nothing_is_left_whatever_ends_a_running_lesson(end: str, env: dict[str,
         assert within(2, lambda: not ours())
 
 
+def test_ctrl_c_ends_a_headless_run_and_its_engine(env: dict[str, str], ours: Ours) -> None:
+    with Terminal(["llm-holes", "--threads", "1", "run", "kv-cache"], env) as t:
+        t.until("tokens of context:", START)
+        assert engines(ours)
+        t.keys("\x03")
+        assert t.status(5) == 130
+        t.assert_restored()
+        assert t.text.strip() in {"", "^C"}
+        assert within(1, lambda: not ours())
+
+
 def test_through_ssh_the_app_runs_and_a_dropped_line_leaves_no_process(
     env: dict[str, str], ours: Ours, server: Server
 ) -> None:

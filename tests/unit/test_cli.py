@@ -180,7 +180,7 @@ def test_a_run_without_frames_is_not_a_passed_check(
     assert cli.main(["doctor"]) == 1
 
 
-def start(*arguments: str, mark: str = "") -> subprocess.Popen[str]:
+def start(*arguments: str, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
     """The command line as a process of its own, with the fake engine and any lesson id."""
     code = (
         "import sys; from llm_holes.engine import client; from llm_holes.tui import cli\n"
@@ -190,7 +190,6 @@ def start(*arguments: str, mark: str = "") -> subprocess.Popen[str]:
         "cli._find = lambda name: catalog.Lesson(name, '', 0, 0, '', front)\n"
         "sys.exit(cli.main())"
     )
-    env = {**os.environ, "MARK": mark}
     return subprocess.Popen(
         [sys.executable, "-c", code, *arguments], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -201,7 +200,7 @@ def start(*arguments: str, mark: str = "") -> subprocess.Popen[str]:
 )
 def test_an_interrupted_run_leaves_no_engine(number: int, status: int, tmp_path: Path) -> None:
     mark = f"MARK={tmp_path}"
-    with start("run", "busy", mark=str(tmp_path)) as process:
+    with start("run", "busy", env={**os.environ, "MARK": str(tmp_path)}) as process:
         assert within(10, lambda: any(_is_engine(pid) for pid in running(mark)))
         process.send_signal(number)
         out, err = process.communicate(timeout=5)
@@ -224,6 +223,14 @@ def test_a_reader_that_has_enough_is_no_error() -> None:
         assert process.stderr is not None
         assert process.stderr.read() == ""
         assert process.wait(10) == 141
+
+
+def test_a_terminal_without_unicode_gets_what_it_can_show() -> None:
+    env = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    with start("run", "gallery", env=env) as process:
+        out, err = process.communicate(timeout=10)
+        assert (process.returncode, err) == (0, "")
+        assert "??? 0.500" in " ".join(out.split())
 
 
 def test_the_command_line_imports_nothing_heavy() -> None:

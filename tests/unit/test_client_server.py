@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
-from llm_holes.engine.client import Client, Died, command_for
+from llm_holes.engine.client import Died, command_for
 from llm_holes.engine.frames import Text
 from llm_holes.engine.protocol import (
     HEADER,
@@ -23,66 +22,18 @@ from llm_holes.engine.protocol import (
     Cancelled,
     Failed,
     Finished,
-    Framed,
     Hello,
     ModelInfo,
     Ready,
-    Reply,
     Run,
     Status,
     Unavailable,
     pack,
 )
 from tests.support.processes import alive, within
+from tests.support.talk import Talk
 
 FAKE = (sys.executable, str(Path(__file__).parents[1] / "support" / "fake_engine.py"))
-
-
-class Talk:
-    """A client whose replies can be waited for."""
-
-    def __init__(self, *command: str) -> None:
-        self.replies: list[Reply | Died] = []
-        self.news = asyncio.Event()
-        self.client = Client(command, self._on_reply)
-
-    def _on_reply(self, reply: Reply | Died) -> None:
-        self.replies.append(reply)
-        self.news.set()
-
-    async def until(self, wanted: Callable[[Reply | Died], bool], seconds: float = 10) -> Reply | Died:
-        async with asyncio.timeout(seconds):
-            while True:
-                for reply in self.replies:
-                    if wanted(reply):
-                        return reply
-                self.news.clear()
-                await self.news.wait()
-
-    async def answer(self, number: int, seconds: float = 10) -> Reply | Died:
-        """The last reply to run `number`."""
-        last = (Finished, Cancelled, Failed)
-        return await self.until(lambda r: isinstance(r, last) and r.id == number, seconds)
-
-    async def first_frame(self, number: int) -> Framed:
-        reply = await self.until(lambda r: isinstance(r, Framed) and r.id == number)
-        assert isinstance(reply, Framed)
-        return reply
-
-    async def died(self, seconds: float = 1) -> Died:
-        reply = await self.until(lambda r: isinstance(r, Died), seconds)
-        assert isinstance(reply, Died)
-        return reply
-
-    def frames(self, number: int) -> list[Framed]:
-        return [reply for reply in self.replies if isinstance(reply, Framed) and reply.id == number]
-
-    @property
-    def pid(self) -> int:
-        connection = self.client._connection
-        assert connection is not None
-        assert connection._transport is not None
-        return connection._transport.get_pid()
 
 
 @asynccontextmanager
