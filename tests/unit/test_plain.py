@@ -54,12 +54,9 @@ def test_a_map_wider_than_the_page_goes_on_below() -> None:
     values = np.zeros((2, 100))
     values[1, 99] = 1
     lines = view_text(Heatmap("map", Array.of(values), "from", "to"), 42).splitlines()
-    assert [line for line in lines if line.strip().startswith("to ")] == [
-        "  to 0–99 ‹ 0…",
-        "  to 0–99 ‹ 40…",
-        "  to 0–99 ‹ 80…",
-    ]
-    assert lines[-3] == "1 " + " " * 19 + "█"
+    axes = [index for index, line in enumerate(lines) if line.strip().startswith("to ")]
+    assert len(axes) == 3, "forty columns fit beside the row's name, so a hundred take three parts"
+    assert lines[axes[-1] - 1] == "1 " + " " * 19 + "█"
 
 
 def test_an_empty_map_is_only_a_title() -> None:
