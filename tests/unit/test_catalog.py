@@ -1,0 +1,130 @@
+"""Lessons are data: what is wrong in a file is said with its file and line, and the tree is complete."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from llm_holes.engine.protocol import ModelInfo
+from llm_holes.lessons import catalog
+from llm_holes.lessons.catalog import CatalogError, fill
+from llm_holes.lessons.settings import SettingsError, parsed, validated
+
+GOOD = (Path(catalog.__file__).parent / "tier1" / "tokens.md").read_text(encoding="utf-8")
+MODEL = ModelInfo("m", "", "", "fp32", 1, 4, 32, 2, 1, 16, 64, 100, 128, 1000, True, "")
+
+
+def read(tmp_path: Path, text: str = GOOD, undug: str = "") -> catalog.Catalog:
+    (tmp_path / "tier1").mkdir()
+    (tmp_path / "tier1" / "tokens.md").write_text(text, encoding="utf-8")
+    places = ("what-happens", 0), ("tokenization", 2), ("embeddings", 1)
+    (tmp_path / "undug.toml").write_text(
+        "".join(f'{name} = {{ title = "{name}", tier = {tier}, order = 1 }}\n' for name, tier in places) + undug
+    )
+    return catalog.read(tmp_path)
+
+
+def line_of(text: str, needle: str) -> int:
+    return next(n for n, line in enumerate(text.splitlines(), 1) if needle in line)
+
+
+def test_all_thirty_two_holes_are_on_the_map_in_their_tiers() -> None:
+    lessons = catalog.load().lessons
+    assert [sum(lesson.tier == tier for lesson in lessons.values()) for tier in range(5)] == [1, 7, 11, 11, 2]
+    assert next(iter(lessons)) == "what-happens"
+    assert {"tokens", "attention", "kv-cache", "quantization", "stopping"} <= {x.id for x in lessons.values() if x.dug}
+
+
+def test_trail_and_children_follow_the_tree() -> None:
+    found = catalog.load()
+    trail = [lesson.id for lesson in found.trail("quantization")]
+    assert trail == ["what-happens", "prefill-decode", "kv-cache", "quantization"]
+    assert "kv-cache" in [lesson.id for lesson in found.children("prefill-decode")]
+    assert [lesson.id for lesson in found.children("")] == ["what-happens"]
+
+
+def test_a_good_file_is_read(tmp_path: Path) -> None:
+    assert read(tmp_path)["tokens"].title == "What is a token?"
+
+
+BROKEN = [
+    ("minutes = 6", 'minutes = "six"', "minutes"),
+    ("minutes = 6", "minutes = 6\nmintues = 7", "mintues"),
+    ('parent = "what-happens"', 'parent = "nowhere"', None),
+    ('see_also = ["tokenization", ', 'see_also = ["no-such-hole", ', "no-such-hole"),
+    ("](hole:embeddings)", "](hole:no-such-hole)", "no-such-hole"),
+    ("{measured.tokens}", "{measured.tokenz}", "tokenz"),
+    ('measurement = "bytes_per_token"', 'measurement = "bytes_per_tokens"', "[predict]"),
+    ('because = "A trailing space is', 'explanation = "A trailing space is', "explanation = "),
+    ('name = "strawberry"\nexpect = "surprise"', 'name = "strawberry"\nexpect = "shock"', 'expect = "shock"'),
+    ('settings = { text = "strawberry strawberry" }', "settings = { test = 1 }", 'name = "strawberry"'),
+    ('kind = "text"\nlabel', 'kind = "essay"\nlabel', 'kind = "essay"'),
+    ("order = 2", "order = = 2", "order = = 2"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "marked"), BROKEN)
+def test_a_fault_is_named_with_file_and_line(tmp_path: Path, old: str, new: str, marked: str | None) -> None:
+    text = GOOD.replace(old, new, 1)
+    assert text != GOOD
+    with pytest.raises(CatalogError) as caught:
+        read(tmp_path, text)
+    line = line_of(text, marked) if marked else 1
+    assert str(caught.value).startswith(f"tier1/tokens.md:{line}:")
+
+
+def test_a_question_without_two_hints_or_without_one_right_answer_is_refused(tmp_path: Path) -> None:
+    first_hints = next(line for line in GOOD.splitlines() if line.startswith("hints = "))
+    with pytest.raises(CatalogError, match="hints"):
+        read(tmp_path, GOOD.replace(first_hints, 'hints = ["one"]', 1))
+
+
+def test_two_right_answers_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(CatalogError, match="exactly one"):
+        read(tmp_path, GOOD.replace('because = "Letters are in', 'correct = true\nbecause = "Letters are in', 1))
+
+
+def test_a_circle_in_the_tree_is_refused(tmp_path: Path) -> None:
+    place = '{own} = {{ title = "x", tier = 3, order = 1, parent = "{parent}" }}\n'
+    circle = place.format(own="a", parent="b") + place.format(own="b", parent="a")
+    with pytest.raises(CatalogError, match="own ancestor"):
+        read(tmp_path, undug=circle)
+
+
+def test_fill_takes_measured_values_escapes_text_and_leaves_what_is_not_known() -> None:
+    text = "{measured.n:,} tokens, {measured.ok}, {measured.who}, {model.layers}, {measured.later:.1f}"
+    values = {"measured": {"n": 1234, "ok": True, "who": "*[x](hole:y)*"}, "model": {"layers": 30}}
+    assert fill(text, values) == r"1,234 tokens, yes, \*\[x\]\(hole:y\)\*, 30, …"
+
+
+def test_settings_fill_in_defaults_and_keep_to_the_model() -> None:
+    lesson = catalog.load()["attention"]
+    found = validated(lesson, {"also_off": 3}, MODEL)
+    assert (found["also_off"], found["layer"], found["head"]) == (3, 3, 1)
+    assert found.keys() == {control.name for control in lesson.controls}
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"also_off": 33}, "between 0 and 32"),
+        ({"layer": 4}, "between 0 and 3"),
+        ({"gallery": "best"}, "one of induction"),
+        ({"text": 3}, "kind text"),
+        ({"also_off": True}, "kind int"),
+        ({"heads": 1}, "no setting 'heads'"),
+    ],
+)
+def test_a_wrong_setting_is_refused_in_words(given: dict[str, int | str], message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        validated(catalog.load()["attention"], given, MODEL)
+
+
+def test_words_on_a_command_line_become_values() -> None:
+    controls = {c.name: c for name in ("stopping", "attention") for c in catalog.load()[name].controls}
+    assert parsed(controls["chat_template"], "off") is False
+    assert parsed(controls["end_bias"], "-2.5") == -2.5
+    assert parsed(controls["text"], "5") == "5"
+    with pytest.raises(SettingsError, match="whole number"):
+        parsed(controls["layer"], "two")
