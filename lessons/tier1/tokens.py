@@ -19,8 +19,8 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     yield Frame(
         caption=f"{len(text)} characters are {len(own)} tokens for this model and {len(other)} in cl100k.",
         views=(
-            Tokens(f"{engine.info.name}: {len(own)} tokens", own),
-            Tokens(f"cl100k: {len(other)} tokens", other),
+            Tokens(engine.info.name, own),
+            Tokens("cl100k", other),
             Table("what it costs", ("", "this model", "cl100k"), costs(size, len(text), own, other)),
             Bars("how many tokens are 1, 2, … bytes long", *lengths(own), unit="tokens"),
         ),
