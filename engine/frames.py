@@ -133,7 +133,42 @@ class Diff(msgspec.Struct, frozen=True, tag="diff"):
     after_label: str = "after"
 
 
-View = Tokens | Heatmap | Bars | Curve | Table | Text | Diff
+class Scatter(msgspec.Struct, frozen=True, tag="scatter"):
+    """Named points on a plane. `groups`, if given, holds one name per point, to be told apart; `marked` is the index to
+    point at; Enter sets `control` to the label of the point at the cursor."""
+
+    title: str
+    labels: tuple[str, ...]
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    groups: tuple[str, ...] = ()
+    marked: int | None = None
+    x_label: str = ""
+    y_label: str = ""
+    control: str = ""
+
+
+StageState = Literal["waiting", "running", "done"]
+
+
+class PipelineStage(msgspec.Struct, frozen=True):
+    """One part of a `Pipeline`: what it made, in one short line, how long it took, and the lesson Enter opens."""
+
+    name: str
+    state: StageState = "waiting"
+    produced: str = ""
+    ms: float | None = None
+    hole: str = ""
+
+
+class Pipeline(msgspec.Struct, frozen=True, tag="pipeline"):
+    """The parts a text passes through, in order, lit as they are reached."""
+
+    title: str
+    stages: tuple[PipelineStage, ...]
+
+
+View = Tokens | Heatmap | Bars | Curve | Table | Text | Diff | Pipeline | Scatter
 
 
 class Frame(msgspec.Struct, frozen=True):

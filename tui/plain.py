@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from llm_holes.engine.frames import Bars, Curve, Diff, Frame, Heatmap, Table, Text, Tokens, Value, View
+from llm_holes.engine.frames import Bars, Curve, Diff, Frame, Heatmap, Scatter, Table, Text, Tokens, Value, View
 from llm_holes.tui.clean import visible
 from llm_holes.tui.draw import Row, bar_rows, fit, number, plain, table_rows, text_rows, titled, wrapped
 from llm_holes.tui.draw_curve import curve_rows
@@ -61,6 +61,15 @@ def _rows(view: View, width: int) -> Iterable[Row]:
             return text_rows(view, width)
         case Diff():
             return diff_rows(view, width)
+        case Scatter():
+            return table_rows(_places(view), width)
+
+
+def _places(view: Scatter) -> Table:
+    """The points of a map with their coordinates."""
+    groups = view.groups or ("",) * len(view.labels)
+    rows = tuple(zip(view.labels, groups, view.x, view.y, strict=True))
+    return Table(view.title, ("", "", view.x_label or "x", view.y_label or "y"), rows, view.marked)
 
 
 def _heatmap(view: Heatmap, width: int) -> Iterable[Row]:
