@@ -11,6 +11,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal
+from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
@@ -81,21 +82,28 @@ class HolesApp(EngineApp):
         known = self.current_theme.to_color_system().generate()
         return {name: known.get(source, source) for name, source in DEFAULTS.items()}
 
+    def get_default_screen(self) -> Screen[None]:
+        return Screen(id="_default", classes="-at-holes")
+
     def compose(self) -> ComposeResult:
-        yield StatusLine()
+        self.status, self.holes, self.page, self.panel = (
+            StatusLine(), LessonTree(self.catalog), LessonPage(self.catalog), LivePanel()
+        )  # fmt: skip
+        self.hint, self.footer = HintLine(), KeyBar()
+        yield self.status
         with Horizontal(id="body"):
-            yield LessonTree(self.catalog)
+            yield self.holes
             with Pane(id="page"):
-                yield LessonPage(self.catalog)
-                yield LivePanel()
-        yield HintLine()
-        yield KeyBar()
+                yield self.page
+                yield self.panel
+        yield self.hint
+        yield self.footer
         yield Static("llm-holes needs a terminal of at least 60 × 16", id="small")
 
     def on_mount(self) -> None:
         dug = sum(lesson.dug for lesson in self.catalog.lessons.values())
-        self.query_one(StatusLine).holes = (dug, len(self.catalog.lessons))
-        self.query_one(LessonTree).focus()
+        self.status.holes = (dug, len(self.catalog.lessons))
+        self.holes.focus()
         self.watch(self.screen, "focused", self._focus_moved)
         self.screen.bindings_updated_signal.subscribe(self, lambda _: self._show_keys())
         self.call_after_refresh(self._begin)
@@ -124,9 +132,10 @@ class HolesApp(EngineApp):
         self._show_session()
         if lesson.dug:
             settings = self._settings.setdefault(lesson.id, lesson.defaults())
-            await self.query_one(LivePanel).show(lesson, settings)
-        await self.query_one(LessonPage).show(lesson, self.session.model)
-        self.query_one(LessonTree).reveal(lesson.id)
+            await self.panel.show(lesson, settings)
+            self._read_settings()
+        await self.page.show(lesson, self.session.model)
+        self.holes.reveal(lesson.id)
         self.refresh_bindings()
 
     @on(OpenLesson)
@@ -138,23 +147,27 @@ class HolesApp(EngineApp):
     @on(Described)
     def _described(self, event: Described) -> None:
         if event.widget is self.focused:
-            self.query_one(HintLine).text = event.widget.describe()  # type: ignore[attr-defined]
+            self.hint.text = event.widget.describe()  # type: ignore[attr-defined]
 
     def _focus_moved(self, focused: Widget | None) -> None:
         if focused is None or self.screen.is_modal:
             return
         describe = getattr(focused, "describe", None)
-        self.query_one(HintLine).text = describe() if describe else ""
-        for pane in PANES:
-            inside = any(node.id == pane for node in focused.ancestors_with_self)
-            self.query_one(f"#{pane}").set_class(inside, "-here")
-            if inside:
-                self._turn_to(pane)
+        self.hint.text = describe() if describe else ""
+        here = next((node.id for node in focused.ancestors_with_self if node.id in PANES), None)
+        if here is not None and here != self.pane:
+            self._pane(self.pane).remove_class("-here")
+            self._pane(here).add_class("-here")
+            self._turn_to(here)
+
+    def _pane(self, name: str) -> Widget:
+        return {"holes": self.holes, "lesson": self.page, "live": self.panel}[name]
 
     def _turn_to(self, pane: str) -> None:
-        self.pane = pane
-        for other in PANES:
-            self.screen.set_class(other == pane, f"-at-{other}")
+        if pane != self.pane:
+            self.screen.remove_class(f"-at-{self.pane}", update=False)
+            self.screen.add_class(f"-at-{pane}")
+            self.pane = pane
 
     def _show_keys(self) -> None:
         if not self.is_running or self.screen.is_modal:
@@ -169,7 +182,7 @@ class HolesApp(EngineApp):
                 )
         own = [entry for name, entry in keys.items() if name in OWN_KEYS]
         ours = [keys[action.id] for action in GLOBAL if action.id in keys]
-        self.query_one(KeyBar).keys = (*own, *ours)
+        self.footer.keys = (*own, *ours)
 
     # -- what the learner can do ---------------------------------------------------------------------------------------
 
@@ -193,7 +206,7 @@ class HolesApp(EngineApp):
         self._run()
         if self.size.width < NARROW and self.pane != "live":
             self.action_pane("live")
-        self.query_one(LivePanel).wanted = self.size.width < WIDE
+        self.panel.wanted = self.size.width < WIDE
 
     def action_cancel(self) -> None:
         if self._rerun is not None:
@@ -202,11 +215,11 @@ class HolesApp(EngineApp):
         self._show_session()
 
     def action_next_preset(self) -> None:
-        if (picker := self.query_one(LivePanel).presets) is not None:
+        if (picker := self.panel.presets) is not None:
             self.choose_preset(picker.following())
 
     def action_presets(self) -> None:
-        if self.lesson is None or (picker := self.query_one(LivePanel).presets) is None:
+        if self.lesson is None or (picker := self.panel.presets) is None:
             return
         entries = [(preset.name, preset.why) for preset in self.lesson.presets]
         self.push_screen(PickScreen("presets", entries, picker.chosen or 0), self._preset_picked)
@@ -254,8 +267,8 @@ class HolesApp(EngineApp):
     def action_pane(self, pane: str) -> None:
         """Turns to a pane and puts the focus on its first thing that takes keys without typing them."""
         self._turn_to(pane)
-        panel = self.query_one(LivePanel)
-        target: Widget | None = self.query_one(f"#{pane}")
+        panel = self.panel
+        target: Widget | None = self._pane(pane)
         if pane == "live":
             target = next((w for w in panel.query("*") if w.focusable and not isinstance(w, TextField)), None)
             if self.size.width < WIDE:

@@ -18,8 +18,8 @@ from llm_holes.tui.clean import clean, visible
 
 EIGHTHS = " ▏▎▍▌▋▊▉█"
 LOWER = "▁▂▃▄▅▆▇█"
-SHADES = " ░▒▓█"
-BELOW_ZERO = " .-=#"
+SHADES = "·░▒▓█"
+BELOW_ZERO = "·-=x#"
 POINTER = "▸ "
 GAP = 2
 
@@ -65,7 +65,7 @@ def _trimmed(text: str) -> str:
 def aligned(values: Sequence[float]) -> list[str]:
     """Numbers of one column, with the same count of decimals so that their points stand under each other."""
     finite = [abs(value) for value in values if math.isfinite(value)]
-    if not finite or all(float(value).is_integer() for value in finite):
+    if not finite or (max(finite) < 1e15 and all(float(value).is_integer() for value in finite)):
         return [number(int(value) if math.isfinite(value) else value) for value in values]
     largest, smallest = max(finite), min((value for value in finite if value), default=1.0)
     if smallest < 1e-4 or largest >= 1e9:
@@ -84,6 +84,12 @@ def fit(text: str, width: int, right: bool = False) -> str:
     return space + text if right else text + space
 
 
+def named(text: str) -> str:
+    """A label on one line; spaces in front of it, which belong to a token, read ·."""
+    shown = visible(text)
+    return "·" * (len(shown) - len(shown.lstrip(" "))) + shown.lstrip(" ")
+
+
 def wrapped(text: str, width: int) -> list[str]:
     """Clean text in lines of at most `width` cells, broken at spaces where possible."""
     width = max(width, 1)
@@ -97,14 +103,17 @@ def _wrapped(paragraph: str, width: int) -> Iterable[str]:
     line, used = "", 0
     for piece in re.findall(r"\s+|\S+", paragraph):
         length = cell_len(piece)
-        if used + length > width and used and not piece.isspace():
-            yield line.rstrip()
+        if used + length > width:
+            if used:
+                yield line.rstrip()
             line, used = "", 0
-        while length > width - used:
-            head = _head(piece, width - used)
-            yield line + head
-            piece = "" if piece.isspace() else piece[len(head) :]
-            line, used, length = "", 0, cell_len(piece)
+            if piece.isspace():
+                continue
+        while length > width:
+            head = _head(piece, width)
+            yield head
+            piece = piece[len(head) :]
+            length = cell_len(piece)
         line, used = line + piece, used + length
     yield line
 
@@ -133,14 +142,14 @@ def text_rows(view: Text, width: int) -> list[Row]:
 
 def bar_rows(view: Bars, width: int) -> list[Row]:
     """Labels, bars and numbers in three aligned columns; bars below zero grow to the left of a common axis."""
-    labels = [visible(label) for label in view.labels]
+    labels = [named(label) for label in view.labels]
     numbers = aligned(view.values)
     label_width = min(max(map(cell_len, labels), default=0), max(width * 2 // 5, 4))
     number_width = max(map(len, numbers), default=0)
     room = max(width - label_width - number_width - 2 * GAP - len(POINTER), 4)
     finite = [value for value in view.values if math.isfinite(value)]
     low, high = min([0.0, *finite]), max([0.0, *finite])
-    left = round(room * -low / (high - low)) if high > low else 0
+    left = min(max(round(room * -low / (high - low)), 1), room - 1) if low < 0 else 0
     rows: list[Row] = []
     for index, (label, value, text) in enumerate(zip(labels, view.values, numbers, strict=False)):
         marked = index == view.marked

@@ -19,6 +19,8 @@ from llm_holes.tui.draw import Row, Span, fit, titled
 
 ROLES = ("measured", "strong", "measured-soft", "dim")
 DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
+LARGEST = 1e150
+"""Beyond this, and for NaN, a point has no place: differences of such numbers overflow."""
 MARGIN = 9
 """Columns for the labels of the y axis."""
 
@@ -81,16 +83,17 @@ def curve_rows(view: Curve, width: int, lines: int = 12) -> list[Row]:
 
 def _points(series: Series, log: bool) -> Iterator[tuple[float, float]]:
     for x, y in zip(series.x, series.y, strict=False):
-        if math.isfinite(x) and math.isfinite(y) and (y > 0 or not log):
+        if abs(x) < LARGEST and abs(y) < LARGEST and (y > 0 or not log):
             yield x, math.log10(y) if log else y
 
 
 def _spread(series: Series, log: bool) -> list[float]:
-    return [math.log10(y) if log else y for y in (*series.low, *series.high) if math.isfinite(y) and (y > 0 or not log)]
+    return [math.log10(y) if log else y for y in (*series.low, *series.high) if abs(y) < LARGEST and (y > 0 or not log)]
 
 
 def _range(low: float, high: float) -> tuple[float, float]:
-    return (low, high) if high > low else (low - 0.5, high + 0.5)
+    margin = max(0.5, abs(low) * 1e-3)
+    return (low, high) if high - low > margin * 1e-9 else (low - margin, high + margin)
 
 
 def _ticks(low: float, high: float, count: int) -> list[float]:
@@ -138,7 +141,7 @@ def _draw_line(canvas: Canvas, dots: list[tuple[int, int]], role: str, dashed: b
 
 def _draw_spread(canvas: Canvas, series: Series, log: bool, to_x: ToDot, to_y: ToDot) -> None:
     for x, low, high in zip(series.x, series.low, series.high, strict=False):
-        if math.isfinite(low + high) and (low > 0 or not log):
+        if abs(low) < LARGEST and abs(high) < LARGEST and abs(x) < LARGEST and (min(low, high) > 0 or not log):
             bottom, top = (to_y(math.log10(y) if log else y) for y in (low, high))
             # a spread of a dot or two cannot be told from the line
             for y in range(bottom, top + 1) if top - bottom > 2 else ():

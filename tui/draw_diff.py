@@ -30,7 +30,7 @@ def diff_rows(view: Diff, width: int) -> list[Row]:
 
 
 def _pieces(view: Diff) -> Iterator[tuple[str, str]]:
-    before, after = WORDS.findall(clean(view.before)), WORDS.findall(clean(view.after))
+    before, after = (WORDS.findall(clean(text).expandtabs(4)) for text in (view.before, view.after))
     for tag, i, j, k, m in SequenceMatcher(None, before, after).get_opcodes():
         if tag == "equal":
             yield "".join(after[k:m]), ""

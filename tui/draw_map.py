@@ -11,7 +11,7 @@ from rich.cells import cell_len
 
 from llm_holes.engine.frames import Array, Heatmap, Token, Tokens
 from llm_holes.tui.clean import from_bytes, visible
-from llm_holes.tui.draw import BELOW_ZERO, LOWER, SHADES, Row, Span, fit, number
+from llm_holes.tui.draw import BELOW_ZERO, LOWER, SHADES, Row, Span, fit, named, number
 
 IDS_UP_TO = 64
 """Longer strips show a token's id at the cursor only."""
@@ -137,7 +137,7 @@ class Grid:
 
 
 def grid_of(view: Heatmap, rows: Cells, width: int, glyphs: bool) -> Grid:
-    names = min(max((cell_len(visible(name)) for name in view.row_names), default=len(str(len(rows)))), NAME_WIDTH)
+    names = min(max((cell_len(named(name)) for name in view.row_names), default=len(str(len(rows)))), NAME_WIDTH)
     room = max(width - names - 1, 1)
     count = max(len(rows[0]) if rows else 1, 1)
     tall = glyphs or (len(rows) <= 20 and 2 * count <= room)
@@ -155,8 +155,8 @@ def grid_row(
     """Line `y` of the map, from column `first` on, with the name of its row in front."""
     top = y if grid.tall else 2 * y
     at = cursor is not None and (cursor[0] == top or (not grid.tall and cursor[0] == top + 1))
-    named = cursor[0] if at and cursor else top
-    row = [Span(fit(row_name(view, named), grid.names, right=True) + " ", "strong" if at else "dim")]
+    shown = cursor[0] if at and cursor else top
+    row = [Span(fit(row_name(view, shown), grid.names, right=True) + " ", "strong" if at else "dim")]
     for column in range(first, min(first + grid.columns, len(rows[0]))):
         here = cursor is not None and cursor[1] == column
         if grid.tall:
@@ -219,11 +219,11 @@ def legend_row(view: Heatmap, scale: Scale, glyphs: bool) -> Row:
 
 
 def row_name(view: Heatmap, index: int) -> str:
-    return visible(view.row_names[index]).replace(" ", "·") if index < len(view.row_names) else str(index)
+    return named(view.row_names[index]) if index < len(view.row_names) else str(index)
 
 
 def column_name(view: Heatmap, index: int) -> str:
-    return visible(view.column_names[index]).replace(" ", "·") if index < len(view.column_names) else str(index)
+    return named(view.column_names[index]) if index < len(view.column_names) else str(index)
 
 
 def cell_facts(view: Heatmap, rows: Cells, row: int, column: int) -> str:
@@ -232,6 +232,6 @@ def cell_facts(view: Heatmap, rows: Cells, row: int, column: int) -> str:
     shown = "nothing here" if math.isnan(value) else f"{number(float(value))} {visible(view.unit)}".rstrip()
     sides = []
     for label, names, index in ((view.row_label, view.row_names, row), (view.column_label, view.column_names, column)):
-        name = f" {visible(names[index])!r}" if index < len(names) else ""
+        name = f" {named(names[index])}" if index < len(names) else ""
         sides.append(f"{visible(label)} {index}{name}")
     return f"{sides[0]} × {sides[1]} = {shown}"

@@ -26,6 +26,12 @@ TICK = 0.5
 
 
 class EngineApp(App[None]):
+    """Subclasses compose the widgets. They are attributes, as queries would search whichever screen is on top."""
+
+    status: StatusLine
+    page: LessonPage
+    panel: LivePanel
+
     def __init__(self, link: LinkFactory, clock: Callable[[], float]) -> None:
         super().__init__()
         self.lesson: Lesson | None = None
@@ -43,7 +49,7 @@ class EngineApp(App[None]):
     def _run(self) -> None:
         if self._rerun is not None:
             self._rerun.stop()
-        self.query_one(LivePanel).wanted = False
+        self.panel.wanted = False
         if self.lesson is not None and self.lesson.dug:
             self.session.start(self.lesson.id, dict(self._settings[self.lesson.id]))
             self._show_session()
@@ -82,15 +88,22 @@ class EngineApp(App[None]):
     def _set(self, settings: dict[str, Value]) -> None:
         """Gives controls new values; names the lesson has no control for are passed over."""
         assert self.lesson is not None
-        widgets = self.query_one(LivePanel).settings
+        widgets = self.panel.settings
         for name, value in settings.items():
             if name in widgets:
                 widgets[name].value = value  # type: ignore[assignment]
                 self._settings[self.lesson.id][name] = widgets[name].value
         self._mark_preset()
 
+    def _read_settings(self) -> None:
+        """Takes over what the controls made of their values once the model, and so their range, was known."""
+        if self.lesson is not None and self.lesson.dug:
+            settings = self._settings[self.lesson.id]
+            settings |= {name: widget.value for name, widget in self.panel.settings.items()}
+            self.session.amend(dict(settings))
+
     def _mark_preset(self, index: int | None = None) -> None:
-        if (picker := self.query_one(LivePanel).presets) is not None:
+        if (picker := self.panel.presets) is not None:
             picker.chosen = index
 
     # -- the engine ---------------------------------------------------------------------------------------------------
@@ -106,6 +119,9 @@ class EngineApp(App[None]):
 
     @on(Replied)
     def _replied(self, event: Replied) -> None:
+        if isinstance(event.reply, Ready):
+            self.panel.model = event.reply.model
+            self._read_settings()
         self.session.reply(event.reply)
         if isinstance(event.reply, Framed):
             self._paint_soon()
@@ -116,7 +132,7 @@ class EngineApp(App[None]):
 
     async def _fill(self) -> None:
         measured = dict(self.session.frame.measured) if self.session.frame is not None else {}
-        await self.query_one(LessonPage).fill(measured, self.session.model)
+        await self.page.fill(measured, self.session.model)
 
     def _paint_soon(self) -> None:
         wait = REPAINT - (self._clock() - self._painted)
@@ -131,7 +147,7 @@ class EngineApp(App[None]):
             self._repaint.stop()
             self._repaint = None
         self._painted = self._clock()
-        panel, status, run = self.query_one(LivePanel), self.query_one(StatusLine), self.session.run
+        panel, status, run = self.panel, self.status, self.session.run
         status.engine, status.run = self.session.engine, run
         panel.model, panel.run = self.session.model, run
         if panel.frame is not self.session.frame:
@@ -143,7 +159,7 @@ class EngineApp(App[None]):
         self.refresh_bindings()
 
     def _tick(self) -> None:
-        self.query_one(StatusLine).seconds = self._clock() - self.session.run.started
+        self.status.seconds = self._clock() - self.session.run.started
 
     def _drop_timers(self) -> None:
         for timer in (self._rerun, self._repaint):

@@ -96,6 +96,11 @@ class Session:
         elif self.engine.phase == "ready":
             self._send_run()
 
+    def amend(self, settings: dict[str, Value]) -> None:
+        """Gives a run that still waits other settings."""
+        if self.run.phase == "queued":
+            self.run = replace(self.run, settings=settings)
+
     def cancel(self) -> None:
         if self.run.phase == "running":
             self._send(Cancel(self.run.id))

@@ -22,7 +22,7 @@ class FakeEngine:
     there are that many seconds between frames.
     """
 
-    frames: Mapping[str, Sequence[Frame]]
+    frames: Mapping[str, Sequence[Frame]] = field(repr=False)
     manual: bool = False
     pace: float = 0.0
     requests: list[Request] = field(default_factory=list)

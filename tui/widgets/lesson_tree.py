@@ -30,7 +30,7 @@ class LessonTree(Tree[str]):
     """The lesson on the page."""
 
     def __init__(self, catalog: Catalog) -> None:
-        super().__init__("holes", id="holes")
+        super().__init__("holes", id="holes", classes="-here")
         self.border_title = " 1 holes "
         self.show_root = False
         self.guide_depth = 2

@@ -27,9 +27,9 @@ def state_row(engine: EngineState, run: RunState, seconds: float) -> Row:
         meter = [Span("  " + bar(engine.done / engine.total), "measured")] if engine.total else []
         return [Span("downloading the model ", "dim"), Span(size), *meter, *_queued(run)]
     if engine.phase == "stopped":
-        return [Span("! " + visible(engine.message), "strong"), Span(" · ", "dim"), *_again("starts it again")]
+        return [Span("! engine stopped · ", "strong"), *_again("starts it again"), _why(engine)]
     if engine.phase == "unavailable":
-        return [Span("! no model: " + visible(engine.message), "strong"), Span(" · ", "dim"), *_again("tries again")]
+        return [Span("! no model · ", "strong"), *_again("tries again"), _why(engine)]
     if engine.model is None:
         return [
             Span(engine.phase, "strong"),
@@ -49,6 +49,10 @@ def state_row(engine: EngineState, run: RunState, seconds: float) -> Row:
 
 def _queued(run: RunState) -> Row:
     return [Span(" · ", "dim"), Span("run queued", "strong")] if run.phase == "queued" else []
+
+
+def _why(engine: EngineState) -> Span:
+    return Span(" · " + visible(engine.message), "dim")
 
 
 def _again(what: str) -> Row:

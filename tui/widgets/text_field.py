@@ -59,10 +59,10 @@ class TextField(TextArea):
     def action_new_line(self) -> None:
         self.insert("\n")
 
-    async def _on_key(self, event: Key) -> None:
+    def on_key(self, event: Key) -> None:
         if event.key in ("enter", "ctrl+j", "alt+enter"):
-            return
-        await super()._on_key(event)
+            # left to the bindings
+            event.prevent_default()
 
     def on_text_area_changed(self, event: TextArea.Changed) -> None:
         event.stop()

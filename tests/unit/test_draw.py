@@ -1,0 +1,232 @@
+"""Drawing, as plain strings."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llm_holes.engine.frames import Array, Bars, Curve, Diff, Heatmap, Series, Table, Text, Token, Tokens, View
+from llm_holes.tui.clean import clean
+from llm_holes.tui.draw import Row, aligned, bar_rows, cell_len, fit, number, plain, table_rows, text_rows, wrapped
+from llm_holes.tui.draw_curve import curve_rows
+from llm_holes.tui.draw_diff import diff_rows
+from llm_holes.tui.draw_map import (
+    axis_row,
+    cell_facts,
+    grid_height,
+    grid_of,
+    grid_row,
+    legend_row,
+    matrix,
+    scale_of,
+    strip_of,
+    strip_row,
+    token_facts,
+)  # fmt: skip
+
+FOREIGN = st.text(st.characters(), max_size=30) | st.sampled_from(["[/]", "[b]x", "\x1b[2J", "a\u202eb", "今天", ""])
+NUMBERS = st.floats(width=32) | st.integers(-(10**9), 10**9).map(float)
+
+
+def texts(rows: list[Row]) -> list[str]:
+    return [plain(row).rstrip() for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (0, "0"), (49152, "49,152"), (True, "yes"), (False, "no"), (1.0, "1"), (4.36, "4.36"), (0.001234, "0.001234"),
+        (1.5e-7, "1.50e-07"), (134515008.0, "134,515,008"), (1234.5678, "1,235"), (-2.25, "-2.25"), (math.nan, "–"),
+        (math.inf, "∞"), ("a\x1b", "a␛"),
+    ],
+)  # fmt: skip
+def test_numbers_read_well(value: float | str, shown: str) -> None:
+    assert number(value) == shown
+
+
+def test_a_column_of_numbers_shares_its_decimals() -> None:
+    assert aligned([0.612, 0.1, 0.0083]) == ["0.6120", "0.1000", "0.0083"]
+    assert aligned([4.36, 4.8, 1.0]) == ["4.36", "4.80", "1.00"]
+    assert aligned([1.0, 200.0, math.nan]) == ["1", "200", "–"]
+    assert aligned([1e-9, 1.0]) == ["1.00e-09", "1"]
+
+
+def test_fit_counts_cells_not_characters() -> None:
+    assert fit("今天天气", 5) == "今天…"
+    assert fit("ab", 4) == "ab  "
+    assert fit("7", 3, right=True) == "  7"
+
+
+def test_wrapping_breaks_at_spaces_and_inside_long_words() -> None:
+    assert wrapped("the cat sat on it", 8) == ["the cat", "sat on", "it"]
+    assert wrapped("abcdefghij", 4) == ["abcd", "efgh", "ij"]
+    assert wrapped("a\n\nb", 9) == ["a", "", "b"]
+
+
+@given(FOREIGN, st.integers(1, 30))
+def test_wrapping_loses_no_visible_character(text: str, width: int) -> None:
+    lines = wrapped(text, width)
+    assert "".join("".join(lines).split()) == "".join(clean(text).split())
+    assert all(cell_len(line) <= max(width, 2) for line in lines)
+
+
+def test_bars_line_up() -> None:
+    assert texts(bar_rows(Bars("next", (" Paris", "the"), (0.6, 0.15), "p", 0), 36)) == [
+        "next  p",
+        "▸ ·Paris  ████████████████████  0.60",
+        "  the     █████                 0.15",
+    ]
+
+
+def test_bars_below_zero_grow_to_the_left() -> None:
+    rows = texts(bar_rows(Bars("change", ("a", "b"), (-1.0, 1.0)), 21))
+    assert rows[1:] == ["  a  ██████        -1", "  b        ██████   1"]
+
+
+def test_table_aligns_numbers_right_and_marks_a_row() -> None:
+    table = Table("t", ("name", "tokens", "exact"), (("ours", 11, True), ("cl100k", 1048, False)), 1)
+    assert texts(table_rows(table, 60)) == [
+        "t",
+        "  name    tokens  exact",
+        "  ours        11  yes",
+        "▸ cl100k   1,048  no",
+    ]
+
+
+def test_table_wraps_text_that_does_not_fit() -> None:
+    rows = texts(table_rows(Table("t", ("n", "why"), ((1, "a long reason indeed"),)), 18))
+    assert rows == ["t", "  n  why", "  1  a long reason", "     indeed"]
+
+
+def test_text_is_literal() -> None:
+    assert texts(text_rows(Text("answer", "a [b]c\n\x1b[2J"), 30)) == ["answer", "▎ a [b]c", "▎ ␛[2J"]
+
+
+def test_diff_marks_what_went_and_came_without_colour() -> None:
+    rows = texts(diff_rows(Diff("d", "the cat sat", "the dog sat", "then", "now"), 60))
+    assert rows == ["d", "[-then-]  [+now+]", "the [-cat-][+dog+] sat"]
+
+
+def test_equal_texts_say_so() -> None:
+    assert texts(diff_rows(Diff("d", "same", "same"), 40))[0] == "d  the same, word for word"
+
+
+def test_a_line_rises_across_the_plot() -> None:
+    view = Curve("time", (Series("s", (0, 5, 10), (0, 50, 100)),), "tokens", "ms")
+    assert texts(curve_rows(view, 30, lines=4)) == [
+        "time  ms",
+        "      100┤               ⣀⡠⠔⠒⠉",
+        "       50┤         ⢀⣀⠤⠔⠊⠉",
+        "         │    ⢀⣀⠤⠒⠊⠁",
+        "        0┤⣀⠤⠒⠊⠁",
+        "         └┬─────────┬────────┬",
+        "          0         5       10",
+        "                        tokens",
+    ]
+
+
+def test_series_are_told_apart_by_their_dashes_and_names() -> None:
+    view = Curve("t", (Series("a", (0, 1), (0, 1)), Series("b", (0, 1), (1, 0))))
+    assert "── a   ╌╌ b" in texts(curve_rows(view, 40))[-1]
+
+
+def test_log_axis_has_powers_of_ten_and_drops_what_has_no_logarithm() -> None:
+    rows = texts(curve_rows(Curve("t", (Series("s", (0, 1, 2), (1, 0, 100)),), log_y=True), 40, lines=5))
+    assert [row.split("┤")[0].strip() for row in rows if "┤" in row] == ["100", "10", "1"]
+
+
+def test_an_empty_curve_says_so() -> None:
+    assert texts(curve_rows(Curve("t", ()), 40)) == ["t", "no points yet"]
+
+
+STRIP = Tokens("t", tuple(Token(n * 100, word) for n, word in enumerate((b"Once", b" upon", b"\xe2\x80", b"\n"))))
+
+
+def test_strip_wraps_with_ids_under_the_chips() -> None:
+    strip = strip_of(STRIP, 14)
+    rows = [plain(strip_row(STRIP, strip, y, None)).rstrip() for y in range(len(strip.lines) * strip.height)]
+    assert rows == ["Once ·upon", "0    100", "‹e2›‹80› ⏎", "200      300"]
+
+
+def test_strip_with_values_shows_them_as_heights() -> None:
+    view = Tokens("t", STRIP.tokens, (0.0, 1.0, 0.5, math.nan), "p")
+    strip = strip_of(view, 60)
+    assert plain(strip_row(view, strip, 1, None)) == "▁▁▁▁ █████ ▅▅▅▅▅▅▅▅  "
+    assert token_facts(view, 1) == "1  ·upon  id 100  bytes 20 75 70 6f 6e  p 1"
+
+
+def heat(values: list[list[float]], width: int, glyphs: bool, cursor: tuple[int, int] | None = None) -> list[str]:
+    view = Heatmap("h", Array.of(values), row_names=tuple(f"row {n}" for n in range(len(values))), unit="w")
+    rows = matrix(view.values)
+    grid, scale = grid_of(view, rows, width, glyphs), scale_of(rows)
+    return [plain(grid_row(view, rows, scale, grid, y, 0, cursor, glyphs)) for y in range(grid_height(grid, rows))]
+
+
+def test_small_map_without_colour_uses_shades_and_leaves_nan_blank() -> None:
+    assert heat([[0.25, math.nan], [0.5, 1.0]], 10, glyphs=True) == ["row 0 ··  ", "row 1 ▒▒██"]
+
+
+def test_large_map_holds_two_rows_in_a_line() -> None:
+    rows = heat([[float(r * c) for c in range(40)] for r in range(41)], 50, glyphs=False)
+    assert len(rows) == 21
+    assert rows[0] == " row 0 " + "▀" * 40
+
+
+def test_negative_values_have_glyphs_of_their_own() -> None:
+    assert heat([[-1.0, 0.0, 1.0]], 12, glyphs=True) == ["row 0 ##··██"]
+
+
+def test_axis_names_the_column_of_the_cursor() -> None:
+    view = Heatmap("h", Array.of([[1, 2, 3]]), "from", "to", column_names=("a", "b", " c"))
+    rows = matrix(view.values)
+    grid = grid_of(view, rows, 20, False)
+    assert plain(axis_row(view, grid, 0, 3, (0, 2))).endswith("▴ ·c")
+    assert plain(axis_row(view, grid, 0, 3, None)).strip() == "to 0–2"
+    assert cell_facts(view, rows, 0, 2) == "from 0 × to 2 ·c = 3"
+
+
+def test_legend_gives_the_ends_of_the_scale() -> None:
+    view = Heatmap("h", Array.of([[-2.0, 1.0]]), unit="logits")
+    assert plain(legend_row(view, scale_of(matrix(view.values)), True)) == "-2 ##xx==--··░░▒▒▓▓██ 2 logits"
+
+
+@st.composite
+def views(draw: st.DrawFn) -> View:
+    """Any view with any text and any numbers in it."""
+    some = st.lists(FOREIGN, min_size=1, max_size=4)
+    names = tuple(draw(some))
+    values = tuple(draw(st.lists(NUMBERS, min_size=len(names), max_size=len(names))))
+    return draw(
+        st.sampled_from(
+            [
+                Bars(names[0], names, values, names[-1]),
+                Table(names[0], names, (names, values)),
+                Text(names[0], names[-1]),
+                Diff(names[0], names[0], names[-1], names[0], names[-1]),
+                Curve(names[0], (Series(names[-1], values, values, values, values),), names[0], names[-1]),
+                Curve(names[0], (Series(names[-1], values, values),), log_y=True),
+            ]
+        )
+    )
+
+
+@given(views(), st.integers(36, 100))
+def test_any_view_draws_within_its_width_and_without_control_characters(view: View, width: int) -> None:
+    draw = {Bars: bar_rows, Table: table_rows, Text: text_rows, Diff: diff_rows, Curve: curve_rows}[type(view)]
+    for text in texts(draw(view, width)):  # type: ignore[operator]
+        assert text == clean(text).replace("\n", "")
+        assert cell_len(text) <= width or text == texts(draw(view, width))[0]  # type: ignore[operator]
+
+
+@given(st.lists(st.binary(max_size=12), min_size=1, max_size=30), st.integers(4, 60))
+def test_any_tokens_lay_out_within_the_width(pieces: list[bytes], width: int) -> None:
+    view = Tokens("t", tuple(Token(n, piece) for n, piece in enumerate(pieces)))
+    strip = strip_of(view, width)
+    for y in range(len(strip.lines) * strip.height):
+        text = plain(strip_row(view, strip, y, None))
+        assert cell_len(text) <= width
+        assert text == clean(text)
+    assert [n for line in strip.lines for n in line] == list(range(len(pieces)))
