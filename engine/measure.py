@@ -59,3 +59,9 @@ def timed(work: Callable[[], T]) -> tuple[T, float]:
     started = time.perf_counter()
     result = work()
     return result, (time.perf_counter() - started) * 1e3
+
+
+def repeated(work: Callable[[], T], times: int) -> tuple[T, Timing]:
+    """The last result, and the time of so many runs, at least one."""
+    runs = [timed(work) for _ in range(times)]
+    return runs[-1][0], Timing.of([ms for _, ms in runs])

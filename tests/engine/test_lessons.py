@@ -3,37 +3,17 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import pytest
 
 from llm_holes.engine.engine import Engine
-from llm_holes.engine.frames import Diff, Frame, Heatmap
+from llm_holes.engine.frames import Diff, Heatmap
 from llm_holes.lessons import catalog
-from llm_holes.lessons.settings import validated
+from tests.support.lessons import frames, measured
 
 pytestmark = pytest.mark.model
 DUG = [lesson for lesson in catalog.load().lessons.values() if lesson.dug]
 CASES = [(lesson.id, preset.name) for lesson in DUG for preset in lesson.presets]
-
-
-RUNS: dict[tuple[str, str], list[Frame]] = {}
-
-
-def frames(engine: Engine, lesson_id: str, preset: str = "", **settings: Any) -> list[Frame]:
-    """The frames of a run; runs of a preset as it stands are made once for all tests."""
-    if not settings and (lesson_id, preset) in RUNS:
-        return RUNS[lesson_id, preset]
-    lesson = catalog.load()[lesson_id]
-    given = {**(lesson.preset(preset).settings if preset else {}), **settings}
-    found = list(catalog.experiment(lesson).run(engine, validated(lesson, given, engine.info)))
-    if not settings:
-        RUNS[lesson_id, preset] = found
-    return found
-
-
-def measured(engine: Engine, lesson_id: str, preset: str = "", **settings: Any) -> dict[str, Any]:
-    return frames(engine, lesson_id, preset, **settings)[-1].measured
 
 
 @pytest.mark.parametrize(("lesson_id", "preset"), CASES)

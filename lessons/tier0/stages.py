@@ -1,0 +1,79 @@
+"""The pipeline of a message as it is drawn: which parts are lit, and what each has made, in one short line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from llm_holes.engine.frames import Pipeline, PipelineStage, StageState
+
+HOLES = {
+    "chat template": "memory",
+    "tokens": "tokens",
+    "embedding": "embeddings",
+    "layers": "model-layers",
+    "logits": "final-vector-to-token",
+    "pick one": "final-vector-to-token",
+    "loop": "prefill-decode",
+    "stop": "stopping",
+}
+"""The parts in order, and the lesson behind each."""
+SHOWN_IDS = 6
+
+
+class Stages:
+    """Each method lights one part and says what it made; the part after it is the one at work."""
+
+    def __init__(self) -> None:
+        self._parts = {name: PipelineStage(name, hole=hole) for name, hole in HOLES.items()}
+
+    def view(self) -> Pipeline:
+        return Pipeline("from your message to the answer", tuple(self._parts.values()))
+
+    def template(self, text: str, message: str, used: bool, ms: float) -> None:
+        added = len(text) - len(message)
+        line = f"{len(message):,} characters of yours + {added:,} around them" if used else "off: the bare text goes in"
+        self._done("chat template", line, ms)
+
+    def tokens(self, ids: Sequence[int], ms: float) -> None:
+        more = " …" if len(ids) > SHOWN_IDS else ""
+        self._done("tokens", f"{len(ids):,} ids: {' '.join(map(str, ids[:SHOWN_IDS]))}{more}", ms)
+
+    def embedding(self, positions: int, width: int, ms: float) -> None:
+        self._done("embedding", f"{positions:,} vectors of {width:,} numbers", ms)
+
+    def reading(self, read: int, total: int, ms: float) -> None:
+        self._light("layers", "running", f"{read:,} of {total:,} tokens read", ms)
+
+    def layers(self, count: int, lengths: Sequence[float], ms: float) -> None:
+        """`lengths`: of the last position's vector, entering the first layer and after each."""
+        self._done("layers", f"{count} of them; the last vector grew from {lengths[0]:.0f} to {lengths[-1]:.0f}", ms)
+
+    def turn(self, turn: int, scores: int, best: Sequence[tuple[str, float]], ms: float) -> None:
+        """The distribution of one turn of the loop, after a pass that took `ms`."""
+        if turn > 1:
+            self._light("layers", "done", f"pass {turn}: one token through all of them", ms)
+        likely = ", ".join(f"{text!r} {p:.2f}" for text, p in best[:3])
+        self._done("logits", f"{scores:,} scores: {likely} …", None)
+
+    def pick(self, text: str, token: int, rank: int) -> None:
+        which = "the likeliest" if rank == 1 else f"number {rank} of the ranking"
+        self._done("pick one", f"{text!r}, id {token}, {which}", None)
+
+    def loop(self, token: int) -> None:
+        self._light("loop", "running", f"id {token} picks the next row of the table", None)
+
+    def stop(self, reason: str, passes: int, ms: float) -> None:
+        self._done("layers", f"{passes} passes in all", ms)
+        self._done("loop", f"{passes - 1} times", None)
+        self._done("stop", reason, None)
+
+    def _done(self, name: str, produced: str, ms: float | None) -> None:
+        """Lights the part after it too, if it is only now its turn."""
+        self._light(name, "done", produced, ms)
+        names = list(HOLES)
+        for following in names[names.index(name) + 1 :][:1]:
+            if self._parts[following].state == "waiting":
+                self._light(following, "running", "", None)
+
+    def _light(self, name: str, state: StageState, produced: str, ms: float | None) -> None:
+        self._parts[name] = PipelineStage(name, state, produced, ms, HOLES[name])

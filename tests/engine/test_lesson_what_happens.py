@@ -1,0 +1,109 @@
+"""The trip of a message: each part made what the panel says, and the loop feeds ids back, not text."""
+
+from __future__ import annotations
+
+import pytest
+
+from llm_holes.engine.engine import Engine
+from llm_holes.engine.errors import Cancelled, InputError
+from llm_holes.engine.frames import Bars, Frame, Pipeline, PipelineStage, Tokens, View
+from llm_holes.lessons import catalog
+from llm_holes.lessons.settings import validated
+from tests.support.lessons import frames, measured
+
+pytestmark = pytest.mark.model
+QUESTION = "What is the capital of France?"
+ORDER = ["waiting", "running", "done"]
+
+
+def stages(frame: Frame) -> dict[str, PipelineStage]:
+    pipeline = frame.views[0]
+    assert isinstance(pipeline, Pipeline)
+    return {stage.name: stage for stage in pipeline.stages}
+
+
+def view(frame: Frame, kind: type[View], index: int = 0) -> View:
+    return [view for view in frame.views if isinstance(view, kind)][index]
+
+
+def written(frame: Frame) -> list[int]:
+    strip = view(frame, Tokens)
+    assert isinstance(strip, Tokens)
+    return [token.id for token in strip.tokens]
+
+
+def test_the_answer_is_what_greedy_decoding_writes(engine: Engine) -> None:
+    last = frames(engine, "what-happens", "a question")[-1]
+    prompt = engine.chat(QUESTION)
+    assert last.measured["answer"] == engine.write(prompt, 32)
+    assert last.measured["stop_reason"] == "end token"
+    assert last.measured["prompt_tokens"] == len(prompt)
+    ids = written(last)
+    assert len(ids) == last.measured["output_tokens"]
+    assert ids[-1] in engine.tokenizer.eos_ids
+    assert last.measured["tokens_nobody_sees"] == 1
+    assert engine.tokenizer.decode(ids[:-1]) == last.measured["answer"]
+
+
+def test_parts_light_up_in_order_and_none_goes_dark(engine: Engine) -> None:
+    found = frames(engine, "what-happens", "a question")
+    before: list[int] = [0] * 8
+    for frame in found:
+        now = [ORDER.index(stage.state) for stage in stages(frame).values()]
+        assert now == sorted(now, reverse=True), "a part is never ahead of the one before it"
+        assert all(a >= b for a, b in zip(now, before, strict=True))
+        before = now
+    assert before == [2] * 8
+    reached = [[stage.state for stage in stages(frame).values()].count("done") for frame in found]
+    assert reached[:3] == [1, 3, 4]
+    assert sum(bool([v for v in frame.views if isinstance(v, Bars)]) for frame in found) == len(written(found[-1]))
+
+
+def test_every_part_opens_a_lesson(engine: Engine) -> None:
+    last = frames(engine, "what-happens", "a question")[-1]
+    assert {stage.hole for stage in stages(last).values()} <= catalog.load().lessons.keys()
+    assert str(engine.model.config.d_model) in stages(last)["embedding"].produced
+
+
+def test_forced_words_are_a_part_of_the_prompt(engine: Engine) -> None:
+    last = frames(engine, "what-happens", "one odd word")[-1]
+    prompt = engine.chat("Name a color.") + engine.tokenizer.encode("Spoon")
+    assert last.measured["answer"] == "Spoon" + engine.write(prompt, 32)
+    assert last.measured["answer"] != engine.write(engine.chat("Name a color."), 32)
+
+
+def test_the_learner_picks_a_rank_and_the_rest_follows_from_it(engine: Engine) -> None:
+    last = frames(engine, "what-happens", text=QUESTION, pick_step=2, pick_rank=3, max_new_tokens=6)[-1]
+    ids, prompt = written(last), engine.chat(QUESTION)
+    assert ids[1] == int(engine.logits(prompt + ids[:1], 1)[-1].topk(3).indices[2])
+    for step in (0, 2, 3, 4, 5):
+        assert ids[step] == int(engine.logits(prompt + ids[:step], 1)[-1].argmax())
+
+
+def test_without_the_template_the_bare_text_goes_in(engine: Engine) -> None:
+    m = measured(engine, "what-happens", "no template")
+    assert m["prompt_tokens"] == m["message_tokens"] == 5
+    assert m["answer"].startswith(" Paris")
+
+
+def test_an_answer_that_ends_at_once_is_still_timed(engine: Engine) -> None:
+    m = measured(engine, "what-happens", text=QUESTION, chat_template=False)
+    assert (m["output_tokens"], m["answer"]) == (1, "")
+    assert m["decode_ms_per_token"] > 0
+
+
+def test_a_long_message_is_read_in_parts_and_can_be_cancelled(engine: Engine) -> None:
+    lesson = catalog.load()["what-happens"]
+    settings = validated(lesson, {"text": "fox " * 300, "max_new_tokens": 1}, engine.info)
+    stop = False
+    run = catalog.experiment(lesson).run(engine.stoppable(lambda: stop), settings)
+    read = next(frame for frame in run if stages(frame)["layers"].produced)
+    assert stages(read)["layers"].state == "running"
+    stop = True
+    with pytest.raises(Cancelled):
+        next(run)
+
+
+def test_a_message_that_does_not_fit_is_refused(engine: Engine) -> None:
+    with pytest.raises(InputError, match="context holds"):
+        measured(engine, "what-happens", text="fox " * 9000)
