@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import pytest
@@ -18,7 +18,7 @@ OpenApp = Callable[..., AbstractAsyncContextManager[tuple[HolesApp, Pilot[None]]
 
 
 @pytest.fixture(autouse=True)
-def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def world(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("NO_COLOR", "TEXTUAL_THEME"):
         monkeypatch.delenv(name, raising=False)
     for name, value in {
@@ -29,7 +29,6 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         "TEXTUAL_ANIMATIONS": "none",
     }.items():
         monkeypatch.setenv(name, value)
-    yield
 
 
 @pytest.fixture(scope="session")
