@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from llm_holes.engine.frames import Bars, Curve, Diff, Frame, Heatmap, Scatter, Table, Text, Tokens, Value, View
+from llm_holes.engine.frames import (
+    Bars,
+    Curve,
+    Diff,
+    Frame,
+    Heatmap,
+    Pipeline,
+    Scatter,
+    Table,
+    Text,
+    Tokens,
+    Value,
+    View,
+)
 from llm_holes.tui.clean import visible
 from llm_holes.tui.draw import Row, bar_rows, fit, number, plain, table_rows, text_rows, titled, wrapped
 from llm_holes.tui.draw_curve import curve_rows
@@ -20,6 +33,7 @@ from llm_holes.tui.draw_map import (
     strip_of,
     strip_row,
 )
+from llm_holes.tui.draw_places import pipeline_rows
 
 
 def frame_text(frame: Frame, width: int) -> str:
@@ -61,6 +75,8 @@ def _rows(view: View, width: int) -> Iterable[Row]:
             return text_rows(view, width)
         case Diff():
             return diff_rows(view, width)
+        case Pipeline():
+            return pipeline_rows(view, width)
         case Scatter():
             return table_rows(_places(view), width)
 

@@ -24,7 +24,8 @@ from tests.ui.conftest import OpenApp, settle, until
 
 NASTY = (
     "\x1b]52;c;QUFB\x07", "\x1b[2J\x1b[H", "\x9b31m\x90q\x9c", "a\u202eb\u2066c", "\u200b\u200d\ufe0f", "[/]",
-    "[/b] [b", "[INST] hi [/INST]", "a[i]=1", "[@click=app.quit]x[/]", "\\[b]", "`*_~~#|<b>&amp;", "\x00\x7f\r\x08", "\U000e0041",
+    "[/b] [b", "[INST] hi [/INST]", "a[i]=1", "[@click=app.quit]x[/]", "\\[b]", "`*_~~#|<b>&amp;",
+    "\x00\x7f\r\x08", "\U000e0041",
     "\ue000", "\u2028\u2029", "[link=http://x]y[/link]", "今天 é\u0301", "{measured.x} {0}",
 )  # fmt: skip
 FOREIGN = st.sampled_from(NASTY) | st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 import pytest
-from llm_holes.engine.protocol import Status
 from textual.pilot import Pilot
 
+from llm_holes.engine.protocol import Status
 from tests.support.fake_link import FakeEngine
 from tests.ui.conftest import MakeApp, settle, until
 

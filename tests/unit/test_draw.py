@@ -8,7 +8,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_holes.engine.frames import Array, Bars, Curve, Diff, Heatmap, Series, Table, Text, Token, Tokens, View
+from llm_holes.engine.frames import (
+    Array,
+    Bars,
+    Curve,
+    Diff,
+    Heatmap,
+    Pipeline,
+    PipelineStage,
+    Scatter,
+    Series,
+    Table,
+    Text,
+    Token,
+    Tokens,
+    View,
+)
 from llm_holes.tui.clean import clean
 from llm_holes.tui.draw import Row, aligned, bar_rows, cell_len, fit, number, plain, table_rows, text_rows, wrapped
 from llm_holes.tui.draw_curve import curve_rows
@@ -26,6 +41,7 @@ from llm_holes.tui.draw_map import (
     strip_row,
     token_facts,
 )  # fmt: skip
+from llm_holes.tui.draw_places import pipeline_rows, scatter_rows
 
 FOREIGN = st.text(st.characters(), max_size=30) | st.sampled_from(["[/]", "[b]x", "\x1b[2J", "a\u202eb", "今天", ""])
 NUMBERS = st.floats(width=32) | st.integers(-(10**9), 10**9).map(float)
@@ -191,6 +207,16 @@ def test_axis_names_the_column_of_the_cursor() -> None:
 def test_legend_gives_the_ends_of_the_scale() -> None:
     view = Heatmap("h", Array.of([[-2.0, 1.0]]), unit="logits")
     assert plain(legend_row(view, scale_of(matrix(view.values)), True)) == "-2 ##xx==--··░░▒▒▓▓██ 2 logits"
+
+
+def test_points_stand_where_they_lie_with_their_labels() -> None:
+    view = Scatter("map", ("low", "high"), (0, 1), (0, 1), ("a", "b"))
+    assert texts(scatter_rows(view, 40, lines=3)) == ["map", " " * 30 + "○ high", "", "● low", "● a   ○ b"]
+
+
+def test_stages_show_what_they_made_and_how_long_it_took() -> None:
+    view = Pipeline("trip", (PipelineStage("tokens", "done", "11 ids", 2.5), PipelineStage("layers")))
+    assert texts(pipeline_rows(view, 40)) == ["trip", "● tokens  11 ids                  2.5 ms", "· layers"]
 
 
 @st.composite

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from llm_holes.engine.frames import Bars, Curve, Diff, Heatmap, Table, Text, Tokens, View
+from llm_holes.engine.frames import Bars, Curve, Diff, Heatmap, Pipeline, Scatter, Table, Text, Tokens, View
 from llm_holes.tui.views.base import ViewWidget
 from llm_holes.tui.views.heatmap import HeatmapView
-from llm_holes.tui.views.plain import BarsView, CurveView, DiffView, TableView, TextView
+from llm_holes.tui.views.plain import BarsView, CurveView, DiffView, PipelineView, ScatterView, TableView, TextView
 from llm_holes.tui.views.tokens import TokensView
 
 WIDGETS: dict[type[View], type[ViewWidget[Any]]] = {
@@ -18,6 +18,8 @@ WIDGETS: dict[type[View], type[ViewWidget[Any]]] = {
     Table: TableView,
     Text: TextView,
     Diff: DiffView,
+    Scatter: ScatterView,
+    Pipeline: PipelineView,
 }
 
 
