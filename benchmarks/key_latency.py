@@ -1,6 +1,6 @@
 """Time from a key to the first bytes of its answer while the real engine generates: median and 95th percentile.
 
-`python benchmarks/key_latency.py [--keys 100] [--lesson kv-cache]` opens the lesson in a pty, runs it, and presses j and
+`python benchmarks/key_latency.py [--keys 100] [--lesson kv-cache]` runs the lesson in a pty and presses j and
 k in the tree meanwhile. Uses the default model, which must be in the cache.
 """
 

@@ -9,7 +9,7 @@ from rich.cells import cell_len
 
 from llm_holes.engine.frames import Pipeline, Scatter
 from llm_holes.tui.clean import visible
-from llm_holes.tui.draw import Row, Span, fit, named, number, titled
+from llm_holes.tui.draw import Row, Span, fit, named, number, titled, wrapped
 
 POINTS = "●○◆◇■□▲△"
 """One mark per group, so that groups can be told apart without colour."""
@@ -64,8 +64,9 @@ def pipeline_rows(view: Pipeline, width: int) -> list[Row]:
     rows: list[Row] = []
     for stage, name, time in zip(view.stages, names, times, strict=True):
         mark, role = STATES[stage.state]
-        made = Span(fit(visible(stage.produced), room), "" if stage.state == "done" else "dim")
+        first, *more = wrapped(visible(stage.produced), room)
         look = "dim" if stage.state == "waiting" else "strong"
-        rows.append([Span(mark + " ", role), Span(fit(name, name_width), look)])
-        rows[-1] += [Span("  "), made, Span("  " + time.rjust(time_width), "measured")]
+        rows.append([Span(mark + " ", role), Span(fit(name, name_width), look), Span("  " + fit(first, room))])
+        rows[-1].append(Span("  " + time.rjust(time_width), "measured"))
+        rows += [[Span(" " * (name_width + 4) + line)] for line in more]
     return titled(view.title, "", rows)

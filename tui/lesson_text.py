@@ -14,7 +14,7 @@ from llm_holes.tui.draw import Row, Span, fit, plain
 
 STAGES = ("text", "tokens", "embedding", "attention", "FFN", "logits", "token")
 BETWEEN = (" › ", " › ", " › layers[ ", " · ", " ] › ", " › ", " ↺")
-TIGHT_STAGES = ("text", "tokens", "embed", "attn", "FFN", "logits", "token")
+TIGHT_STAGES = ("text", "tokens", "emb", "attn", "FFN", "logits", "token")
 TIGHT_BETWEEN = ("›", "›", "›[", "·", "]›", "›", "↺")
 LIT = "▣"
 CODE_SPAN = re.compile(r"(`+[^`]+`+)")
