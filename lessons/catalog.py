@@ -192,28 +192,29 @@ def _line_of_path(text: str, error: str) -> int:
     return line + 1
 
 
-def fill(text: str, values: Mapping[str, Mapping[str, object]], missing: str = "…") -> str:
-    """The Markdown with `{measured.name}` and `{model.name}` (optionally `:format`) filled in.
+def fill(text: str, values: Mapping[str, Mapping[str, object]], missing: str = "…", *, markdown: bool = True) -> str:
+    """The text with `{measured.name}` and `{model.name}` (optionally `:format`) filled in.
 
-    What is not known yet reads `missing`. Filled-in text is escaped, so that what a model wrote stays text.
+    What is not known yet reads `missing`. In Markdown, filled-in text is escaped: what a model wrote stays text.
     """
 
     def value(match: re.Match[str]) -> str:
         known = values.get(match[1], {})
         if match[2] not in known:
             return missing
-        return _readable(known[match[2]], match[3] or "")
+        return _readable(known[match[2]], match[3] or "", markdown)
 
     return PLACEHOLDER.sub(value, text)
 
 
-def _readable(value: object, spec: str) -> str:
+def _readable(value: object, spec: str, markdown: bool) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, Mapping):
         return ", ".join(f"{count} {name}" for name, count in value.items())
     if isinstance(value, str):
-        return re.sub(r"([\\`*_{}\[\]()<>#+.!|~-])", r"\\\1", value.replace("\n", "⏎"))
+        line = value.replace("\n", "⏎")
+        return re.sub(r"([\\`*_{}\[\]()<>#+.!|~-])", r"\\\1", line) if markdown else line
     return format(value, spec)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator
+from math import inf
 
 from llm_holes.engine.frames import Value
 from llm_holes.lessons.schema import Control, FrontMatter, Kind, Option, Predict, Question
@@ -63,7 +64,7 @@ def _check_presets(front: FrontMatter) -> Iterator[Problem]:
 def _check_predict(predict: Predict, publishes: Collection[str]) -> Iterator[Problem]:
     if predict.measurement not in publishes:
         yield "[predict]", f"the prediction is decided by {predict.measurement!r}, which the lesson does not publish"
-    yield from _check_options(predict.question, predict.options, measured=True)
+    yield from _check_options(predict.question, predict.options, publishes, measured=True)
 
 
 def _check_question(question: Question, publishes: Collection[str]) -> Iterator[Problem]:
@@ -71,13 +72,56 @@ def _check_question(question: Question, publishes: Collection[str]) -> Iterator[
         yield question.question, f"the answer is {question.measurement!r}, which the lesson does not publish"
     if not question.measurement and sum(option.correct for option in question.options) != 1:
         yield question.question, "exactly one option must be correct"
-    yield from _check_options(question.question, question.options, measured=bool(question.measurement))
+    yield from _check_options(question.question, question.options, publishes, measured=bool(question.measurement))
 
 
-def _check_options(question: str, options: tuple[Option, ...], measured: bool) -> Iterator[Problem]:
+def _check_options(
+    question: str, options: tuple[Option, ...], publishes: Collection[str], measured: bool
+) -> Iterator[Problem]:
     for option in options:
-        decided = option.at_least is not None or option.below is not None or option.equals is not None
-        if measured and (not decided or option.correct):
+        for name in MEASURED.findall(option.because):
+            if name not in publishes:
+                yield option.because, f"the reason quotes {name!r}, which the lesson does not publish"
+        if measured and (not _decided(option) or option.correct):
             yield option.text, "an option of a measured question needs at_least, below or equals, not correct"
-        if not measured and decided:
+        if not measured and _decided(option):
             yield option.text, "at_least, below and equals need a measurement to compare with"
+    if measured and options and all(map(_decided, options)):
+        yield from _check_cover(question, options)
+
+
+def _decided(option: Option) -> bool:
+    return option.at_least is not None or option.below is not None or option.equals is not None
+
+
+def _check_cover(question: str, options: tuple[Option, ...]) -> Iterator[Problem]:
+    """Whatever is measured, exactly one option must be right."""
+    values = [option.equals for option in options if option.equals is not None]
+    if not values:
+        yield from _check_ranges(question, options)
+    elif len(values) < len(options) or any(o.at_least is not None or o.below is not None for o in options):
+        yield question, "the options must all be ranges, or all compare with equals"
+    elif len({(type(value), value) for value in values}) < len(values):
+        yield question, "two options equal the same value"
+    elif any(isinstance(value, bool) for value in values) and set(values) != {True, False}:
+        yield question, "a yes or no is measured: one option must equal true and one false"
+
+
+def _check_ranges(question: str, options: tuple[Option, ...]) -> Iterator[Problem]:
+    ranges = sorted((-inf if o.at_least is None else o.at_least, inf if o.below is None else o.below) for o in options)
+    for low, high in ranges:
+        if low >= high:
+            yield question, f"no number is at least {low:g} and below {high:g}"
+    ends = [-inf, *(high for _, high in ranges)]
+    starts = [*(low for low, _ in ranges), inf]
+    for end, start in zip(ends, starts, strict=True):
+        if start > end:
+            yield question, f"no option is right for {_stretch(end, start)}"
+        if start < end:
+            yield question, f"two options are right for {_stretch(start, end)}"
+
+
+def _stretch(low: float, high: float) -> str:
+    if low == -inf:
+        return f"numbers below {high:g}"
+    return f"numbers from {low:g} on" if high == inf else f"numbers from {low:g} to {high:g}"
