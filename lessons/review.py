@@ -42,7 +42,7 @@ class Bucket:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """`brier` is the mean squared distance of confidence and outcome: 0 is perfect, 0.25 a coin; None for no answers."""
+    """`brier` is the mean squared distance of confidence and outcome: 0 is perfect, 0.25 a coin; None for no answer."""
 
     buckets: tuple[Bucket, ...]
     n: int
