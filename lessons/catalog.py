@@ -5,17 +5,20 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from functools import cache
+from functools import cache, cached_property
 from importlib import import_module
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from types import ModuleType
+from typing import TypeVar
 
 import msgspec
 
 from llm_holes.engine.frames import Value
 from llm_holes.lessons.checks import check_lesson
 from llm_holes.lessons.schema import Control, FrontMatter, Place, Preset
+
+T = TypeVar("T")
 
 TIERS = range(5)
 FENCE = "+++"
@@ -25,21 +28,32 @@ class CatalogError(Exception):
     """A lesson file is wrong; the message names the file and the line."""
 
 
-class Lesson(msgspec.Struct, frozen=True):
-    """One hole of the tree. `page` and `front` are None while it is not dug yet."""
+class Lesson(msgspec.Struct, frozen=True, dict=True):
+    """One hole of the tree. While it is not dug yet it has no `file`, no `text` and no `front`.
+
+    The tree needs a few lines of each file. All of the front matter is parsed when it is first asked for, which may raise
+    CatalogError.
+    """
 
     id: str
     title: str
     tier: int
     order: int
     parent: str
-    front: FrontMatter | None = None
-    body: str = ""
     file: str = ""
+    text: str = ""
 
     @property
     def dug(self) -> bool:
-        return self.front is not None
+        return bool(self.file)
+
+    @cached_property
+    def front(self) -> FrontMatter | None:
+        return _front(self.file, self.text) if self.dug else None
+
+    @property
+    def body(self) -> str:
+        return _halves(self.file, self.text)[1].strip() + "\n" if self.dug else ""
 
     @property
     def module(self) -> str:
@@ -90,16 +104,21 @@ def experiment(lesson: Lesson) -> ModuleType:
 
 @cache
 def load() -> Catalog:
-    """The catalog that ships with the program. Raises CatalogError."""
-    return read(files("llm_holes.lessons"))
+    """The catalog that ships with the program; its lessons are checked as they are opened. Raises CatalogError."""
+    return outline(files("llm_holes.lessons"))
 
 
-def read(folder: Traversable) -> Catalog:
-    """Reads `tier*/*.md` and `undug.toml` under `folder` and checks them against each other."""
+def outline(folder: Traversable) -> Catalog:
+    """The tree of `tier*/*.md` and `undug.toml` under `folder`, from the first lines of each file."""
     found = [lesson for tier in TIERS for lesson in _dug(folder / f"tier{tier}", tier)]
     found += _undug(folder / "undug.toml")
     _check_tree(found)
-    catalog = Catalog({lesson.id: lesson for lesson in _reading_order(found, "")})
+    return Catalog({lesson.id: lesson for lesson in _reading_order(found, "")})
+
+
+def read(folder: Traversable) -> Catalog:
+    """The catalog under `folder` with everything in it checked. Raises CatalogError."""
+    catalog = outline(folder)
     for lesson in catalog.lessons.values():
         if lesson.front is not None:
             for line, problem in check_lesson(lesson.id, lesson.front, lesson.body, catalog.lessons):
@@ -107,20 +126,39 @@ def read(folder: Traversable) -> Catalog:
     return catalog
 
 
-def parse(text: str, file: str, tier: int) -> Lesson:
-    """One lesson from the text of its file: TOML between two `+++` lines, then Markdown."""
+class _Heading(msgspec.Struct):
+    title: str
+    order: int
+    parent: str = ""
+
+
+def _lesson(file: str, text: str, tier: int) -> Lesson:
+    head, _ = _halves(file, text)
+    heading = _parsed(file, text, head.partition("\n[")[0], _Heading)
+    name = file.rsplit("/", 1)[-1].removesuffix(".md").replace("_", "-")
+    return Lesson(name, heading.title, tier, heading.order, heading.parent, file, text)
+
+
+def _front(file: str, text: str) -> FrontMatter:
+    return _parsed(file, text, _halves(file, text)[0], FrontMatter)
+
+
+def _halves(file: str, text: str) -> tuple[str, str]:
+    """The TOML between the two `+++` lines, and the Markdown after them."""
     head, fence, body = text.removeprefix(FENCE + "\n").partition(f"\n{FENCE}\n")
     if not text.startswith(FENCE + "\n") or not fence:
         raise CatalogError(f"{file}:1: the file must start with TOML between two {FENCE} lines")
+    return head, body
+
+
+def _parsed(file: str, text: str, head: str, type: type[T]) -> T:
     try:
-        front = msgspec.convert(tomllib.loads(head), FrontMatter)
+        return msgspec.convert(tomllib.loads(head), type)
     except tomllib.TOMLDecodeError as error:
         line = re.search(r"at line (\d+)", str(error))
         raise CatalogError(f"{file}:{int(line[1]) + 1 if line else 1}: {error}") from None
     except msgspec.ValidationError as error:
         raise CatalogError(f"{file}:{_line_of_path(text, str(error))}: {error}") from None
-    name = file.rsplit("/", 1)[-1].removesuffix(".md").replace("_", "-")
-    return Lesson(name, front.title, tier, front.order, front.parent, front, body.strip() + "\n", file)
 
 
 def _dug(folder: Traversable, tier: int) -> Iterable[Lesson]:
@@ -128,7 +166,7 @@ def _dug(folder: Traversable, tier: int) -> Iterable[Lesson]:
         return
     for path in sorted(folder.iterdir(), key=lambda p: p.name):
         if path.name.endswith(".md"):
-            yield parse(path.read_text(encoding="utf-8"), f"tier{tier}/{path.name}", tier)
+            yield _lesson(f"tier{tier}/{path.name}", path.read_text(encoding="utf-8"), tier)
 
 
 def _undug(path: Traversable) -> list[Lesson]:

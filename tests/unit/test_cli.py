@@ -113,7 +113,7 @@ def test_a_wrong_request_is_one_sentence_and_status_2(
 def test_what_the_engine_says_decides_the_status(
     lesson: str, status: int, fake: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cli, "_find", lambda _: catalog.Lesson(lesson, "", 0, 0, "", LESSON.front))
+    monkeypatch.setattr(cli, "_find", lambda _: catalog.Lesson(lesson, "", 0, 0, "", LESSON.file, LESSON.text))
     assert cli.main(["run", lesson, "--json"]) == status
     captured = capsys.readouterr()
     assert captured.out == ""
@@ -186,8 +186,8 @@ def start(*arguments: str, env: dict[str, str] | None = None) -> subprocess.Pope
         "import sys; from llm_holes.engine import client; from llm_holes.tui import cli\n"
         f"client.command_for = lambda *_: [sys.executable, {str(FAKE)!r}]\n"
         "from llm_holes.lessons import catalog\n"
-        f"front = catalog.load()[{LESSON.id!r}].front\n"
-        "cli._find = lambda name: catalog.Lesson(name, '', 0, 0, '', front)\n"
+        f"some = catalog.load()[{LESSON.id!r}]\n"
+        "cli._find = lambda name: catalog.Lesson(name, '', 0, 0, '', some.file, some.text)\n"
         "sys.exit(cli.main())"
     )
     return subprocess.Popen(
