@@ -31,8 +31,8 @@ class CatalogError(Exception):
 class Lesson(msgspec.Struct, frozen=True, dict=True):
     """One hole of the tree. While it is not dug yet it has no `file`, no `text` and no `front`.
 
-    The tree needs a few lines of each file. All of the front matter is parsed when it is first asked for, which may raise
-    CatalogError.
+    The tree needs a few lines of each file. All of the front matter is parsed when it is first asked for, which may
+    raise CatalogError.
     """
 
     id: str
@@ -111,8 +111,8 @@ def load() -> Catalog:
 def outline(folder: Traversable) -> Catalog:
     """The tree of `tier*/*.md` and `undug.toml` under `folder`, from the first lines of each file."""
     found = [lesson for tier in TIERS for lesson in _dug(folder / f"tier{tier}", tier)]
-    found += _undug(folder / "undug.toml")
-    _check_tree(found)
+    found += read_undug(folder / "undug.toml")
+    check_tree(found)
     return Catalog({lesson.id: lesson for lesson in _reading_order(found, "")})
 
 
@@ -122,7 +122,7 @@ def read(folder: Traversable) -> Catalog:
     for lesson in catalog.lessons.values():
         if lesson.front is not None:
             for line, problem in check_lesson(lesson.id, lesson.front, lesson.body, catalog.lessons):
-                raise CatalogError(f"{lesson.file}:{_line_of(folder / lesson.file, line)}: {problem}")
+                raise CatalogError(f"{lesson.file}:{line_of(folder / lesson.file, line)}: {problem}")
     return catalog
 
 
@@ -169,7 +169,8 @@ def _dug(folder: Traversable, tier: int) -> Iterable[Lesson]:
             yield _lesson(f"tier{tier}/{path.name}", path.read_text(encoding="utf-8"), tier)
 
 
-def _undug(path: Traversable) -> list[Lesson]:
+def read_undug(path: Traversable) -> list[Lesson]:
+    """The places of the holes nobody has dug. Raises CatalogError."""
     if not path.is_file():
         return []
     try:
@@ -179,7 +180,8 @@ def _undug(path: Traversable) -> list[Lesson]:
     return [Lesson(name, p.title, p.tier, p.order, p.parent) for name, p in places.items()]
 
 
-def _check_tree(found: list[Lesson]) -> None:
+def check_tree(found: list[Lesson]) -> None:
+    """Raises CatalogError for an id used twice, a missing parent, or a circle."""
     by_id: dict[str, Lesson] = {}
     for lesson in found:
         where = lesson.file or "undug.toml"
@@ -205,7 +207,8 @@ def _reading_order(found: list[Lesson], parent: str) -> Iterable[Lesson]:
         yield from _reading_order(found, lesson.id)
 
 
-def _line_of(path: Traversable, needle: str) -> int:
+def line_of(path: Traversable, needle: str) -> int:
+    """The first line with the needle in it; 1 if there is none."""
     lines = path.read_text(encoding="utf-8").splitlines()
     return next((n for n, line in enumerate(lines, 1) if needle and needle in line), 1)
 

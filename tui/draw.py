@@ -21,6 +21,9 @@ LOWER = "▁▂▃▄▅▆▇█"
 SHADES = "·░▒▓█"
 BELOW_ZERO = "·-=x#"
 POINTER = "▸ "
+ALIKE = 1000
+"""Numbers of a column this many times apart are not of one kind."""
+
 GAP = 2
 
 
@@ -204,9 +207,12 @@ def _is_number(cell: Scalar) -> bool:
 
 
 def _column(cells: Sequence[Scalar]) -> list[str]:
-    if all(isinstance(cell, int) for cell in cells):
-        return [number(cell) for cell in cells]
-    return aligned([float(cell) for cell in cells])
+    """Numbers of one kind get the same decimals; a column of unlike ones (a ratio under a count) does not."""
+    sizes = [abs(float(cell)) for cell in cells if cell and math.isfinite(float(cell))]
+    alike = not sizes or max(sizes) < ALIKE * min(sizes)
+    if alike and all(isinstance(cell, float) for cell in cells):
+        return aligned([float(cell) for cell in cells])
+    return [number(cell) for cell in cells]
 
 
 def _cells(cells: list[str], widths: list[int], numeric: list[bool], role: str, pointer: str) -> list[Row]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import msgspec
 
@@ -96,7 +97,7 @@ class FakeEngine:
         self.say(Died(-9, "", "The engine was ended by signal 9 (SIGKILL). The system may have run out of memory."))
 
 
-def recorded(path: str) -> list[Frame]:
+def recorded(path: str | Path) -> list[Frame]:
     """The frames in a recording: a MessagePack list of the replies of one run."""
     with open(path, "rb") as file:
         replies = msgspec.msgpack.decode(file.read(), type=list[Reply])

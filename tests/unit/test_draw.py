@@ -256,3 +256,11 @@ def test_any_tokens_lay_out_within_the_width(pieces: list[bytes], width: int) ->
         assert cell_len(text) <= width
         assert text == clean(text)
     assert [n for line in strip.lines for n in line] == list(range(len(pieces)))
+
+
+def test_a_column_of_unlike_numbers_rounds_each_for_itself() -> None:
+    rows = (("perplexity", 22.786, 93.644), ("KL, nats", 0.0, 1.4026), ("bytes", 538_060_032, 67_789_824))
+    shown = [line.split() for line in map(plain, table_rows(Table("", ("", "intact", "rounded"), rows), 60))]
+    assert ["perplexity", "22.79", "93.64"] in shown
+    assert ["KL,", "nats", "0", "1.403"] in shown
+    assert ["bytes", "538,060,032", "67,789,824"] in shown

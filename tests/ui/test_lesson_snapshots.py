@@ -1,0 +1,54 @@
+"""The first five lessons as a learner sees them, drawn from frames recorded on the real model.
+
+`python scripts/record_frames.py` makes the recordings; look at the pictures before accepting a changed one.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from msgspec import structs
+
+from llm_holes.lessons import catalog
+from llm_holes.lessons.catalog import Catalog
+from llm_holes.tui.app import HolesApp
+from tests.support.fake_link import FakeEngine, recorded
+from tests.ui.test_snapshots import MIDDLE, SMALL, Compare, after
+
+RECORDINGS = Path(__file__).parent / "recordings"
+LESSONS = ("tokens", "attention", "kv-cache", "quantization", "stopping")
+
+
+@pytest.fixture(scope="module")
+def five() -> Catalog:
+    """The real catalog in which only the recorded lessons are dug, so that a new lesson changes no picture."""
+    return Catalog(
+        {
+            name: lesson if name in LESSONS else structs.replace(lesson, file="", text="")
+            for name, lesson in catalog.load().lessons.items()
+        }
+    )
+
+
+@pytest.mark.parametrize("size", [SMALL, MIDDLE], ids=str)
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_a_lesson_after_its_run(snap_compare: Compare, five: Catalog, lesson: str, size: tuple[int, int]) -> None:
+    """You should see the lesson's controls, one line of measured values in the measured colour, and its first views."""
+    engine = FakeEngine({lesson: recorded(RECORDINGS / f"{lesson}.msgpack")})
+    app = HolesApp([], lesson, link=engine.link, catalog=five, clock=lambda: 0.0)
+    assert snap_compare(app, terminal_size=size, run_before=after("3", "r"))
+
+
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_a_lesson_to_read(snap_compare: Compare, five: Catalog, lesson: str) -> None:
+    """You should see the trail to the lesson, the lit stages, the objective, and its text with … for what is unknown."""
+    app = HolesApp([], lesson, link=FakeEngine({}).link, catalog=five, clock=lambda: 0.0)
+    assert snap_compare(app, terminal_size=SMALL, run_before=after("2"))
+
+
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_recordings_are_of_the_lessons_as_they_are(lesson: str) -> None:
+    front = catalog.load()[lesson].front
+    assert front is not None
+    assert set(recorded(RECORDINGS / f"{lesson}.msgpack")[-1].measured) == set(front.publishes)
