@@ -243,20 +243,22 @@ def fill(text: str, values: Mapping[str, Mapping[str, object]], missing: str = "
         known = values.get(match[1], {})
         if match[2] not in known:
             return missing
-        return _readable(known[match[2]], match[3] or "", markdown)
+        text = readable(known[match[2]], match[3] or "")
+        return MARKUP.sub(r"\\\1", text) if markdown and isinstance(known[match[2]], str) else text
 
     return PLACEHOLDER.sub(value, text)
 
 
-def _readable(value: object, spec: str, markdown: bool) -> str:
+def readable(value: object, spec: str = "") -> str:
+    """A measurement in the middle of a sentence."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, Mapping):
         return ", ".join(f"{count} {name}" for name, count in value.items())
     if isinstance(value, str):
-        line = value.replace("\n", "⏎")
-        return re.sub(r"([\\`*_{}\[\]()<>#+.!|~-])", r"\\\1", line) if markdown else line
+        return value.replace("\n", "⏎")
     return format(value, spec)
 
 
+MARKUP = re.compile(r"([\\`*_{}\[\]()<>#+.!|~-])")
 PLACEHOLDER = re.compile(r"\{(measured|model)\.(\w+)(?::([^{}]*))?\}")

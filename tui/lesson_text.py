@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from rich.cells import cell_len
 
-from llm_holes.lessons.catalog import Catalog, Lesson, fill
+from llm_holes.lessons.catalog import Catalog, Lesson, fill, readable
 from llm_holes.lessons.checks import LINK
 from llm_holes.tui.clean import visible
 from llm_holes.tui.draw import Row, Span, fit, plain
@@ -29,7 +29,7 @@ class Measured:
         self.value, self.code = value, code
 
     def __format__(self, spec: str) -> str:
-        text = visible(format(self.value, spec))
+        text = visible(readable(self.value, spec))
         if self.code:
             return text.replace("`", "'")
         escaped = SPECIAL.sub(r"\\\1", text)

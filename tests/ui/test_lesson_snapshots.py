@@ -42,7 +42,7 @@ def test_a_lesson_after_its_run(snap_compare: Compare, five: Catalog, lesson: st
 
 @pytest.mark.parametrize("lesson", LESSONS)
 def test_a_lesson_to_read(snap_compare: Compare, five: Catalog, lesson: str) -> None:
-    """You should see the trail to the lesson, the lit stages, the objective, and its text with … for what is unknown."""
+    """You should see the trail to the lesson, the lit stages, the objective, and its text with … where unknown."""
     app = HolesApp([], lesson, link=FakeEngine({}).link, catalog=five, clock=lambda: 0.0)
     assert snap_compare(app, terminal_size=SMALL, run_before=after("2"))
 

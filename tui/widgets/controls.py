@@ -100,7 +100,7 @@ class Stepper(Setting):
         ]
 
     def range_text(self) -> str:
-        ends = ("" if end is None else f"{end:,g}" for end in (self.low, self.high))
+        ends = ("" if end is None else number(end) for end in (self.low, self.high))
         low, high = ends
         return f"{low}–{high}" if low and high else ""
 

@@ -1,0 +1,31 @@
+"""Draws docs/screenshot.svg: the app on the real engine, after a run of the lesson on the KV cache."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+os.environ.update(COLORTERM="truecolor", TERM="xterm-256color")
+
+from llm_holes.engine.client import command_for  # the colours are read at import
+from llm_holes.tui.app import HolesApp
+
+PICTURE = Path(__file__).parent.parent / "docs" / "screenshot.svg"
+LESSON = "kv-cache"
+
+
+async def main() -> None:
+    app = HolesApp(command_for("local", None, 1), LESSON)
+    async with app.run_test(size=(160, 45)) as pilot:
+        while app.session.engine.phase != "ready":
+            await pilot.pause(0.1)
+        await pilot.press("r")
+        while app.session.run.phase != "done":
+            await pilot.pause(0.1)
+        await pilot.pause(1)
+        PICTURE.write_text(app.export_screenshot(title="llm-holes"), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
