@@ -132,7 +132,8 @@ class _Heading(msgspec.Struct):
     parent: str = ""
 
 
-def _lesson(file: str, text: str, tier: int) -> Lesson:
+def parse(file: str, text: str, tier: int) -> Lesson:
+    """The lesson in a file's text, its heading checked. Raises CatalogError."""
     head, _ = _halves(file, text)
     heading = _parsed(file, text, head.partition("\n[")[0], _Heading)
     name = file.rsplit("/", 1)[-1].removesuffix(".md").replace("_", "-")
@@ -166,7 +167,7 @@ def _dug(folder: Traversable, tier: int) -> Iterable[Lesson]:
         return
     for path in sorted(folder.iterdir(), key=lambda p: p.name):
         if path.name.endswith(".md"):
-            yield _lesson(f"tier{tier}/{path.name}", path.read_text(encoding="utf-8"), tier)
+            yield parse(f"tier{tier}/{path.name}", path.read_text(encoding="utf-8"), tier)
 
 
 def read_undug(path: Traversable) -> list[Lesson]:

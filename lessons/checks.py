@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator
 from math import inf
 
 from llm_holes.engine.frames import Value
+from llm_holes.engine.protocol import ModelInfo
 from llm_holes.lessons.schema import Control, FrontMatter, Kind, Option, Predict, Question
 
 Problem = tuple[str, str]
@@ -14,6 +15,7 @@ Problem = tuple[str, str]
 
 LINK = re.compile(r"\]\(hole:([\w-]+)\)")
 MEASURED = re.compile(r"\{measured\.(\w+)")
+MODEL = re.compile(r"\{model\.(\w+)")
 
 
 def check_lesson(lesson_id: str, front: FrontMatter, body: str, ids: Collection[str]) -> Iterator[Problem]:
@@ -21,15 +23,22 @@ def check_lesson(lesson_id: str, front: FrontMatter, body: str, ids: Collection[
     for other in (*front.see_also, *LINK.findall(body)):
         if other not in ids:
             yield other, f"link to {other!r}, which is not a lesson"
-    for name in MEASURED.findall(body):
-        if name not in front.publishes:
-            yield f"measured.{name}", f"the text quotes {name!r}, which the lesson does not publish"
+    yield from _check_quotes(body, front.publishes)
     for control in front.controls:
         yield from _check_control(control)
     yield from _check_presets(front)
     yield from _check_predict(front.predict, front.publishes)
     for question in front.quiz:
         yield from _check_question(question, front.publishes)
+
+
+def _check_quotes(text: str, publishes: Collection[str]) -> Iterator[Problem]:
+    for name in MEASURED.findall(text):
+        if name not in publishes:
+            yield f"measured.{name}", f"the text quotes {name!r}, which the lesson does not publish"
+    for name in MODEL.findall(text):
+        if name not in ModelInfo.__struct_fields__:
+            yield f"model.{name}", f"the text quotes {name!r}, which is not known of a model"
 
 
 def _check_control(control: Control) -> Iterator[Problem]:
@@ -79,9 +88,7 @@ def _check_options(
     question: str, options: tuple[Option, ...], publishes: Collection[str], measured: bool
 ) -> Iterator[Problem]:
     for option in options:
-        for name in MEASURED.findall(option.because):
-            if name not in publishes:
-                yield option.because, f"the reason quotes {name!r}, which the lesson does not publish"
+        yield from _check_quotes(option.because, publishes)
         if measured and (not _decided(option) or option.correct):
             yield option.text, "an option of a measured question needs at_least, below or equals, not correct"
         if not measured and _decided(option):

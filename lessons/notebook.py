@@ -92,7 +92,7 @@ def entry_of(
         lesson=lesson,
         title=title,
         settings=dict(settings),
-        measured=_plain(frames[-1].measured) if frames else {},
+        measured=plain(frames[-1].measured) if frames else {},
         model=made_with,
         versions=dict(versions),
         captions=tuple(frame.caption for frame in frames),
@@ -179,7 +179,8 @@ def _entry(line: bytes) -> Entry:
     return entry
 
 
-def _plain(measured: Mapping[str, Value]) -> dict[str, Recorded]:
+def plain(measured: Mapping[str, Value]) -> dict[str, Recorded]:
+    """The measurements as they come back from a file."""
     return msgspec.json.decode(msgspec.json.encode(measured), type=dict[str, Recorded])
 
 

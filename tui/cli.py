@@ -9,6 +9,8 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from llm_holes.tui import tutor_commands
+
 if TYPE_CHECKING:
     from textual.app import App
 
@@ -82,16 +84,19 @@ def _parser() -> argparse.ArgumentParser:
     parser.set_defaults(run_command=_app, model=None, engine="local", threads=None)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
 
-    def add(name: str, run: Callable[[argparse.Namespace], int], text: str, *parents: argparse.ArgumentParser) -> None:
+    def add(
+        name: str, run: Callable[[argparse.Namespace], int], text: str, *parents: argparse.ArgumentParser
+    ) -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=text, description=text, parents=list(parents))
         command.set_defaults(run_command=run)
+        return command
 
     add("list", _list, "Print the tree of lessons.", as_json)
-    add("run", _run, "Run one lesson's experiment and print what it measured.", _shared(), as_json)
-    run = commands.choices["run"]
+    run = add("run", _run, "Run one lesson's experiment and print what it measured.", _shared(), as_json)
     run.add_argument("lesson_id", metavar="LESSON", help="a lesson's id, as `llm-holes list` prints it")
     run.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="change a setting; repeatable")
     run.add_argument("--preset", metavar="PRESET", help="start from one of the lesson's presets")
+    run.add_argument("--keep", action="store_true", help="add the run to the lab notebook")
     add(
         "doctor",
         _doctor,
@@ -99,6 +104,7 @@ def _parser() -> argparse.ArgumentParser:
         _shared(),
         as_json,
     )
+    tutor_commands.add_to(add, _shared, _engine_command)
     add("models", _models, "List the models in the cache.", as_json)
     add("engine", _engine, "Serve the model to an llm-holes on the other end of stdin and stdout.", _shared())
     return parser
@@ -201,6 +207,10 @@ def _run(args: argparse.Namespace) -> int:
     finally:
         progress.clear()
     print(headless.result_json(lesson.id, result) if args.json else headless.result_text(result))
+    if args.keep:
+        from llm_holes.tui.notebook_command import keep
+
+        keep(lesson, result)
     return 0
 
 

@@ -30,11 +30,12 @@ SPARSE_SECONDS = 10.0
 
 
 class Unsuccessful(Exception):
-    """The run has no result. `usage` is true when the request was wrong."""
+    """The run has no result. `usage` is true when the request was wrong, `gone` when the engine is no longer there."""
 
-    def __init__(self, message: str, hint: str = "", usage: bool = False) -> None:
+    def __init__(self, message: str, hint: str = "", usage: bool = False, gone: bool = False) -> None:
         super().__init__("\n".join(filter(None, (message, hint))))
         self.usage = usage
+        self.gone = gone
 
 
 @dataclass
@@ -50,21 +51,55 @@ def run(
     command: Sequence[str], lesson: str, settings: Mapping[str, Value], progress: Callable[[str, float | None], None]
 ) -> Result:
     """The finished run. Raises Unsuccessful; whatever happens, no engine is left."""
-    return asyncio.run(_run(command, Run(1, lesson, dict(settings)), progress))
+    outcomes: list[Result | Unsuccessful] = []
+    run_each(command, [(lesson, settings)], progress, outcomes.append)
+    if isinstance(outcomes[0], Unsuccessful):
+        raise outcomes[0]
+    return outcomes[0]
 
 
-async def _run(command: Sequence[str], request: Run, progress: Callable[[str, float | None], None]) -> Result:
+def run_each(
+    command: Sequence[str],
+    runs: Sequence[tuple[str, Mapping[str, Value]]],
+    progress: Callable[[str, float | None], None],
+    done: Callable[[Result | Unsuccessful], None],
+) -> None:
+    """Makes the runs, lesson and settings, one after the other on one engine; `done` is given the outcome of each.
+
+    An engine that dies of a run is started again for the next. Raises Unsuccessful if there is none to run on.
+    """
+    asyncio.run(
+        _run_each(command, [Run(n, name, dict(given)) for n, (name, given) in enumerate(runs, 1)], progress, done)
+    )
+
+
+async def _run_each(
+    command: Sequence[str],
+    requests: Sequence[Run],
+    progress: Callable[[str, float | None], None],
+    done: Callable[[Result | Unsuccessful], None],
+) -> None:
     replies: asyncio.Queue[Reply | Died] = asyncio.Queue()
     client = Client(command, replies.put_nowait)
     result = Result()
     try:
         await client.start()
-        client.send(request)
-        while not _finished(await replies.get(), result, progress):
-            pass
+        for request in requests:
+            client.send(request)
+            result = Result(result.versions, result.model)
+            try:
+                while not _finished(await replies.get(), result, progress):
+                    pass
+                done(result)
+            except Unsuccessful as error:
+                if result.model is None:
+                    raise
+                done(error)
+                if error.gone and request is not requests[-1]:
+                    result = Result()
+                    await client.restart()
     finally:
         await client.close()
-    return result
 
 
 def _finished(reply: Reply | Died, result: Result, progress: Callable[[str, float | None], None]) -> bool:
@@ -84,11 +119,11 @@ def _finished(reply: Reply | Died, result: Result, progress: Callable[[str, floa
             result.settings, result.ms = settings, ms
             return True
         case Unavailable(error, hint):
-            raise Unsuccessful(error, hint)
+            raise Unsuccessful(error, hint, gone=True)
         case Failed(_, error, hint, usage):
             raise Unsuccessful(error, hint, usage)
         case Died(_, tail, reason):
-            raise Unsuccessful(reason if reason.endswith(tail[-60:]) else f"{reason}\n{tail}")
+            raise Unsuccessful(reason if reason.endswith(tail[-60:]) else f"{reason}\n{tail}", gone=True)
     return False
 
 

@@ -19,22 +19,33 @@ class Source:
     text: str
 
 
+class NotFound(Exception):
+    """There is no such code; the message says what is missing."""
+
+
 def sources(lesson: Lesson) -> list[Source]:
     """The lesson's experiment, then what its front matter names as `module:name`."""
-    found = [source(lesson.module)]
-    return found + [source(name) for name in (lesson.front.code if lesson.front else ())]
+    return [source(lesson.module)] + [source(name) for name in (lesson.front.code if lesson.front else ())]
 
 
 def source(name: str) -> Source:
-    """A module, or with `module:name` one class, function or constant of it (dots go inside a class)."""
+    """What `found` finds, or a comment that says why there is nothing."""
+    try:
+        return found(name)
+    except NotFound as error:
+        return Source(name, 1, f"# {error}")
+
+
+def found(name: str) -> Source:
+    """A module, or with `module:name` a class, function or constant of it (dots go inside a class). Raises NotFound."""
     module, _, member = name.partition(":")
     try:
         spec = find_spec(module)
         text = Path(spec.origin).read_text(encoding="utf-8") if spec and spec.origin else ""
     except (ImportError, OSError, ValueError) as error:
-        return Source(name, 1, f"# cannot be read: {error}")
+        raise NotFound(f"cannot be read: {error}") from None
     if not text:
-        return Source(name, 1, "# not there yet")
+        raise NotFound("not there yet")
     return _member(name, text, member.split(".")) if member else Source(name, 1, text)
 
 
@@ -44,7 +55,7 @@ def _member(name: str, text: str, path: list[str]) -> Source:
     for part in path:
         node = next((statement for statement in body if part in _names(statement)), None)
         if node is None:
-            return Source(name, 1, f"# {part} is not in this module")
+            raise NotFound(f"{part} is not in this module")
         body = getattr(node, "body", [])
     assert node is not None
     first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])

@@ -1,0 +1,87 @@
+"""`llm-holes check`: whether every lesson holds together and, with `--run`, whether it measures what it promises."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+
+from llm_holes.engine.frames import Value
+from llm_holes.lessons.catalog import Lesson
+from llm_holes.lessons.inspection import Fault, at, faults_of_run, inspect
+from llm_holes.tui.as_json import dumps
+from llm_holes.tui.clean import clean
+from llm_holes.tui.headless import Progress, Result, Unsuccessful, run_each
+from llm_holes.tui.sources import NotFound, found
+
+
+def main(command: Sequence[str] | None, as_json: bool, folder: Traversable | None = None) -> int:
+    """Prints what is wrong; 0 if nothing is. With the command of an engine, every default and preset is run on it.
+    Raises Unsuccessful if there is no engine."""
+    folder = folder or files("llm_holes.lessons")
+    lessons, faults = inspect(folder)
+    faults += [fault for lesson in lessons for fault in _code_faults(folder, lesson)]
+    runs = [(lesson, name, settings) for lesson in lessons for name, settings in _settings(lesson)]
+    if command is not None:
+        faults += _run_faults(folder, runs, command)
+    made = len(runs) if command is not None else 0
+    faults = list(dict.fromkeys(faults))
+    if as_json:
+        print(dumps({"lessons": len(lessons), "runs": made, "problems": [fault._asdict() for fault in faults]}))
+        return bool(faults)
+    for fault in faults:
+        print(clean(f"lessons/{fault}"))
+    print(f"{_count(len(lessons), 'lesson')}, {_count(made, 'run')}, {_count(len(faults), 'problem')}")
+    return bool(faults)
+
+
+def _settings(lesson: Lesson) -> list[tuple[str, Mapping[str, Value]]]:
+    return [("", {}), *((preset.name, preset.settings) for preset in lesson.presets)]
+
+
+def _code_faults(folder: Traversable, lesson: Lesson) -> Iterable[Fault]:
+    if _missing(f"{lesson.module}:run"):
+        yield at(folder, lesson, "", f"{lesson.module} has no run(): {_missing(f'{lesson.module}:run')}")
+    for name in lesson.front.code if lesson.front else ():
+        if _missing(name):
+            yield at(folder, lesson, name, f"the code {name!r}: {_missing(name)}")
+
+
+def _missing(name: str) -> str:
+    try:
+        found(name)
+    except NotFound as error:
+        return str(error)
+    return ""
+
+
+def _run_faults(
+    folder: Traversable, runs: Sequence[tuple[Lesson, str, Mapping[str, Value]]], command: Sequence[str]
+) -> list[Fault]:
+    faults: list[Fault] = []
+    left = iter(runs)
+    progress = Progress()
+
+    def done(outcome: Result | Unsuccessful) -> None:
+        lesson, preset, _ = next(left)
+        where = f"with the preset {preset!r}" if preset else "with the default settings"
+        for needle, problem in _problems(lesson, outcome):
+            line = f'name = "{preset}"' if preset and not needle else needle
+            faults.append(at(folder, lesson, line, f"{where}: {problem}"))
+
+    try:
+        run_each(command, [(lesson.id, settings) for lesson, _, settings in runs], progress, done)
+    finally:
+        progress.clear()
+    return faults
+
+
+def _problems(lesson: Lesson, outcome: Result | Unsuccessful) -> Iterable[tuple[str, str]]:
+    if isinstance(outcome, Unsuccessful):
+        return [("", f"the run failed: {outcome}")]
+    assert outcome.model is not None
+    return faults_of_run(lesson, outcome.frames, outcome.model)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")

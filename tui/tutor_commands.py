@@ -1,0 +1,88 @@
+"""The commands about the learner's records and the lessons' content: their options, and where they are carried out."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+EngineCommand = Callable[[argparse.Namespace], Sequence[str]]
+
+
+class Add(Protocol):
+    def __call__(
+        self, name: str, run: Callable[[argparse.Namespace], int], text: str, *parents: argparse.ArgumentParser
+    ) -> argparse.ArgumentParser: ...
+
+
+def add_to(add: Add, shared: Callable[[], argparse.ArgumentParser], engine_command: EngineCommand) -> None:
+    """Adds the commands; `shared` makes the options about model and engine, which `engine_command` understands."""
+    as_json = argparse.ArgumentParser(add_help=False)
+    as_json.add_argument("--json", action="store_true", help="JSON on stdout and nothing else")
+
+    progress = add("progress", _progress, "Show what you have read, run and passed, and what is due.", as_json)
+    actions = progress.add_subparsers(title="actions", metavar="ACTION")
+    for name, run, text in (
+        ("export", _export, "Write all of your progress to a file, for another machine."),
+        ("import", _import, "Add the progress from an exported file to yours."),
+    ):
+        action = actions.add_parser(name, help=text, description=text)
+        action.add_argument("file", metavar="FILE", help="a file, or - for the standard one")
+        action.set_defaults(run_command=run)
+
+    notebook = add("notebook", _notebook, "Show the runs that were kept in the lab notebook.")
+    form = notebook.add_mutually_exclusive_group()
+    for name in ("json", "markdown"):
+        form.add_argument(f"--{name}", action="store_const", dest="form", const=name, help=f"as {name} with everything")
+    notebook.add_argument("--out", metavar="FILE", help="write to a file")
+    notebook.set_defaults(form="text")
+
+    replay = add(
+        "replay", _replay(engine_command), "Make recorded runs again and compare the numbers.", shared(), as_json
+    )
+    replay.add_argument("file", metavar="FILE", help="what `notebook --json` or `run --json` wrote, or - for stdin")
+
+    check = add("check", _check(engine_command), "Check the lessons for faults.", shared(), as_json)
+    check.add_argument("--run", action="store_true", help="also run every default and preset on the model")
+
+
+def _progress(args: argparse.Namespace) -> int:
+    from llm_holes.tui import progress_command
+
+    return progress_command.show(args.json)
+
+
+def _export(args: argparse.Namespace) -> int:
+    from llm_holes.tui import progress_command
+
+    return progress_command.export(args.file)
+
+
+def _import(args: argparse.Namespace) -> int:
+    from llm_holes.tui import progress_command
+
+    return progress_command.import_(args.file)
+
+
+def _notebook(args: argparse.Namespace) -> int:
+    from llm_holes.tui import notebook_command
+
+    return notebook_command.main(args.form, args.out)
+
+
+def _replay(engine_command: EngineCommand) -> Callable[[argparse.Namespace], int]:
+    def replay(args: argparse.Namespace) -> int:
+        from llm_holes.tui import replay_command
+
+        return replay_command.main(args.file, engine_command(args), args.json)
+
+    return replay
+
+
+def _check(engine_command: EngineCommand) -> Callable[[argparse.Namespace], int]:
+    def check(args: argparse.Namespace) -> int:
+        from llm_holes.tui import check_command
+
+        return check_command.main(engine_command(args) if args.run else None, args.json)
+
+    return check
