@@ -131,8 +131,7 @@ class Decoder:
     def heads(self, x: Tensor, name: str, count: int) -> Tensor:
         """Projects the whole vector for each head: [batch, pos, d_model] to [batch, pos, head, d_head]."""
         y = self.linear(x, f"{name}_proj")
-        y = y.view(*y.shape[:-1], count, self.config.d_head)
-        return self.norm(y, f"{name}_norm.weight") if f"{name}_norm.weight" in self.weights else y
+        return self.norm(y.view(*y.shape[:-1], count, self.config.d_head), f"{name}_norm.weight")
 
     def ffn(self, layer: int, x: Tensor, at: At) -> Tensor:
         """SwiGLU, each position on its own: down(SiLU(gate(x)) · up(x))."""
@@ -142,7 +141,9 @@ class Decoder:
         return self.linear(at(f"{hook}post", F.silu(gate) * up), f"{name}down_proj")
 
     def norm(self, x: Tensor, name: str) -> Tensor:
-        return F.rms_norm(x, x.shape[-1:], self.weights[name], self.config.norm_eps)
+        """x at the length the weight `name` says; as it came where the model has no such norm."""
+        gain = self.weights.get(name)
+        return x if gain is None else F.rms_norm(x, x.shape[-1:], gain, self.config.norm_eps)
 
     def unembed(self, x: Tensor, at: At = lambda name, x: x) -> Tensor:
         """Final norm, then one dot product with each row of the output table: logits [batch, pos, vocabulary]."""

@@ -24,12 +24,21 @@ class ProtocolError(Exception):
     """The bytes are not a message of this protocol; the connection cannot go on."""
 
 
+class Case(msgspec.Struct, frozen=True):
+    """A case of the game: both ends know its name, only the engine what it breaks in the model."""
+
+    seed: int
+    difficulty: int
+
+
 class Run(msgspec.Struct, frozen=True, tag="run"):
-    """Run a lesson's experiment; a newer Run cancels the one before it."""
+    """Run a lesson's experiment, on a secretly damaged model if a `case` is open; a newer Run cancels the one before
+    it."""
 
     id: int
     lesson: str
     settings: dict[str, Value]
+    case: Case | None = None
 
 
 class Cancel(msgspec.Struct, frozen=True, tag="cancel"):

@@ -23,6 +23,7 @@ from llm_holes.engine.protocol import (
     HEADER,
     VERSION,
     Cancelled,
+    Case,
     Failed,
     Finished,
     Framed,
@@ -54,10 +55,10 @@ class Host(Protocol):
         """Makes the model ready. Raises ModelError."""
 
     def run(
-        self, lesson: str, settings: Mapping[str, Value], stop: Callable[[], bool]
+        self, lesson: str, settings: Mapping[str, Value], stop: Callable[[], bool], case: Case | None
     ) -> tuple[dict[str, Value], Iterator[Frame]]:
         """The settings as they will be used, defaults filled in, and the frames to come; `stop` turns true when nobody
-        wants them any more. Raises InputError."""
+        wants them any more. Raises InputError, Cancelled."""
 
 
 @dataclass(frozen=True)
@@ -202,7 +203,7 @@ def _answer(job: Job, host: Host, send: Callable[[Reply], None]) -> Reply:
         return Cancelled(number)
     start = time.perf_counter()
     try:
-        settings, frames = host.run(job.run.lesson, job.run.settings, job.stop.is_set)
+        settings, frames = host.run(job.run.lesson, job.run.settings, job.stop.is_set, job.run.case)
         _send_frames(job, frames, send)
     except errors.Cancelled:
         return Cancelled(number)

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
@@ -46,6 +46,20 @@ def edited(model: Decoder, name: str, edit: Edit) -> Decoder:
     return replace(model, edits={**model.edits, name: (*model.edits.get(name, ()), edit)})
 
 
+def reweighted(model: Decoder, changed: Mapping[str, Tensor]) -> Decoder:
+    """The model with these matrices instead of its own, in whatever form it holds its own."""
+    packed = {name: w for name, w in model.packed.items() if f"{name}.weight" not in changed}
+    return replace(model, weights=ChainMap(dict(changed), dict(model.weights)), packed=packed)
+
+
+def weight(model: Decoder, name: str) -> Tensor:
+    """The matrix `name` [out, in] as the model multiplies with it."""
+    packed = model.packed.get(name.removesuffix(".weight"))
+    if packed is None:
+        return model.weights[name]
+    return packed(torch.eye(model.weights[name].shape[1])).T.contiguous()
+
+
 @dataclass(frozen=True, slots=True)
 class HeadOff:
     """Silences one query head where it can be told from the others: at the input of the output projection."""
@@ -64,22 +78,24 @@ class HeadOff:
 
 @dataclass(frozen=True, slots=True)
 class QuantizedWeights:
-    """Rounds the matrices of `part` to `bits` and uses the rounded values, in fp32 arithmetic."""
+    """Rounds the matrices of `part`, or only those in `names`, to `bits` and uses the rounded values, in fp32
+    arithmetic."""
 
     bits: int
     granularity: Granularity = "channel"
     group_size: int = 32
     symmetric: bool = True
     part: Part = "all"
+    names: tuple[str, ...] = ()
 
     def apply(self, model: Decoder) -> Decoder:
         rounded: dict[str, Tensor] = {}
-        for name in matrices(model, self.part):
+        for name in self.names or matrices(model, self.part):
             if model.stop():
                 break  # the next forward pass raises Cancelled
-            q = quantize(model.weights[name], self.bits, self.granularity, self.group_size, self.symmetric)
+            q = quantize(weight(model, name), self.bits, self.granularity, self.group_size, self.symmetric)
             rounded[name] = q.dequantized()
-        return replace(model, weights=ChainMap(rounded, dict(model.weights)))
+        return reweighted(model, rounded)
 
     def stored_bytes(self, shape: torch.Size) -> int:
         """Bytes of a matrix of this shape as codes and scales."""
@@ -117,7 +133,7 @@ class PackedWeights:
         for name in matrices(model, self.part):
             if model.stop():
                 break
-            packed[name.removesuffix(".weight")] = pack(model.weights[name])
+            packed[name.removesuffix(".weight")] = pack(weight(model, name))
         return replace(model, packed=packed)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from llm_holes.engine.frames import Scalar, Value
 from llm_holes.engine.protocol import ModelInfo
@@ -21,13 +21,20 @@ def validated(lesson: Lesson, given: Mapping[str, Value], model: ModelInfo) -> d
 
     A default or preset made for a larger model is brought inside this one's layers and heads; a learner's value is not.
     """
-    controls = {control.name: control for control in lesson.controls}
+    return completed(lesson.id, lesson.controls, given, model)
+
+
+def completed(
+    lesson_id: str, controls: Sequence[Control], given: Mapping[str, Value], model: ModelInfo
+) -> dict[str, Value]:
+    """A value for each control: the one given, checked, or its default. Raises SettingsError."""
+    by_name = {control.name: control for control in controls}
     for name in given:
-        if name not in controls:
-            raise SettingsError(f"{lesson.id} has no setting {name!r}; it has: {', '.join(controls) or 'none'}")
+        if name not in by_name:
+            raise SettingsError(f"{lesson_id} has no setting {name!r}; it has: {', '.join(by_name) or 'none'}")
     return {
         name: checked(control, given[name], model) if name in given else _default(control, model)
-        for name, control in controls.items()
+        for name, control in by_name.items()
     }
 
 

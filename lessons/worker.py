@@ -18,13 +18,15 @@ from platformdirs import user_log_path
 
 from llm_holes.engine.errors import InputError
 from llm_holes.engine.frames import Frame, Value
-from llm_holes.engine.protocol import ModelInfo, Status
+from llm_holes.engine.protocol import Case, ModelInfo, Status
 from llm_holes.engine.server import private_pipes, serve
 from llm_holes.lessons import catalog
+from llm_holes.lessons.find_the_hole_rules import FIND_THE_HOLE, checked_guess
 from llm_holes.lessons.settings import SettingsError, validated
 
 if TYPE_CHECKING:
     from llm_holes.engine.engine import Engine
+    from llm_holes.lessons.find_the_hole import Cases
 
 LOG_BYTES = 1_000_000
 DOCTOR = "doctor"
@@ -38,6 +40,7 @@ class EngineHost:
         self._model = model
         self._threads = threads
         self._engine: Engine | None = None
+        self._cases: Cases | None = None
 
     def load(self, report: Callable[[Status], None]) -> ModelInfo:
         from llm_holes.engine import store
@@ -49,26 +52,33 @@ class EngineHost:
         report(Status("loading", f"loading {files.name}"))
         importing.join()
         from llm_holes.engine.engine import Engine
+        from llm_holes.lessons.find_the_hole import Cases
 
-        self._engine = Engine.load(files, self._threads)
+        self._engine, self._cases = Engine.load(files, self._threads), Cases()
         return self._engine.info
 
     def run(
-        self, lesson: str, settings: Mapping[str, Value], stop: Callable[[], bool]
+        self, lesson: str, settings: Mapping[str, Value], stop: Callable[[], bool], case: Case | None
     ) -> tuple[dict[str, Value], Iterator[Frame]]:
-        assert self._engine is not None, "the server loads before it runs"
+        assert self._engine is not None
+        assert self._cases is not None, "the server loads before it runs"
         engine = self._engine.stoppable(stop)
         if lesson == DOCTOR:
             from llm_holes.engine import selfcheck
 
             return {}, selfcheck.run(engine, {})
-        found = catalog.load().lessons.get(lesson)
-        if found is None or not found.dug:
-            raise InputError(f"There is no lesson {lesson!r} to run.", "`llm-holes list` shows the lessons.")
         try:
+            if lesson == FIND_THE_HOLE:
+                checked = checked_guess(settings, engine.info)
+                return checked, self._cases.reveal(engine, checked)
+            found = catalog.load().lessons.get(lesson)
+            if found is None or not found.dug:
+                raise InputError(f"There is no lesson {lesson!r} to run.", "`llm-holes list` shows the lessons.")
             checked = validated(found, settings, engine.info)
         except SettingsError as error:
             raise InputError(str(error)) from None
+        if case is not None:
+            engine = self._cases.damaged(engine, case)
         return checked, catalog.experiment(found).run(engine, checked)
 
 

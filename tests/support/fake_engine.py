@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from llm_holes.engine import frames as f
 from llm_holes.engine.errors import InputError, ModelError
 from llm_holes.engine.frames import Frame, Value
-from llm_holes.engine.protocol import ModelInfo, Status
+from llm_holes.engine.protocol import Case, ModelInfo, Status
 from llm_holes.engine.server import leave, private_pipes, serve
 
 MODEL = ModelInfo(
@@ -122,7 +122,7 @@ class FakeHost:
         return MODEL
 
     def run(
-        self, lesson: str, settings: Mapping[str, Value], stop: Callable[[], bool]
+        self, lesson: str, settings: Mapping[str, Value], stop: Callable[[], bool], case: Case | None
     ) -> tuple[dict[str, Value], Iterator[Frame]]:
         if lesson == "refused":
             raise InputError("The text is too long.", "Use at most 8,192 tokens.")
