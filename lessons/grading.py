@@ -150,7 +150,7 @@ def _grade_number(predict: Predict, said: float, measured: Measured | None, was:
     if not isinstance(value, int | float):
         return Outcome(None, _number(said), was, _undecided(predict))
     right = math.isfinite(said) and abs(said - value) <= TOLERANCE * abs(value)
-    within = f"{'Within' if right else 'Not within'} {TOLERANCE:.0%} of what was measured, which counts as right."
+    within = f"{'Within' if right else 'Not within'} {100 * TOLERANCE:g} % of what was measured, which counts as right."
     return Outcome(right, _number(said), was, within, was)
 
 

@@ -19,6 +19,10 @@ from llm_holes.lessons.standing import LessonState, Totals, standing, totals
 from llm_holes.lessons.state_file import locked, previous, replace, set_aside, state_folder, sweep
 
 FILE = "progress.json"
+TICK = 1e-6
+CLOCK_STEP = 60.0
+"""A clock that is set back by less than this, in seconds, does not change the order of events."""
+
 Timed = TypeVar("Timed", bound=msgspec.Struct)
 Signature = tuple[int, int, int]
 
@@ -72,16 +76,16 @@ class Progress:
 
         That a lesson was read or run is recorded once.
         """
-        event = self._dated(event)
         with self._mutex:
+            event = self._dated(event)
             if not self._known(event):
                 self._add(Record(events=(event,)))
         return event
 
     def leave_at(self, point: Resume) -> None:
         """Records where the learner is, for the next start."""
-        point = self._dated(point)
         with self._mutex:
+            point = self._dated(point)
             self._add(Record(resume=point))
 
     def save(self) -> bool:
@@ -103,7 +107,12 @@ class Progress:
             return len(self.events) - before
 
     def _dated(self, item: Timed) -> Timed:
-        return item if getattr(item, "at", 0.0) else msgspec.structs.replace(item, at=self.now())
+        """The item with a date, after all that was recorded before it in the same moment."""
+        now = self.now()
+        last = self.events[-1].at if self.events else 0.0
+        if 0 <= last - now < CLOCK_STEP:
+            now = last + TICK
+        return item if getattr(item, "at", 0.0) else msgspec.structs.replace(item, at=now)
 
     def _known(self, event: Event) -> bool:
         if not isinstance(event, Read | Ran):

@@ -1,0 +1,47 @@
+"""Every term can be found by how it begins, by what it contains, and with a letter wrong."""
+
+from __future__ import annotations
+
+from llm_holes.lessons import catalog
+from llm_holes.lessons.glossary import Term, glossary, lookup
+
+TERMS = tuple(
+    Term(name, "what it means", "tokens", "Tokens")
+    for name in ("attention", "KV cache", "stop string", "token", "token id")
+)
+
+
+def names(query: str) -> list[str]:
+    return [term.term for term in lookup(TERMS, query)]
+
+
+def test_every_term_of_every_lesson_is_in_the_glossary_sorted() -> None:
+    found = glossary(catalog.load())
+    expected = {
+        (term, meaning, lesson.id)
+        for lesson in catalog.load().lessons.values()
+        if lesson.front
+        for term, meaning in lesson.front.terms.items()
+    }
+    assert {(term.term, term.meaning, term.lesson) for term in found} == expected
+    assert len(found) == len(expected)
+    assert [t.term.casefold() for t in found] == sorted(t.term.casefold() for t in found)
+    assert all(term.title == catalog.load()[term.lesson].title for term in found)
+
+
+def test_the_beginning_of_a_term_comes_before_that_of_a_word_in_it() -> None:
+    assert names("to") == ["token", "token id", "stop string"]
+    assert names("CACHE") == ["KV cache"]
+    assert names("kv  c") == ["KV cache"]
+
+
+def test_a_slip_of_the_hand_still_finds_it() -> None:
+    assert names("atention") == ["attention"]
+    assert names("tokne")[0] == "token"
+    assert names("cahce") == ["KV cache"]
+
+
+def test_nothing_like_it_finds_nothing_and_no_query_finds_all() -> None:
+    assert names("xyzzy") == []
+    assert names("zz") == []
+    assert names("") == [term.term for term in TERMS]
