@@ -14,6 +14,7 @@ from llm_holes.engine.frames import Bars, Frame
 from llm_holes.engine.protocol import Cancel, Cancelled, Failed, Status, Unavailable
 from llm_holes.lessons.catalog import Catalog
 from llm_holes.tui.app import HolesApp
+from llm_holes.tui.session import RunState
 from llm_holes.tui.views.base import ViewWidget
 from llm_holes.tui.views.heatmap import HeatmapView
 from llm_holes.tui.widgets.controls import Choice, Stepper, Switch
@@ -104,6 +105,14 @@ async def test_results_stay_in_sight_until_the_next_run_has_its_own(open_app: Op
         assert len(app.query(ViewWidget)) == 3
         engine.frame(Frame("fresh"))
         await until(pilot, lambda: said(app) == "fresh")
+
+
+async def test_replies_before_and_after_the_panel_is_on_the_screen_do_no_harm() -> None:
+    panel = LivePanel()
+    panel.watch_run(RunState("running", 1))
+    await panel.watch_frame(Frame("early"))
+    assert panel.caption.run.phase == "running"
+    assert len(panel.views.children) == 0
 
 
 async def test_x_cancels(open_app: OpenApp, engine: FakeEngine) -> None:

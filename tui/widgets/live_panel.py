@@ -64,15 +64,17 @@ class LivePanel(Pane, can_focus=False):
         self.border_title = " 3 live "
         self.wanted = False
         """Whether to bring the results into sight when they come: a run by key does, a changed control does not."""
+        # held rather than found: the engine's replies also come while the app is put together or taken apart
+        self.settings_box, self.caption, self.views = Vertical(id="controls"), Caption(), Vertical(id="views")
 
     def compose(self) -> ComposeResult:
-        yield Vertical(id="controls")
-        yield Caption()
-        yield Vertical(id="views")
+        yield self.settings_box
+        yield self.caption
+        yield self.views
 
     async def show(self, lesson: Lesson, settings: dict[str, Value]) -> None:
         """Puts up the lesson's controls, holding these settings."""
-        controls = self.query_one("#controls", Vertical)
+        controls = self.settings_box
         labels = [control.label for control in lesson.controls if control.kind != "text"]
         width = max(map(cell_len, ["preset", *labels]))
         made: list[Widget] = [_widget(control, settings[control.name], width) for control in lesson.controls]
@@ -87,7 +89,7 @@ class LivePanel(Pane, can_focus=False):
         return {widget.control.name: widget for widget in self.controls()}
 
     def controls(self) -> list[Setting | TextField]:
-        return [w for w in self.query_one("#controls").children if isinstance(w, Setting | TextField)]
+        return [w for w in self.settings_box.children if isinstance(w, Setting | TextField)]
 
     @property
     def presets(self) -> PresetPicker | None:
@@ -102,7 +104,7 @@ class LivePanel(Pane, can_focus=False):
         """As results make the page longer: scrolls to the controls, or in a small pane to the caption."""
         if not self.wanted:
             return
-        target = self.query_one(Caption) if self.allow_vertical_scroll else self
+        target = self.caption if self.allow_vertical_scroll else self
         target.scroll_visible(top=True, animate=False)
 
     def watch_model(self, model: ModelInfo | None) -> None:
@@ -110,12 +112,14 @@ class LivePanel(Pane, can_focus=False):
             widget.take(model)
 
     def watch_run(self, run: RunState) -> None:
-        self.query_one(Caption).run = run
+        self.caption.run = run
 
     async def watch_frame(self, frame: Frame | None) -> None:
         """Updates the views in place as long as their types stay; their cursors stay too."""
-        self.query_one(Caption).frame = frame
-        holder = self.query_one("#views", Vertical)
+        self.caption.frame = frame
+        holder = self.views
+        if not holder.is_attached:
+            return
         shown = [child for child in holder.children if isinstance(child, ViewWidget)]
         views = frame.views if frame is not None else ()
         same = 0
