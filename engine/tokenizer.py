@@ -81,7 +81,7 @@ class Tokenizer:
         if token is None:
             raise InputError(f"{index} is not a token id", f"Ids are 0 to {self.vocabulary - 1:,}.")
         if self._byte_level:
-            table = _bytes_of_characters()
+            table = bytes_of_characters()
             return bytes(table[c] for c in token) if all(c in table for c in token) else token.encode()
         if re.fullmatch("<0x[0-9A-Fa-f]{2}>", token):
             return bytes([int(token[3:5], 16)])
@@ -164,7 +164,7 @@ class Detokenizer:
 
 
 @cache
-def _bytes_of_characters() -> dict[str, int]:
+def bytes_of_characters() -> dict[str, int]:
     """GPT-2's byte alphabet: printable bytes are themselves, the others the characters from U+0100 on."""
     printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     others = [byte for byte in range(256) if byte not in printable]
