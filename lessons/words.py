@@ -11,8 +11,8 @@ from torch import Tensor
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import InputError
 from llm_holes.engine.model import Decoder
+from llm_holes.engine.vector_ops import TABLE
 
-TABLE = "model.embed_tokens.weight"
 MAX_PIECES = 64
 
 
