@@ -1,0 +1,35 @@
+"""What this machine can do at best, measured in a fraction of a second: how fast it reads, how fast it multiplies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from llm_holes.engine.errors import Cancelled
+from llm_holes.engine.measure import Timing, timed
+
+READ_NUMBERS = 32 * 2**20  # 128 MiB of fp32, more than caches hold
+SIDE = 1024
+REPEATS = 8
+
+
+def read_gb_per_s(stop: Callable[[], bool]) -> float:
+    """Bytes per nanosecond of the fastest sum over a large tensor. Raises Cancelled between repetitions."""
+    numbers = torch.ones(READ_NUMBERS)
+    return numbers.nbytes / _fastest_ns(numbers.sum, stop)
+
+
+def matmul_gflop_per_s(stop: Callable[[], bool]) -> float:
+    """Operations per nanosecond of the fastest product of two square matrices; an addition counts as one."""
+    a, b = torch.rand(SIDE, SIDE), torch.rand(SIDE, SIDE)
+    return 2 * SIDE**3 / _fastest_ns(lambda: a @ b, stop)
+
+
+def _fastest_ns(work: Callable[[], object], stop: Callable[[], bool]) -> float:
+    ms: list[float] = []
+    for _ in range(REPEATS):
+        if stop():
+            raise Cancelled
+        ms.append(timed(work)[1])
+    return Timing.of(ms).fastest * 1e6
