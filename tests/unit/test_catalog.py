@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -128,3 +129,7 @@ def test_words_on_a_command_line_become_values() -> None:
     assert parsed(controls["text"], "5") == "5"
     with pytest.raises(SettingsError, match="whole number"):
         parsed(controls["layer"], "two")
+
+
+def test_every_shipped_lesson_is_without_a_fault() -> None:
+    assert len(catalog.read(files("llm_holes.lessons")).lessons) == 32

@@ -9,7 +9,7 @@ import pytest
 
 MODEL_LIBRARIES = {"torch", "transformers", "tiktoken", "safetensors", "tokenizers"}
 DRAWING_LIBRARIES = {"textual", "rich"}
-SLOW_ON_THE_WAY_TO_THE_FIRST_PAINT = {"numpy", "textual_plot", "huggingface_hub", "gguf"}
+SLOW_ON_THE_WAY_TO_THE_FIRST_PAINT = {"numpy", "huggingface_hub", "gguf"}
 
 
 def loaded_by(statement: str) -> set[str]:
