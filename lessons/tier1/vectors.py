@@ -45,24 +45,29 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     views: tuple[View, ...] = (_strips(words, vectors, edited, dimension), _pairs(words, mean))
     yield Frame(caption, views, dict(measured), 0.3)
 
-    space = table - origin if p["remove_mean"] else table
-    found = cosines(space, edited)
+    near, found = _neighbourhood(engine, table - origin if p["remove_mean"] else table, edited)
+    measured |= found
+    changes = _changes(measured, vectors[0], edited, dimension)
+    caption += (
+        f" Two random tokens: {measured['random_pair_cosine']:.2f}. Edited, {words[0].text!r} is at "
+        f"{measured['cosine_edited']:.3f} and nearest to {measured['nearest_token']!r}."
+    )
+    yield Frame(caption, (*views, changes, near), measured)
+
+
+def _neighbourhood(engine: Engine, table: Tensor, edited: Tensor) -> tuple[Bars, dict[str, Any]]:
+    """The tokens nearest to the edited vector, and how near two random tokens are."""
+    found = cosines(table, edited)
     near = best(found, NEIGHBOURS)
     pairs = torch.randint(len(table), (2, RANDOM_PAIRS), generator=torch.Generator().manual_seed(SEED))
-    random = torch.cosine_similarity(space[pairs[0]], space[pairs[1]])
-    measured |= {
+    random = torch.cosine_similarity(table[pairs[0]], table[pairs[1]])
+    measured = {
         "nearest_token": engine.token_text(near[0]),
         "nearest_cosine": float(found[near[0]]),
         "random_pair_cosine": float(random.mean()),
         "random_pair_cosine_spread": float(random.std()),
     }
-    changes = _changes(measured, vectors[0], edited, dimension)
-    bars = Bars(f"tokens nearest to {words[0].text!r} as edited", labels(engine, near), tuple(found[near].tolist()))
-    caption += (
-        f" Two random tokens: {measured['random_pair_cosine']:.2f}. Edited, {words[0].text!r} is at "
-        f"{measured['cosine_edited']:.3f} and nearest to {measured['nearest_token']!r}."
-    )
-    yield Frame(caption, (*views, changes, bars), measured)
+    return Bars("tokens nearest to the edited vector", labels(engine, near), tuple(found[near].tolist())), measured
 
 
 def changed(vector: Tensor, dimension: int, value: float, scale: float) -> tuple[Tensor, int | None]:
