@@ -44,6 +44,10 @@ def main() -> None:
         terminal.wait(lambda output: b"ready" in output, 180)
         terminal.drain()
         idle = terminal.drain(quiet=5, seconds=5)
+        for key in (b"r", b"s"):
+            # the question before the first run is skipped
+            terminal.send(key)
+            terminal.drain()
         times = latencies(terminal, args.keys)
     finally:
         terminal.close()

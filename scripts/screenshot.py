@@ -20,7 +20,7 @@ async def main() -> None:
     async with app.run_test(size=(160, 45)) as pilot:
         while app.session.engine.phase != "ready":
             await pilot.pause(0.1)
-        await pilot.press("r")
+        await pilot.press("r", "s")
         while app.session.run.phase != "done":
             await pilot.pause(0.1)
         await pilot.pause(1)

@@ -86,6 +86,15 @@ CHOOSE = (
 
 SWITCH = (Action("switch", "space,left,right,h,l", "switch", "on/off", "Switch it on or off", shown="space"),)
 
+PREDICT = (
+    Action("predict-commit", "enter", "commit", "commit", "Commit to this answer and run"),
+    Action("predict-less", "left,h", "surer(-1)", "less sure", "Ten percent less sure", shown="←", footer=False),
+    Action("predict-more", "right,l", "surer(1)", "surer", "Ten percent surer", shown="→", footer=False),
+    Action("predict-down", "down,j", "choose(1)", "next answer", "The next answer", shown="↓ j", footer=False),
+    Action("predict-up", "up,k", "choose(-1)", "answer before", "The answer before", shown="↑ k", footer=False),
+    Action("predict-skip", "s", "skip", "skip", "Run without a prediction; it is remembered as skipped"),
+)
+
 WRITE = (
     Action("write-run", "enter", "done", "run", "Run with this text"),
     Action("write-line", "ctrl+j,alt+enter", "new_line", "new line", "Start a new line in the text", shown="ctrl+j"),

@@ -17,8 +17,7 @@ from textual.widgets import Input, Static
 
 from llm_holes.lessons import catalog as lessons
 from llm_holes.lessons.catalog import Catalog
-from llm_holes.tui.actions import CHOOSE, GLOBAL, SCROLL, STEP, SWITCH, TREE, WALK, WRITE, bindings
-from llm_holes.tui.engine_app import EngineApp
+from llm_holes.tui.actions import CHOOSE, GLOBAL, PREDICT, SCROLL, STEP, SWITCH, TREE, WALK, WRITE, bindings
 from llm_holes.tui.lesson_text import ways
 from llm_holes.tui.link import LinkFactory, to_process
 from llm_holes.tui.messages import Described, OpenLesson
@@ -26,20 +25,21 @@ from llm_holes.tui.palette import HolesCommands
 from llm_holes.tui.screens.pick import PickScreen
 from llm_holes.tui.screens.search import SearchScreen
 from llm_holes.tui.themes import DARK, DEFAULTS, LIGHT, for_terminal
+from llm_holes.tui.tutor_app import NARROW, WIDE, TutorApp
 from llm_holes.tui.widgets.lesson_page import LessonPage
 from llm_holes.tui.widgets.lesson_tree import LessonTree
 from llm_holes.tui.widgets.lines import HintLine, KeyBar
 from llm_holes.tui.widgets.live_panel import LivePanel
 from llm_holes.tui.widgets.pane import Pane
 from llm_holes.tui.widgets.status_line import StatusLine
-from llm_holes.tui.widgets.text_field import TextField
 
 PANES = ("holes", "lesson", "live")
-NARROW, WIDE = 100, 160
-OWN_KEYS = {action.id: action for group in (TREE, SCROLL, WALK, STEP, CHOOSE, SWITCH, WRITE) for action in group}
+OWN_KEYS = {
+    action.id: action for group in (TREE, SCROLL, WALK, STEP, CHOOSE, SWITCH, WRITE, PREDICT) for action in group
+}
 
 
-class HolesApp(EngineApp):
+class HolesApp(TutorApp):
     """The tutor.
 
     Args:
@@ -128,6 +128,7 @@ class HolesApp(EngineApp):
         self._drop_timers()
         self.session.leave()
         self.lesson = lesson
+        self._visit()
         self.screen.set_class(not lesson.dug, "-undug")
         self._show_session()
         if lesson.dug:
@@ -204,6 +205,8 @@ class HolesApp(EngineApp):
 
     def action_run(self) -> None:
         self._run()
+        if self.panel.form.question is not None:
+            return
         if self.size.width < NARROW and self.pane != "live":
             self.action_pane("live")
         self.panel.wanted = self.size.width < WIDE
@@ -267,12 +270,9 @@ class HolesApp(EngineApp):
     def action_pane(self, pane: str) -> None:
         """Turns to a pane and puts the focus on its first thing that takes keys without typing them."""
         self._turn_to(pane)
-        panel = self.panel
-        target: Widget | None = self._pane(pane)
-        if pane == "live":
-            target = next((w for w in panel.query("*") if w.focusable and not isinstance(w, TextField)), None)
-            if self.size.width < WIDE:
-                panel.scroll_visible(top=True, animate=False)
+        target = self.panel.first if pane == "live" else self._pane(pane)
+        if pane == "live" and self.size.width < WIDE:
+            (target if target is self.panel.form else self.panel).scroll_visible(top=True, animate=False)
         if target is not None:
             target.focus(scroll_visible=pane != "live")
 

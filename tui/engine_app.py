@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from textual import on
 from textual.app import App
 from textual.timer import Timer
 
 from llm_holes.engine.frames import Value
-from llm_holes.engine.protocol import Cancel, Framed, Ready, Reply, Run
+from llm_holes.engine.protocol import Cancel, Finished, Framed, Ready, Reply, Run
 from llm_holes.lessons.catalog import Lesson
 from llm_holes.tui.link import Died, LinkFactory
 from llm_holes.tui.messages import Changed, Picked, PresetChosen, Replied
@@ -46,7 +47,8 @@ class EngineApp(App[None]):
 
     # -- the run ------------------------------------------------------------------------------------------------------
 
-    def _run(self) -> None:
+    def _run(self, by_hand: bool = True) -> None:
+        """Runs the lesson. `by_hand`: the learner asked for it, rather than only changed a control."""
         if self._rerun is not None:
             self._rerun.stop()
         self.panel.wanted = False
@@ -68,7 +70,7 @@ class EngineApp(App[None]):
     def _run_soon(self) -> None:
         if self._rerun is not None:
             self._rerun.stop()
-        self._rerun = self.set_timer(DEBOUNCE, self._run)
+        self._rerun = self.set_timer(DEBOUNCE, partial(self._run, False))
 
     @on(Picked)
     def _picked(self, event: Picked) -> None:
@@ -127,8 +129,13 @@ class EngineApp(App[None]):
             self._paint_soon()
             return
         self._show_session()
+        if isinstance(event.reply, Finished) and self.session.run.phase == "done":
+            self._run_done()
         if isinstance(event.reply, Ready) or self.session.run.phase == "done":
             self.run_worker(self._fill(), group="fill", exclusive=True)
+
+    def _run_done(self) -> None:
+        """A run finished; its last frame is on the screen."""
 
     async def _fill(self) -> None:
         measured = dict(self.session.frame.measured) if self.session.frame is not None else {}

@@ -48,6 +48,14 @@ class PresetChosen(Message):
 
 
 @dataclass
+class Decided(Message):
+    """The learner committed to an answer, an option's index or a number, before the run; None: skipped the question."""
+
+    answer: float | None
+    sure: int = 50
+
+
+@dataclass
 class Described(Message):
     """What the focused widget has to say about itself has changed."""
 

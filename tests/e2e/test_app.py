@@ -34,9 +34,20 @@ def open_lesson(env: dict[str, str], lesson: str) -> Terminal:
     return t
 
 
+def run(t: Terminal) -> None:
+    """Runs the lesson without an answer to its question."""
+    t.keys("r")
+    t.until("how sure")
+    t.keys("s")
+
+
 def test_a_lesson_is_run_by_keys_and_shows_what_was_measured(env: dict[str, str], ours: Ours) -> None:
     with open_lesson(env, "tokens") as t:
         t.keys("r")
+        t.until("how sure")
+        assert "tokens for this model" not in t.text
+        t.keys("1\r")
+        t.until("You said “about 1, as every letter is a token”; it was ")
         t.until("38 characters are 8 tokens for this model")
         t.keys("q")
         assert t.status() == 0
@@ -46,7 +57,7 @@ def test_a_lesson_is_run_by_keys_and_shows_what_was_measured(env: dict[str, str]
 
 def test_a_killed_engine_is_told_within_a_second_and_the_next_run_works(env: dict[str, str], ours: Ours) -> None:
     with open_lesson(env, "kv-cache") as t:
-        t.keys("r")
+        run(t)
         t.until("tokens of context:", 20)
         (engine,) = engines(ours)
         os.kill(engine, signal.SIGKILL)
@@ -62,7 +73,7 @@ def test_a_killed_engine_is_told_within_a_second_and_the_next_run_works(env: dic
 @pytest.mark.parametrize("end", ["ctrl+q", "SIGTERM", "SIGHUP", "hang up"])
 def test_nothing_is_left_whatever_ends_a_running_lesson(end: str, env: dict[str, str], ours: Ours) -> None:
     with open_lesson(env, "kv-cache") as t:
-        t.keys("r")
+        run(t)
         t.until("tokens of context:", 20)
         assert engines(ours)
         if end == "hang up":
@@ -96,7 +107,7 @@ def test_through_ssh_the_app_runs_and_a_dropped_line_leaves_no_process(
     with Terminal(server.login("llm-holes --threads 1 --lesson kv-cache"), client_env) as t:
         t.until("KV cache")
         t.until("· ready", START)
-        t.keys("r")
+        run(t)
         t.until("tokens of context:", 20)
         assert engines(ours)
         os.kill(t.pid, signal.SIGKILL)

@@ -14,7 +14,7 @@ from llm_holes.lessons import catalog
 from llm_holes.lessons.catalog import Catalog
 from llm_holes.tui.app import HolesApp
 from tests.support.fake_link import FakeEngine, recorded
-from tests.ui.test_snapshots import MIDDLE, SMALL, Compare, after
+from tests.ui.test_snapshots import MIDDLE, SMALL, WIDE, Compare, after
 
 RECORDINGS = Path(__file__).parent / "recordings"
 LESSONS = ("tokens", "attention", "kv-cache", "quantization", "stopping")
@@ -37,7 +37,24 @@ def test_a_lesson_after_its_run(snap_compare: Compare, five: Catalog, lesson: st
     """You should see the lesson's controls, one line of measured values in the measured colour, and its first views."""
     engine = FakeEngine({lesson: recorded(RECORDINGS / f"{lesson}.msgpack")})
     app = HolesApp([], lesson, link=engine.link, catalog=five, clock=lambda: 0.0)
-    assert snap_compare(app, terminal_size=size, run_before=after("3", "r"))
+    assert snap_compare(app, terminal_size=size, run_before=after("3", "r", "skip"))
+
+
+def tokens_app(catalog: Catalog) -> HolesApp:
+    engine = FakeEngine({"tokens": recorded(RECORDINGS / "tokens.msgpack")})
+    return HolesApp([], "tokens", link=engine.link, catalog=catalog, clock=lambda: 0.0)
+
+
+@pytest.mark.parametrize("size", [SMALL, MIDDLE, WIDE], ids=str)
+def test_the_question(snap_compare: Compare, five: Catalog, size: tuple[int, int]) -> None:
+    """You should see a framed question with three answers, the second one chosen, 80 % sure, and the keys to use."""
+    assert snap_compare(tokens_app(five), terminal_size=size, run_before=after("r", "2", "right"))
+
+
+@pytest.mark.parametrize("size", [SMALL, MIDDLE], ids=str)
+def test_the_verdict(snap_compare: Compare, five: Catalog, size: tuple[int, int]) -> None:
+    """You should see what was said beside what was measured, in the measured colour, and both reasons under it."""
+    assert snap_compare(tokens_app(five), terminal_size=size, run_before=after("r", "1", "commit"))
 
 
 @pytest.mark.parametrize("lesson", LESSONS)

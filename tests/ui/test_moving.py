@@ -145,7 +145,7 @@ async def test_only_one_pane_shows_on_eighty_columns(open_app: OpenApp) -> None:
         assert shown() == [False, False, True]
         await press(pilot, "w", "2")
         assert shown() == [False, True, False]
-        await press(pilot, "r")
+        await press(pilot, "r", "s")
         assert shown() == [False, False, True]
 
 

@@ -49,7 +49,7 @@ async def done(app: HolesApp, pilot: Pilot[None]) -> None:
 
 async def test_r_runs_and_the_frames_reach_the_views(open_app: OpenApp, engine: FakeEngine) -> None:
     async with open_app() as (app, pilot):
-        await press(pilot, "r")
+        await press(pilot, "r", "s")
         await done(app, pilot)
         assert engine.runs[0].lesson == "tokens"
         assert engine.runs[0].settings == {"text": "What happens when you send a message to a model?"}
@@ -61,7 +61,7 @@ async def test_the_text_quotes_what_was_measured(open_app: OpenApp) -> None:
     async with open_app() as (app, pilot):
         page = app.query_one(LessonPage)
         assert "… tokens" in page._text
-        await press(pilot, "r")
+        await press(pilot, "r", "s")
         await done(app, pilot)
         assert "~~11~~ tokens" in page._text
         assert "~~49\\,152~~" in page._text or "~~49,152~~" in page._text
@@ -72,7 +72,7 @@ async def test_a_changed_control_runs_again_and_replaces_the_run(open_app: OpenA
     engine.manual = True
     async with open_app("kv-cache") as (app, pilot):
         engine.ready()
-        await press(pilot, "r")
+        await press(pilot, "r", "s")
         app.query_one("LivePanel Stepper", Stepper).focus()
         await press(pilot, "right", "right", "left")
         await until(pilot, lambda: len(engine.runs) == 2)
@@ -89,14 +89,14 @@ async def test_frames_of_a_replaced_run_are_dropped(open_app: OpenApp, engine: F
     engine.manual = True
     async with open_app() as (app, pilot):
         engine.ready()
-        await press(pilot, "r", "r")
+        await press(pilot, "r", "s", "r", "s")
         app.session.reply(Failed(engine.runs[0].id, "old", ""))
         assert app.session.run.phase == "running"
 
 
 async def test_results_stay_in_sight_until_the_next_run_has_its_own(open_app: OpenApp, engine: FakeEngine) -> None:
     async with open_app() as (app, pilot):
-        await press(pilot, "r")
+        await press(pilot, "r", "s")
         await done(app, pilot)
         engine.manual = True
         await press(pilot, "r")
@@ -119,7 +119,7 @@ async def test_x_cancels(open_app: OpenApp, engine: FakeEngine) -> None:
     engine.manual = True
     async with open_app() as (app, pilot):
         engine.ready()
-        await press(pilot, "r", "x")
+        await press(pilot, "r", "s", "x")
         assert engine.requests[-1] == Cancel(engine.runs[0].id)
         engine.say(Cancelled(engine.runs[0].id))
         await settle(pilot)
@@ -130,7 +130,7 @@ async def test_a_run_asked_for_before_the_model_is_ready_waits(open_app: OpenApp
     engine.manual = True
     async with open_app() as (app, pilot):
         engine.say(Status("downloading", "", 43_000_000, 93_000_000))
-        await press(pilot, "r")
+        await press(pilot, "r", "s")
         assert "43 of 93 MB" in status(app)
         assert "run queued" in status(app)
         assert said(app).startswith("queued")
@@ -143,7 +143,7 @@ async def test_a_run_asked_for_before_the_model_is_ready_waits(open_app: OpenApp
 async def test_a_queued_run_can_be_cancelled(open_app: OpenApp, engine: FakeEngine) -> None:
     engine.manual = True
     async with open_app() as (_, pilot):
-        await press(pilot, "r", "x")
+        await press(pilot, "r", "s", "x")
         engine.ready()
         await settle(pilot)
         assert engine.runs == []
@@ -154,7 +154,7 @@ async def test_a_failed_run_shows_why_and_keeps_the_settings(open_app: OpenApp, 
     async with open_app("kv-cache") as (app, pilot):
         engine.ready()
         app.query_one(Choice).focus()
-        await press(pilot, "right", "r")
+        await press(pilot, "right", "r", "s")
         engine.fail("The text is [too] long.", "Use at most 8,192 tokens.")
         await settle(pilot)
         assert "! The text is [too] long." in said(app)
@@ -168,7 +168,7 @@ async def test_without_a_model_the_reason_shows_and_r_tries_again(open_app: Open
         engine.say(Unavailable("no network", "Check the connection."))
         await settle(pilot)
         assert "no model · r tries again · no network" in status(app)
-        await press(pilot, "r")
+        await press(pilot, "r", "s")
         assert engine.starts == 2
         engine.ready()
         await settle(pilot)
@@ -178,7 +178,7 @@ async def test_without_a_model_the_reason_shows_and_r_tries_again(open_app: Open
 async def test_the_engine_dies_and_r_starts_it_again(open_app: OpenApp, engine: FakeEngine) -> None:
     async with open_app() as (app, pilot):
         engine.manual = True
-        await press(pilot, "r")
+        await press(pilot, "r", "s")
         engine.die()
         await settle(pilot)
         assert "signal 9" in status(app)
@@ -199,7 +199,7 @@ async def test_a_killed_process_is_noticed_within_a_second(catalog: Catalog) -> 
         os.kill(connection._transport.get_pid(), signal.SIGKILL)
         await until(pilot, lambda: app.session.engine.phase == "stopped", 1)
         assert "SIGKILL" in status(app)
-        await pilot.press("r")
+        await pilot.press("r", "s")
         await until(pilot, lambda: app.session.run.phase == "done", 20)
         assert len(app.query(ViewWidget)) == 7
 
@@ -208,7 +208,7 @@ async def test_many_frames_repaint_at_most_ten_times_a_second(open_app: OpenApp,
     engine.manual = True
     async with open_app() as (app, pilot):
         engine.ready()
-        await press(pilot, "r")
+        await press(pilot, "r", "s")
         painted: list[Frame | None] = []
         app.watch(app.query_one(LivePanel), "frame", lambda frame: painted.append(frame), init=False)
         for number in range(200):
@@ -219,7 +219,7 @@ async def test_many_frames_repaint_at_most_ten_times_a_second(open_app: OpenApp,
 
 async def test_views_of_the_same_kind_are_updated_in_place(open_app: OpenApp, engine: FakeEngine) -> None:
     async with open_app("attention") as (app, pilot):
-        await press(pilot, "r")
+        await press(pilot, "r", "s")
         await done(app, pilot)
         heatmap = app.query(HeatmapView).first()
         heatmap.focus()
@@ -232,7 +232,7 @@ async def test_views_of_the_same_kind_are_updated_in_place(open_app: OpenApp, en
 
 async def test_other_views_replace_the_old_ones(open_app: OpenApp, engine: FakeEngine) -> None:
     async with open_app() as (app, pilot):
-        await press(pilot, "r")
+        await press(pilot, "r", "s")
         await done(app, pilot)
         engine.manual = True
         await press(pilot, "r")
@@ -243,7 +243,7 @@ async def test_other_views_replace_the_old_ones(open_app: OpenApp, engine: FakeE
 
 async def test_enter_on_a_cell_sets_the_controls_it_names(open_app: OpenApp, engine: FakeEngine) -> None:
     async with open_app("attention") as (app, pilot):
-        await press(pilot, "r")
+        await press(pilot, "r", "s")
         await done(app, pilot)
         app.query(HeatmapView).first().focus()
         await press(pilot, "down", "right", "right", "enter")
@@ -256,7 +256,7 @@ async def test_enter_on_a_cell_sets_the_controls_it_names(open_app: OpenApp, eng
 
 async def test_p_sets_presets_one_after_the_other(open_app: OpenApp, engine: FakeEngine) -> None:
     async with open_app() as (app, pilot):
-        await press(pilot, "p", "p")
+        await press(pilot, "p", "s", "p")
         await until(pilot, lambda: len(engine.runs) == 2)
         assert engine.runs[-1].settings["text"] == "strawberry [b]strawberry[/b]"
         field = app.query_one(TextField)
@@ -271,7 +271,7 @@ async def test_p_sets_presets_one_after_the_other(open_app: OpenApp, engine: Fak
 
 async def test_preset_list_explains_and_sets(open_app: OpenApp, engine: FakeEngine) -> None:
     async with open_app() as (app, pilot):
-        await press(pilot, "P", "j", "enter")
+        await press(pilot, "P", "j", "enter", "s")
         await done(app, pilot)
         assert engine.runs[-1].settings["text"] == "strawberry [b]strawberry[/b]"
 
@@ -291,7 +291,7 @@ async def test_resize_in_mid_run(open_app: OpenApp, engine: FakeEngine) -> None:
     engine.manual = True
     async with open_app("kv-cache", (160, 45)) as (app, pilot):
         engine.ready()
-        await press(pilot, "r")
+        await press(pilot, "r", "s")
         for frame, size in zip(gallery.frames()["kv-cache"], ((80, 24), (10, 5), (120, 40), (200, 60)), strict=False):
             engine.frame(frame)
             await pilot.resize_terminal(*size)
@@ -315,7 +315,7 @@ async def test_ten_thousand_pasted_words_do_not_freeze_it(open_app: OpenApp, eng
         await until(pilot, lambda: len(field.value) > 50_000)
         await pilot.press("a")
         assert loop.time() - start < 3
-        await press(pilot, "enter")
+        await press(pilot, "enter", "s")
         assert engine.runs[-1].settings["text"] == field.value
         assert field.value.startswith("word \u202esalad\x1b[2J ")
         assert "\x1b" not in field.text

@@ -73,7 +73,7 @@ async def test_every_sink_shows_foreign_text_literally(open_app: OpenApp, engine
     async with open_app(size=(160, 150)) as (app, pilot):
         engine.ready()
         app.query_one(TextField).value = text
-        await pilot.press("r")
+        await pilot.press("r", "s")
         await settle(pilot)
         engine.frame(frame(text))
         engine.finish()
@@ -105,7 +105,7 @@ async def test_generated_texts_crash_nothing(open_app: OpenApp, engine: FakeEngi
     engine.requests.clear()
     async with open_app(size=(80, 60)) as (app, pilot):
         engine.ready()
-        await pilot.press("r")
+        await pilot.press("r", "s")
         await settle(pilot)
         for text in texts:
             app._painted = -1.0

@@ -80,7 +80,7 @@ async def test_the_palette_finds_lessons_terms_presets_and_actions(open_app: Ope
         app.screen.query_one(Input).value = "preset: strange"
         await until(pilot, lambda: app.screen.query_one(OptionList).option_count == 1)
         await settle(pilot)
-        await pilot.press("enter", "enter")
+        await pilot.press("enter", "enter", "s")
         await until(pilot, lambda: engine.runs)
         assert engine.runs[-1].settings["text"] == "strawberry [b]strawberry[/b]"
 
@@ -100,7 +100,7 @@ async def test_a_run_goes_on_behind_a_dialog(open_app: OpenApp, engine: FakeEngi
     engine.manual = True
     async with open_app() as (app, pilot):
         engine.ready()
-        await pilot.press("r", "question_mark")
+        await pilot.press("r", "s", "question_mark")
         await settle(pilot)
         engine.frame(engine.frames["tokens"][-1])
         engine.finish()

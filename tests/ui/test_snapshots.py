@@ -13,18 +13,19 @@ from tests.ui.conftest import MakeApp, settle, until
 
 Compare = Callable[..., bool]
 Before = Callable[[Pilot[None]], Awaitable[None]]
+STARTING = {"commit": "enter", "skip": "s"}
 SMALL, MIDDLE, WIDE = (80, 24), (120, 40), (160, 45)
 
 
 def after(*keys: str) -> Before:
-    """Opens the lesson, presses the keys, and waits for the run to end if one of them started it."""
+    """Opens the lesson and presses the keys; commit and skip, which start a run, wait for its end."""
 
     async def run_before(pilot: Pilot[None]) -> None:
         await settle(pilot)
         for key in keys:
-            await pilot.press(key)
+            await pilot.press(STARTING.get(key, key))
             await settle(pilot)
-            if key in {"r", "p"}:
+            if key in STARTING:
                 await until(pilot, lambda: pilot.app.session.run.phase == "done")  # type: ignore[attr-defined]
                 await settle(pilot)
 
@@ -46,31 +47,31 @@ def test_lesson_text(snap_compare: Compare, make_app: MakeApp, size: tuple[int, 
 @pytest.mark.parametrize("size", [SMALL, MIDDLE, WIDE], ids=str)
 def test_tokens(snap_compare: Compare, make_app: MakeApp, size: tuple[int, int]) -> None:
     """You should see chips with their ids under them, control characters as visible marks, a table, a shaded strip."""
-    assert snap_compare(make_app(), terminal_size=size, run_before=after("r"))
+    assert snap_compare(make_app(), terminal_size=size, run_before=after("r", "skip"))
 
 
 @pytest.mark.parametrize("size", [SMALL, MIDDLE], ids=str)
 def test_heatmap_with_cursor(snap_compare: Compare, make_app: MakeApp, size: tuple[int, int]) -> None:
     """You should see a triangle of squares, brackets around the cursor's cell, and its facts in the line below."""
-    keys = ("3", "r", "tab", "tab", "tab", "tab", "down")
+    keys = ("3", "r", "skip", "tab", "tab", "tab", "tab", "down")
     assert snap_compare(make_app("attention"), terminal_size=size, run_before=after(*keys))
 
 
 @pytest.mark.parametrize("size", [SMALL, MIDDLE], ids=str)
 def test_curve_and_bars(snap_compare: Compare, make_app: MakeApp, size: tuple[int, int]) -> None:
     """You should see a rising line and a dashed flat one with error marks, axes with round numbers, and bars."""
-    assert snap_compare(make_app("kv-cache"), terminal_size=size, run_before=after("r"))
+    assert snap_compare(make_app("kv-cache"), terminal_size=size, run_before=after("r", "skip"))
 
 
 @pytest.mark.parametrize("size", [SMALL, MIDDLE], ids=str)
 def test_diff_and_text(snap_compare: Compare, make_app: MakeApp, size: tuple[int, int]) -> None:
     """You should see words marked [-gone-] and [+come+], and the model's text with a bar at its left."""
-    assert snap_compare(make_app("quantization"), terminal_size=size, run_before=after("r"))
+    assert snap_compare(make_app("quantization"), terminal_size=size, run_before=after("r", "skip"))
 
 
 def test_preset(snap_compare: Compare, make_app: MakeApp) -> None:
     """You should see the first preset's name and why it is there."""
-    assert snap_compare(make_app("kv-cache"), terminal_size=MIDDLE, run_before=after("3", "p"))
+    assert snap_compare(make_app("kv-cache"), terminal_size=MIDDLE, run_before=after("3", "p", "skip"))
 
 
 def test_undug(snap_compare: Compare, make_app: MakeApp) -> None:
@@ -91,13 +92,13 @@ def test_help(snap_compare: Compare, make_app: MakeApp, size: tuple[int, int]) -
 
 def test_light(snap_compare: Compare, make_app: MakeApp) -> None:
     """You should see dark text on warm white; blue for what can be acted on, brown for what was measured."""
-    assert snap_compare(make_app("kv-cache"), terminal_size=WIDE, run_before=after("t", "r"))
+    assert snap_compare(make_app("kv-cache"), terminal_size=WIDE, run_before=after("t", "r", "skip"))
 
 
 def test_without_colour(snap_compare: Compare, make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
     """You should see a heatmap of shade characters and everything in greys."""
     monkeypatch.setenv("NO_COLOR", "1")
-    assert snap_compare(make_app("attention"), terminal_size=MIDDLE, run_before=after("r"))
+    assert snap_compare(make_app("attention"), terminal_size=MIDDLE, run_before=after("r", "skip"))
 
 
 def test_downloading(snap_compare: Compare, make_app: MakeApp, engine: FakeEngine) -> None:
@@ -107,7 +108,7 @@ def test_downloading(snap_compare: Compare, make_app: MakeApp, engine: FakeEngin
     async def run_before(pilot: Pilot[None]) -> None:
         await settle(pilot)
         engine.say(Status("downloading", "", 43_000_000, 93_000_000))
-        await pilot.press("r")
+        await pilot.press("r", "s")
         await settle(pilot)
 
     assert snap_compare(make_app(), terminal_size=SMALL, run_before=run_before)
@@ -120,7 +121,7 @@ def test_engine_stopped(snap_compare: Compare, make_app: MakeApp, engine: FakeEn
     async def run_before(pilot: Pilot[None]) -> None:
         await settle(pilot)
         engine.ready()
-        await pilot.press("r")
+        await pilot.press("r", "s")
         engine.die()
         await settle(pilot)
 

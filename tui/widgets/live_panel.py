@@ -10,7 +10,7 @@ from textual.widget import Widget
 from llm_holes.engine.frames import Frame, Scalar, Value
 from llm_holes.engine.protocol import ModelInfo
 from llm_holes.lessons.catalog import Lesson
-from llm_holes.lessons.schema import Control
+from llm_holes.lessons.schema import Control, Predict
 from llm_holes.tui.draw import Row, Span, wrapped
 from llm_holes.tui.paint import lines
 from llm_holes.tui.session import RunState
@@ -18,6 +18,7 @@ from llm_holes.tui.views import WIDGETS, widget_for
 from llm_holes.tui.views.base import ViewWidget
 from llm_holes.tui.widgets.controls import Choice, Setting, Stepper, Switch
 from llm_holes.tui.widgets.pane import Pane
+from llm_holes.tui.widgets.predict import PredictForm, Verdict
 from llm_holes.tui.widgets.presets import PresetPicker
 from llm_holes.tui.widgets.text_field import TextField
 
@@ -65,10 +66,13 @@ class LivePanel(Pane, can_focus=False):
         self.wanted = False
         """Whether to bring the results into sight when they come: a run by key does, a changed control does not."""
         # held rather than found: the engine's replies also come while the app is put together or taken apart
-        self.settings_box, self.caption, self.views = Vertical(id="controls"), Caption(), Vertical(id="views")
+        self.settings_box, self.views = Vertical(id="controls"), Vertical(id="views")
+        self.form, self.verdict, self.caption = PredictForm(), Verdict(), Caption()
 
     def compose(self) -> ComposeResult:
         yield self.settings_box
+        yield self.form
+        yield self.verdict
         yield self.caption
         yield self.views
 
@@ -95,16 +99,31 @@ class LivePanel(Pane, can_focus=False):
     def presets(self) -> PresetPicker | None:
         return next(iter(self.query(PresetPicker)), None)
 
+    def ask(self, question: Predict | None) -> None:
+        """Puts the question where the run would say how it goes, or takes it away."""
+        if self.form.question is not question:
+            self.form.question = question
+        self.caption.display = question is None
+
+    @property
+    def first(self) -> Widget | None:
+        """What takes the focus: the question that waits, or the first control that takes keys without typing them."""
+        if self.form.question is not None:
+            return self.form
+        return next((w for w in self.query("*") if w.focusable and not isinstance(w, TextField)), None)
+
     def on_mount(self) -> None:
         for pane in self.ancestors_with_self:
             if isinstance(pane, Pane):
                 self.watch(pane, "virtual_size", self._reveal, init=False)
 
     def _reveal(self) -> None:
-        """As results make the page longer: scrolls to the controls, or in a small pane to the caption."""
+        """As results make the page longer: scrolls to the controls, or in a small pane to what is said about them."""
         if not self.wanted:
             return
-        target = self.caption if self.allow_vertical_scroll else self
+        target: Widget = self
+        if self.allow_vertical_scroll:
+            target = self.verdict if self.verdict.display else self.caption
         target.scroll_visible(top=True, animate=False)
 
     def watch_model(self, model: ModelInfo | None) -> None:

@@ -1,0 +1,181 @@
+"""The prediction: the form that asks before a run, and what became of it afterwards."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.binding import BindingType
+from textual.events import Key
+from textual.reactive import reactive
+from textual.visual import VisualType
+from textual.widget import Widget
+
+from llm_holes.lessons.schema import Predict
+from llm_holes.tui.actions import PREDICT, bindings
+from llm_holes.tui.draw import POINTER, Row, Span, wrapped
+from llm_holes.tui.messages import Decided
+from llm_holes.tui.paint import lines
+from llm_holes.tui.widgets.controls import BACK, ON
+
+if TYPE_CHECKING:
+    from llm_holes.tui.learner import Judged
+
+GUESS, CERTAIN, STEP = 50, 100, 10
+FIRST_SURE = 70
+RIGHT, WRONG = "✓ ", "✗ "
+
+
+class PredictForm(Widget, can_focus=True):
+    """A question to commit to before the result exists. Says `Decided` when the learner answered or skipped it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings(PREDICT)]
+    BINDING_GROUP_TITLE = "In a prediction"
+
+    question: reactive[Predict | None] = reactive(None, layout=True)
+    chosen: reactive[int | None] = reactive(None)
+    typed: reactive[str] = reactive("")
+    sure: reactive[int] = reactive(FIRST_SURE)
+    missing: reactive[bool] = reactive(False)
+    """Whether the learner wanted to commit to nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.border_title = "before it runs: what do you expect?"
+
+    def watch_question(self, question: Predict | None) -> None:
+        self.display = question is not None
+        self.chosen, self.typed, self.sure, self.missing = None, "", FIRST_SURE, False
+
+    @property
+    def answer(self) -> float | None:
+        """The index of the option, or the number; None as long as there is none."""
+        if self.question is None or self.question.options:
+            return self.chosen
+        try:
+            return float(self.typed)
+        except ValueError:
+            return None
+
+    def render(self) -> VisualType:
+        if self.question is None:
+            return ""
+        width = max(self.content_size.width, 20)
+        rows: list[Row] = [[Span(line, "strong")] for line in wrapped(self.question.question, width)]
+        rows += [[], *self._answers(width), []]
+        rows.append(
+            [
+                Span("how sure  ", "dim"),
+                Span(BACK, "act" if self.sure > GUESS else "faint"),
+                Span(f"{self.sure} %", "act-strong"),
+                Span(ON, "act" if self.sure < CERTAIN else "faint"),
+                Span(f"   {GUESS} is a guess, {CERTAIN} is certain", "dim"),
+            ]
+        )
+        return lines([*rows, self._keys()])
+
+    def _answers(self, width: int) -> list[Row]:
+        assert self.question is not None
+        if not self.question.options:
+            return [[Span("a number  ", "dim"), Span((self.typed or "") + "_", "act-strong")]]
+        rows: list[Row] = []
+        for n, option in enumerate(self.question.options):
+            here = n == self.chosen
+            first, *rest = wrapped(option.text, width - 5) or [""]
+            role = "act-strong" if here else ""
+            rows.append([Span(POINTER if here else "  ", "act-strong"), Span(f"{n + 1}  ", "act"), Span(first, role)])
+            rows += [[Span("     "), Span(line, role)] for line in rest]
+        return rows
+
+    def _keys(self) -> Row:
+        choose = f"1-{len(self.question.options)}" if self.question and self.question.options else "0-9"
+        if self.missing:
+            return [
+                Span(choose, "act-strong"),
+                Span(" answers; then enter runs it, or ", "strong"),
+                *_key("s", " skips"),
+            ]
+        commit = _key("enter", " commits and runs   ") if self.answer is not None else _key(choose, " answers   ")
+        return [*commit, *_key("← →", " how sure   "), *_key("s", " skips")]
+
+    def describe(self) -> str:
+        return "prediction · answer before you see it: what surprises you is what you remember"
+
+    def check_consume_key(self, key: str, character: str | None = None) -> bool:
+        return bool(character) and self._takes(character or "")
+
+    def on_key(self, event: Key) -> None:
+        if event.key == "backspace" and self.typed:
+            self.typed = self.typed[:-1]
+        elif event.character and self._takes(event.character):
+            self._take(event.character)
+        else:
+            return
+        event.stop()
+        event.prevent_default()
+
+    def _takes(self, character: str) -> bool:
+        if self.question is None:
+            return False
+        if self.question.options:
+            # all digits, so that one too many does not turn to another pane
+            return character in "123456789"
+        return (
+            character in "0123456789" or (character == "-" and not self.typed) or (character == "." not in self.typed)
+        )
+
+    def _take(self, character: str) -> None:
+        self.missing = False
+        if self.question is not None and self.question.options:
+            if int(character) <= len(self.question.options):
+                self.chosen = int(character) - 1
+        else:
+            self.typed += character
+
+    def action_choose(self, count: int) -> None:
+        if self.question is not None and (options := len(self.question.options)):
+            start = -1 if self.chosen is None and count > 0 else self.chosen or 0
+            self.chosen, self.missing = (start + count) % options, False
+
+    def action_surer(self, count: int) -> None:
+        self.sure = min(max(self.sure + count * STEP, GUESS), CERTAIN)
+
+    def action_commit(self) -> None:
+        if self.answer is None:
+            self.missing = True
+        else:
+            self.post_message(Decided(self.answer, self.sure))
+
+    def action_skip(self) -> None:
+        self.post_message(Decided(None))
+
+
+class Verdict(Widget):
+    """What the learner said beside what was measured. After another run it is history, in one quiet line."""
+
+    judged: reactive[Judged | None] = reactive(None, layout=True)
+    past: reactive[bool] = reactive(False, layout=True)
+
+    def on_mount(self) -> None:
+        self.display = False
+
+    def watch_judged(self, judged: Judged | None) -> None:
+        self.display = judged is not None
+
+    def render(self) -> VisualType:
+        if self.judged is None:
+            return ""
+        width = max(self.size.width - 2, 20)
+        outcome = self.judged.outcome
+        said = {True: RIGHT, False: WRONG, None: ""}[outcome.right] + outcome.sentence
+        if self.past:
+            return lines([[Span(line, "dim")] for line in wrapped(f"first run: {said}", width)])
+        rows: list[Row] = [[Span(line, "measured")] for line in wrapped(said, width)]
+        if outcome.right is not None:
+            rows += [[Span(line)] for line in wrapped(outcome.because, width)]
+        if self.judged.changed:
+            rows.append([Span("The settings were changed after you answered.", "dim")])
+        return lines(rows)
+
+
+def _key(key: str, does: str) -> Row:
+    return [Span(key, "act-strong"), Span(does, "dim")]
