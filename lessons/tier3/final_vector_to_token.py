@@ -55,8 +55,8 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     for counts, progress in _drawn(engine, final.probabilities, p["draws"], p["seed"]):
         measured |= _against_chance(counts, final.probabilities)
         told = (
-            f"{caption} In {measured['samples']} draws {measured['different_tokens_drawn']} of them came up; distance to "
-            f"the probabilities {measured['sampled_vs_expected_tv_distance']:.3f}, by chance "
+            f"{caption} In {measured['samples']} draws {measured['different_tokens_drawn']} of them came up; distance "
+            f"to the probabilities {measured['sampled_vs_expected_tv_distance']:.3f}, by chance "
             f"{measured['chance_tv_distance']:.3f}."
         )
         yield Frame(told, (*pictures, _sampled(engine, final.probabilities, counts, shown)), dict(measured), progress)
