@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import tempfile
 from pathlib import Path
 
 os.environ.update(COLORTERM="truecolor", TERM="xterm-256color")
@@ -16,6 +17,7 @@ LESSON = "kv-cache"
 
 
 async def main() -> None:
+    os.environ["LLM_HOLES_STATE"] = tempfile.mkdtemp()
     app = HolesApp(command_for("local", None, 1), LESSON)
     async with app.run_test(size=(160, 45)) as pilot:
         while app.session.engine.phase != "ready":

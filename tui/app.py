@@ -44,7 +44,7 @@ class HolesApp(TutorApp):
 
     Args:
         client_command: starts the engine process.
-        lesson: id of the lesson to open; the first dug one if None.
+        lesson: id of the lesson to open; where the learner left, or the first dug one, if None.
         link: makes the link to the engine, for tests.
         catalog: the lessons, for tests.
         clock: seconds.
@@ -71,7 +71,7 @@ class HolesApp(TutorApp):
         self.animation_level = "none"
         self.catalog = catalog or lessons.load()
         self.pane = "holes"
-        self._first = lesson or next((x.id for x in self.catalog.lessons.values() if x.dug), None)
+        self.first = lesson
         self._trail: list[str] = []
         for theme in (DARK, LIGHT):
             self.register_theme(for_terminal(theme, self.console.color_system == "standard"))
@@ -106,13 +106,11 @@ class HolesApp(TutorApp):
         self.holes.focus()
         self.watch(self.screen, "focused", self._focus_moved)
         self.screen.bindings_updated_signal.subscribe(self, lambda _: self._show_keys())
-        self.call_after_refresh(self._begin)
+        self.call_after_refresh(self._after_first_paint)
 
-    def _begin(self) -> None:
-        """After the first paint: start the engine, then put up the lesson."""
+    def _after_first_paint(self) -> None:
         self.run_worker(self._link.start(), name="engine")
-        if self._first is not None:
-            self.open_lesson(self._first)
+        self.run_worker(self._begin())
 
     # -- the page -----------------------------------------------------------------------------------------------------
 

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+import asyncio
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from msgspec import structs
 from textual import on
 from textual.widget import Widget
 
+from llm_holes.lessons.catalog import Catalog
 from llm_holes.lessons.schema import Predict
 from llm_holes.tui.engine_app import EngineApp
 from llm_holes.tui.messages import Decided
+from llm_holes.tui.widgets.lesson_tree import LessonTree
+from llm_holes.tui.widgets.pane import Pane
 
 if TYPE_CHECKING:
+    from llm_holes.lessons.events import Resume
     from llm_holes.tui.learner import Learner
 
 NARROW, WIDE = 100, 160
@@ -23,6 +28,11 @@ NARROW, WIDE = 100, 160
 class TutorApp(EngineApp):
     """Every run goes through `_run`, which lets none begin before its question is answered or skipped."""
 
+    catalog: Catalog
+    holes: LessonTree
+    first: str | None
+    """The lesson to open at the start; None: where the learner left."""
+    pane: str
     _came_from: Widget | None = None
     """Where the focus was before the question."""
 
@@ -35,6 +45,84 @@ class TutorApp(EngineApp):
     def action_pane(self, pane: str) -> None:
         raise NotImplementedError
 
+    async def _open(self, lesson_id: str, remember: bool) -> None:
+        raise NotImplementedError
+
+    # -- from one session to the next ---------------------------------------------------------------------------------
+
+    async def _begin(self) -> None:
+        """After the first paint: what the learner did before, and the lesson to go on with."""
+        if self.first is not None:
+            await self._open(self.first, False)
+        await asyncio.to_thread(self.learner.open)
+        self._show_progress()
+        self._tell()
+        if self.lesson is None:
+            await self._resume()
+
+    async def _resume(self) -> None:
+        from llm_holes.tui.learner import restored
+
+        point = self.learner.resume
+        lesson = self.catalog.lessons.get(point.lesson) if point is not None else None
+        if point is None or lesson is None:
+            first = next((x.id for x in self.catalog.lessons.values() if x.dug), None)
+            if first is not None:
+                await self._open(first, False)
+            return
+        if lesson.dug:
+            self._settings[lesson.id] = restored(lesson, point.settings)
+        await self._open(lesson.id, False)
+        if point.pane == "lesson" or (point.pane == "live" and lesson.dug):
+            self.action_pane(point.pane)
+        self.call_after_refresh(self._scroll_to, point.scroll)
+
+    def _scroll_to(self, scroll: dict[str, int]) -> None:
+        for pane in self._panes():
+            if pane.id in scroll:
+                pane.scroll_to(y=scroll[pane.id], animate=False)
+
+    def _panes(self) -> list[Pane]:
+        """What scrolls: the two panes, and the one around them where they are one page."""
+        return [pane for pane in (*self.page.ancestors_with_self, self.panel) if isinstance(pane, Pane)]
+
+    def _point(self) -> Resume | None:
+        from llm_holes.lessons.events import Resume
+
+        if self.lesson is None:
+            return None
+        scroll = {pane.id: int(pane.scroll_y) for pane in self._panes() if pane.id and pane.scroll_y}
+        settings = self._settings.get(self.lesson.id, {})
+        return Resume(lesson=self.lesson.id, settings=dict(settings), pane=self.pane, scroll=scroll)
+
+    def save_now(self) -> None:
+        """Writes everything, to the disk before it returns. A thread calls it when a signal ends the app."""
+        self.learner.save(self._point())
+
+    def save_soon(self) -> None:
+        """Shows what has become of the progress, and writes it without holding up the keys."""
+        self._show_progress()
+        self.run_worker(partial(self._save, self._point()), group="save", thread=True, exit_on_error=False)
+
+    def _save(self, point: Resume | None) -> None:
+        self.learner.save(point)
+        self.call_later(self._tell)
+
+    def _tell(self) -> None:
+        if notice := self.learner.take_notice():
+            self.notify(notice, title="progress", timeout=20, markup=False)
+
+    def _show_progress(self) -> None:
+        self.holes.statuses = statuses = self.learner.statuses(self.catalog)
+        found = list(statuses.values())
+        self.status.progress = (found.count("run") + found.count("passed"), found.count("passed"))
+
+    async def action_quit(self) -> None:
+        await asyncio.to_thread(self.save_now)
+        self.exit()
+
+    # -- predict, run, see --------------------------------------------------------------------------------------------
+
     @property
     def question(self) -> Predict | None:
         """What has to be answered or skipped before this lesson runs."""
@@ -42,10 +130,15 @@ class TutorApp(EngineApp):
 
     def _visit(self) -> None:
         """Another lesson is being put up."""
-        self.learner.visit()
+        assert self.lesson is not None
+        self.learner.visit(self.lesson)
+        self.save_soon()
         self._came_from = None
+        self.panel.wanted = False
         self.panel.ask(None)
         self.panel.verdict.judged = None
+        for pane in self._panes():
+            pane.scroll_home(animate=False)
 
     def _run(self, by_hand: bool = True) -> None:
         question = self.question
@@ -67,6 +160,7 @@ class TutorApp(EngineApp):
             self.learner.skip(self.lesson)
         else:
             self.learner.predict(self.lesson, event.answer, event.sure, self._settings[self.lesson.id])
+        self.save_soon()
         back, self._came_from = self._came_from, None
         self.panel.ask(None)
         if back is None or not back.is_attached or self.size.width < NARROW:
@@ -86,6 +180,7 @@ class TutorApp(EngineApp):
             self.session.run.settings or {},
             structs.asdict(model) if model is not None else {},
         )
+        self.save_soon()
         if judged is not None:
             self.panel.verdict.past = False
             self.panel.verdict.judged = judged

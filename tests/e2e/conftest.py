@@ -24,6 +24,7 @@ def env(tmp_path: Path) -> dict[str, str]:
         "TERM": "xterm-256color",
         "LANG": "C.UTF-8",
         "LLM_HOLES_CACHE": str(store.root()),
+        "LLM_HOLES_STATE": str(tmp_path / "state"),
         "MARK": str(tmp_path),
         **home,
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import tempfile
 from pathlib import Path
 
@@ -21,6 +22,7 @@ def main() -> None:
     args = parser.parse_args()
     engine = FakeEngine(gallery.frames(), manual=args.loading, pace=0.05)
     with tempfile.TemporaryDirectory() as folder:
+        os.environ.setdefault("LLM_HOLES_STATE", f"{folder}/state")
         catalog = lessons.load() if args.real else gallery.catalog(Path(folder))
         app = HolesApp([], args.lesson, link=engine.link, catalog=catalog)
         if args.loading:

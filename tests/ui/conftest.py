@@ -18,7 +18,7 @@ OpenApp = Callable[..., AbstractAsyncContextManager[tuple[HolesApp, Pilot[None]]
 
 
 @pytest.fixture(autouse=True)
-def world(monkeypatch: pytest.MonkeyPatch) -> None:
+def world(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     for name in ("NO_COLOR", "TEXTUAL_THEME"):
         monkeypatch.delenv(name, raising=False)
     for name, value in {
@@ -27,6 +27,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> None:
         "LANG": "C.UTF-8",
         "TZ": "UTC",
         "TEXTUAL_ANIMATIONS": "none",
+        "LLM_HOLES_STATE": str(tmp_path_factory.mktemp("state")),
     }.items():
         monkeypatch.setenv(name, value)
 

@@ -8,7 +8,7 @@ from textual.pilot import Pilot
 from textual.widget import Widget
 
 from llm_holes.engine.frames import Frame
-from llm_holes.lessons.events import Graded, Predicted, Skipped
+from llm_holes.lessons.events import Event, Graded, Predicted, Ran, Read, Skipped
 from llm_holes.tui.app import HolesApp
 from llm_holes.tui.views.base import ViewWidget
 from llm_holes.tui.widgets.controls import Stepper
@@ -24,6 +24,10 @@ def everything(app: HolesApp) -> str:
     """All that is on the screen or kept in its widgets."""
     shown = [str(widget.render()) for widget in app.screen.walk_children(Widget)]
     return "\n".join([*shown, *(repr(vars(widget)) for widget in app.screen.walk_children(Widget)), app.page._text])
+
+
+def decisions(app: HolesApp) -> list[Event]:
+    return [event for event in app.learner.events if not isinstance(event, Read | Ran)]
 
 
 def form(app: HolesApp) -> str:
@@ -56,7 +60,7 @@ async def test_nothing_runs_and_no_result_exists_before_the_answer(open_app: Ope
         assert RESULT in everything(app)
         assert form(app) == ""
         assert verdict(app).startswith("✓ You said 12; it was 11.")
-        (predicted, graded) = app.learner.events
+        predicted, graded = decisions(app)
         assert isinstance(predicted, Predicted)
         assert (predicted.answer, predicted.confidence) == (12, 80)
         assert isinstance(graded, Graded)
@@ -83,7 +87,7 @@ async def test_skipping_is_remembered_and_a_new_visit_asks_again(open_app: OpenA
         await done(app, pilot)
         await press(pilot, "r")
         assert len(engine.runs) == 2
-        assert [type(event) for event in app.learner.events] == [Skipped]
+        assert [type(event) for event in decisions(app)] == [Skipped]
         assert verdict(app) == ""
         for lesson in ("attention", "tokens"):
             app.open_lesson(lesson)
@@ -113,7 +117,7 @@ async def test_an_open_question_is_gone_with_its_lesson(open_app: OpenApp, engin
         await settle(pilot)
         assert form(app) == ""
         assert app.panel.caption.display
-        assert app.learner.events == ()
+        assert decisions(app) == []
         assert engine.runs == []
 
 
@@ -196,7 +200,7 @@ async def test_options_are_chosen_by_number_or_arrows() -> None:
         assert app.panel.form.answer == 0
         await press(pilot, *["right"] * 9, "2", "left", "enter")
         await done(app, pilot)
-        predicted, graded = app.learner.events
+        predicted, graded = decisions(app)
         assert isinstance(predicted, Predicted)
         assert (predicted.said, predicted.confidence) == ("2 or 3", 90)
         assert isinstance(graded, Graded)

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.cells import cell_len
 from rich.style import Style
@@ -14,7 +14,11 @@ from llm_holes.tui.actions import TREE, bindings
 from llm_holes.tui.draw import fit
 from llm_holes.tui.messages import Described, OpenLesson
 
-DUG, UNDUG, HERE = "●", "·", "◉"
+if TYPE_CHECKING:
+    from llm_holes.lessons.standing import Status
+
+DUG, UNDUG, HERE = "●", "·", "◂"
+MARKS = {"unseen": DUG, "read": "◐", "run": "◑", "passed": "✓"}
 
 
 class LessonTree(Tree[str]):
@@ -28,6 +32,8 @@ class LessonTree(Tree[str]):
 
     shown: var[str] = var("")
     """The lesson on the page."""
+    statuses: var[dict[str, Status]] = var[dict[str, "Status"]](dict)
+    """How the learner stands with the lessons that are not unseen."""
 
     def __init__(self, catalog: Catalog) -> None:
         super().__init__("holes", id="holes", classes="-here")
@@ -51,15 +57,16 @@ class LessonTree(Tree[str]):
         kind = "here" if here else "dug" if lesson.dug else "undug"
         look = self.get_component_rich_style(f"tree--{kind}", partial=True)
         icon = (self.ICON_NODE_EXPANDED if node.is_expanded else self.ICON_NODE) if node.allow_expand else "  "
-        mark = HERE if here else DUG if lesson.dug else UNDUG
+        mark = MARKS[self.statuses.get(lesson.id, "unseen")] if lesson.dug else UNDUG
         room = self.size.width - self.guide_depth * _depth(node) - cell_len(icon) - 4
         quiet = self.get_component_rich_style("tree--undug", partial=True)
         bright = self.get_component_rich_style("tree--mark", partial=True)
         return Text.assemble(
             (icon, style + quiet),
-            (mark + " ", style + (quiet if kind == "undug" else bright)),
+            (mark + " ", style + (bright if lesson.dug and mark != MARKS["passed"] else quiet)),
             (fit(lesson.title, max(room, 4)), style + look),
-            (f" {lesson.tier}", style + quiet),
+            (HERE if here else " ", style + bright),
+            (str(lesson.tier), style + quiet),
         )
 
     def get_label_width(self, node: TreeNode[str]) -> int:
@@ -76,7 +83,8 @@ class LessonTree(Tree[str]):
             return ""
         if lesson.front is None:
             return f"{lesson.title} · tier {lesson.tier} · not dug yet"
-        return f"{lesson.title} · tier {lesson.tier} · {lesson.front.minutes} min · {lesson.front.objective}"
+        status = self.statuses.get(lesson.id, "unseen")
+        return f"{lesson.title} · tier {lesson.tier} · {lesson.front.minutes} min · {status} · {lesson.front.objective}"
 
     def reveal(self, lesson: str) -> None:
         """Moves the cursor to a lesson, opening what it is folded in."""
@@ -87,6 +95,11 @@ class LessonTree(Tree[str]):
             above.expand()
             above = above.parent
         self.call_after_refresh(self.move_cursor, self.nodes[lesson])
+
+    def watch_statuses(self) -> None:
+        self._clear_line_cache()
+        self.refresh()
+        self.post_message(Described(self))
 
     def watch_shown(self) -> None:
         self._clear_line_cache()

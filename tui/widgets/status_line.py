@@ -11,6 +11,7 @@ from llm_holes.tui.session import EngineState, RunState
 
 NAME = "llm-holes"
 BAR = 12
+ROOMY = 100
 MEGABYTE = 10**6
 
 
@@ -66,13 +67,24 @@ class StatusLine(Widget):
     run: reactive[RunState] = reactive(RunState())
     seconds: reactive[float] = reactive(0.0)
     holes: reactive[tuple[int, int]] = reactive((0, 0))
+    progress: reactive[tuple[int, int]] = reactive((0, 0))
+    """How many lessons were run, passed ones included, and how many passed."""
 
     def render(self) -> VisualType:
-        right = f"{self.holes[0]}/{self.holes[1]} holes"
+        right = self.counts()
         room = self.size.width - len(NAME) - len(right) - 6
         state = fitted(state_row(self.engine, self.run, self.seconds), room)
         space = " " * max(room - len(plain(state)), 0)
         return content([Span(NAME, "strong"), Span("   "), *state, Span(space + "   "), Span(right, "dim")])
+
+    def counts(self) -> str:
+        holes = f"{self.holes[0]}/{self.holes[1]} holes"
+        run, passed = self.progress
+        if not run and not passed:
+            return holes
+        if self.size.width < ROOMY:
+            return f"{passed}/{self.holes[0]} passed"
+        return f"{holes} · {run} run · {passed} passed"
 
 
 def fitted(row: Row, width: int) -> Row:
