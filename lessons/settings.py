@@ -12,6 +12,9 @@ from llm_holes.lessons.checks import fits
 from llm_holes.lessons.schema import Control
 
 
+PLACES = frozenset({"layer", "head", "token"})
+
+
 class SettingsError(ValueError):
     """A setting the experiment cannot run with; the message says what is allowed."""
 
@@ -21,7 +24,19 @@ def validated(lesson: Lesson, given: Mapping[str, Value], model: ModelInfo) -> d
 
     A default or preset made for a larger model is brought inside this one's layers and heads; a learner's value is not.
     """
-    return completed(lesson.id, lesson.controls, given, model)
+    return completed(lesson.id, lesson.controls, {**given, **_brought_inside(lesson, given, model)}, model)
+
+
+def _brought_inside(lesson: Lesson, given: Mapping[str, Value], model: ModelInfo) -> dict[str, Value]:
+    """The layers and heads among `given` that a preset names and this model does not have, at the last it has."""
+    inside: dict[str, Value] = {}
+    for control in lesson.controls:
+        value = given.get(control.name)
+        _, last = bounds(control, model)
+        from_preset = any(value == preset.settings.get(control.name) for preset in lesson.presets)
+        if control.kind in PLACES and from_preset and isinstance(value, int) and last is not None:
+            inside[control.name] = min(value, int(last))
+    return inside
 
 
 def completed(
@@ -58,7 +73,7 @@ def parsed(control: Control, text: str) -> Scalar:
 
 def bounds(control: Control, model: ModelInfo | None) -> tuple[float | None, float | None]:
     """The smallest and largest value, as far as they are known (layers and heads need the model)."""
-    if model is not None and control.kind in {"layer", "head", "token"}:
+    if model is not None and control.kind in PLACES:
         count = {"layer": model.layers, "head": model.n_heads, "token": model.vocabulary}[control.kind]
         return control.min if control.min is not None else 0, count - 1
     return control.min, control.max
@@ -87,6 +102,6 @@ def _within(low: float | None, high: float | None) -> str:
 
 def _default(control: Control, model: ModelInfo) -> Scalar:
     _, high = bounds(control, model)
-    if control.kind in {"layer", "head", "token"} and high is not None and isinstance(control.default, int):
+    if control.kind in PLACES and high is not None and isinstance(control.default, int):
         return min(control.default, int(high))
     return control.default

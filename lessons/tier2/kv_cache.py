@@ -36,7 +36,7 @@ class Race:
 
 def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     new_tokens: int = p["max_new_tokens"]
-    before = engine.encode(passage() * (1 + p["context_tokens"] // 500))[: p["context_tokens"]]
+    before = engine.tokenizer.encode(passage() * (1 + p["context_tokens"] // 500))[: p["context_tokens"]]
     ids = engine.fits(before + engine.chat(p["text"]), new_tokens + 1)
     cache = ContiguousCache(engine.model.config, len(ids) + new_tokens)
     first = int(last_logits(engine.model, ids, cache).argmax())

@@ -23,7 +23,7 @@ HISTOGRAM_BARS = 16
 
 def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     prompt = engine.chat(p["text"], p["max_new_tokens"])
-    ids = engine.encode(passage())[: engine.model.config.context]
+    ids = engine.tokenizer.encode(passage())[: engine.model.config.context]
     group_size = int(p["group_size"])
     rounding = QuantizedWeights(p["bits"], p["granularity"], group_size, p["scheme"] == "symmetric", p["part"])
     cache_rounding = [] if p["kv_bits"] == "off" else [QuantizedKV(int(p["kv_bits"]))]

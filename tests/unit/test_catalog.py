@@ -106,6 +106,12 @@ def test_settings_fill_in_defaults_and_keep_to_the_model() -> None:
     assert found.keys() == {control.name for control in lesson.controls}
 
 
+def test_a_preset_made_for_a_larger_model_is_brought_inside() -> None:
+    lesson = catalog.load()["attention"]
+    found = validated(lesson, lesson.preset("induction").settings, MODEL)
+    assert (found["layer"], found["head"]) == (3, 1)
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
