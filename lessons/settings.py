@@ -11,7 +11,6 @@ from llm_holes.lessons.catalog import Lesson
 from llm_holes.lessons.checks import fits
 from llm_holes.lessons.schema import Control
 
-
 PLACES = frozenset({"layer", "head", "token"})
 
 
