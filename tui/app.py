@@ -125,6 +125,8 @@ class HolesApp(TutorApp):
             self._trail.append(self.lesson.id)
         self._drop_timers()
         self.session.leave()
+        if self.pane == "live" and self.lesson is not None:
+            self.action_pane("lesson")  # what has the focus there is about to be replaced
         self.lesson = lesson
         self._visit()
         self.screen.set_class(not lesson.dug, "-undug")

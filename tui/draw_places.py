@@ -17,32 +17,41 @@ STATES = {"waiting": ("·", "dim"), "running": ("▸", "strong"), "done": ("●"
 LINES = 16
 
 
-def scatter_rows(view: Scatter, width: int, lines: int = LINES) -> list[Row]:
-    """Each point's mark where it lies and its label beside it, where there is room."""
+def scatter_rows(view: Scatter, width: int, lines: int = LINES, cursor: int | None = None) -> list[Row]:
+    """Each point's mark where it lies and its label beside it, where there is room; the cursor's is always there."""
     groups = list(dict.fromkeys(view.groups))
-    points = [n for n in range(len(view.labels)) if math.isfinite(view.x[n]) and math.isfinite(view.y[n])]
-    if not points:
+    spots = scatter_spots(view, width, lines)
+    if not spots:
         return titled(view.title, "", [[Span("no points yet", "dim")]])
-    across, down = _scale([view.x[n] for n in points]), _scale([view.y[n] for n in points])
     rows: list[dict[int, Span]] = [{} for _ in range(lines)]
-    taken = [0] * lines
-    spots = [(round(down(view.y[n]) * (lines - 1)), round(across(view.x[n]) * (width * 3 // 4)), n) for n in points]
-    for up, x, n in sorted(spots):
-        y = lines - 1 - up
-        if x < taken[y] or x >= width:
-            continue
+    first = [n for n in (cursor, view.marked) if n in spots]
+    for n in dict.fromkeys([*first, *sorted(spots, key=lambda n: (spots[n][1], n))]):
+        line, x = spots[n]
         group = groups.index(view.groups[n]) if n < len(view.groups) else 0
-        role = "strong" if n == view.marked else "measured" if group == 0 else "muted"
         label = fit(named(view.labels[n]), min(cell_len(named(view.labels[n])), max(width - x - 2, 0)))
-        rows[y][x] = Span(f"{POINTS[group % len(POINTS)]} {label}", role)
-        taken[y] = x + cell_len(label) + 3
+        span = Span(f"{POINTS[group % len(POINTS)]} {label}", "cursor" if n == cursor else _role(n, group, view))
+        end = x + cell_len(span.text) + 1
+        if all(end <= start or start + cell_len(other.text) + 1 <= x for start, other in rows[line].items()):
+            rows[line][x] = span
     legend = [Span(f"{POINTS[n % len(POINTS)]} {visible(name)}   ", "dim") for n, name in enumerate(groups) if name]
     axes = " × ".join(visible(label) for label in (view.x_label, view.y_label) if label)
     return titled(view.title, axes, [*map(_spread, rows), *([legend] if legend else [])])
 
 
+def scatter_spots(view: Scatter, width: int, lines: int = LINES) -> dict[int, tuple[int, int]]:
+    """Line and column of each point that has a place."""
+    points = [n for n in range(len(view.labels)) if math.isfinite(view.x[n]) and math.isfinite(view.y[n])]
+    across, up = _scale([view.x[n] for n in points]), _scale([view.y[n] for n in points])
+    room = max(width * 3 // 4, 0)
+    return {n: (lines - 1 - round(up(view.y[n]) * (lines - 1)), round(across(view.x[n]) * room)) for n in points}
+
+
+def _role(n: int, group: int, view: Scatter) -> str:
+    return "strong" if n == view.marked else "measured" if group == 0 else "muted"
+
+
 def _scale(values: list[float]) -> Callable[[float], float]:
-    low, high = min(values), max(values)
+    low, high = min(values, default=0.0), max(values, default=0.0)
     return lambda value: (value - low) / (high - low) if high > low else 0.5
 
 
@@ -55,18 +64,22 @@ def _spread(spans: dict[int, Span]) -> Row:
     return row
 
 
-def pipeline_rows(view: Pipeline, width: int) -> list[Row]:
-    """One line for each stage: its state, its name, what it made and how long that took."""
+def pipeline_rows(view: Pipeline, width: int, cursor: int | None = None) -> list[Row]:
+    return titled(view.title, "", [row for rows in stage_rows(view, width, cursor) for row in rows])
+
+
+def stage_rows(view: Pipeline, width: int, cursor: int | None = None) -> list[list[Row]]:
+    """For each stage its lines: its state, its name, what it made and how long that took."""
     names = [visible(stage.name) for stage in view.stages]
     times = ["" if stage.ms is None else f"{number(stage.ms)} ms" for stage in view.stages]
     name_width, time_width = max(map(cell_len, names), default=0), max(map(len, times), default=0)
     room = max(width - name_width - time_width - 6, 8)
-    rows: list[Row] = []
-    for stage, name, time in zip(view.stages, names, times, strict=True):
+    found: list[list[Row]] = []
+    for n, (stage, name, time) in enumerate(zip(view.stages, names, times, strict=True)):
         mark, role = STATES[stage.state]
         first, *more = wrapped(visible(stage.produced), room)
-        look = "dim" if stage.state == "waiting" else "strong"
-        rows.append([Span(mark + " ", role), Span(fit(name, name_width), look), Span("  " + fit(first, room))])
-        rows[-1].append(Span("  " + time.rjust(time_width), "measured"))
-        rows += [[Span(" " * (name_width + 4) + line)] for line in more]
-    return titled(view.title, "", rows)
+        look = "cursor" if n == cursor else "dim" if stage.state == "waiting" else "strong"
+        row = [Span(mark + " ", role), Span(fit(name, name_width), look), Span("  " + fit(first, room))]
+        row.append(Span("  " + time.rjust(time_width), "measured"))
+        found.append([row, *([Span(" " * (name_width + 4) + line)] for line in more)])
+    return found

@@ -7,7 +7,8 @@ from typing import Any
 from llm_holes.engine.frames import Bars, Curve, Diff, Heatmap, Pipeline, Scatter, Table, Text, Tokens, View
 from llm_holes.tui.views.base import ViewWidget
 from llm_holes.tui.views.heatmap import HeatmapView
-from llm_holes.tui.views.plain import BarsView, CurveView, DiffView, PipelineView, ScatterView, TableView, TextView
+from llm_holes.tui.views.places import PipelineView, ScatterView
+from llm_holes.tui.views.plain import BarsView, CurveView, DiffView, TableView, TextView
 from llm_holes.tui.views.tokens import TokensView
 
 WIDGETS: dict[type[View], type[ViewWidget[Any]]] = {

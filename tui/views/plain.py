@@ -1,12 +1,11 @@
-"""The views without a cursor: bars, curves, tables, texts, diffs, points and pipelines."""
+"""The views without a cursor: bars, curves, tables, texts and diffs."""
 
 from __future__ import annotations
 
-from llm_holes.engine.frames import Bars, Curve, Diff, Pipeline, Scatter, Table, Text
+from llm_holes.engine.frames import Bars, Curve, Diff, Table, Text
 from llm_holes.tui.draw import Row, bar_rows, table_rows, text_rows
 from llm_holes.tui.draw_curve import curve_rows
 from llm_holes.tui.draw_diff import diff_rows
-from llm_holes.tui.draw_places import pipeline_rows, scatter_rows
 from llm_holes.tui.views.base import ViewWidget
 
 
@@ -33,13 +32,3 @@ class TextView(ViewWidget[Text]):
 class DiffView(ViewWidget[Diff]):
     def layout_rows(self, width: int) -> list[Row]:
         return diff_rows(self.view, width)
-
-
-class ScatterView(ViewWidget[Scatter]):
-    def layout_rows(self, width: int) -> list[Row]:
-        return scatter_rows(self.view, width)
-
-
-class PipelineView(ViewWidget[Pipeline]):
-    def layout_rows(self, width: int) -> list[Row]:
-        return pipeline_rows(self.view, width)

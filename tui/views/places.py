@@ -1,0 +1,134 @@
+"""Points on a plane and the parts a text passes through, with a cursor that goes from one to the next."""
+
+from __future__ import annotations
+
+from typing import Generic
+
+from textual.geometry import Region
+
+from llm_holes.engine.frames import Pipeline, Scatter, Value
+from llm_holes.tui.clean import visible
+from llm_holes.tui.draw import Row, named, number
+from llm_holes.tui.draw_places import pipeline_rows, scatter_rows, scatter_spots, stage_rows
+from llm_holes.tui.messages import OpenLesson
+from llm_holes.tui.views.base import V
+from llm_holes.tui.views.walk import WalkView
+
+LINE_IS = 2
+"""A step of one line is as far as two columns."""
+
+
+class PlacesView(WalkView[V], Generic[V]):
+    """Rows that show the cursor while the view has the focus."""
+
+    def on_mount(self) -> None:
+        self.watch(self, "has_focus", self.redraw, init=False)
+
+    def redraw(self) -> None:
+        self._rows = None
+        self.refresh()
+
+    def watch_cursor(self) -> None:
+        self.redraw()
+        super().watch_cursor()
+
+
+class PipelineView(PlacesView[Pipeline]):
+    """The cursor is (stage, 0); Enter opens the hole of the stage."""
+
+    def prepare(self, view: Pipeline) -> None:
+        if self.cursor[0] >= len(view.stages):
+            self.set_reactive(PipelineView.cursor, (0, 0))
+
+    def layout_rows(self, width: int) -> list[Row]:
+        return pipeline_rows(self.view, width, self.cursor[0] if self.has_focus else None)
+
+    def stepped(self, across: int, down: int) -> tuple[int, int]:
+        return min(max(self.cursor[0] + across + down, 0), max(len(self.view.stages) - 1, 0)), 0
+
+    def edge(self, end: int) -> tuple[int, int]:
+        return (max(len(self.view.stages) - 1, 0) if end else 0), 0
+
+    def hole(self) -> str:
+        return self.view.stages[self.cursor[0]].hole if self.view.stages else ""
+
+    def describe(self) -> str:
+        if not self.view.stages:
+            return "no stages"
+        stage = self.view.stages[self.cursor[0]]
+        way = f" · enter opens the hole {stage.hole}" if stage.hole else ""
+        return visible(f"{stage.name}: {stage.produced or stage.state}") + way
+
+    def settings_here(self) -> dict[str, Value]:
+        return {}
+
+    def action_pick(self) -> None:
+        if hole := self.hole():
+            self.post_message(OpenLesson(hole))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return bool(self.hole()) if action == "pick" else True
+
+    def cursor_region(self) -> Region:
+        stages = stage_rows(self.view, self.size.width)
+        above = 1 + sum(map(len, stages[: self.cursor[0]]))
+        return Region(0, above, self.size.width, len(stages[self.cursor[0]]) if stages else 1)
+
+    def place_at(self, x: int, y: int) -> tuple[int, int] | None:
+        line = 1
+        for n, rows in enumerate(stage_rows(self.view, self.size.width)):
+            if line <= y < line + len(rows):
+                return n, 0
+            line += len(rows)
+        return None
+
+
+class ScatterView(PlacesView[Scatter]):
+    """The cursor is (0, point); a step goes to the nearest point that way, Enter sets the control to its label."""
+
+    def prepare(self, view: Scatter) -> None:
+        if self.cursor[1] >= len(view.labels):
+            self.set_reactive(ScatterView.cursor, (0, 0))
+
+    def layout_rows(self, width: int) -> list[Row]:
+        return scatter_rows(self.view, width, cursor=self.cursor[1] if self.has_focus else None)
+
+    def stepped(self, across: int, down: int) -> tuple[int, int]:
+        spots = scatter_spots(self.view, self.size.width)
+        here = spots.get(self.cursor[1])
+        if here is None:
+            return (0, min(spots)) if spots else self.cursor
+
+        def far(n: int) -> float:
+            line, x = spots[n][0] - here[0], spots[n][1] - here[1]
+            ahead, aside = (x, line * LINE_IS) if across else (line * LINE_IS, x)
+            return abs(ahead) + 2 * abs(aside) if ahead * (across + down) > 0 else float("inf")
+
+        best = min(spots, key=far)
+        return (0, best) if far(best) < float("inf") else self.cursor
+
+    def edge(self, end: int) -> tuple[int, int]:
+        spots = scatter_spots(self.view, self.size.width)
+        ordered = sorted(spots, key=lambda n: spots[n][1])
+        return (0, ordered[end]) if ordered else self.cursor
+
+    def describe(self) -> str:
+        if not self.view.labels:
+            return "no points"
+        n = self.cursor[1]
+        group = f" · {visible(self.view.groups[n])}" if n < len(self.view.groups) and self.view.groups[n] else ""
+        return f"{named(self.view.labels[n])}: {number(self.view.x[n])}, {number(self.view.y[n])}{group}"
+
+    def settings_here(self) -> dict[str, Value]:
+        if not self.view.control or not self.view.labels:
+            return {}
+        return {self.view.control: self.view.labels[self.cursor[1]]}
+
+    def cursor_region(self) -> Region:
+        line, x = scatter_spots(self.view, self.size.width).get(self.cursor[1], (0, 0))
+        return Region(x, line + 1, 1, 1)
+
+    def place_at(self, x: int, y: int) -> tuple[int, int] | None:
+        spots = scatter_spots(self.view, self.size.width)
+        near = min(spots, key=lambda n: abs(spots[n][0] + 1 - y) * 8 + abs(spots[n][1] - x), default=None)
+        return None if near is None else (0, near)
