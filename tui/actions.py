@@ -35,6 +35,8 @@ GLOBAL = (
     Action("next-pane", "w", "next_pane", "next pane", "To the next pane: holes, lesson, live"),
     Action("preset", "p", "next_preset", "preset", "Set the next preset and run it"),
     Action("presets", "P", "presets", "presets", "Choose among the presets; each says why it is there", footer=False),
+    Action("quiz", "z", "quiz", "quiz", "Answer this lesson's questions; that passes it, before or after reading"),
+    Action("review", "v", "review", "review", "What is due, totals, and how well you judge yourself", footer=False),
     Action("go", "g", "go", "go to", "Go to a hole this lesson links to: up, deeper or across"),
     Action("back", "b,backspace", "back", "back", "Back to the lesson before this one"),
     Action("code", "c", "code", "code", "Read the code that runs"),

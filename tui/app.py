@@ -193,9 +193,7 @@ class HolesApp(TutorApp):
         possible = {
             "run": dug,
             "cancel": self.session.run.active,
-            "next_preset": dug,
-            "presets": dug,
-            "code": dug,
+            **dict.fromkeys(("next_preset", "presets", "code", "quiz"), dug),
             "go": self.lesson is not None,
             "back": bool(self._trail),
         }

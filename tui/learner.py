@@ -15,7 +15,8 @@ from llm_holes.lessons.catalog import Catalog, Lesson
 from llm_holes.lessons.events import Event, Graded, Predicted, Ran, Read, Record, Resume, Skipped, merged
 from llm_holes.lessons.grading import Measured, Outcome, grade
 from llm_holes.lessons.progress import Progress
-from llm_holes.lessons.schema import Predict
+from llm_holes.lessons.review import due, question_of
+from llm_holes.lessons.schema import Predict, Question
 from llm_holes.lessons.settings import SettingsError, checked
 from llm_holes.lessons.standing import LessonState, Status, standing
 
@@ -93,6 +94,11 @@ class Learner:
         """Of the lessons the learner did something in."""
         touched = {event.lesson for event in self._events} & catalog.lessons.keys()
         return {name: self.state(catalog[name]).status for name in touched}
+
+    def due(self, catalog: Catalog) -> list[tuple[Lesson, Question]]:
+        """The questions to ask again now, the longest due first."""
+        asked = [(catalog[item.lesson], question_of(catalog, item)) for item in due(self._events, self.now(), catalog)]
+        return [(lesson, question) for lesson, question in asked if question is not None]
 
     def state(self, lesson: Lesson) -> LessonState:
         return standing(lesson, self.events)

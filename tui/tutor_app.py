@@ -10,15 +10,16 @@ from msgspec import structs
 from textual import on
 from textual.widget import Widget
 
-from llm_holes.lessons.catalog import Catalog
-from llm_holes.lessons.schema import Predict
+from llm_holes.engine.frames import Value
+from llm_holes.lessons.catalog import Catalog, Lesson
+from llm_holes.lessons.schema import Predict, Question
 from llm_holes.tui.engine_app import EngineApp
 from llm_holes.tui.messages import Decided
 from llm_holes.tui.widgets.lesson_tree import LessonTree
 from llm_holes.tui.widgets.pane import Pane
 
 if TYPE_CHECKING:
-    from llm_holes.lessons.events import Resume
+    from llm_holes.lessons.events import Event, Resume
     from llm_holes.tui.learner import Learner
 
 NARROW, WIDE = 100, 160
@@ -116,10 +117,45 @@ class TutorApp(EngineApp):
         self.holes.statuses = statuses = self.learner.statuses(self.catalog)
         found = list(statuses.values())
         self.status.progress = (found.count("run") + found.count("passed"), found.count("passed"))
+        self.status.due = len(self.learner.due(self.catalog))
 
     async def action_quit(self) -> None:
         await asyncio.to_thread(self.save_now)
         self.exit()
+
+    # -- recall -------------------------------------------------------------------------------------------------------
+
+    def action_quiz(self) -> None:
+        if self.lesson is not None and self.lesson.front is not None:
+            self._ask("quiz", [(self.lesson, question) for question in self.lesson.front.quiz])
+
+    def action_review(self) -> None:
+        from llm_holes.tui.screens.review import ReviewScreen
+
+        screen = ReviewScreen(self.catalog, self.learner.events, self.learner.now())
+
+        def ask(wanted: bool | None) -> None:
+            if wanted:
+                self._ask("review", self.learner.due(self.catalog))
+
+        self.push_screen(screen, ask)
+
+    def _ask(self, title: str, cards: list[tuple[Lesson, Question]]) -> None:
+        from llm_holes.tui.screens.quiz import QuizScreen
+
+        self.push_screen(QuizScreen(title, cards, self._measured, self._facts(), self._keep))
+
+    def _keep(self, event: Event) -> None:
+        self.learner.record(event)
+        self.save_soon()
+
+    def _measured(self, lesson: Lesson) -> dict[str, Value] | None:
+        """What the last run of the lesson measured; None if it was not run since it was opened."""
+        run, frame = self.session.run, self.session.frame
+        return dict(frame.measured) if run.lesson == lesson.id and run.phase == "done" and frame is not None else None
+
+    def _facts(self) -> dict[str, object]:
+        return structs.asdict(self.session.model) if self.session.model is not None else {}
 
     # -- predict, run, see --------------------------------------------------------------------------------------------
 
@@ -173,13 +209,8 @@ class TutorApp(EngineApp):
     def _run_done(self) -> None:
         if self.lesson is None:
             return
-        frame, model = self.session.frame, self.session.model
-        judged = self.learner.judge(
-            self.lesson,
-            dict(frame.measured) if frame is not None else {},
-            self.session.run.settings or {},
-            structs.asdict(model) if model is not None else {},
-        )
+        measured = self._measured(self.lesson) or {}
+        judged = self.learner.judge(self.lesson, measured, self.session.run.settings or {}, self._facts())
         self.save_soon()
         if judged is not None:
             self.panel.verdict.past = False

@@ -10,7 +10,7 @@ from textual.reactive import reactive
 from textual.visual import VisualType
 from textual.widget import Widget
 
-from llm_holes.lessons.schema import Predict
+from llm_holes.lessons.schema import Option, Predict
 from llm_holes.tui.actions import PREDICT, bindings
 from llm_holes.tui.draw import POINTER, Row, Span, wrapped
 from llm_holes.tui.messages import Decided
@@ -77,14 +77,7 @@ class PredictForm(Widget, can_focus=True):
         assert self.question is not None
         if not self.question.options:
             return [[Span("a number  ", "dim"), Span((self.typed or "") + "_", "act-strong")]]
-        rows: list[Row] = []
-        for n, option in enumerate(self.question.options):
-            here = n == self.chosen
-            first, *rest = wrapped(option.text, width - 5) or [""]
-            role = "act-strong" if here else ""
-            rows.append([Span(POINTER if here else "  ", "act-strong"), Span(f"{n + 1}  ", "act"), Span(first, role)])
-            rows += [[Span("     "), Span(line, role)] for line in rest]
-        return rows
+        return option_rows(self.question.options, self.chosen, width)
 
     def _keys(self) -> Row:
         choose = f"1-{len(self.question.options)}" if self.question and self.question.options else "0-9"
@@ -175,6 +168,18 @@ class Verdict(Widget):
         if self.judged.changed:
             rows.append([Span("The settings were changed after you answered.", "dim")])
         return lines(rows)
+
+
+def option_rows(options: tuple[Option, ...], chosen: int | None, width: int) -> list[Row]:
+    """The options with their numbers, the chosen one marked."""
+    rows: list[Row] = []
+    for n, option in enumerate(options):
+        here = n == chosen
+        first, *rest = wrapped(option.text, width - 5) or [""]
+        role = "act-strong" if here else ""
+        rows.append([Span(POINTER if here else "  ", "act-strong"), Span(f"{n + 1}  ", "act"), Span(first, role)])
+        rows += [[Span("     "), Span(line, role)] for line in rest]
+    return rows
 
 
 def _key(key: str, does: str) -> Row:

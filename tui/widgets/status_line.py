@@ -69,6 +69,8 @@ class StatusLine(Widget):
     holes: reactive[tuple[int, int]] = reactive((0, 0))
     progress: reactive[tuple[int, int]] = reactive((0, 0))
     """How many lessons were run, passed ones included, and how many passed."""
+    due: reactive[int] = reactive(0)
+    """How many questions have come back."""
 
     def render(self) -> VisualType:
         right = self.counts()
@@ -78,13 +80,14 @@ class StatusLine(Widget):
         return content([Span(NAME, "strong"), Span("   "), *state, Span(space + "   "), Span(right, "dim")])
 
     def counts(self) -> str:
+        due = f" · {self.due} due · v" if self.due else ""
         holes = f"{self.holes[0]}/{self.holes[1]} holes"
         run, passed = self.progress
         if not run and not passed:
-            return holes
+            return holes + due
         if self.size.width < ROOMY:
-            return f"{passed}/{self.holes[0]} passed"
-        return f"{holes} · {run} run · {passed} passed"
+            return f"{passed}/{self.holes[0]} passed{due}"
+        return f"{holes} · {run} run · {passed} passed{due}"
 
 
 def fitted(row: Row, width: int) -> Row:

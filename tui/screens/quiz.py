@@ -1,0 +1,163 @@
+"""Questions one at a time: hints one by one, and every option explained once one was chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.events import Key
+from textual.widgets import Static
+
+from llm_holes.lessons.catalog import Lesson
+from llm_holes.lessons.events import Answered, Event, Hinted
+from llm_holes.lessons.grading import Measured, Outcome, explained, grade
+from llm_holes.lessons.schema import Question
+from llm_holes.tui.draw import POINTER, Row, Span, wrapped
+from llm_holes.tui.paint import lines
+from llm_holes.tui.screens.dialog import Dialog
+from llm_holes.tui.screens.help import Sheet
+from llm_holes.tui.widgets.predict import RIGHT, WRONG, option_rows
+
+Card = tuple[Lesson, Question]
+
+
+class QuizScreen(Dialog[None]):
+    """Asks the cards in order.
+
+    Args:
+        title: what this is.
+        cards: the questions, each with its lesson.
+        measured: what the last run of a lesson measured; None if there was none.
+        model: the facts that explanations quote.
+        record: keeps what the learner did.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "on", "answer", tooltip="Answer, then the next question", id="quiz-on"),
+        Binding("h", "hint", "hint", tooltip="One hint more", id="quiz-hint"),
+    ]
+
+    def __init__(
+        self,
+        title: str,
+        cards: list[Card],
+        measured: Callable[[Lesson], Measured | None],
+        model: Mapping[str, object],
+        record: Callable[[Event], None],
+    ) -> None:
+        super().__init__()
+        self.title_text, self.cards, self.model = title, cards, model
+        self._measured, self._record = measured, record
+        self.at, self.right = 0, 0
+        self._begin()
+
+    def _begin(self) -> None:
+        self.chosen: int | None = None
+        self.hints = 0
+        self.outcome: Outcome | None = None
+
+    def compose(self) -> ComposeResult:
+        sheet = Sheet(Static(id="card"), classes="dialog")
+        sheet.border_title = self.title_text
+        yield sheet
+
+    def on_mount(self) -> None:
+        self._show()
+
+    def on_resize(self) -> None:
+        self._show()
+
+    @property
+    def card(self) -> Card | None:
+        return self.cards[self.at] if self.at < len(self.cards) else None
+
+    def on_key(self, event: Key) -> None:
+        card = self.card
+        if card is None or self.outcome is not None or event.character not in set("123456789"):
+            return
+        if int(event.character or 0) <= len(card[1].options):
+            self.chosen = int(event.character or 1) - 1
+            self._show()
+
+    def action_hint(self) -> None:
+        if (card := self.card) is not None and self.outcome is None and self.hints < len(card[1].hints):
+            self.hints += 1
+            self._record(Hinted(lesson=card[0].id, question=card[1].question, count=self.hints))
+            self._show()
+
+    def action_on(self) -> None:
+        if self.card is None:
+            self.dismiss(None)
+        elif self.outcome is not None:
+            self.at += 1
+            self._begin()
+            self._show()
+        elif self.chosen is not None:
+            self._answer(*self.card)
+            self._show()
+
+    def _answer(self, lesson: Lesson, question: Question) -> None:
+        assert self.chosen is not None
+        self.outcome = outcome = grade(question, self.chosen, self._measured(lesson), self.model)
+        if outcome.right is None:
+            # an answer that nothing can decide yet is not one to remember
+            return
+        self.right += outcome.right
+        self._record(
+            Answered(
+                lesson=lesson.id, question=question.question, option=self.chosen, said=outcome.said,
+                right=outcome.right, was=outcome.was,
+            )
+        )  # fmt: skip
+
+    def _show(self) -> None:
+        sheet = self.query_one(Sheet)
+        width = max(sheet.content_size.width or 60, 20)
+        rows = self._end() if self.card is None else self._rows(*self.card, width)
+        self.query_one("#card", Static).update(lines(rows))
+        sheet.border_subtitle = self._keys()
+        sheet.scroll_home(animate=False)
+
+    def _keys(self) -> str:
+        if self.card is None:
+            return "enter close"
+        if self.outcome is not None:
+            return f"enter {'next question' if self.at + 1 < len(self.cards) else 'end'} · ↓ j  ↑ k scroll · q close"
+        answer = "enter answer" if self.chosen is not None else f"1-{len(self.card[1].options)} choose"
+        more = " · h hint" if self.hints < len(self.card[1].hints) else ""
+        return f"{answer}{more} · q close"
+
+    def _rows(self, lesson: Lesson, question: Question, width: int) -> list[Row]:
+        rows: list[Row] = [[Span(f"question {self.at + 1} of {len(self.cards)} · {lesson.title}", "dim")], []]
+        rows += [[Span(line, "strong")] for line in wrapped(question.question, width)]
+        rows.append([])
+        if self.outcome is None:
+            rows += option_rows(question.options, self.chosen, width)
+        else:
+            rows += self._explained(lesson, question, width)
+        for n, hint in enumerate(question.hints[: self.hints], 1):
+            head = f"hint {n} of {len(question.hints)}  "
+            for line in wrapped(hint, width - len(head)):
+                rows += [[]] if head.strip() else []
+                rows.append([Span(head, "dim"), Span(line)])
+                head = " " * len(head)
+        return rows
+
+    def _explained(self, lesson: Lesson, question: Question, width: int) -> list[Row]:
+        assert self.outcome is not None
+        mark = {True: RIGHT, False: WRONG, None: ""}[self.outcome.right]
+        rows: list[Row] = [[Span(line, "measured")] for line in wrapped(mark + self.outcome.sentence, width)]
+        if self.outcome.right is None:
+            return rows
+        for n, option in enumerate(explained(question, self._measured(lesson), self.model)):
+            pointer = POINTER if n == self.chosen else "  "
+            head = f"{RIGHT if option.right else '  '}{option.text}"
+            rows.append([])
+            rows += [[Span(pointer, "act-strong"), Span(line, "strong")] for line in wrapped(head, width - 2)]
+            rows += [[Span("    "), Span(line)] for line in wrapped(option.because, width - 4)]
+        return rows
+
+    def _end(self) -> list[Row]:
+        return [[Span(f"{self.right} of {len(self.cards)} right.", "strong")]]
