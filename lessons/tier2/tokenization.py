@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -21,6 +22,8 @@ WINDOW = 8
 SHOWN_WORDS = 16
 SHOWN_LEARNT = 14
 EVERY = 10
+PLAYED = 100
+PACE_SECONDS = 0.15
 EXAMPLES = "The pothole by the seashore is unthinkable. "
 
 
@@ -61,7 +64,10 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
         "example_real": _pieces(engine, bpe.encode_word(example)),
         "example_longest": _pieces(engine, longest_match(bpe, example)),
     }
-    views = (*_stepper(engine, bpe, words, p["step"], measured), _words(engine, words, cuts, longest))
+    table = _words(engine, words, cuts, longest)
+    if p["play"]:
+        yield from _played(engine, bpe, words, measured, table)
+    views = (*_stepper(engine, bpe, words, p["step"], measured), table)
     caption = _caption(measured)
     yield Frame(caption, views, dict(measured), 0.2)
 
@@ -82,6 +88,24 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
         "trained_longest_piece": _text(max((x.left + x.right for x in learnt), key=len, default=b"")),
     }
     yield Frame(caption, (*views, *_learning(p, before, learnt)), measured)
+
+
+def _played(
+    engine: Engine, bpe: BPE, words: Sequence[bytes], measured: dict[str, Any], table: Table
+) -> Iterator[Frame]:
+    """One frame after each of the first merges, at a pace the eye can follow."""
+    for step in range(PLAYED):
+        views = _stepper(engine, bpe, words, step, measured)
+        yield Frame(
+            f"After {step} of {measured['steps']} merges.", (*views, table), dict(measured), 0.2 * step / PLAYED
+        )
+        if step >= measured["steps"]:
+            return
+        until = time.monotonic() + PACE_SECONDS
+        while time.monotonic() < until:
+            if engine.model.stop():
+                raise Cancelled
+            time.sleep(0.02)
 
 
 def _stepper(

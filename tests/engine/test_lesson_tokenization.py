@@ -76,3 +76,13 @@ def test_learning_can_be_cancelled(engine: Engine) -> None:
     stop = True
     with pytest.raises(Cancelled):
         next(run)
+
+
+def test_play_shows_every_merge_in_turn(engine: Engine) -> None:
+    played = [frame for frame in frames(engine, "tokenization", "play them") if frame.caption.startswith("After ")]
+    steps = [frame.measured["step"] for frame in played]
+    assert steps == list(range(len(steps)))
+    assert len(steps) == played[-1].measured["steps"] + 1
+    counts = [len(strip(frame)) for frame in played]
+    assert counts == sorted(counts, reverse=True)
+    assert len(set(counts)) == len(counts), "each merge makes one piece out of two"
