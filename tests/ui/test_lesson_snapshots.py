@@ -1,4 +1,4 @@
-"""The first five lessons as a learner sees them, drawn from frames recorded on the real model.
+"""The lessons as a learner sees them, drawn from frames recorded on the real model.
 
 `python scripts/record_frames.py` makes the recordings; look at the pictures before accepting a changed one.
 """
@@ -17,15 +17,15 @@ from tests.support.fake_link import FakeEngine, recorded
 from tests.ui.test_snapshots import MIDDLE, SMALL, WIDE, Compare, after
 
 RECORDINGS = Path(__file__).parent / "recordings"
-LESSONS = ("tokens", "attention", "kv-cache", "quantization", "stopping")
+FIRST = ("tokens", "attention", "kv-cache", "quantization", "stopping")
+LESSONS = sorted(path.stem for path in RECORDINGS.glob("*.msgpack"))
 
 
-@pytest.fixture(scope="module")
-def five() -> Catalog:
-    """The real catalog in which only the recorded lessons are dug, so that a new lesson changes no picture."""
+def dug(*shown: str) -> Catalog:
+    """The real catalog with only the first five and `shown` dug, so that a new lesson changes no other picture."""
     return Catalog(
         {
-            name: lesson if name in LESSONS else structs.replace(lesson, file="", text="")
+            name: lesson if name in (*FIRST, *shown) else structs.replace(lesson, file="", text="")
             for name, lesson in catalog.load().lessons.items()
         }
     )
@@ -33,34 +33,34 @@ def five() -> Catalog:
 
 @pytest.mark.parametrize("size", [SMALL, MIDDLE], ids=str)
 @pytest.mark.parametrize("lesson", LESSONS)
-def test_a_lesson_after_its_run(snap_compare: Compare, five: Catalog, lesson: str, size: tuple[int, int]) -> None:
+def test_a_lesson_after_its_run(snap_compare: Compare, lesson: str, size: tuple[int, int]) -> None:
     """You should see the lesson's controls, one line of measured values in the measured colour, and its first views."""
     engine = FakeEngine({lesson: recorded(RECORDINGS / f"{lesson}.msgpack")})
-    app = HolesApp([], lesson, link=engine.link, catalog=five, clock=lambda: 0.0)
+    app = HolesApp([], lesson, link=engine.link, catalog=dug(lesson), clock=lambda: 0.0)
     assert snap_compare(app, terminal_size=size, run_before=after("3", "r", "skip"))
 
 
-def tokens_app(catalog: Catalog) -> HolesApp:
+def tokens_app() -> HolesApp:
     engine = FakeEngine({"tokens": recorded(RECORDINGS / "tokens.msgpack")})
-    return HolesApp([], "tokens", link=engine.link, catalog=catalog, clock=lambda: 0.0)
+    return HolesApp([], "tokens", link=engine.link, catalog=dug(), clock=lambda: 0.0)
 
 
 @pytest.mark.parametrize("size", [SMALL, MIDDLE, WIDE], ids=str)
-def test_the_question(snap_compare: Compare, five: Catalog, size: tuple[int, int]) -> None:
+def test_the_question(snap_compare: Compare, size: tuple[int, int]) -> None:
     """You should see a framed question with three answers, the second one chosen, 80 % sure, and the keys to use."""
-    assert snap_compare(tokens_app(five), terminal_size=size, run_before=after("r", "2", "right"))
+    assert snap_compare(tokens_app(), terminal_size=size, run_before=after("r", "2", "right"))
 
 
 @pytest.mark.parametrize("size", [SMALL, MIDDLE], ids=str)
-def test_the_verdict(snap_compare: Compare, five: Catalog, size: tuple[int, int]) -> None:
+def test_the_verdict(snap_compare: Compare, size: tuple[int, int]) -> None:
     """You should see what was said beside what was measured, in the measured colour, and both reasons under it."""
-    assert snap_compare(tokens_app(five), terminal_size=size, run_before=after("r", "1", "commit"))
+    assert snap_compare(tokens_app(), terminal_size=size, run_before=after("r", "1", "commit"))
 
 
 @pytest.mark.parametrize("lesson", LESSONS)
-def test_a_lesson_to_read(snap_compare: Compare, five: Catalog, lesson: str) -> None:
+def test_a_lesson_to_read(snap_compare: Compare, lesson: str) -> None:
     """You should see the trail to the lesson, the lit stages, the objective, and its text with … where unknown."""
-    app = HolesApp([], lesson, link=FakeEngine({}).link, catalog=five, clock=lambda: 0.0)
+    app = HolesApp([], lesson, link=FakeEngine({}).link, catalog=dug(lesson), clock=lambda: 0.0)
     assert snap_compare(app, terminal_size=SMALL, run_before=after("2"))
 
 
