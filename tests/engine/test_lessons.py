@@ -13,11 +13,11 @@ from tests.support.lessons import frames, measured
 
 pytestmark = pytest.mark.model
 DUG = [lesson for lesson in catalog.load().lessons.values() if lesson.dug]
-CASES = [(lesson.id, preset.name) for lesson in DUG for preset in lesson.presets]
+CASES = [(lesson.id, name) for lesson in DUG for name in ("", *(preset.name for preset in lesson.presets))]
 
 
 @pytest.mark.parametrize(("lesson_id", "preset"), CASES)
-def test_presets_run_and_publish_every_name(engine: Engine, lesson_id: str, preset: str) -> None:
+def test_the_default_and_presets_run_and_publish_every_name(engine: Engine, lesson_id: str, preset: str) -> None:
     lesson = catalog.load()[lesson_id]
     assert lesson.front is not None
     found = frames(engine, lesson_id, preset)
