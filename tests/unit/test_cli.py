@@ -183,7 +183,9 @@ def test_a_run_without_frames_is_not_a_passed_check(
 def start(*arguments: str, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
     """The command line as a process of its own, with the fake engine and any lesson id."""
     code = (
-        "import sys; from llm_holes.engine import client; from llm_holes.tui import cli\n"
+        "import signal, sys; from llm_holes.engine import client; from llm_holes.tui import cli\n"
+        # a test run started in the background hands down an ignored SIGINT
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         f"client.command_for = lambda *_: [sys.executable, {str(FAKE)!r}]\n"
         "from llm_holes.lessons import catalog\n"
         f"some = catalog.load()[{LESSON.id!r}]\n"
