@@ -119,8 +119,9 @@ def test_a_hub_download_that_is_killed_keeps_what_is_complete(tmp_path: Path, ca
         process = start("org/tiny", **environment)
         assert hub.halfway.wait(30)
         assert not rest.exists(), "half files would pile up"
+        complete = rest.with_name("tokenizer.json.metadata")  # written last, once the file itself is in its place
         deadline = time.monotonic() + 30
-        while not (cache / ".partial-org--tiny" / "tokenizer.json").exists() and time.monotonic() < deadline:
+        while not (complete.exists() and complete.stat().st_size) and time.monotonic() < deadline:
             time.sleep(0.01)
         process.kill()
         process.communicate()

@@ -32,6 +32,7 @@ class Terminal:
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
             fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # a test run in the background hands it down ignored
             os.execvpe(command[0], list(command), dict(env))
         self.attributes = termios.tcgetattr(self.fd)
 
