@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from llm_holes.engine import store
+from llm_holes.engine.client import command_for
+from llm_holes.engine.protocol import Ready
 from tests.support.processes import running
 from tests.support.sshd import Server, start_server
+from tests.support.talk import Talk
 
 
 @pytest.fixture
@@ -41,3 +44,17 @@ def server(tmp_path: Path, env: dict[str, str]) -> Iterator[Server]:
     """An OpenSSH server on loopback that lets this user in with a key of the test's own."""
     with start_server(tmp_path, env) as started:
         yield started
+
+
+@pytest.fixture
+async def engine(env: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Talk]:
+    """The real engine process with the default model, ready."""
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    talk = Talk(*command_for("local", threads=1))
+    await talk.client.start()
+    await talk.until(lambda reply: isinstance(reply, Ready), 60)
+    try:
+        yield talk
+    finally:
+        await talk.client.close()

@@ -2,32 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
-from llm_holes.engine.client import command_for
 from llm_holes.engine.frames import Frame
-from llm_holes.engine.protocol import Case, Failed, Finished, Ready, Run
+from llm_holes.engine.protocol import Case, Failed, Finished, Run
 from llm_holes.lessons.find_the_hole_rules import FIND_THE_HOLE
 from tests.support.talk import Talk
 
 pytestmark = pytest.mark.model
 CASE = Case(3, 1)
-
-
-@pytest.fixture
-async def engine(env: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Talk]:
-    for name, value in env.items():
-        monkeypatch.setenv(name, value)
-    talk = Talk(*command_for("local", threads=1))
-    await talk.client.start()
-    await talk.until(lambda reply: isinstance(reply, Ready), 60)
-    try:
-        yield talk
-    finally:
-        await talk.client.close()
 
 
 async def last(engine: Talk, run: Run) -> Frame:

@@ -3,30 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from llm_holes.engine.client import command_for
-from llm_holes.engine.protocol import Cancel, Cancelled, Failed, Finished, Ready, Run
+from llm_holes.engine.protocol import Cancel, Cancelled, Failed, Finished, Run
 from tests.support.processes import alive
 from tests.support.talk import Talk
 
 pytestmark = pytest.mark.model
-
-
-@pytest.fixture
-async def engine(env: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Talk]:
-    for name, value in env.items():
-        monkeypatch.setenv(name, value)
-    talk = Talk(*command_for("local", threads=1))
-    await talk.client.start()
-    await talk.until(lambda reply: isinstance(reply, Ready), 60)
-    try:
-        yield talk
-    finally:
-        await talk.client.close()
 
 
 async def test_lessons_run_and_requests_that_cannot_be_run_say_why(engine: Talk) -> None:

@@ -11,7 +11,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from llm_holes.lessons import catalog
 from llm_holes.lessons.events import (
     Answered,
     Event,
@@ -24,16 +23,7 @@ from llm_holes.lessons.events import (
     Skipped,
 )
 from llm_holes.lessons.progress import FILE, Progress
-
-LESSONS = catalog.load()
-TOKENS = LESSONS["tokens"]
-assert TOKENS.front is not None
-QUIZ = [question.question for question in TOKENS.front.quiz]
-ROOT = Path(__file__).parents[2]
-
-
-def answered(question: str = QUIZ[0], right: bool | None = True, **more: Any) -> Answered:
-    return Answered(lesson="tokens", question=question, option=1, said="b", right=right, **more)
+from tests.support.learned import LESSONS, QUIZ, TOKENS, answered
 
 
 def predicted(**more: Any) -> Predicted:

@@ -14,23 +14,13 @@ from typing import Any
 
 import pytest
 
-from llm_holes.lessons import catalog, state_file
+from llm_holes.lessons import state_file
 from llm_holes.lessons.events import (
-    Answered,
     ForeignFile,
     decode,
 )
 from llm_holes.lessons.progress import FILE, Progress
-
-LESSONS = catalog.load()
-TOKENS = LESSONS["tokens"]
-assert TOKENS.front is not None
-QUIZ = [question.question for question in TOKENS.front.quiz]
-ROOT = Path(__file__).parents[2]
-
-
-def answered(question: str = QUIZ[0], right: bool | None = True, **more: Any) -> Answered:
-    return Answered(lesson="tokens", question=question, option=1, said="b", right=right, **more)
+from tests.support.learned import QUIZ, ROOT, TOKENS, answered
 
 
 def recorder(folder: Path, prefix: str, *count: str) -> subprocess.Popen[str]:

@@ -1,0 +1,19 @@
+"""The tokens lesson and events about it, as the tests of progress need them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from llm_holes.lessons import catalog
+from llm_holes.lessons.events import Answered
+
+LESSONS = catalog.load()
+TOKENS = LESSONS["tokens"]
+assert TOKENS.front is not None
+QUIZ = [question.question for question in TOKENS.front.quiz]
+ROOT = Path(__file__).parents[2]
+
+
+def answered(question: str = QUIZ[0], right: bool | None = True, **more: Any) -> Answered:
+    return Answered(lesson="tokens", question=question, option=1, said="b", right=right, **more)
