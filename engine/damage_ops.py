@@ -16,6 +16,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
+from llm_holes.engine.attention_patterns import Pattern
 from llm_holes.engine.model import Decoder, Edit, rotary, rotate
 from llm_holes.engine.surgery import edited, reweighted, weight
 from llm_holes.engine.taps import in_all_layers, tap
@@ -101,8 +102,7 @@ class WindowOnly:
 
     def apply(self, model: Decoder) -> Decoder:
         def narrow(scores: Tensor) -> Tensor:
-            query, key = _places(scores)
-            return scores.masked_fill(key <= query - self.window, -torch.inf)
+            return scores.masked_fill(~Pattern("window", self.window).sees(*_places(scores)), -torch.inf)
 
         return _edited(model, self.layer, "attn.hook_attn_scores", narrow)
 

@@ -28,6 +28,9 @@ from llm_holes.engine.taps import unknown
 
 Edit = Callable[[Tensor], Tensor]
 At = Callable[[str, Tensor], Tensor]
+Mixer = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""Another way from q [batch, head, query, d_head] and k, v [batch, kv_head, key, d_head] to z, shaped like q. Queries
+are the last of the keys' positions."""
 Acts = dict[str, npt.NDArray[Any]]
 
 
@@ -47,7 +50,8 @@ class Output:
 class Decoder:
     """A model is its config and its weights by Hugging Face name.
 
-    `packed` holds matrices stored in fewer bits, `edits` change activations at named points, `stop` is polled once per
+    `packed` holds matrices stored in fewer bits, `edits` change activations at named points, `mixers` replace scores,
+    softmax and sum of a layer's attention (it then has no scores or pattern to tap or edit), `stop` is polled once per
     layer. Nothing is ever written into a weight: a changed model is a new Decoder over other weights.
     """
 
@@ -55,6 +59,7 @@ class Decoder:
     weights: Mapping[str, Tensor]
     packed: Mapping[str, PackedWeight] = field(default_factory=dict)
     edits: Mapping[str, tuple[Edit, ...]] = field(default_factory=dict)
+    mixers: Mapping[int, Mixer] = field(default_factory=dict)
     stop: Callable[[], bool] = never
 
     def stoppable(self, stop: Callable[[], bool]) -> Decoder:
@@ -123,8 +128,12 @@ class Decoder:
         v = v.transpose(1, 2)
         if cache is not None:
             k, v = cache.append(layer, k, v)
-        explicit = any(p in taps or p in self.edits for p in (f"{hook}attn_scores", f"{hook}pattern"))
-        z = explicit_attention(q, k, v, config.group, at, hook) if explicit else fused_attention(q, k, v)
+        if layer in self.mixers:
+            z = self.mixers[layer](q, k, v)
+        elif any(p in taps or p in self.edits for p in (f"{hook}attn_scores", f"{hook}pattern")):
+            z = explicit_attention(q, k, v, config.group, at, hook)
+        else:
+            z = fused_attention(q, k, v)
         z = at(f"{hook}z", z.transpose(1, 2))
         return self.linear(z.flatten(2), f"{name}o_proj")
 
