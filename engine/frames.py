@@ -65,7 +65,9 @@ class Tokens(msgspec.Struct, frozen=True, tag="tokens"):
 
 
 class Heatmap(msgspec.Struct, frozen=True, tag="heatmap"):
-    """A matrix [rows, columns]; NaN cells are blank. Enter on a cell sets `row_control` and `column_control`."""
+    """A matrix [rows, columns]; NaN cells are blank. Enter on a cell sets `row_control` and `column_control`.
+
+    Row by row, `texts` holds a word to stand in each cell and `details` what to say about it at the cursor."""
 
     title: str
     values: Array
@@ -77,6 +79,24 @@ class Heatmap(msgspec.Struct, frozen=True, tag="heatmap"):
     row_control: str = ""
     column_control: str = ""
     cursor: tuple[int, int] | None = None
+    texts: tuple[str, ...] = ()
+    details: tuple[str, ...] = ()
+
+
+class Gallery(msgspec.Struct, frozen=True, tag="gallery"):
+    """Many small matrices of one size, values [item, rows, columns] of 0 or more, on one scale. Each has a short
+    label, what to say about it at the cursor, and the group it stands in; items of a group follow each other. Enter
+    sets `controls` to the item's `places`."""
+
+    title: str
+    values: Array
+    labels: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    unit: str = ""
+    controls: tuple[str, ...] = ()
+    places: tuple[tuple[int, ...], ...] = ()
+    cursor: int | None = None
 
 
 class Bars(msgspec.Struct, frozen=True, tag="bars"):
@@ -168,7 +188,7 @@ class Pipeline(msgspec.Struct, frozen=True, tag="pipeline"):
     stages: tuple[PipelineStage, ...]
 
 
-View = Tokens | Heatmap | Bars | Curve | Table | Text | Diff | Pipeline | Scatter
+View = Tokens | Heatmap | Bars | Curve | Table | Text | Diff | Pipeline | Scatter | Gallery
 
 
 class Frame(msgspec.Struct, frozen=True):

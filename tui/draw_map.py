@@ -9,13 +9,15 @@ from unicodedata import combining
 
 from rich.cells import cell_len
 
-from llm_holes.engine.frames import Array, Heatmap, Token, Tokens
+from llm_holes.engine.frames import Array, Gallery, Heatmap, Token, Tokens
 from llm_holes.tui.clean import from_bytes, visible
 from llm_holes.tui.draw import BELOW_ZERO, LOWER, SHADES, Row, Span, fit, named, number
 
 IDS_UP_TO = 64
 """Longer strips show a token's id at the cursor only."""
 NAME_WIDTH = 14
+TEXT_WIDTHS = (7, 12)
+"""Cells with a word in them: the narrowest and the widest."""
 CODES: dict[str, Literal["f", "d", "i", "q", "B"]] = {"f4": "f", "f8": "d", "i4": "i", "i8": "q", "u1": "B"}
 
 
@@ -140,6 +142,9 @@ def grid_of(view: Heatmap, rows: Cells, width: int, glyphs: bool) -> Grid:
     names = min(max((cell_len(named(name)) for name in view.row_names), default=len(str(len(rows)))), NAME_WIDTH)
     room = max(width - names - 1, 1)
     count = max(len(rows[0]) if rows else 1, 1)
+    if view.texts:
+        cell = min(max(room // count, TEXT_WIDTHS[0]), TEXT_WIDTHS[1], room)
+        return Grid(names, cell, True, min(count, room // cell))
     tall = glyphs or (len(rows) <= 20 and 2 * count <= room)
     cell = min(max(room // count, 1), 6 if len(rows) <= 12 else 2) if tall else 1
     return Grid(names, cell, tall, min(count, room // cell))
@@ -159,12 +164,15 @@ def grid_row(
     row = [Span(fit(row_name(view, shown), grid.names, right=True) + " ", "strong" if at else "dim")]
     for column in range(first, min(first + grid.columns, len(rows[0]))):
         here = cursor is not None and cursor[1] == column
-        if grid.tall:
+        if view.texts:
+            text = view.texts[top * len(rows[0]) + column]
+            row.append(_worded(text, scale.heat(rows[top][column]), grid.cell, glyphs, here and at))
+        elif grid.tall:
             row.append(_tall(scale.heat(rows[top][column]), grid.cell, glyphs, here and at))
         else:
             lower = scale.heat(rows[top + 1][column]) if top + 1 < len(rows) else None
             half = cursor[0] - top if here and at and cursor else None
-            row.append(_halves(scale.heat(rows[top][column]), lower, half))
+            row.append(halves(scale.heat(rows[top][column]), lower, half))
     return row
 
 
@@ -176,7 +184,15 @@ def _tall(heat: float | None, width: int, glyphs: bool, cursor: bool) -> Span:
     return Span(text, "measured" if glyphs else "", None, None if glyphs else heat)
 
 
-def _halves(top: float | None, bottom: float | None, cursor: int | None) -> Span:
+def _worded(text: str, heat: float | None, width: int, glyphs: bool, cursor: bool) -> Span:
+    """A cell with a word in it, behind it the colour of its value, or in front of it the shade."""
+    word = fit(named(text), max(width - 2, 0))
+    if cursor:
+        return Span(f"[{word}]", "cursor")
+    return Span(f"{shade(heat)} {word}") if glyphs else Span(f" {word} ", "chip0", heat)
+
+
+def halves(top: float | None, bottom: float | None, cursor: int | None) -> Span:
     """Two cells in one character: the upper one is its ink, the lower one what is behind it."""
     if cursor is not None:
         return Span("▀" if cursor == 0 else "▄", "pick", None, bottom if cursor == 0 else top)
@@ -208,7 +224,7 @@ def axis_row(view: Heatmap, grid: Grid, first: int, columns: int, cursor: Cursor
     return [*row, Span(" " * x), Span(name, "strong")]
 
 
-def legend_row(view: Heatmap, scale: Scale, glyphs: bool) -> Row:
+def legend_row(view: Heatmap | Gallery, scale: Scale, glyphs: bool) -> Row:
     """The scale: from the smallest value to the largest."""
     signed = scale.low < 0 < scale.high
     steps = [n / 4 for n in (range(-4, 5) if signed else range(5))]
@@ -228,6 +244,10 @@ def column_name(view: Heatmap, index: int) -> str:
 
 def cell_facts(view: Heatmap, rows: Cells, row: int, column: int) -> str:
     """Everything about one cell, for the line that describes the cursor's place."""
+    if view.details:
+        return (
+            f"{row_name(view, row)} × {column_name(view, column)}: {visible(view.details[row * len(rows[0]) + column])}"
+        )
     value = rows[row][column]
     shown = "nothing here" if math.isnan(value) else f"{number(float(value))} {visible(view.unit)}".rstrip()
     sides = []

@@ -9,6 +9,7 @@ from llm_holes.engine.frames import (
     Curve,
     Diff,
     Frame,
+    Gallery,
     Heatmap,
     Pipeline,
     Scatter,
@@ -22,6 +23,7 @@ from llm_holes.tui.clean import visible
 from llm_holes.tui.draw import Row, bar_rows, fit, number, plain, table_rows, text_rows, titled, wrapped
 from llm_holes.tui.draw_curve import curve_rows
 from llm_holes.tui.draw_diff import diff_rows
+from llm_holes.tui.draw_gallery import gallery_rows
 from llm_holes.tui.draw_map import (
     axis_row,
     grid_height,
@@ -79,6 +81,8 @@ def _rows(view: View, width: int) -> Iterable[Row]:
             return pipeline_rows(view, width)
         case Scatter():
             return table_rows(_places(view), width)
+        case Gallery():
+            return gallery_rows(view, width)
 
 
 def _places(view: Scatter) -> Table:
