@@ -37,6 +37,8 @@ GLOBAL = (
     Action("presets", "P", "presets", "presets", "Choose among the presets; each says why it is there", footer=False),
     Action("quiz", "z", "quiz", "quiz", "Answer this lesson's questions; that passes it, before or after reading"),
     Action("review", "v", "review", "review", "What is due, totals, and how well you judge yourself", footer=False),
+    Action("pin", "a", "pin", "pin A", "Pin this run as A: the next ones stand beside it, A|B; again lets go of it"),
+    Action("keep", "n", "keep", "keep", "Add this run to the lab notebook, with everything it was made with"),
     Action("go", "g", "go", "go to", "Go to a hole this lesson links to: up, deeper or across"),
     Action("back", "b,backspace", "back", "back", "Back to the lesson before this one"),
     Action("code", "c", "code", "code", "Read the code that runs"),

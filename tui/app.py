@@ -18,6 +18,7 @@ from textual.widgets import Input, Static
 from llm_holes.lessons import catalog as lessons
 from llm_holes.lessons.catalog import Catalog
 from llm_holes.tui.actions import CHOOSE, GLOBAL, PREDICT, SCROLL, STEP, SWITCH, TREE, WALK, WRITE, bindings
+from llm_holes.tui.lab_app import LabApp
 from llm_holes.tui.lesson_text import ways
 from llm_holes.tui.link import LinkFactory, to_process
 from llm_holes.tui.messages import Described, OpenLesson
@@ -25,7 +26,7 @@ from llm_holes.tui.palette import HolesCommands
 from llm_holes.tui.screens.pick import PickScreen
 from llm_holes.tui.screens.search import SearchScreen
 from llm_holes.tui.themes import DARK, DEFAULTS, LIGHT, for_terminal
-from llm_holes.tui.tutor_app import NARROW, WIDE, TutorApp
+from llm_holes.tui.tutor_app import NARROW, WIDE
 from llm_holes.tui.widgets.lesson_page import LessonPage
 from llm_holes.tui.widgets.lesson_tree import LessonTree
 from llm_holes.tui.widgets.lines import HintLine, KeyBar
@@ -39,7 +40,7 @@ OWN_KEYS = {
 }
 
 
-class HolesApp(TutorApp):
+class HolesApp(LabApp):
     """The tutor.
 
     Args:
@@ -194,6 +195,8 @@ class HolesApp(TutorApp):
             "run": dug,
             "cancel": self.session.run.active,
             **dict.fromkeys(("next_preset", "presets", "code", "quiz"), dug),
+            "pin": self.session.run.phase == "done" or self.pinned is not None,
+            "keep": self.session.run.phase == "done",
             "go": self.lesson is not None,
             "back": bool(self._trail),
         }

@@ -47,7 +47,7 @@ def frame_text(frame: Frame, width: int) -> str:
 
 
 def view_text(view: View, width: int) -> str:
-    return "\n".join(plain(row).rstrip() for row in _rows(view, width))
+    return "\n".join(plain(row).rstrip() for row in view_rows(view, width))
 
 
 def value_text(value: Value) -> str:
@@ -59,7 +59,8 @@ def value_text(value: Value) -> str:
     return number(value)
 
 
-def _rows(view: View, width: int) -> Iterable[Row]:
+def view_rows(view: View, width: int) -> Iterable[Row]:
+    """The view as it is drawn without a cursor and without relying on colour."""
     match view:
         case Tokens():
             strip = strip_of(view, width)

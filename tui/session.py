@@ -79,6 +79,8 @@ class Session:
         self.frame: Frame | None = None
         self._send, self._restart, self._clock = send, restart, clock
         self._model: ModelInfo | None = None
+        self.versions: dict[str, str] = {}
+        """Of the program and the libraries in the engine."""
 
     @property
     def model(self) -> ModelInfo | None:
@@ -129,8 +131,8 @@ class Session:
                 self.engine = EngineState("unavailable", error, hint)
                 if self.run.active:
                     self.run = replace(self.run, phase="failed", error=error, hint=hint)
-            case Hello():
-                pass
+            case Hello(_, versions):
+                self.versions = versions
             case _ if reply.id == self.run.id:
                 self._of_run(reply)
 

@@ -7,7 +7,7 @@ from textual.reactive import reactive
 from textual.visual import VisualType
 from textual.widget import Widget
 
-from llm_holes.engine.frames import Frame, Scalar, Value
+from llm_holes.engine.frames import Frame, Scalar, Value, View
 from llm_holes.engine.protocol import ModelInfo
 from llm_holes.lessons.catalog import Lesson
 from llm_holes.lessons.schema import Control, Predict
@@ -53,12 +53,33 @@ class Caption(Widget):
         return []
 
 
+class Views(Vertical):
+    """Draws views below each other, in place as long as their types stay; their cursors stay too."""
+
+    async def show(self, views: tuple[View, ...]) -> None:
+        if not self.is_attached:
+            return
+        shown = [child for child in self.children if isinstance(child, ViewWidget)]
+        same = 0
+        for widget, view in zip(shown, views, strict=False):
+            if not isinstance(widget, WIDGETS[type(view)]):
+                break
+            widget.view = view
+            same += 1
+        with self.app.batch_update():
+            for widget in shown[same:]:
+                await widget.remove()
+            await self.mount_all([widget_for(view) for view in views[same:]])
+
+
 class LivePanel(Pane, can_focus=False):
-    """The experiment: its controls, and the latest frame. `frame` and `run` are all that changes what is shown."""
+    """The experiment: its controls, the latest frame, and between them how it compares with a pinned run."""
 
     frame: reactive[Frame | None] = reactive(None, always_update=True)
     run: reactive[RunState] = reactive(RunState())
     model: reactive[ModelInfo | None] = reactive(None)
+    comparison: reactive[tuple[View, ...]] = reactive((), always_update=True)
+    """Views of A and B."""
 
     def __init__(self) -> None:
         super().__init__(id="live")
@@ -66,7 +87,7 @@ class LivePanel(Pane, can_focus=False):
         self.wanted = False
         """Whether to bring the results into sight when they come: a run by key does, a changed control does not."""
         # held rather than found: the engine's replies also come while the app is put together or taken apart
-        self.settings_box, self.views = Vertical(id="controls"), Vertical(id="views")
+        self.settings_box, self.views, self.compared = Vertical(id="controls"), Views(id="views"), Views(id="compared")
         self.form, self.verdict, self.caption = PredictForm(), Verdict(), Caption()
 
     def compose(self) -> ComposeResult:
@@ -74,6 +95,7 @@ class LivePanel(Pane, can_focus=False):
         yield self.form
         yield self.verdict
         yield self.caption
+        yield self.compared
         yield self.views
 
     async def show(self, lesson: Lesson, settings: dict[str, Value]) -> None:
@@ -132,25 +154,14 @@ class LivePanel(Pane, can_focus=False):
 
     def watch_run(self, run: RunState) -> None:
         self.caption.run = run
+        self.compared.set_class(run.active, "-stale")
 
     async def watch_frame(self, frame: Frame | None) -> None:
-        """Updates the views in place as long as their types stay; their cursors stay too."""
         self.caption.frame = frame
-        holder = self.views
-        if not holder.is_attached:
-            return
-        shown = [child for child in holder.children if isinstance(child, ViewWidget)]
-        views = frame.views if frame is not None else ()
-        same = 0
-        for widget, view in zip(shown, views, strict=False):
-            if not isinstance(widget, WIDGETS[type(view)]):
-                break
-            widget.view = view
-            same += 1
-        with self.app.batch_update():
-            for widget in shown[same:]:
-                await widget.remove()
-            await holder.mount_all([widget_for(view) for view in views[same:]])
+        await self.views.show(frame.views if frame is not None else ())
+
+    async def watch_comparison(self, views: tuple[View, ...]) -> None:
+        await self.compared.show(views)
 
 
 def _widget(control: Control, value: Value, label_width: int) -> Setting | TextField:

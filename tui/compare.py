@@ -1,0 +1,139 @@
+"""Two runs of one lesson side by side, A and B, as views like any other. Pure functions."""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from llm_holes.engine.frames import Array, Diff, Frame, Heatmap, Table, Text, Value, View
+from llm_holes.tui.draw import number
+from llm_holes.tui.draw_map import matrix
+from llm_holes.tui.plain import value_text
+
+SHORT = 32
+"""Characters up to which a text stands in the table; longer ones are compared word by word."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pinned:
+    """A finished run that others are held against; `run` is its number in the session."""
+
+    run: int
+    lesson: str
+    settings: Mapping[str, Value]
+    frame: Frame
+
+
+def compared(a: Pinned, b: Pinned) -> tuple[View, ...]:
+    """What differs between two runs: settings, each measurement, texts word by word, maps cell by cell."""
+    return (
+        _settings(a.settings, b.settings),
+        *_measurements(a.frame.measured, b.frame.measured),
+        *_texts(a.frame, b.frame),
+        *_maps(a.frame.views, b.frame.views),
+    )
+
+
+def _settings(a: Mapping[str, Value], b: Mapping[str, Value]) -> View:
+    rows = tuple((name, value_text(a[name]), value_text(b[name])) for name in a if name in b and a[name] != b[name])
+    if not rows:
+        return Text("A | B: the same settings", "What differs below differs from run to run, as times do.")
+    return Table("A | B: what was changed", ("", "A", "B"), rows)
+
+
+def _measurements(a: Mapping[str, Value], b: Mapping[str, Value]) -> Iterator[View]:
+    numbers: list[tuple[str, float, float]] = []
+    others: list[tuple[str, str, str, str]] = []
+    same: list[str] = []
+    for name, one, other in _both(a, b):
+        if one == other:
+            same.append(name)
+        elif _is_number(one) and _is_number(other):
+            numbers.append((name, one, other))  # type: ignore[arg-type]  # just checked
+        elif not _long(one, other):
+            others.append((name, _short(one), _short(other), _change(one, other)))
+    if numbers:
+        signed = [_signed(other - one) for _, one, other in numbers]
+        width = max(map(len, signed))
+        rows = tuple((*row, sign.rjust(width)) for row, sign in zip(numbers, signed, strict=True))
+        yield Table("A | B: measured", ("", "A", "B", "B − A"), rows)
+    if others:
+        yield Table("A | B: also measured", ("", "A", "B", ""), tuple(others))
+    if same:
+        yield Text("A | B: the same in both", ", ".join(same))
+
+
+def _both(a: Mapping[str, Value], b: Mapping[str, Value]) -> Iterator[tuple[str, Value, Value]]:
+    """What both runs measured; of a group, each part by itself."""
+    for name, one in a.items():
+        other = b.get(name)
+        if isinstance(one, dict) and isinstance(other, dict):
+            yield from ((f"{name}: {part}", one[part], other[part]) for part in one if part in other)
+        elif other is not None:
+            yield name, one, other
+
+
+def _long(a: Value, b: Value) -> bool:
+    return isinstance(a, str) and isinstance(b, str) and max(len(a), len(b)) > SHORT
+
+
+def _is_number(value: Value) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _signed(difference: float) -> str:
+    return f"+{number(difference)}" if difference > 0 else number(difference)
+
+
+def _short(value: Value) -> str:
+    if isinstance(value, list):
+        return f"{len(value)} values"
+    return value_text(value)
+
+
+def _change(a: Value, b: Value) -> str:
+    if isinstance(a, list) and isinstance(b, list) and len(a) == len(b) and all(map(_is_number, (*a, *b))):
+        largest = max(abs(float(one) - float(other)) for one, other in zip(a, b, strict=True))
+        return f"up to {number(largest)} apart"
+    return "differs"
+
+
+def _texts(a: Frame, b: Frame) -> Iterator[Diff]:
+    """Measured texts too long for the table, then the texts that were drawn; those that did not change are left out."""
+    for name, left in a.measured.items():
+        right = b.measured.get(name, "")
+        if left != right and _long(left, right):
+            assert isinstance(left, str)
+            assert isinstance(right, str)
+            yield Diff(f"A | B: {name}", left, right, "A", "B")
+    told = [value for value in a.measured.values() if isinstance(value, str)]
+    for one, other in _pairs(a.views, b.views):
+        if isinstance(one, Text) and isinstance(other, Text) and one.text != other.text and one.text not in told:
+            yield Diff(f"A | B: {other.title}", one.text, other.text, "A", "B")
+
+
+def _maps(a: tuple[View, ...], b: tuple[View, ...]) -> Iterator[Heatmap]:
+    for one, other in _pairs(a, b):
+        if isinstance(one, Heatmap) and isinstance(other, Heatmap) and one.values.shape == other.values.shape:
+            flat = [y - x for left, right in zip(matrix(one.values), matrix(other.values), strict=True)
+                    for x, y in zip(left, right, strict=True)]  # fmt: skip
+            if any(value for value in flat if math.isfinite(value)):
+                values = Array("f4", other.values.shape, array("f", flat).tobytes())
+                yield _difference(other, values)
+
+
+def _difference(view: Heatmap, values: Array) -> Heatmap:
+    return Heatmap(
+        f"B − A: {view.title}", values, view.row_label, view.column_label, view.row_names, view.column_names, view.unit
+    )  # fmt: skip
+
+
+def _pairs(a: tuple[View, ...], b: tuple[View, ...]) -> Iterator[tuple[View, View]]:
+    """The nth view of a kind in one frame and the nth of that kind in the other."""
+    left = list(a)
+    for other in b:
+        at = next((n for n, view in enumerate(left) if type(view) is type(other)), None)
+        if at is not None:
+            yield left.pop(at), other
