@@ -21,8 +21,11 @@ class Architecture:
 
 ARCHITECTURES = (
     Architecture("SmolLM2-1.7B", 24, 32, 32, 64),
+    Architecture("Falcon-7B", 32, 71, 1, 64),
+    Architecture("Llama-2-7B", 32, 32, 32, 128),
     Architecture("Mistral-7B", 32, 32, 8, 128),
     Architecture("Llama-3-8B", 32, 32, 8, 128),
+    Architecture("Qwen3-8B", 36, 32, 8, 128),
     Architecture("Qwen3-32B", 64, 64, 8, 128),
     Architecture("Llama-3-70B", 80, 64, 8, 128),
     Architecture("Llama-3.1-405B", 126, 128, 8, 128),
