@@ -58,3 +58,23 @@ class ContiguousCache:
 
     def advance(self, positions: int) -> None:
         self.length += positions
+
+    def truncate(self, length: int) -> None:
+        """Forgets the positions from `length` on: what follows is read anew, what stands before is not."""
+        self.length = min(self.length, length)
+
+    def copies(self, batch: int, room: int) -> ContiguousCache:
+        """What this one (of batch 1) holds, `batch` times side by side, each with `room` for more positions."""
+        copy = ContiguousCache.__new__(ContiguousCache)
+        copy.length = self.length
+        copy._store = [
+            torch.cat(
+                (
+                    layer[:, :, :, : self.length].expand(-1, batch, -1, -1, -1),
+                    layer.new_empty(2, batch, layer.shape[2], room, layer.shape[4]),
+                ),
+                dim=3,
+            )
+            for layer in self._store
+        ]
+        return copy

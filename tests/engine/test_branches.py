@@ -1,0 +1,53 @@
+"""Continuations of a shared beginning are what the whole texts would give, one by one."""
+
+from __future__ import annotations
+
+import torch
+
+from llm_holes.engine.branches import common, read, scored, written
+from llm_holes.engine.model import Decoder
+
+START = [3, 14, 15, 9, 26]
+TEXTS = [[5, 35], [8, 9, 7], [9, 3]]
+WANTED = [[2, 3], [8], [4, 6]]
+
+
+def test_scores_are_those_of_the_whole_text(tiny: Decoder) -> None:
+    start = read(tiny, START)
+    found = scored(tiny, start, TEXTS, WANTED)
+    assert start.length == len(START)
+    for score, text, wanted in zip(found, TEXTS, WANTED, strict=True):
+        logits = tiny.forward(torch.tensor([START + text + wanted])).logits[0, -len(wanted) - 1 :]
+        p = logits.softmax(-1)[range(len(wanted)), wanted].prod()
+        assert abs(score.p - p) < 1e-6
+        assert score.chosen == (logits[:-1].argmax(-1).tolist() == wanted)
+        assert score.after == logits[-1].argmax()
+
+
+def test_written_alone_or_side_by_side_is_the_same(tiny: Decoder) -> None:
+    start = read(tiny, START)
+    together = written(tiny, start, TEXTS, 6, lambda token: False)
+    for text, found in zip(TEXTS, together, strict=True):
+        ids = START + text
+        for _ in range(6):
+            ids.append(int(tiny.forward(torch.tensor([ids])).logits[0, -1].argmax()))
+        assert found == ids[-6:]
+        assert scored(tiny, start, [text], [found])[0].chosen
+    end = together[0][3]
+    stopped = written(tiny, start, TEXTS, 6, lambda token: token == end)
+    assert stopped[0] == together[0][: together[0].index(end)]
+
+
+def test_a_truncated_cache_forgets(tiny: Decoder) -> None:
+    cache = read(tiny, START)
+    tiny.forward(torch.tensor([[1, 2, 3]]), cache)
+    cache.truncate(len(START))
+    expected = tiny.forward(torch.tensor([[*START, 7]])).logits[0, -1]
+    assert torch.allclose(tiny.forward(torch.tensor([[7]]), cache).logits[0, -1], expected, atol=1e-5)
+
+
+def test_what_texts_have_in_common_leaves_each_something() -> None:
+    assert common([[1, 2, 3], [1, 2, 4, 5]]) == 2
+    assert common([[1, 2], [1, 2, 3]]) == 1
+    assert common([[7, 8, 9]]) == 2
+    assert common([[1], [2]]) == 0
