@@ -52,6 +52,21 @@ async def test_a_lesson_is_passed_by_its_questions_alone(open_app: OpenApp) -> N
         assert app.holes.statuses["tokens"] == "passed"
 
 
+async def test_how_sure_an_answer_was_is_kept_and_starts_anew_with_each_question(open_app: OpenApp) -> None:
+    async with open_app() as (app, pilot):
+        await press(pilot, "z", "1", "right", "right")
+        assert "how sure  ◂ 90 % ▸" in card(app)
+        await press(pilot, "enter", "left")
+        assert "how sure" not in card(app)
+        await press(pilot, "enter", "2", *["left"] * 3, "enter", "q")
+        sure = [(event.right, event.confidence) for event in app.learner.events if isinstance(event, Answered)]
+        assert sure == [(True, 90), (False, 50)]
+        assert {b.confidence: (b.n, b.right) for b in calibration(app.learner.events).buckets if b.n} == {
+            90: (1, 1),
+            50: (1, 0),
+        }
+
+
 async def test_hints_come_one_by_one_and_are_remembered(open_app: OpenApp) -> None:
     async with open_app() as (app, pilot):
         await press(pilot, "z")

@@ -18,7 +18,7 @@ from llm_holes.tui.draw import POINTER, Row, Span, wrapped
 from llm_holes.tui.paint import lines
 from llm_holes.tui.screens.dialog import Dialog
 from llm_holes.tui.screens.help import Sheet
-from llm_holes.tui.widgets.predict import RIGHT, WRONG, option_rows
+from llm_holes.tui.widgets.predict import FIRST_SURE, RIGHT, WRONG, option_rows, sure_row, surer
 
 Card = tuple[Lesson, Question]
 
@@ -37,6 +37,8 @@ class QuizScreen(Dialog[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "on", "answer", tooltip="Answer, then the next question", id="quiz-on"),
         Binding("h", "hint", "hint", tooltip="One hint more", id="quiz-hint"),
+        Binding("left", "surer(-1)", "less sure", tooltip="Ten percent less sure", id="quiz-less"),
+        Binding("right", "surer(1)", "surer", tooltip="Ten percent surer", id="quiz-more"),
     ]
 
     def __init__(
@@ -55,7 +57,7 @@ class QuizScreen(Dialog[None]):
 
     def _begin(self) -> None:
         self.chosen: int | None = None
-        self.hints = 0
+        self.hints, self.sure = 0, FIRST_SURE
         self.outcome: Outcome | None = None
 
     def compose(self) -> ComposeResult:
@@ -87,6 +89,11 @@ class QuizScreen(Dialog[None]):
             self._record(Hinted(lesson=card[0].id, question=card[1].question, count=self.hints))
             self._show()
 
+    def action_surer(self, count: int) -> None:
+        if self.card is not None and self.outcome is None:
+            self.sure = surer(self.sure, count)
+            self._show()
+
     def action_on(self) -> None:
         if self.card is None:
             self.dismiss(None)
@@ -108,7 +115,7 @@ class QuizScreen(Dialog[None]):
         self._record(
             Answered(
                 lesson=lesson.id, question=question.question, option=self.chosen, said=outcome.said,
-                right=outcome.right, was=outcome.was,
+                right=outcome.right, was=outcome.was, confidence=self.sure,
             )
         )  # fmt: skip
 
@@ -127,14 +134,14 @@ class QuizScreen(Dialog[None]):
             return f"enter {'next question' if self.at + 1 < len(self.cards) else 'end'} · ↓ j  ↑ k scroll · q close"
         answer = "enter answer" if self.chosen is not None else f"1-{len(self.card[1].options)} choose"
         more = " · h hint" if self.hints < len(self.card[1].hints) else ""
-        return f"{answer}{more} · q close"
+        return f"{answer} · ← → how sure{more} · q close"
 
     def _rows(self, lesson: Lesson, question: Question, width: int) -> list[Row]:
         rows: list[Row] = [[Span(f"question {self.at + 1} of {len(self.cards)} · {lesson.title}", "dim")], []]
         rows += [[Span(line, "strong")] for line in wrapped(question.question, width)]
         rows.append([])
         if self.outcome is None:
-            rows += option_rows(question.options, self.chosen, width)
+            rows += [*option_rows(question.options, self.chosen, width), [], sure_row(self.sure)]
         else:
             rows += self._explained(lesson, question, width)
         for n, hint in enumerate(question.hints[: self.hints], 1):

@@ -61,17 +61,7 @@ class PredictForm(Widget, can_focus=True):
             return ""
         width = max(self.content_size.width, 20)
         rows: list[Row] = [[Span(line, "strong")] for line in wrapped(self.question.question, width)]
-        rows += [[], *self._answers(width), []]
-        rows.append(
-            [
-                Span("how sure  ", "dim"),
-                Span(BACK, "act" if self.sure > GUESS else "faint"),
-                Span(f"{self.sure} %", "act-strong"),
-                Span(ON, "act" if self.sure < CERTAIN else "faint"),
-                Span(f"   {GUESS} is a guess, {CERTAIN} is certain", "dim"),
-            ]
-        )
-        return lines([*rows, self._keys()])
+        return lines([*rows, [], *self._answers(width), [], sure_row(self.sure), self._keys()])
 
     def _answers(self, width: int) -> list[Row]:
         assert self.question is not None
@@ -130,7 +120,7 @@ class PredictForm(Widget, can_focus=True):
             self.chosen, self.missing = (start + count) % options, False
 
     def action_surer(self, count: int) -> None:
-        self.sure = min(max(self.sure + count * STEP, GUESS), CERTAIN)
+        self.sure = surer(self.sure, count)
 
     def action_commit(self) -> None:
         if self.answer is None:
@@ -180,6 +170,21 @@ def option_rows(options: tuple[Option, ...], chosen: int | None, width: int) -> 
         rows.append([Span(POINTER if here else "  ", "act-strong"), Span(f"{n + 1}  ", "act"), Span(first, role)])
         rows += [[Span("     "), Span(line, role)] for line in rest]
     return rows
+
+
+def surer(sure: int, steps: int) -> int:
+    """The confidence, in percent, some steps up or down from `sure`."""
+    return min(max(sure + steps * STEP, GUESS), CERTAIN)
+
+
+def sure_row(sure: int) -> Row:
+    return [
+        Span("how sure  ", "dim"),
+        Span(BACK, "act" if sure > GUESS else "faint"),
+        Span(f"{sure} %", "act-strong"),
+        Span(ON, "act" if sure < CERTAIN else "faint"),
+        Span(f"   {GUESS} is a guess, {CERTAIN} is certain", "dim"),
+    ]
 
 
 def _key(key: str, does: str) -> Row:
