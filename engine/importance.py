@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from llm_holes.engine.errors import Cancelled
-from llm_holes.engine.lens import ROWS, states
+from llm_holes.engine.lens import rows_at_once, states
 from llm_holes.engine.model import Decoder, rotary
 from llm_holes.engine.surgery import edited
 from llm_holes.engine.taps import tap
@@ -63,7 +63,7 @@ def _kl(model: Decoder, intact: Tensor, stream: Tensor) -> list[float]:
     """KL of each variant's stream [variant, pos, d_model] from the intact log-probabilities [pos, vocabulary]."""
     p = intact.exp()
     found: list[float] = []
-    for part in torch.split(stream, max(ROWS // stream.shape[1], 1)):
+    for part in torch.split(stream, max(rows_at_once(model) // stream.shape[1], 1)):
         if model.stop():
             raise Cancelled
         changed = model.unembed(part).log_softmax(-1)

@@ -1,0 +1,106 @@
+"""The lens, the stream as a sum, and what is lost without each part, against forward passes made one by one."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import torch
+
+from llm_holes.engine.cache import ContiguousCache
+from llm_holes.engine.damage_ops import LayerSkipped
+from llm_holes.engine.errors import Cancelled
+from llm_holes.engine.importance import onward, without_each_head, without_each_layer
+from llm_holes.engine.lens import first_top, lens, settled, states, tapped, updates
+from llm_holes.engine.measure import fingerprint, kl_nats
+from llm_holes.engine.model import Decoder
+from llm_holes.engine.surgery import HeadOff, Operation, operated
+from llm_holes.engine.taps import tap
+
+IDS = torch.randint(0, 97, (20,), generator=torch.Generator().manual_seed(5)).tolist()
+
+
+def kl_of(model: Decoder, operation: Operation) -> float:
+    ids = torch.tensor([IDS])
+    return kl_nats(model.forward(ids).logits[0], operated(model, [operation]).forward(ids).logits[0])
+
+
+def test_leaving_out_each_layer_equals_a_pass_without_it(tiny: Decoder) -> None:
+    found = list(without_each_layer(tiny, IDS))
+    assert found == pytest.approx([kl_of(tiny, LayerSkipped(layer)) for layer in range(3)], rel=1e-3)
+
+
+def test_leaving_out_each_head_equals_a_pass_without_it(tiny: Decoder) -> None:
+    found = list(without_each_head(tiny, IDS, [0, 2]))
+    expected = [[kl_of(tiny, HeadOff(layer, head)) for head in range(6)] for layer in (0, 2)]
+    assert torch.allclose(torch.tensor(found), torch.tensor(expected), rtol=1e-2, atol=1e-5)
+    assert torch.tensor(found).max() > 1e-3
+
+
+def test_a_skipped_layer_adds_nothing_and_does_not_zero_the_stream(tiny: Decoder) -> None:
+    taps = [tap(1, "hook_resid_pre"), tap(1, "hook_resid_post")]
+    acts = operated(tiny, [LayerSkipped(1)]).forward(torch.tensor([IDS]), taps=taps).acts
+    assert (acts[taps[0]] == acts[taps[1]]).all()
+    assert abs(acts[taps[1]]).max() > 0.1
+
+
+def test_going_on_from_a_layer_gives_the_final_stream_with_the_edits_of_the_layers_above(tiny: Decoder) -> None:
+    stream = states(tiny, IDS)
+    assert torch.allclose(onward(tiny, stream[1][None], 1)[0], stream[-1], atol=1e-5)
+    changed = operated(tiny, [HeadOff(2, 3)])
+    assert torch.allclose(onward(changed, stream[1][None], 1)[0], states(changed, IDS)[-1], atol=1e-5)
+
+
+def test_the_stream_is_the_embedding_and_all_updates(tiny: Decoder) -> None:
+    added, total = updates(tiny, IDS, len(IDS))
+    assert len(added) == 6
+    assert torch.allclose(total.float(), states(tiny, IDS)[-1], atol=1e-4)
+
+
+def test_taps_see_all_of_a_prefill_and_one_position_of_a_decode_step(tiny: Decoder) -> None:
+    name = tap(2, "hook_resid_post")
+    whole = tiny.forward(torch.tensor([IDS]), taps=[name]).acts[name]
+    cache = ContiguousCache(tiny.config)
+    prefill = tiny.forward(torch.tensor([IDS[:-1]]), cache, taps=[name]).acts[name]
+    step = tiny.forward(torch.tensor([IDS[-1:]]), cache, taps=[name]).acts[name]
+    assert (prefill.shape[1], step.shape[1]) == (19, 1)
+    assert abs(step[0, 0] - whole[0, -1]).max() < 1e-4
+
+
+def test_the_last_positions_alone_are_those_of_the_whole_text(tiny: Decoder) -> None:
+    assert torch.allclose(states(tiny, IDS, last=4), states(tiny, IDS)[:, -4:], atol=1e-4)
+    assert tapped(tiny, IDS, ["hook_embed"], last=50)["hook_embed"].shape == (1, 20, 48)
+
+
+def test_the_lens_ends_with_what_the_model_says_and_applies_the_final_norm(tiny: Decoder) -> None:
+    stream = states(tiny, IDS)
+    seen = lens(tiny, stream, 5)
+    p = tiny.forward(torch.tensor([IDS])).logits[0].softmax(-1)
+    assert torch.allclose(seen.p[-1], p.topk(5).values, atol=1e-5)
+    assert (seen.rank_final[-1] == 1).all()
+    middle = stream[2].double()
+    normed = middle / (middle.square().mean(-1, keepdim=True) + tiny.config.norm_eps).sqrt()
+    logits = (normed * tiny.weights["model.norm.weight"]) @ tiny.weights["lm_head.weight"].double().T
+    by_hand = logits.softmax(-1)
+    assert torch.allclose(seen.p[2].double(), by_hand.topk(5).values, atol=1e-5)
+    below = lens(tiny, stream, 97)
+    order = below.tokens[1].argsort(-1)
+    change = seen.p[2] - below.p[1].gather(-1, order).gather(-1, seen.tokens[2])
+    assert torch.allclose(seen.change[2], change, atol=1e-5)
+    assert (seen.change[0] == 0).all()
+
+
+def test_where_a_rank_is_first_one_and_from_where_it_stays() -> None:
+    ranks = torch.tensor([9, 1, 4, 1, 1])
+    assert (first_top(ranks), settled(ranks)) == (1, 3)
+    assert settled(torch.tensor([1, 1])) == 0
+
+
+@pytest.mark.parametrize("polls", [0, 4, 9])
+def test_cancelled_in_the_middle_nothing_is_left_behind(tiny: Decoder, polls: int) -> None:
+    hashed, logits = fingerprint(tiny.weights), tiny.forward(torch.tensor([IDS])).logits
+    asked = itertools.count()
+    with pytest.raises(Cancelled):
+        list(without_each_head(tiny.stoppable(lambda: next(asked) >= polls), IDS, range(3)))
+    assert fingerprint(tiny.weights) == hashed
+    assert torch.equal(tiny.forward(torch.tensor([IDS])).logits, logits)

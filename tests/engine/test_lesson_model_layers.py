@@ -1,0 +1,81 @@
+"""What the lesson on layers claims: the lens, layers that can be spared and one that cannot, and exact undo."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from llm_holes.engine.damage_ops import LayerSkipped, LayersSwapped
+from llm_holes.engine.engine import Engine
+from llm_holes.engine.errors import Cancelled, InputError
+from llm_holes.engine.frames import Heatmap
+from llm_holes.engine.measure import fingerprint
+from llm_holes.lessons.tier2.model_layers import chosen, listed
+from tests.support.lessons import frames, measured
+
+
+def test_layers_are_named_by_numbers_and_ranges() -> None:
+    assert listed("3, 7-9 8", 30) == [3, 7, 8, 9]
+    assert listed("  ", 30) == []
+    assert chosen("1", "4 5", 30) == [LayersSwapped(4, 5), LayerSkipped(1)]
+
+
+@pytest.mark.parametrize("text", ["30", "-1", "9-7", "x", "1.5", "99999"])
+def test_what_is_no_layer_is_refused(text: str) -> None:
+    with pytest.raises(InputError):
+        listed(text, 30)
+    with pytest.raises(InputError):
+        chosen("", "3", 30)
+
+
+@pytest.mark.model
+def test_the_answer_appears_late_and_the_sum_of_updates_is_the_stream(engine: Engine) -> None:
+    m = measured(engine, "model-layers")
+    assert m["answer"] == " Paris"
+    assert m["answer_first_top1_layer"] == m["layers"] - 1 == 29
+    assert m["p_answer_halfway"] < 1e-6
+    assert m["updates_sum_relative_diff"] < 1e-4
+    assert m["undo_bit_identical"] is True
+    assert m["answer_changed"] == " Paris"
+    assert m["kl_median_layer"] < 0.6 < m["kl_most_important"] == m["kl_per_skipped_layer"][m["most_important_layer"]]
+
+
+@pytest.mark.model
+def test_the_first_layer_is_vital_and_two_in_the_middle_can_change_places(engine: Engine) -> None:
+    first = measured(engine, "model-layers", "without the first")
+    assert first["most_important_layer"] == 0
+    assert first["p_changed"] < 0.01
+    assert first["kl_changed"] == pytest.approx(first["kl_per_skipped_layer"][0], rel=1e-3)
+    assert measured(engine, "model-layers", "two change places")["answer_changed"] == " Paris"
+
+
+@pytest.mark.model
+def test_the_grid_names_every_state_and_says_how_it_changed(engine: Engine) -> None:
+    grid = frames(engine, "model-layers")[-1].views[0]
+    assert isinstance(grid, Heatmap)
+    assert grid.values.shape == (31, 5)
+    assert len(grid.texts) == len(grid.details) == 31 * 5
+    assert grid.texts[-1] == " Paris"
+    assert grid.details[-1].startswith("' Paris' 0.77 (+0.7")
+
+
+@pytest.mark.model
+def test_one_token_and_a_text_longer_than_the_grid(engine: Engine) -> None:
+    one = measured(engine, "model-layers", text="🙂"[:1], kl_tokens=2, max_new_tokens=1, skip="")
+    assert one["undo_bit_identical"] is True
+    assert one["text_differs"] is False
+    long = frames(engine, "model-layers", text="one two three " * 30, kl_tokens=2, max_new_tokens=1)[-1]
+    grid = long.views[0]
+    assert isinstance(grid, Heatmap)
+    assert grid.values.shape == (31, 32)
+
+
+@pytest.mark.model
+def test_cancelled_in_the_middle_the_model_is_as_it_was(engine: Engine) -> None:
+    hashed = fingerprint(engine.model.weights)
+    asked = itertools.count()
+    stopping = engine.stoppable(lambda: next(asked) > 200)
+    with pytest.raises(Cancelled):
+        frames(stopping, "model-layers", text="once")
+    assert fingerprint(engine.model.weights) == hashed
