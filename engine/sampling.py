@@ -42,6 +42,11 @@ def biased(logits: Tensor, logit_bias: Mapping[int, float]) -> Tensor:
     return logits
 
 
+def masked(logits: Tensor, allowed: Tensor) -> Tensor:
+    """Logits with minus infinity wherever bool `allowed` [vocabulary] is false: constrained decoding."""
+    return logits.where(allowed, -torch.inf)
+
+
 def keep_top_k(p: Tensor, k: int) -> Tensor:
     """The k likeliest tokens; ties at the border all stay."""
     if k <= 0 or k >= p.numel():

@@ -63,6 +63,11 @@ class Tokenizer:
                 config["chat_template"] = handle.read(MAX_TEMPLATE + 1).decode("utf-8", "replace")
         return cls(backend, config, _eos_ids(folder))
 
+    def to_json(self) -> str:
+        """The tokenizer.json in use, for libraries that read one."""
+        with self._lock:
+            return str(self._backend.to_str())
+
     def encode(self, text: str, specials: bool = False) -> list[int]:
         """The ids of `text`, with nothing added. `<|im_end|>` in it is plain text unless `specials`."""
         with self._lock:

@@ -1,0 +1,48 @@
+"""Reading contexts that begin alike: what two of them share is computed once (prefix caching)."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from llm_holes.engine.cache import ContiguousCache
+from llm_holes.engine.generate import last_logits
+from llm_holes.engine.model import Decoder
+
+REMEMBERED = 256
+
+
+class Reader:
+    """Gives the logits after any context. Keeps the keys and values of the last one, and the logits of the last few
+    hundred, so that seeded trials of one prompt cost only where they differ. `tokens_read` counts the real work."""
+
+    def __init__(self, model: Decoder) -> None:
+        self.tokens_read = 0
+        self._model = model
+        self._cache = ContiguousCache(model.config)
+        self._held: list[int] = []
+        self._known: OrderedDict[tuple[int, ...], Tensor] = OrderedDict()
+
+    def logits(self, ids: Sequence[int]) -> Tensor:
+        """Logits [vocabulary] after `ids`, at least one. Raises Cancelled when the model's `stop` says so."""
+        key = tuple(ids)
+        if key in self._known:
+            self._known.move_to_end(key)
+            return self._known[key]
+        common = min(_shared(self._held, ids), len(ids) - 1)
+        del self._held[common:]  # a cancelled pass leaves this true
+        self._cache.length = common
+        logits = last_logits(self._model, ids[common:], self._cache).clone()
+        self._held = list(ids)
+        self.tokens_read += len(ids) - common
+        self._known[key] = logits
+        if len(self._known) > REMEMBERED:
+            self._known.popitem(last=False)
+        return logits
+
+
+def _shared(a: Sequence[int], b: Sequence[int]) -> int:
+    """How many tokens two contexts have in common at their beginning."""
+    return next((n for n, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
