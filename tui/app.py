@@ -18,18 +18,16 @@ from textual.widgets import Input, Static
 from llm_holes.lessons import catalog as lessons
 from llm_holes.lessons.catalog import Catalog
 from llm_holes.tui.actions import CHOOSE, GLOBAL, PREDICT, SCROLL, STEP, SWITCH, TREE, WALK, WRITE, bindings
-from llm_holes.tui.lab_app import LabApp
-from llm_holes.tui.lesson_text import ways
 from llm_holes.tui.link import LinkFactory, to_process
 from llm_holes.tui.messages import Described, OpenLesson
 from llm_holes.tui.palette import HolesCommands
 from llm_holes.tui.screens.pick import PickScreen
-from llm_holes.tui.screens.search import SearchScreen
 from llm_holes.tui.themes import DARK, DEFAULTS, LIGHT, for_terminal
 from llm_holes.tui.tutor_app import NARROW, WIDE
+from llm_holes.tui.way_app import WayApp
 from llm_holes.tui.widgets.lesson_page import LessonPage
 from llm_holes.tui.widgets.lesson_tree import LessonTree
-from llm_holes.tui.widgets.lines import HintLine, KeyBar
+from llm_holes.tui.widgets.lines import HintLine, KeyBar, ObjectiveLine
 from llm_holes.tui.widgets.live_panel import LivePanel
 from llm_holes.tui.widgets.pane import Pane
 from llm_holes.tui.widgets.status_line import StatusLine
@@ -40,7 +38,7 @@ OWN_KEYS = {
 }
 
 
-class HolesApp(LabApp):
+class HolesApp(WayApp):
     """The tutor.
 
     Args:
@@ -73,7 +71,6 @@ class HolesApp(LabApp):
         self.catalog = catalog or lessons.load()
         self.pane = "holes"
         self.first = lesson
-        self._trail: list[str] = []
         for theme in (DARK, LIGHT):
             self.register_theme(for_terminal(theme, self.console.color_system == "standard"))
         if "TEXTUAL_THEME" not in os.environ:
@@ -91,7 +88,9 @@ class HolesApp(LabApp):
             StatusLine(), LessonTree(self.catalog), LessonPage(self.catalog), LivePanel()
         )  # fmt: skip
         self.hint, self.footer = HintLine(), KeyBar()
+        self.objective = ObjectiveLine()
         yield self.status
+        yield self.objective
         with Horizontal(id="body"):
             yield self.holes
             with Pane(id="page"):
@@ -115,9 +114,6 @@ class HolesApp(LabApp):
 
     # -- the page -----------------------------------------------------------------------------------------------------
 
-    def open_lesson(self, lesson_id: str, remember: bool = True) -> None:
-        self.run_worker(self._open(lesson_id, remember), group="open", exclusive=True)
-
     async def _open(self, lesson_id: str, remember: bool) -> None:
         lesson = self.catalog[lesson_id]
         if lesson is self.lesson:
@@ -131,6 +127,7 @@ class HolesApp(LabApp):
         self.lesson = lesson
         self._visit()
         self.screen.set_class(not lesson.dug, "-undug")
+        self.objective.lesson = lesson
         self._show_session()
         if lesson.dug:
             settings = self._settings.setdefault(lesson.id, lesson.defaults())
@@ -198,6 +195,8 @@ class HolesApp(LabApp):
             "pin": self.session.run.phase == "done" or self.pinned is not None,
             "keep": self.session.run.phase == "done",
             "go": self.lesson is not None,
+            "up": self.above is not None,
+            "deeper": bool(self.below),
             "back": bool(self._trail),
         }
         if action == "pane":
@@ -232,22 +231,6 @@ class HolesApp(LabApp):
         if index is not None:
             self.choose_preset(index)
 
-    def action_go(self) -> None:
-        if self.lesson is None:
-            return
-        found = ways(self.catalog, self.lesson)
-        entries = [(f"{kind:<12}{other.title}", "" if other.dug else "not dug yet") for kind, other in found]
-
-        def go(index: int | None) -> None:
-            if index is not None:
-                self.post_message(OpenLesson(found[index][1].id))
-
-        self.push_screen(PickScreen("go to", entries), go)
-
-    async def action_back(self) -> None:
-        if self._trail:
-            self.open_lesson(self._trail.pop(), remember=False)
-
     def action_code(self) -> None:
         # the highlighter and its lexers are only needed here
         from llm_holes.tui.screens.code import CodeScreen
@@ -255,13 +238,6 @@ class HolesApp(LabApp):
 
         if self.lesson is not None:
             self.push_screen(CodeScreen(sources(self.lesson)))
-
-    def action_search(self) -> None:
-        def go(lesson_id: str | None) -> None:
-            if lesson_id is not None:
-                self.post_message(OpenLesson(lesson_id))
-
-        self.push_screen(SearchScreen(self.catalog), go)
 
     def action_next_pane(self) -> None:
         live = self.lesson is not None and self.lesson.dug

@@ -6,6 +6,8 @@ from textual.pilot import Pilot
 from textual.widgets import Input, Markdown, OptionList
 
 from llm_holes.tui.app import HolesApp
+from llm_holes.tui.screens.glossary import GlossaryScreen
+from llm_holes.tui.screens.pick import PickScreen
 from llm_holes.tui.screens.search import SearchScreen
 from llm_holes.tui.widgets.lesson_page import LessonHead, LessonPage
 from llm_holes.tui.widgets.lesson_tree import LessonTree
@@ -111,6 +113,50 @@ async def test_search_in_texts_shows_where(open_app: OpenApp) -> None:
         await press(pilot, "down", "down", "up", "enter")
         assert app.lesson is not None
         assert app.lesson.id == "attention"
+
+
+async def test_the_glossary_narrows_while_typing_and_enter_opens_the_hole(open_app: OpenApp) -> None:
+    async with open_app() as (app, pilot):
+        await press(pilot, "i")
+        options = app.screen.query_one(OptionList)
+        assert options.option_count == 4
+        await press(pilot, *"fewer")
+        assert options.option_count == 1
+        assert "What the lesson called Fewer bits explains." in str(options.get_option_at_index(0).prompt)
+        await press(pilot, "enter")
+        assert app.lesson is not None
+        assert app.lesson.id == "quantization"
+        await press(pilot, "i", *"zzz", "enter")
+        assert isinstance(app.screen, GlossaryScreen)
+
+
+async def test_d_goes_deeper_and_u_goes_up(open_app: OpenApp) -> None:
+    async with open_app("kv-cache") as (app, pilot):
+        await press(pilot, "d")
+        assert app.lesson is not None
+        assert app.lesson.id == "quantization"
+        assert not app.check_action("deeper", ())
+        await press(pilot, "d", "u")
+        assert app.lesson.id == "kv-cache"
+        await press(pilot, "u")
+        assert app.lesson.id == "what-happens"
+        assert not app.check_action("up", ())
+        await press(pilot, "d")
+        assert isinstance(app.screen, PickScreen), "there are several holes below"
+        await press(pilot, "j", "enter")
+        assert app.lesson.id == "embeddings"
+        await press(pilot, "b", "b")
+        assert app.lesson.id == "kv-cache"
+
+
+async def test_the_objective_stays_in_sight(open_app: OpenApp) -> None:
+    for size in ((80, 24), (120, 40), (160, 45)):
+        async with open_app("kv-cache", size) as (app, pilot):
+            await press(pilot, "r", "s")
+            for pane in ("2", "3"):
+                await press(pilot, pane, *["j"] * 30)
+                said = " ".join(strip.text for strip in app.screen._compositor.render_strips())
+                assert "to find out  See what the model does with kv cache" in said
 
 
 async def test_links_and_g_lead_to_other_lessons(open_app: OpenApp) -> None:

@@ -85,6 +85,12 @@ def test_search(snap_compare: Compare, make_app: MakeApp) -> None:
 
 
 @pytest.mark.parametrize("size", [SMALL, MIDDLE], ids=str)
+def test_glossary(snap_compare: Compare, make_app: MakeApp, size: tuple[int, int]) -> None:
+    """You should see a dialog with every term, the hole that explains it in blue, and what it means below."""
+    assert snap_compare(make_app(), terminal_size=size, run_before=after("i"))
+
+
+@pytest.mark.parametrize("size", [SMALL, MIDDLE], ids=str)
 def test_help(snap_compare: Compare, make_app: MakeApp, size: tuple[int, int]) -> None:
     """You should see the tree's keys, then all that can be done, each with a sentence."""
     assert snap_compare(make_app(), terminal_size=size, run_before=after("question_mark"))

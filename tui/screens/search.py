@@ -14,26 +14,29 @@ from llm_holes.tui.find import Hit, find
 from llm_holes.tui.screens.dialog import Dialog
 
 
-class SearchScreen(Dialog[str]):
-    """Type to narrow the list of lessons; Enter goes there. Gives a lesson's id, or None."""
+class FindScreen(Dialog[str]):
+    """Type to narrow a list, Enter goes there. Gives a lesson's id, or None. Subclasses say what is found."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("down,ctrl+n", "move(1)", "down", show=False, priority=True, tooltip="Next hit", id="search-down"),
         Binding("up,ctrl+k", "move(-1)", "up", show=False, priority=True, tooltip="Hit before", id="search-up"),
         Binding("ctrl+q", "leave", "close", show=False, priority=True, tooltip="Close", id="search-close"),
     ]
+    TITLE_TEXT: ClassVar[str]
+    PLACEHOLDER: ClassVar[str]
+    NOTHING: ClassVar[str]
 
-    def __init__(self, catalog: Catalog) -> None:
-        super().__init__()
-        self.catalog = catalog
+    def found(self, query: str) -> list[Option]:
+        """The hits, best first; the id of each ends with its lesson's."""
+        raise NotImplementedError
 
     def compose(self) -> ComposeResult:
-        field = Input(placeholder="title, term or words of a lesson", compact=True)
+        field = Input(placeholder=self.PLACEHOLDER, compact=True)
         field.cursor_blink = False
         hits = OptionList(compact=True)
         hits.can_focus = False
         box = Vertical(field, hits, classes="dialog")
-        box.border_title = "search"
+        box.border_title = self.TITLE_TEXT
         box.border_subtitle = "↑ ↓ choose · enter go · ctrl+c close"
         yield box
 
@@ -46,10 +49,13 @@ class SearchScreen(Dialog[str]):
     def on_input_submitted(self) -> None:
         options = self.query_one(OptionList)
         if options.highlighted is not None:
-            self.dismiss(options.get_option_at_index(options.highlighted).id)
+            self._leave_for(options.get_option_at_index(options.highlighted).id)
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        self.dismiss(event.option_id)
+        self._leave_for(event.option_id)
+
+    def _leave_for(self, option_id: str | None) -> None:
+        self.dismiss(option_id.split()[-1] if option_id else None)
 
     def action_move(self, count: int) -> None:
         options = self.query_one(OptionList)
@@ -58,9 +64,23 @@ class SearchScreen(Dialog[str]):
     def _list(self, query: str) -> None:
         options = self.query_one(OptionList)
         options.clear_options()
-        hits = find(self.catalog, query)
-        options.add_options([_option(hit) for hit in hits] or [Option("no lesson has these words", disabled=True)])
+        hits = self.found(query)
+        options.add_options(hits or [Option(self.NOTHING, disabled=True)])
         options.highlighted = 0 if hits else None
+
+
+class SearchScreen(FindScreen):
+    """Lessons by title, term or words."""
+
+    TITLE_TEXT, PLACEHOLDER = "search", "title, term or words of a lesson"
+    NOTHING = "no lesson has these words"
+
+    def __init__(self, catalog: Catalog) -> None:
+        super().__init__()
+        self.catalog = catalog
+
+    def found(self, query: str) -> list[Option]:
+        return [_option(hit) for hit in find(self.catalog, query)]
 
 
 def _option(hit: Hit) -> Option:

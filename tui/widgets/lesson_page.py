@@ -40,9 +40,7 @@ class LessonHead(Widget):
         if lesson.front is None:
             return lines([*rows, [Span(f"tier {lesson.tier} · not dug yet", "dim")]])
         rows.append([Span(f"tier {lesson.tier} · {lesson.front.minutes} minutes", "dim")])
-        rows += [[], pipeline(lesson.front.stages, width), []]
-        rows += [[Span(line)] for line in wrapped(lesson.front.objective, width)]
-        return lines(rows)
+        return lines([*rows, [], pipeline(lesson.front.stages, width)])
 
 
 class Ways(Widget):

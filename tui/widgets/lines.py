@@ -1,4 +1,4 @@
-"""The two lines at the bottom: what the cursor is on, and which keys work now."""
+"""The lines around the panes: what the lesson is for, what the cursor is on, and which keys work now."""
 
 from __future__ import annotations
 
@@ -9,10 +9,27 @@ from textual.reactive import reactive
 from textual.visual import VisualType
 from textual.widget import Widget
 
+from llm_holes.lessons.catalog import Lesson
 from llm_holes.tui.clean import visible
-from llm_holes.tui.draw import fit
+from llm_holes.tui.draw import Row, Span, fit, wrapped
+from llm_holes.tui.paint import lines
 
 GAP = 2
+
+
+class ObjectiveLine(Widget):
+    """What the lesson on the page is for, in sight wherever its text and panel were scrolled to."""
+
+    lesson: reactive[Lesson | None] = reactive(None, layout=True)
+
+    def render(self) -> VisualType:
+        front = self.lesson.front if self.lesson is not None else None
+        if front is None:
+            return ""
+        head = "to find out  "
+        first, *rest = wrapped(front.objective, max(self.content_size.width - len(head), 20))
+        rows: list[Row] = [[Span(head, "dim"), Span(first, "strong")]]
+        return lines([*rows, *([Span(" " * len(head)), Span(line, "strong")] for line in rest)])
 
 
 class HintLine(Widget):
