@@ -6,16 +6,16 @@ al. 2020 and Dao et al. 2022 (whole blocks are skipped, since hardware computes 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import lru_cache, partial
 from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from llm_holes.engine.model import Decoder, Mixer
+from llm_holes.engine.model import Decoder
+from llm_holes.engine.surgery import AttentionReplaced
 
 PatternKind = Literal["window", "strided", "block", "global + local"]
 PATTERNS: tuple[PatternKind, ...] = get_args(PatternKind)
@@ -113,9 +113,5 @@ class SparseAttention:
     layers: tuple[int, ...]
 
     def apply(self, model: Decoder) -> Decoder:
-        return mixed(model, self.layers, lambda q, k, v: block_sparse_attention(q, k, v, self.pattern))
-
-
-def mixed(model: Decoder, layers: Sequence[int], mixer: Mixer) -> Decoder:
-    """The model with `mixer` in the place of these layers' attention."""
-    return replace(model, mixers={**model.mixers, **dict.fromkeys(layers, mixer)})
+        mixer = partial(block_sparse_attention, pattern=self.pattern)
+        return AttentionReplaced(mixer, self.layers).apply(model)

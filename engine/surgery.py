@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from llm_holes.engine.kernels import PackedWeight
-from llm_holes.engine.model import Decoder, Edit
+from llm_holes.engine.model import Decoder, Edit, Mixer
 from llm_holes.engine.quantize import Granularity, int4_weight, int8_weight, quantize, stored_bytes
 from llm_holes.engine.taps import tap
 
@@ -74,6 +74,17 @@ class HeadOff:
             return z
 
         return edited(model, tap(self.layer, "attn.hook_z"), silence)
+
+
+@dataclass(frozen=True, slots=True)
+class AttentionReplaced:
+    """These layers mix their positions by `mixer` instead of scores, softmax and weighted sum."""
+
+    mixer: Mixer
+    layers: tuple[int, ...]
+
+    def apply(self, model: Decoder) -> Decoder:
+        return replace(model, mixers={**model.mixers, **dict.fromkeys(self.layers, self.mixer)})
 
 
 @dataclass(frozen=True, slots=True)
