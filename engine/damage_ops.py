@@ -18,8 +18,9 @@ from torch import Tensor
 
 from llm_holes.engine.attention_patterns import Pattern
 from llm_holes.engine.model import Decoder, Edit, rotary, rotate
-from llm_holes.engine.surgery import edited, reweighted, weight
+from llm_holes.engine.surgery import edited, weight
 from llm_holes.engine.taps import in_all_layers, tap
+from llm_holes.engine.weight_ops import MatricesNoised, WeightScaled
 
 Matrix = Literal[
     "self_attn.q_proj",
@@ -117,10 +118,7 @@ class NoisyWeights:
     seed: int
 
     def apply(self, model: Decoder) -> Decoder:
-        name = weight_name(self.layer, self.matrix)
-        w = weight(model, name)
-        noise = torch.randn(w.shape, generator=torch.Generator().manual_seed(self.seed))
-        return reweighted(model, {name: w + self.sigma * w.std() * noise})
+        return MatricesNoised((weight_name(self.layer, self.matrix),), self.sigma, self.seed).apply(model)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,10 +131,7 @@ class WeightZeroed:
     column: int
 
     def apply(self, model: Decoder) -> Decoder:
-        name = weight_name(self.layer, self.matrix)
-        w = weight(model, name).clone()
-        w[self.row, self.column] = 0
-        return reweighted(model, {name: w})
+        return WeightScaled(weight_name(self.layer, self.matrix), self.row, self.column, 0).apply(model)
 
 
 @dataclass(frozen=True, slots=True)
