@@ -1,0 +1,103 @@
+"""The harness: let the model write, read what it wrote, run the tool it asks for, append the result, go on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from llm_holes.engine.constrain import Constraint, json_grammar
+from llm_holes.engine.harness.calls import Call, Fault, call_schema, parse
+from llm_holes.engine.harness.events import Ended, EndReason, Event, Gave, Ran, Read, Wrote
+from llm_holes.engine.harness.prompt import Message, Piece, continuation, ids_of, pieces
+from llm_holes.engine.harness.tools import Result, Tool, as_data, run_tool
+from llm_holes.engine.harness.write import Reads, Written, write
+from llm_holes.engine.sampling import SamplingParams
+from llm_holes.engine.tokenizer import Tokenizer
+
+After = Callable[[Call | Fault, Result], Sequence[Message]]
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """When the software ends it: after so many answers, tokens of one answer or of all, seconds, or a full context."""
+
+    context: int
+    steps: int = 6
+    answer_tokens: int = 64
+    tokens: int = 512
+    seconds: float = 120.0
+
+
+@dataclass(frozen=True)
+class Harness:
+    """What stays the same in a conversation. The first `forced_calls` answers are held inside the grammar of a call;
+    `after` gives messages the software adds of its own behind each result (a plan read out again, a checklist)."""
+
+    reader: Reads
+    tokenizer: Tokenizer
+    vocabulary: int
+    tools: tuple[Tool, ...]
+    bounds: Bounds
+    params: SamplingParams = field(default_factory=SamplingParams)
+    forced_calls: int = 0
+    after: After = lambda found, result: ()
+
+    def converse(self, messages: Sequence[Message]) -> Iterator[Event]:
+        """Everything that happens, until an answer calls nothing or a bound is reached; the last event is Ended.
+
+        Raises Cancelled when the model's `stop` says so; whoever iterates may also just leave.
+        """
+        deadline = time.monotonic() + self.bounds.seconds
+        given = pieces(self.tokenizer, messages)
+        context: list[int] = []
+        left = self.bounds.tokens
+        for step in range(self.bounds.steps):
+            yield Gave(tuple(given))
+            context += ids_of(given)
+            answer: list[Written] = []
+            for written in self._answer(context, step, left):
+                yield Wrote(written)
+                answer.append(written)
+                if time.monotonic() > deadline:
+                    yield Ended("time limit")
+                    return
+            context += [written.token for written in answer]
+            left -= len(answer)
+            if not answer or answer[-1].stop == "max tokens":
+                yield Ended(self._full(context))
+                return
+            found = parse("".join(written.text for written in answer), self.tools)
+            yield Read(found)
+            if found is None:
+                yield Ended("answered")
+                return
+            result = _run(found)
+            yield Ran(result)
+            given = self._given(answer[-1].token, found, result)
+        yield Ended("step limit")
+
+    def _answer(self, context: Sequence[int], step: int, left: int) -> Iterator[Written]:
+        room = min(left, self.bounds.answer_tokens, self.bounds.context - len(context))
+        constraint = None
+        if step < self.forced_calls:
+            grammar = json_grammar(call_schema(self.tools))
+            constraint = Constraint(self.tokenizer, grammar, self.vocabulary)
+        params = replace(self.params, seed=self.params.seed + step)
+        return write(self.reader, self.tokenizer, context, params, room, constraint)
+
+    def _given(self, last: int, found: Call | Fault, result: Result) -> list[Piece]:
+        """What follows a call: its end (unless the model wrote it), the result, and where the next answer begins."""
+        added = continuation(self.tokenizer, [Message("tool", result.text), *self.after(found, result)])
+        if added[0].ids[0] == last:
+            added[0] = replace(added[0], ids=added[0].ids[1:])
+        return added
+
+    def _full(self, context: Sequence[int]) -> EndReason:
+        return "context full" if len(context) >= self.bounds.context else "token limit"
+
+
+def _run(found: Call | Fault) -> Result:
+    if isinstance(found, Fault):
+        return Result(as_data(f"error: {found.why}"), refused=True)
+    return run_tool(found.tool, found.arguments)
