@@ -63,3 +63,11 @@ class Described(Message):
 
     def can_replace(self, message: Message) -> bool:
         return isinstance(message, Described)
+
+
+@dataclass
+class Scrolled(Message):
+    """A pane is at another line."""
+
+    def can_replace(self, message: Message) -> bool:
+        return isinstance(message, Scrolled)

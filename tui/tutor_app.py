@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 from textual import on
+from textual.timer import Timer
 from textual.widget import Widget
 
 from llm_holes.engine.frames import Value
 from llm_holes.lessons.catalog import Catalog, Lesson
 from llm_holes.lessons.schema import Predict, Question
 from llm_holes.tui.engine_app import EngineApp
-from llm_holes.tui.messages import Decided
+from llm_holes.tui.messages import Changed, Decided, Scrolled
 from llm_holes.tui.widgets.lesson_tree import LessonTree
 from llm_holes.tui.widgets.pane import Pane
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 NARROW, WIDE = 100, 160
 """Columns from which there are two panes, and three."""
+PLACE_AFTER = 1.0
+"""Seconds after which a change of controls or a scroll is written, with all that came in between."""
 
 
 class TutorApp(EngineApp):
@@ -36,6 +39,8 @@ class TutorApp(EngineApp):
     pane: str
     _came_from: Widget | None = None
     """Where the focus was before the question."""
+    _placing: Timer | None = None
+    _placed: Resume | None = None
 
     @cached_property
     def learner(self) -> Learner:
@@ -80,8 +85,7 @@ class TutorApp(EngineApp):
 
     def _scroll_to(self, scroll: dict[str, int]) -> None:
         for pane in self._panes():
-            if pane.id in scroll:
-                pane.scroll_to(y=scroll[pane.id], animate=False)
+            pane.go_to(scroll.get(pane.id or "", 0))
 
     def _panes(self) -> list[Pane]:
         """What scrolls: the two panes, and the one around them where they are one page."""
@@ -92,7 +96,7 @@ class TutorApp(EngineApp):
 
         if self.lesson is None:
             return None
-        scroll = {pane.id: int(pane.scroll_y) for pane in self._panes() if pane.id and pane.scroll_y}
+        scroll = {pane.id: pane.line for pane in self._panes() if pane.id and pane.line}
         settings = self._settings.get(self.lesson.id, {})
         return Resume(lesson=self.lesson.id, settings=dict(settings), pane=self.pane, scroll=scroll)
 
@@ -104,6 +108,20 @@ class TutorApp(EngineApp):
         """Shows what has become of the progress, and writes it without holding up the keys."""
         self._show_progress()
         self.run_worker(partial(self._save, self._point()), group="save", thread=True, exit_on_error=False)
+
+    @on(Changed)
+    @on(Scrolled)
+    def place_soon(self) -> None:
+        """Writes where the learner is, in a while: the controls and the scrolling should also outlive a kill."""
+        if self._placing is None:
+            self._placing = self.set_timer(PLACE_AFTER, self._place)
+
+    def _place(self) -> None:
+        self._placing = None
+        point = self._point()
+        if point != self._placed:
+            self._placed = point
+            self.run_worker(partial(self._save, point), group="save", thread=True, exit_on_error=False)
 
     def _save(self, point: Resume | None) -> None:
         self.learner.save(point)
@@ -174,13 +192,14 @@ class TutorApp(EngineApp):
         self.panel.ask(None)
         self.panel.verdict.judged = None
         for pane in self._panes():
-            pane.scroll_home(animate=False)
+            pane.go_to(0)
 
     def _run(self, by_hand: bool = True) -> None:
         question = self.question
         if question is None:
             self.panel.verdict.past = self.panel.verdict.judged is not None
             super()._run(by_hand)
+            self.place_soon()
             return
         self.panel.ask(question)
         # a change that would run by itself leaves the focus where the learner is typing

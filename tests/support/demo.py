@@ -18,9 +18,10 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("lesson", nargs="?")
     parser.add_argument("--real", action="store_true", help="the real catalog instead of the gallery")
+    parser.add_argument("--pace", type=float, default=0.05, help="seconds between two frames")
     parser.add_argument("--loading", action="store_true", help="stay at downloading")
     args = parser.parse_args()
-    engine = FakeEngine(gallery.frames(), manual=args.loading, pace=0.05)
+    engine = FakeEngine(gallery.frames(), manual=args.loading, pace=args.pace)
     with tempfile.TemporaryDirectory() as folder:
         os.environ.setdefault("LLM_HOLES_STATE", f"{folder}/state")
         catalog = lessons.load() if args.real else gallery.catalog(Path(folder))

@@ -129,8 +129,10 @@ async def test_a_changed_control_asks_without_taking_the_keys(open_app: OpenApp,
         await until(pilot, lambda: form(app))
         assert app.focused is field
         assert engine.runs == []
+        assert "r comes here to answer" in form(app)
         await press(pilot, "s", "enter")
         assert app.focused is app.panel.form
+        assert "0-9 answers" in form(app)
         await press(pilot, "7", "enter")
         await done(app, pilot)
         assert app.focused is field

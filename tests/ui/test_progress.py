@@ -92,6 +92,45 @@ async def test_it_goes_on_where_the_learner_left(
             assert again.page.scroll_y == 3
 
 
+async def test_a_pane_that_is_hidden_is_where_it_was_once_it_is_shown(make_app: MakeApp, folder: Path) -> None:
+    app = make_app("kv-cache")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await press(pilot, "2", "j", "j", "j", "j", "3")
+        await press(pilot, "r", "s")
+        await done(app, pilot)
+        await press(pilot, "2")
+        assert app.page.line == 4
+        await press(pilot, "3", "q")
+    for _ in range(2):  # also from a session in which the pane was never shown
+        app = make_app(None)
+        async with app.run_test(size=(80, 24)) as pilot:
+            await settle(pilot)
+            assert (app.pane, app.page.line) == ("live", 4)
+            await press(pilot, "q")
+    app = make_app(None)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await press(pilot, "2")
+        assert app.page.scroll_y == 4
+        app.open_lesson("tokens")
+        await settle(pilot)
+        await press(pilot, "2")
+        assert app.page.scroll_y == 0
+
+
+async def test_scrolling_and_controls_are_written_while_the_app_runs(open_app: OpenApp, folder: Path) -> None:
+    def kept() -> tuple[object, ...]:
+        point = Progress.open(folder).resume
+        return (point.scroll, point.settings.get("max_new_tokens")) if point else ()
+
+    async with open_app("kv-cache", (80, 24)) as (app, pilot):
+        await press(pilot, "2", "j", "j", "3")
+        app.query(Stepper).first().focus()
+        await press(pilot, "right")
+        await until(pilot, lambda: kept() == ({"lesson": 2}, 136))
+
+
 async def test_a_lesson_asked_for_is_opened_instead(make_app: MakeApp, folder: Path) -> None:
     for lesson in ("kv-cache", "tokens"):
         app = make_app(lesson)
@@ -116,15 +155,39 @@ async def test_a_prediction_of_an_earlier_session_is_not_asked_again(
     assert [type(event).__name__ for event in app.learner.events] == ["Read", "Predicted", "Ran", "Graded"]
 
 
-async def test_a_damaged_file_is_set_aside_with_a_message(make_app: MakeApp, folder: Path) -> None:
-    (folder / FILE).write_text("[b]not progress")
+@pytest.mark.parametrize(
+    ("content", "aside"),
+    [("[b]not progress", "damaged"), ('{"format":"llm-holes progress","version":99,"more":[]}', "newer")],
+)
+async def test_a_file_it_cannot_read_is_set_aside_with_a_message(
+    content: str, aside: str, make_app: MakeApp, folder: Path
+) -> None:
+    (folder / FILE).write_text(content)
     app = make_app("tokens")
     async with app.run_test(size=(120, 40)) as pilot:
         await settle(pilot)
         told = " ".join(notification.message for notification in app._notifications)
         assert "could not be read" in told
-        assert (folder / "progress.damaged-1.json").read_text() == "[b]not progress"
+        assert (folder / f"progress.{aside}-1.json").read_text() == content
         assert mark(app, "tokens") == "◐"
+
+
+async def test_two_apps_at_once_lose_nothing(make_app: MakeApp, folder: Path) -> None:
+    one, other = make_app("tokens"), make_app("attention")
+    async with one.run_test() as first, other.run_test() as second:
+        for app, pilot in ((one, first), (other, second), (one, first)):
+            await settle(pilot)
+            await press(pilot, "z", "1", "enter", "q")
+            assert len([event for event in app.learner.events if isinstance(event, Answered)])
+        await press(second, "r", "s")
+        await done(other, second)
+        await press(first, "q")
+        await press(second, "q")
+    events = Progress.open(folder).events
+    answered = [event.lesson for event in events if isinstance(event, Answered)]
+    assert sorted(answered) == ["attention", "tokens", "tokens"]
+    assert {event.lesson for event in events if isinstance(event, Read)} == {"attention", "tokens"}
+    assert {event.lesson for event in events if isinstance(event, Ran)} == {"attention"}
 
 
 async def test_a_state_folder_that_cannot_be_written_does_not_stop_anything(

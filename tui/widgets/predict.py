@@ -70,6 +70,8 @@ class PredictForm(Widget, can_focus=True):
         return option_rows(self.question.options, self.chosen, width)
 
     def _keys(self) -> Row:
+        if not self.has_focus:
+            return _key("r", " comes here to answer; it runs after that")
         choose = f"1-{len(self.question.options)}" if self.question and self.question.options else "0-9"
         if self.missing:
             return [
@@ -82,6 +84,12 @@ class PredictForm(Widget, can_focus=True):
 
     def describe(self) -> str:
         return "prediction · answer before you see it: what surprises you is what you remember"
+
+    def on_focus(self) -> None:
+        self.refresh()
+
+    def on_blur(self) -> None:
+        self.refresh()
 
     def check_consume_key(self, key: str, character: str | None = None) -> bool:
         return bool(character) and self._takes(character or "")

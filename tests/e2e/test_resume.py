@@ -1,0 +1,51 @@
+"""The app is killed in the middle of a run, in a real terminal, and started again. The engine replays a recording."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+import pytest
+
+from tests.support.terminal import Terminal
+
+SMALL = (80, 20)
+TOP = "tier 2 · 5 minutes"
+"""In the first lines of the lesson's page."""
+
+
+def demo(env: dict[str, str], tmp: str, *arguments: str) -> Terminal:
+    command = [sys.executable, "-m", "tests.support.demo", *arguments]
+    t = Terminal(command, env | {"TMPDIR": tmp, "TEXTUAL_ANIMATIONS": "none"}, SMALL)
+    t.until("ready")
+    return t
+
+
+def test_after_a_kill_in_mid_run_it_goes_on_there(
+    env: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    tmp = str(tmp_path_factory.mktemp("tmp"))
+    with demo(env, tmp, "kv-cache", "--pace", "0.5") as t:
+        t.keys("2")
+        t.until(TOP)
+        while TOP in t.text:
+            before = t.text
+            t.keys("j")
+            t.until(lambda before=before: t.text != before)
+        t.keys("3")
+        t.until("new tokens")
+        t.keys("\x1b[C")
+        t.until("◂ on ▸")
+        t.keys("r")
+        t.until("0-9 answers")
+        t.keys("7\r")
+        t.until("of 128 tokens")
+        os.kill(t.pid, signal.SIGKILL)
+        assert t.status() == 128 + signal.SIGKILL
+    with demo(env, tmp, "--pace", "0.02") as t:
+        t.until("◂ on ▸")
+        t.keys("r")
+        t.until("You said 7; it was 11.")
+        t.keys("2")
+        t.until(lambda: all(text in t.text for text in ("2 lesson", "layers[")) and TOP not in t.text)
