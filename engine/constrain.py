@@ -22,7 +22,7 @@ class Constraint:
     """Where in a grammar the text written so far is. Deterministic; knows nothing of the model's probabilities."""
 
     def __init__(self, tokenizer: Tokenizer, grammar: str, vocabulary: int) -> None:
-        self._matcher = llguidance.LLMatcher(_vocabulary(tokenizer, vocabulary), grammar)
+        self._matcher = _compiled(tokenizer, grammar, vocabulary).deep_copy()
         self._size = vocabulary
         self._check()
 
@@ -54,6 +54,11 @@ class Constraint:
 def json_grammar(schema: Mapping[str, Any]) -> str:
     """The grammar of a JSON schema's values; `x-guidance` in it says how white space is written."""
     return str(llguidance.LLMatcher.grammar_from_json_schema(json.dumps(schema)))
+
+
+@lru_cache(maxsize=8)
+def _compiled(tokenizer: Tokenizer, grammar: str, size: int) -> llguidance.LLMatcher:
+    return llguidance.LLMatcher(_vocabulary(tokenizer, size), grammar)
 
 
 @lru_cache(maxsize=2)
