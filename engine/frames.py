@@ -188,7 +188,24 @@ class Pipeline(msgspec.Struct, frozen=True, tag="pipeline"):
     stages: tuple[PipelineStage, ...]
 
 
-View = Tokens | Heatmap | Bars | Curve | Table | Text | Diff | Pipeline | Scatter | Gallery
+class Turn(msgspec.Struct, frozen=True):
+    """One act: `who` did it, `what` says it in a few words. `tokens` are those it put into the model's context; an act
+    that put none there may have a `text`."""
+
+    who: Literal["model", "software"]
+    what: str
+    text: str = ""
+    tokens: tuple[Token, ...] = ()
+
+
+class Transcript(msgspec.Struct, frozen=True, tag="transcript"):
+    """What a model wrote and what the software around it did, in order. All tokens together are the whole context."""
+
+    title: str
+    turns: tuple[Turn, ...]
+
+
+View = Tokens | Heatmap | Bars | Curve | Table | Text | Diff | Pipeline | Scatter | Gallery | Transcript
 
 
 class Frame(msgspec.Struct, frozen=True):

@@ -16,6 +16,7 @@ from llm_holes.engine.frames import (
     Table,
     Text,
     Tokens,
+    Transcript,
     Value,
     View,
 )
@@ -36,6 +37,7 @@ from llm_holes.tui.draw_map import (
     strip_row,
 )
 from llm_holes.tui.draw_places import pipeline_rows
+from llm_holes.tui.draw_transcript import transcript_rows
 
 
 def frame_text(frame: Frame, width: int) -> str:
@@ -80,6 +82,8 @@ def view_rows(view: View, width: int) -> Iterable[Row]:
             return diff_rows(view, width)
         case Pipeline():
             return pipeline_rows(view, width)
+        case Transcript():
+            return transcript_rows(view, width)
         case Scatter():
             return table_rows(_places(view), width)
         case Gallery():

@@ -4,13 +4,27 @@ from __future__ import annotations
 
 from typing import Any
 
-from llm_holes.engine.frames import Bars, Curve, Diff, Gallery, Heatmap, Pipeline, Scatter, Table, Text, Tokens, View
+from llm_holes.engine.frames import (
+    Bars,
+    Curve,
+    Diff,
+    Gallery,
+    Heatmap,
+    Pipeline,
+    Scatter,
+    Table,
+    Text,
+    Tokens,
+    Transcript,
+    View,
+)
 from llm_holes.tui.views.base import ViewWidget
 from llm_holes.tui.views.gallery import GalleryView
 from llm_holes.tui.views.heatmap import HeatmapView
 from llm_holes.tui.views.places import PipelineView, ScatterView
 from llm_holes.tui.views.plain import BarsView, CurveView, DiffView, TableView, TextView
 from llm_holes.tui.views.tokens import TokensView
+from llm_holes.tui.views.transcript import TranscriptView
 
 WIDGETS: dict[type[View], type[ViewWidget[Any]]] = {
     Tokens: TokensView,
@@ -22,6 +36,7 @@ WIDGETS: dict[type[View], type[ViewWidget[Any]]] = {
     Diff: DiffView,
     Scatter: ScatterView,
     Pipeline: PipelineView,
+    Transcript: TranscriptView,
     Gallery: GalleryView,
 }
 

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from textual.geometry import Region
+
+from llm_holes.engine.frames import Transcript, Value
+from llm_holes.tui.clean import visible
+from llm_holes.tui.draw import Row, Span
+from llm_holes.tui.draw_map import Place
+from llm_holes.tui.draw_transcript import Layout, layout_of, place_facts, transcript_row
+from llm_holes.tui.views.base import glyphs_only
+from llm_holes.tui.views.walk import WalkView
+
+
+class TranscriptView(WalkView[Transcript]):
+    """What was said and done; the cursor is (0, token), counted over all turns."""
+
+    def __init__(self, view: Transcript) -> None:
+        self._layout: tuple[int, Layout] | None = None
+        super().__init__(view)
+
+    def prepare(self, view: Transcript) -> None:
+        self._layout = None
+        count = sum(len(turn.tokens) for turn in view.turns)
+        if self.cursor[1] >= count:
+            self.set_reactive(TranscriptView.cursor, (0, max(count - 1, 0)))
+
+    def layout_at(self, width: int) -> Layout:
+        if self._layout is None or self._layout[0] != width:
+            self._layout = (width, layout_of(self.view, width, glyphs_only(self.app)))
+        return self._layout[1]
+
+    def row_count(self, width: int) -> int:
+        return 1 + len(self.layout_at(width).lines)
+
+    def row(self, y: int, width: int) -> Row:
+        if y == 0:
+            return [Span(visible(self.view.title), "title")]
+        cursor = self.cursor[1] if self.has_focus else None
+        return transcript_row(self.view, self.layout_at(width), y - 1, cursor, glyphs_only(self.app))
+
+    def stepped(self, across: int, down: int) -> tuple[int, int]:
+        places = self.layout_at(self.size.width).places
+        if not places:
+            return self.cursor
+        index = self.cursor[1]
+        if across:
+            return 0, min(max(index + across, 0), len(places) - 1)
+        here = places[index]
+        beyond = [place.line for place in places if (place.line - here.line) * down > 0]
+        if not beyond:
+            return self.cursor
+        line = min(beyond) if down > 0 else max(beyond)
+        return 0, min(_on(places, line), key=lambda n: abs(places[n].x - here.x))
+
+    def edge(self, end: int) -> tuple[int, int]:
+        places = self.layout_at(self.size.width).places
+        return (0, _on(places, places[self.cursor[1]].line)[end]) if places else self.cursor
+
+    def describe(self) -> str:
+        layout = self.layout_at(self.size.width)
+        return place_facts(self.view, layout, self.cursor[1]) if layout.tokens else "no tokens"
+
+    def settings_here(self) -> dict[str, Value]:
+        return {}
+
+    def cursor_region(self) -> Region:
+        places = self.layout_at(self.size.width).places
+        if not places:
+            return Region(0, 0, 1, 1)
+        place = places[self.cursor[1]]
+        return Region(place.x, 1 + place.line, place.width, 1)
+
+    def place_at(self, x: int, y: int) -> tuple[int, int] | None:
+        places = self.layout_at(self.size.width).places
+        return next(((0, n) for n in _on(places, y - 1) if places[n].x <= x < places[n].x + places[n].width), None)
+
+
+def _on(places: tuple[Place, ...], line: int) -> list[int]:
+    return [n for n, place in enumerate(places) if place.line == line]
