@@ -1,4 +1,8 @@
-"""Where keys and values of earlier positions are kept, so that a decode step computes them for one position only."""
+"""Where keys and values of earlier positions are kept, so that a decode step computes them for one position only.
+
+`KVCache` is what the model asks of a cache; `engine/caches/` holds the ones that save memory. All are used alike:
+`model.forward(ids, cache)`, or `last_logits(model, ids, cache)` for a prompt of any length.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,10 @@ from llm_holes.engine.config import Config
 
 
 class KVCache(Protocol):
-    """All layers write at the same place, then the pass advances it once, so a cancelled pass leaves it as it was."""
+    """All layers write at the same place, then the pass advances it once, so a cancelled pass leaves it as it was.
+
+    A token's position, by which its query and key are turned, is its place in the cache: `length` and up.
+    """
 
     @property
     def length(self) -> int:
@@ -21,8 +28,11 @@ class KVCache(Protocol):
     def nbytes(self) -> int:
         """Bytes of the keys and values held."""
 
-    def append(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-        """Stores k, v [batch, kv_head, pos, d_head] behind those held and returns all of that layer."""
+    def append(self, layer: int, k: Tensor, v: Tensor, q: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Stores k, v [batch, kv_head, pos, d_head] behind those held and returns what the layer sees, these last.
+
+        The queries q [batch, head, pos, d_head] let a cache that shows only a part choose it.
+        """
 
     def advance(self, positions: int) -> None:
         """Counts `positions` as held, once all layers have stored them."""
@@ -45,7 +55,7 @@ class ContiguousCache:
     def reserved_bytes(self) -> int:
         return sum(layer.nbytes for layer in self._store)
 
-    def append(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+    def append(self, layer: int, k: Tensor, v: Tensor, q: Tensor | None = None) -> tuple[Tensor, Tensor]:
         end = self.length + k.shape[2]
         store = self._store[layer]
         if end > store.shape[3]:

@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from llm_holes.engine.cache import ContiguousCache
+from llm_holes.engine.cache import ContiguousCache, KVCache
 from llm_holes.engine.model import Decoder
 from llm_holes.engine.sampling import SamplingParams, draw, generator
 from llm_holes.engine.tokenizer import Detokenizer, Tokenizer
@@ -83,7 +83,7 @@ def generate(
             return
 
 
-def last_logits(model: Decoder, ids: Sequence[int], cache: ContiguousCache | None) -> Tensor:
+def last_logits(model: Decoder, ids: Sequence[int], cache: KVCache | None) -> Tensor:
     """Logits [vocabulary] after the last of `ids`; with a cache, long prompts go through in chunks, which is exact."""
     if cache is None:
         return model.forward(torch.tensor([ids]), logits_to_keep=1).logits[0, -1]

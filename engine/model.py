@@ -127,7 +127,7 @@ class Decoder:
         k = at(f"{hook}rot_k", rotate(k, rotation)).transpose(1, 2)
         v = v.transpose(1, 2)
         if cache is not None:
-            k, v = cache.append(layer, k, v)
+            k, v = cache.append(layer, k, v, q)
         if layer in self.mixers:
             z = self.mixers[layer](q, k, v)
         elif any(p in taps or p in self.edits for p in (f"{hook}attn_scores", f"{hook}pattern")):
