@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
 from pathlib import Path
 
 import pytest
 from msgspec import structs
 from textual.pilot import Pilot
 
+from llm_holes.engine import client
 from llm_holes.engine.frames import Array, Diff, Frame, Table, Text
 from llm_holes.lessons import notebook
+from llm_holes.lessons.catalog import Catalog
 from llm_holes.lessons.notebook import FILE, seal_holds
+from llm_holes.tui import cli
 from llm_holes.tui.app import HolesApp
 from llm_holes.tui.views.base import ViewWidget
 from llm_holes.tui.widgets.live_panel import Views
@@ -92,7 +97,9 @@ async def test_the_pin_waits_for_its_lesson_and_leaks_into_no_other(open_app: Op
         assert next(view.title for view in shown(app) if isinstance(view, Text)) == "A | B: the same settings"
 
 
-async def test_a_run_is_added_to_the_notebook_by_key(open_app: OpenApp, tmp_path: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+async def test_a_run_is_added_to_the_notebook_by_key(
+    open_app: OpenApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("LLM_HOLES_STATE", str(tmp_path))
     async with open_app() as (app, pilot):
         await press(pilot, "n")
@@ -113,6 +120,29 @@ async def test_a_run_is_added_to_the_notebook_by_key(open_app: OpenApp, tmp_path
     assert entry.measured["tokens"] == 11
     assert len(entry.views) == 3
     assert all(view.text and view.svg.startswith("<svg") and "http://www.w3.org" in view.svg for view in entry.views)
+
+
+async def test_what_the_key_kept_is_replayed_and_a_doctored_copy_is_caught(
+    catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LLM_HOLES_STATE", str(tmp_path))
+    command = [sys.executable, "-m", "tests.support.fake_engine"]
+    monkeypatch.setattr(client, "command_for", lambda *_: command)
+    app, kept = HolesApp(command, "tokens", catalog=catalog), tmp_path / FILE
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: app.session.engine.phase == "ready", 20)
+        await pilot.press("r", "s")
+        await until(pilot, lambda: app.session.run.phase == "done", 20)
+        await press(pilot, "n")
+        await until(pilot, kept.exists)
+    assert await asyncio.to_thread(cli.main, ["replay", str(kept)]) == 0
+    assert "3 reproduced, 0 differs" in capsys.readouterr().out
+    doctored = tmp_path / "doctored.jsonl"
+    doctored.write_text(kept.read_text().replace('"answer":"Paris"', '"answer":"Lyon"'))
+    assert await asyncio.to_thread(cli.main, ["replay", str(doctored)]) == 1
+    out = capsys.readouterr().out
+    assert "changed after the run" in out
+    assert "'Lyon' → 'Paris'" in out
 
 
 async def test_a_notebook_that_cannot_be_written_is_told_and_the_run_stays(
