@@ -27,12 +27,8 @@ class QuantizedCache:
         self._bits, self._group = bits, group_size
         shape, layers = (2, batch, config.n_kv_heads, capacity), range(config.n_layers)
         code_bytes, groups = config.d_head * bits // 8, config.d_head // group_size
-        self._codes = [
-            torch.empty(*self._shape, capacity, code_bytes, dtype=torch.uint8) for _ in range(config.n_layers)
-        ]
-        self._scales = [
-            torch.empty(*self._shape, capacity, groups, 2, dtype=torch.half) for _ in range(config.n_layers)
-        ]
+        self._codes = [torch.empty(*shape, code_bytes, dtype=torch.uint8) for _ in layers]
+        self._scales = [torch.empty(*shape, groups, 2, dtype=torch.half) for _ in layers]
 
     @property
     def nbytes(self) -> int:
