@@ -28,7 +28,7 @@ class WeightScaled:
 
     def apply(self, model: Decoder) -> Decoder:
         w = weight(model, self.name).clone()
-        torch.atleast_2d(w)[self.row, self.column] *= self.factor
+        as_matrix(w)[self.row, self.column] *= self.factor
         return reweighted(model, {self.name: w})
 
 
@@ -79,6 +79,11 @@ class MatricesPruned:
             return w.where(order > order.flatten().kthvalue(count).values, 0.0)
 
         return _changed(model, self.names, pruned)
+
+
+def as_matrix(w: Tensor) -> Tensor:
+    """A view of the weight with rows and columns: a vector is one row."""
+    return w if w.dim() == 2 else w[None]
 
 
 def _changed(model: Decoder, names: tuple[str, ...], change: Callable[[Tensor], Tensor]) -> Decoder:
