@@ -36,8 +36,8 @@ class Sum:
 
     @property
     def unfinished(self) -> str:
-        """The steps without the last result: what is left to do is one small addition."""
-        return self.steps().rpartition(" =")[0] + "."
+        """The steps up to the last result: one small addition is left to do."""
+        return self.steps().rpartition(" ")[0]
 
 
 EXAMPLES = (Sum((2, 5, 4)), Sum((7, 3, 8)), Sum((6, 1, 5)))

@@ -11,7 +11,7 @@ def test_steps_lead_to_the_total_and_a_mistake_is_carried_on() -> None:
     question = Sum((7, 5, 8))
     assert question.steps() == "7 + 5 = 12. 12 + 8 = 20."
     assert question.steps(3) == "7 + 5 = 15. 15 + 8 = 23."
-    assert question.unfinished == "7 + 5 = 12. 12 + 8."
+    assert question.unfinished == "7 + 5 = 12. 12 + 8 ="
     assert question.total == 20
 
 
