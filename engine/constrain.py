@@ -41,9 +41,18 @@ class Constraint:
         """The tokens of what the grammar leaves no choice about, for instance all of `{"name": "`."""
         return list(self._matcher.compute_ff_tokens())
 
+    @property
+    def whole(self) -> bool:
+        """Whether what is written could end here."""
+        return bool(self._matcher.is_accepting())
+
+    def takes(self, token: int) -> bool:
+        """Takes the token if the grammar allows it; otherwise nothing changes."""
+        return bool(self._matcher.try_consume_tokens([token]) == 1)
+
     def feed(self, token: int) -> None:
         """Takes a token that `allowed` allowed. Raises ValueError for another one."""
-        if not self._matcher.consume_token(token):
+        if not self.takes(token):
             raise ValueError(f"token {token} is not allowed here")
 
     def _check(self) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
+from llm_holes.engine.constrain import json_grammar
 from llm_holes.engine.harness.tools import Tool
 
 LOOKS_LIKE_A_CALL = ("{", "```", "<tool_call>")
@@ -49,10 +51,8 @@ def parse(text: str, tools: Sequence[Tool]) -> Call | Fault | None:
 
 
 def call_schema(tools: Sequence[Tool]) -> dict[str, Any]:
-    """The JSON schema of any call of these tools. White space is fixed: where it may vary, random sampling need never
-    leave it."""
+    """The JSON schema of any call of these tools."""
     return {
-        "x-guidance": {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "},
         "anyOf": [
             {
                 "type": "object",
@@ -63,3 +63,17 @@ def call_schema(tools: Sequence[Tool]) -> dict[str, Any]:
             for tool in tools
         ],
     }
+
+
+def call_grammar(tools: Sequence[Tool]) -> str:
+    """The one way to write each call. White space is fixed: where it may vary, random sampling need never leave it."""
+    fixed = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
+    return json_grammar({"x-guidance": fixed, **call_schema(tools)})
+
+
+def any_call_grammar(tools: Sequence[Tool]) -> str:
+    """Every way `parse` accepts, to notice early that a text can no longer become a call."""
+    either = [*call_schema(tools)["anyOf"]]
+    turned = [{**one, "properties": dict(reversed(one["properties"].items()))} for one in either]
+    schema = {"x-guidance": {"json_allow_general_unicode_escapes": True}, "anyOf": either + turned}
+    return f"start: /[ \\n\\t]*/ call\ncall: %json {json.dumps(schema)}"

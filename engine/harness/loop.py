@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from llm_holes.engine.constrain import Constraint, json_grammar
-from llm_holes.engine.harness.calls import Call, Fault, call_schema, parse
+from llm_holes.engine.constrain import Constraint
+from llm_holes.engine.harness.calls import Call, Fault, call_grammar, parse
 from llm_holes.engine.harness.events import Ended, EndReason, Event, Gave, Ran, Read, Wrote
 from llm_holes.engine.harness.prompt import Message, Piece, continuation, ids_of, pieces
 from llm_holes.engine.harness.tools import Result, Tool, as_data, run_tool
@@ -81,8 +81,7 @@ class Harness:
         room = min(left, self.bounds.answer_tokens, self.bounds.context - len(context))
         constraint = None
         if step < self.forced_calls:
-            grammar = json_grammar(call_schema(self.tools))
-            constraint = Constraint(self.tokenizer, grammar, self.vocabulary)
+            constraint = Constraint(self.tokenizer, call_grammar(self.tools), self.vocabulary)
         params = replace(self.params, seed=self.params.seed + step)
         return write(self.reader, self.tokenizer, context, params, room, constraint)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 
 from llm_holes.engine.cache import ContiguousCache
@@ -31,16 +32,40 @@ class Reader:
         if key in self._known:
             self._known.move_to_end(key)
             return self._known[key]
+        common = self._rewound(ids)
+        logits = last_logits(self._model, ids[common:], self._cache).clone()
+        self._hold(ids)
+        self._remember(key, logits)
+        return logits
+
+    def expect(self, ids: Sequence[int], guess: Sequence[int]) -> None:
+        """Reads `ids` and a guess of what follows in one pass, so that `logits` knows the answer at each place of the
+        guess. A wrong guess costs little and changes nothing (speculative decoding)."""
+        whole = [*ids, *guess]
+        common = self._rewound(ids)
+        if common < len(ids) - 1:
+            last_logits(self._model, ids[common:-1], self._cache)
+            self._hold(ids[:-1])
+        logits = self._model.forward(torch.tensor([whole[len(ids) - 1 :]]), self._cache).logits[0]
+        self._hold(whole)
+        for n, row in enumerate(logits):
+            self._remember(tuple(whole[: len(ids) + n]), row.clone())
+
+    def _rewound(self, ids: Sequence[int]) -> int:
+        """Forgets what `ids` does not begin with, and always its last token; returns how much of it is still held."""
         common = min(_shared(self._held, ids), len(ids) - 1)
         del self._held[common:]  # a cancelled pass leaves this true
         self._cache.length = common
-        logits = last_logits(self._model, ids[common:], self._cache).clone()
+        return common
+
+    def _hold(self, ids: Sequence[int]) -> None:
+        self.tokens_read += len(ids) - len(self._held)
         self._held = list(ids)
-        self.tokens_read += len(ids) - common
+
+    def _remember(self, key: tuple[int, ...], logits: Tensor) -> None:
         self._known[key] = logits
         if len(self._known) > REMEMBERED:
             self._known.popitem(last=False)
-        return logits
 
 
 def _shared(a: Sequence[int], b: Sequence[int]) -> int:

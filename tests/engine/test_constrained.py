@@ -15,7 +15,7 @@ from llm_holes.engine.constrain import Constraint, json_grammar
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import InputError
 from llm_holes.engine.harness import tools
-from llm_holes.engine.harness.calls import Call, call_schema, parse
+from llm_holes.engine.harness.calls import Call, any_call_grammar, call_grammar, parse
 from llm_holes.engine.harness.reader import Reader
 from llm_holes.engine.harness.write import Reads, write
 from llm_holes.engine.sampling import SamplingParams, masked
@@ -23,7 +23,7 @@ from llm_holes.engine.tokenizer import Detokenizer
 
 pytestmark = pytest.mark.model
 ALL = (tools.calculator(), tools.clock(), tools.text_stats(), tools.lookup({}), tools.read_file(Path()))
-GRAMMAR = json_grammar(call_schema(ALL))
+GRAMMAR = call_grammar(ALL)
 
 
 def constraint(engine: Engine) -> Constraint:
@@ -99,6 +99,21 @@ def test_tokens_that_straddle_parts_of_the_grammar_are_allowed(engine: Engine) -
     assert state.finished
     with pytest.raises(ValueError, match="not allowed"):
         state.feed(end[0])
+
+
+@pytest.mark.parametrize(
+    ("text", "possible"),
+    [(' {"name": "clock", "arguments": {}}', True), ('{"arguments":{},\n "name" : "clock"}', True),
+     ('{"name": "lookup", "arguments": {"key": "a\\u0041\\n"}}', True), ('{"name": "shell"', False),
+     ('{"name": "clock", "arguments": {"x"', False), ("The answer", False)],
+)  # fmt: skip
+def test_a_reader_along_knows_when_a_text_can_no_longer_become_a_call(
+    engine: Engine, text: str, possible: bool
+) -> None:
+    state = Constraint(engine.tokenizer, any_call_grammar(ALL), engine.info.vocabulary)
+    assert all(state.takes(token) for token in engine.tokenizer.encode(text)) is possible
+    assert state.whole is possible
+    assert isinstance(parse(text, ALL), Call) is possible
 
 
 def test_a_mask_only_takes_away(engine: Engine) -> None:

@@ -150,6 +150,18 @@ def test_reading_with_a_shared_prefix_gives_the_logits_of_reading_afresh(engine:
     assert reader.tokens_read == len(ids) + len(ids) - 9 + 1, "one for ids[:5], whose keys were there, whose logits not"
 
 
+def test_a_guess_changes_nothing_but_the_work(engine: Engine) -> None:
+    reader = Reader(engine.model)
+    ids, guess = engine.encode("The capital of France is"), engine.encode(" Paris, and the")
+    reader.expect(ids, guess)
+    read = reader.tokens_read
+    for context in (ids, ids + guess[:2], ids + guess):
+        assert torch.allclose(reader.logits(context), engine.logits(context, 1)[0], atol=1e-3)
+    assert reader.tokens_read == read == len(ids) + len(guess)
+    other = ids + guess[:1] + guess[2:]
+    assert torch.allclose(reader.logits(other), engine.logits(other, 1)[0], atol=1e-3)
+
+
 def test_a_cancelled_reading_leaves_the_reader_right(engine: Engine) -> None:
     asked = iter([False] * (engine.info.layers + 3) + [True])
     reader = Reader(engine.model.stoppable(lambda: next(asked, False)))

@@ -1,0 +1,119 @@
+"""A conversation of the harness as a transcript: which acts were the model's and which the software's."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from llm_holes.engine.engine import Engine
+from llm_holes.engine.frames import Token, Transcript, Turn
+from llm_holes.engine.harness.calls import Call, Fault
+from llm_holes.engine.harness.events import Ended, Event, Gave, Ran, Read, Wrote
+from llm_holes.engine.harness.prompt import Piece
+from llm_holes.engine.harness.tools import Result
+from llm_holes.engine.harness.write import Written
+
+ACTS = {"system": "put the system text", "user": "passed on the message", "tool": "pasted in the tool's result"}
+EXAMPLES = "put in examples, written by nobody but itself"
+
+
+@dataclass
+class Record:
+    """Fills with events. `answer` is the last text that called nothing; `call` the first that did or tried to."""
+
+    engine: Engine
+    turns: list[Turn] = field(default_factory=list)
+    writing: list[Written] = field(default_factory=list)
+    written: int = 0
+    forced: int = 0
+    given: int = 0
+    call_text: str = ""
+    answer: str = ""
+    found: list[Call | Fault | None] = field(default_factory=list)
+    results: list[Result] = field(default_factory=list)
+    ended: str = ""
+
+    @property
+    def tokens(self) -> int:
+        """All tokens of the context so far."""
+        return self.given + self.written
+
+    def add(self, event: Event) -> None:
+        match event:
+            case Gave(pieces):
+                self.given += sum(len(piece.ids) for piece in pieces)
+                self.turns += _given(self.engine, pieces)
+            case Wrote(written):
+                self._wrote(written)
+            case Read(found):
+                self._read(found)
+            case Ran(result):
+                self.results.append(result)
+                act = "refused, and says so to the model" if result.refused else "ran the tool"
+                self.turns.append(Turn("software", act, result.text))
+            case Ended(reason):
+                self.ended = reason
+                self.writing = []
+                self.turns.append(Turn("software", f"stopped: {reason}"))
+
+    def transcript(self, title: str) -> Transcript:
+        return Transcript(title, tuple(self.turns))
+
+    def _wrote(self, written: Written) -> None:
+        if self.writing:
+            self.turns.pop()
+        self.writing.append(written)
+        self.written += 1
+        self.forced += written.forced
+        notes = [_note(self.engine, one) for one in self.writing]
+        tokens = self.engine.tokens([one.token for one in self.writing], notes)
+        forced = sum(one.forced for one in self.writing)
+        self.turns.append(Turn("model", _share(len(tokens), forced), tokens=tokens))
+
+    def _read(self, found: Call | Fault | None) -> None:
+        text = "".join(one.text for one in self.writing)
+        self.writing = []
+        self.found.append(found)
+        if found is None:
+            self.answer = text
+            self.turns.append(Turn("software", "read it: no call, so this is the answer"))
+            return
+        self.call_text = self.call_text or text
+        fault = isinstance(found, Fault)
+        act = f"read it: a faulty call ({found.why})" if isinstance(found, Fault) else f"read it: {found.tool.name}"
+        self.turns.append(Turn("software", act if fault else f"{act}, with arguments that fit"))
+
+
+def _share(count: int, forced: int) -> str:
+    return f"({forced} of them left no choice by the grammar)" if forced else ""
+
+
+def _note(engine: Engine, written: Written) -> str:
+    if written.forced:
+        return "the grammar left no choice; the model was not asked"
+    rather = f", would rather have written {engine.token_text(written.wanted)!r}" * (written.wanted != written.token)
+    return f"the model's own p {written.p:.3f}{rather}" if not math.isnan(written.p) else ""
+
+
+def _given(engine: Engine, pieces: Sequence[Piece]) -> list[Turn]:
+    """One turn per message, with the marks around it; all before the last user's message that is not the system's
+    text are examples."""
+    last = max((n for n, piece in enumerate(pieces) if piece.what == "user"), default=-1)
+    turns: list[Turn] = []
+    opening: tuple[Token, ...] = ()
+    for n, piece in enumerate(pieces):
+        tokens = engine.tokens(piece.ids)
+        if piece.what == "template":
+            opening = tokens
+            continue
+        example = n < last and piece.what != "system"
+        act = EXAMPLES if example else ACTS.get(piece.what, "put in an answer")
+        if turns and turns[-1].what == act:
+            turns[-1] = Turn("software", act, tokens=turns[-1].tokens + opening + tokens)
+        else:
+            turns.append(Turn("software", act, tokens=opening + tokens))
+        opening = ()
+    if opening and turns:
+        turns[-1] = Turn("software", turns[-1].what, tokens=turns[-1].tokens + opening)
+    return turns
