@@ -16,10 +16,14 @@ from llm_holes.engine.model import Decoder, rotary
 from llm_holes.engine.surgery import edited
 from llm_holes.engine.taps import tap
 
+ROWS_TOGETHER = 128
+"""Rows that share one reading of the weights, where there are several variants to choose from."""
+
 
 @torch.no_grad()
-def onward(model: Decoder, x: Tensor, layer: int) -> Tensor:
-    """The stream [batch, pos, d_model] behind the last layer, from `x` as it comes to `layer`. Raises Cancelled."""
+def onward(model: Decoder, x: Tensor, layer: int, until: int | None = None) -> Tensor:
+    """The stream [batch, pos, d_model] as it comes to layer `until`, or behind the last, from `x` as it comes to
+    `layer`. Raises Cancelled."""
 
     def at(name: str, value: Tensor) -> Tensor:
         for edit in model.edits.get(name, ()):
@@ -27,19 +31,25 @@ def onward(model: Decoder, x: Tensor, layer: int) -> Tensor:
         return value
 
     rotation = rotary(model.config, 0, x.shape[1])
-    for place in range(layer, model.config.n_layers):
+    for place in range(layer, model.config.n_layers if until is None else until):
         if model.stop():
             raise Cancelled
         x = model.block(place, x, rotation, None, at, ())
     return x
 
 
-def without_each_layer(model: Decoder, ids: Sequence[int]) -> Iterator[float]:
-    """KL(intact ‖ without the layer), nats, mean over positions, layer by layer: the layer adds nothing."""
+def without_each_layer(model: Decoder, ids: Sequence[int]) -> Iterator[list[float]]:
+    """KL(intact ‖ without the layer), nats, mean over positions, of a few layers after the others: the layer adds
+    nothing. A variant joins those of its group at the layer it leaves out, with the stream as it was."""
     stream = states(model, ids)
     intact = model.unembed(stream[-1]).log_softmax(-1)
-    for layer in range(model.config.n_layers):
-        yield _kl(model, intact, onward(model, stream[layer][None], layer + 1))[0]
+    layers = range(model.config.n_layers)
+    together = max(ROWS_TOGETHER // len(ids), 1)
+    for group in (layers[n : n + together] for n in range(0, len(layers), together)):
+        variants = stream[group[0]][None]
+        for layer in group[1:]:
+            variants = torch.cat((onward(model, variants, layer, layer + 1), stream[layer][None]))
+        yield _kl(model, intact, onward(model, variants, group[-1] + 1))
 
 
 def without_each_head(model: Decoder, ids: Sequence[int], layers: Sequence[int]) -> Iterator[list[float]]:

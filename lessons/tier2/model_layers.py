@@ -18,7 +18,7 @@ from llm_holes.engine.measure import fingerprint, kl_nats
 from llm_holes.engine.surgery import Operation
 from llm_holes.lessons.passage import NAME, passage
 
-WINDOW = 32
+WINDOW = 24
 TOP = 4
 FAINT = 0.005
 """Probabilities below are not worth a shade."""
@@ -38,13 +38,13 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     fixed = engine.tokenizer.encode(passage())[: min(p["kl_tokens"], engine.model.config.context)]
     without: list[float] = []
     views: list[View] = [grid]
-    for kl in without_each_layer(engine.model, fixed):
-        without.append(kl)
+    for some in without_each_layer(engine.model, fixed):
+        without += some
         views = [grid, _bars(engine, without, len(fixed))]
         yield Frame(caption, tuple(views), dict(measured), 0.2 + 0.5 * len(without) / engine.model.config.n_layers)
 
     changed = engine.operated(surgery)
-    measured |= _each(without) | _surgery(engine, changed, ids, fixed)
+    measured |= _each(without) | _surgery(engine, changed, intact[0], ids, fixed)
     text, other = (e.write(ids, p["max_new_tokens"]) for e in (engine, changed))
     measured["text_differs"] = text != other
     same = fingerprint(engine.model.weights) == hashed and torch.equal(engine.logits(ids, 1), intact)
@@ -118,11 +118,13 @@ def _each(without: Sequence[float]) -> dict[str, Any]:
     }
 
 
-def _surgery(engine: Engine, changed: Engine, ids: Sequence[int], fixed: Sequence[int]) -> dict[str, Any]:
-    before, after = engine.logits(ids, 1)[0].softmax(-1), changed.logits(ids, 1)[0].softmax(-1)
+def _surgery(
+    engine: Engine, changed: Engine, intact: torch.Tensor, ids: Sequence[int], fixed: Sequence[int]
+) -> dict[str, Any]:
+    after = changed.logits(ids, 1)[0].softmax(-1)
     return {
         "kl_changed": kl_nats(engine.logits(fixed), changed.logits(fixed)),
-        "p_changed": float(after[before.argmax()]),
+        "p_changed": float(after[intact.argmax()]),
         "answer_changed": engine.token_text(int(after.argmax())),
     }
 

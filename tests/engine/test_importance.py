@@ -26,8 +26,10 @@ def kl_of(model: Decoder, operation: Operation) -> float:
 
 
 def test_leaving_out_each_layer_equals_a_pass_without_it(tiny: Decoder) -> None:
-    found = list(without_each_layer(tiny, IDS))
+    found = [kl for group in without_each_layer(tiny, IDS) for kl in group]
     assert found == pytest.approx([kl_of(tiny, LayerSkipped(layer)) for layer in range(3)], rel=1e-3)
+    one_by_one = list(without_each_layer(tiny, IDS * 3))
+    assert list(map(len, one_by_one)) == [2, 1]
 
 
 def test_leaving_out_each_head_equals_a_pass_without_it(tiny: Decoder) -> None:

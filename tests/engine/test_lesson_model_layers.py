@@ -5,12 +5,15 @@ from __future__ import annotations
 import itertools
 
 import pytest
+import torch
 
 from llm_holes.engine.damage_ops import LayerSkipped, LayersSwapped
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import Cancelled, InputError
 from llm_holes.engine.frames import Heatmap
 from llm_holes.engine.measure import fingerprint
+from llm_holes.lessons import catalog
+from llm_holes.lessons.settings import validated
 from llm_holes.lessons.tier2.model_layers import chosen, listed
 from tests.support.lessons import frames, measured
 
@@ -65,17 +68,23 @@ def test_one_token_and_a_text_longer_than_the_grid(engine: Engine) -> None:
     one = measured(engine, "model-layers", text="🙂"[:1], kl_tokens=2, max_new_tokens=1, skip="")
     assert one["undo_bit_identical"] is True
     assert one["text_differs"] is False
-    long = frames(engine, "model-layers", text="one two three " * 30, kl_tokens=2, max_new_tokens=1)[-1]
+    long = frames(engine, "model-layers", text="one two three " * 10, kl_tokens=2, max_new_tokens=1)[-1]
     grid = long.views[0]
     assert isinstance(grid, Heatmap)
-    assert grid.values.shape == (31, 32)
+    assert grid.values.shape == (31, 24)
 
 
 @pytest.mark.model
-def test_cancelled_in_the_middle_the_model_is_as_it_was(engine: Engine) -> None:
-    hashed = fingerprint(engine.model.weights)
-    asked = itertools.count()
-    stopping = engine.stoppable(lambda: next(asked) > 200)
-    with pytest.raises(Cancelled):
-        frames(stopping, "model-layers", text="once")
+@pytest.mark.parametrize("ending", ["cancelled", "error"])
+def test_cut_short_in_the_middle_the_model_is_as_it_was(engine: Engine, ending: str) -> None:
+    ids = engine.encode("The capital of France is")
+    hashed, logits = fingerprint(engine.model.weights), engine.logits(ids)
+    lesson, asked = catalog.load()["model-layers"], itertools.count()
+    stopping = engine.stoppable(lambda: ending == "cancelled" and next(asked) > 250)
+    running = catalog.experiment(lesson).run(stopping, validated(lesson, {"skip": "0"}, engine.info))
+    next(running)
+    next(running)
+    with pytest.raises(Cancelled if ending == "cancelled" else ZeroDivisionError):
+        running.throw(ZeroDivisionError()) if ending == "error" else list(running)
     assert fingerprint(engine.model.weights) == hashed
+    assert torch.equal(engine.logits(ids), logits)

@@ -1,0 +1,66 @@
+"""Neurons: what they write, that each token is alone with them, and models without some."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from llm_holes.engine.lens import states
+from llm_holes.engine.model import Decoder
+from llm_holes.engine.neurons import NeuronsOff, StrongestOnly, columns, isolation, pushes, strengths
+from llm_holes.engine.surgery import operated, reweighted
+from llm_holes.engine.taps import tap
+
+IDS = torch.randint(0, 97, (1, 12), generator=torch.Generator().manual_seed(7))
+DOWN = "model.layers.1.mlp.down_proj.weight"
+
+
+def test_a_neuron_off_equals_a_zeroed_column_of_down(tiny: Decoder) -> None:
+    down = tiny.weights[DOWN].clone()
+    down[:, [3, 40]] = 0
+    off = operated(tiny, [NeuronsOff(1, (3, 40))]).forward(IDS).logits
+    assert torch.allclose(off, reweighted(tiny, {DOWN: down}).forward(IDS).logits, atol=1e-5)
+    assert not torch.allclose(off, tiny.forward(IDS).logits, atol=1e-4)
+
+
+def test_the_strongest_only_keeps_so_many_in_every_layer_and_all_if_there_are_no_more(tiny: Decoder) -> None:
+    taps = [tap(layer, "mlp.hook_post") for layer in range(3)]
+    acts = operated(tiny, [StrongestOnly(5)]).forward(IDS, taps=taps).acts
+    assert all(((acts[name] != 0).sum(-1) == 5).all() for name in taps)
+    first = tiny.forward(IDS, taps=taps).acts[taps[0]]
+    kept = acts[taps[0]] != 0
+    assert abs(first[kept]).reshape(12, 5).min(-1).min() > 0
+    assert (abs(first)[~kept].reshape(12, -1).max(-1) <= abs(first)[kept].reshape(12, 5).min(-1)).all()
+    assert torch.equal(operated(tiny, [StrongestOnly(500)]).forward(IDS).logits, tiny.forward(IDS).logits)
+
+
+def test_values_times_columns_are_what_the_ffn_adds(tiny: Decoder) -> None:
+    acts = tiny.forward(IDS, taps=[tap(1, "mlp.hook_post"), tap(1, "hook_mlp_out")]).acts
+    values, added = (torch.from_numpy(acts[tap(1, x)][0]) for x in ("mlp.hook_post", "hook_mlp_out"))
+    assert torch.allclose(values @ columns(tiny, 1).T, added, atol=1e-5)
+    one = values[4, 9] * columns(tiny, 1)[:, 9]
+    assert float(strengths(tiny, 1, values)[4, 9]) == pytest.approx(float(one.norm()), rel=1e-5)
+
+
+def test_what_a_neuron_pushes_is_what_it_adds_to_the_logits(tiny: Decoder) -> None:
+    """In a model whose final norm divides by nothing, more of a neuron moves the logits by just that."""
+    (push,) = pushes(tiny, 2, [9])
+    stream = states(tiny, IDS[0].tolist())[-1]
+    gain, table = tiny.weights["model.norm.weight"], tiny.weights["lm_head.weight"]
+    moved = ((stream + 0.5 * columns(tiny, 2)[:, 9]) * gain - stream * gain) @ table.T
+    assert torch.allclose(moved[0], 0.5 * push, atol=1e-4)
+
+
+def test_each_token_is_alone_with_the_ffn(tiny: Decoder) -> None:
+    stream = torch.randn(6, 48, generator=torch.Generator().manual_seed(1))
+    assert isolation(tiny, 1, stream, 2) == 0
+    assert isolation(tiny, 1, stream[:1], 0) == 0
+
+    class Leaky(Decoder):
+        def ffn(self, layer, x, at):  # type: ignore[no-untyped-def]
+            return super().ffn(layer, x + x.mean(0), at)
+
+    leaky = Leaky(**{name: getattr(replace(tiny), name) for name in ("config", "weights")})
+    assert isolation(leaky, 1, stream, 2) > 1e-3
