@@ -14,7 +14,8 @@ import msgspec
 from llm_holes.engine.frames import Value
 
 FORMAT: Literal["llm-holes progress"] = "llm-holes progress"
-VERSION = 1
+VERSION = 2
+"""2: the game's events."""
 MAX_BYTES = 64 * 2**20
 
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
@@ -91,7 +92,30 @@ class Answered(_Event, frozen=True, tag="answered"):
     confidence: Confidence | None = None
 
 
-Event = Read | Ran | Predicted | Skipped | Graded | Hinted | Answered
+class Began(_Event, frozen=True, tag="began"):
+    """A case of Find the hole was opened."""
+
+    seed: int
+    difficulty: int
+
+
+class Probed(_Event, frozen=True, tag="probed"):
+    """The open case was probed with a lesson, and this is what its caption said."""
+
+    probe: Name
+    saw: str
+
+
+class Named(_Event, frozen=True, tag="named"):
+    """The learner named the damage, or gave up, and saw the truth: the end of the case."""
+
+    said: str
+    truth: str
+    score: int
+    probes: int
+
+
+Event = Read | Ran | Predicted | Skipped | Graded | Hinted | Answered | Began | Probed | Named
 
 
 class Resume(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -40,6 +40,8 @@ GLOBAL = (
     Action("pin", "a", "pin", "pin A", "Pin this run as A: the next ones stand beside it, A|B; again lets go of it"),
     Action("keep", "n", "keep", "keep", "Add this run to the lab notebook, with everything it was made with"),
     Action("go", "g", "go", "go to", "Go to a hole this lesson links to: up, deeper or across"),
+    Action("game", "f", "game", "find the hole", "A game: which part of the model is broken?", footer=False),
+    Action("intact", "o", "intact", "other model", "In the game: the next runs go to the intact model, or back"),
     Action("deeper", "d", "deeper", "deeper", "Into the hole below this one"),
     Action("up", "u", "up", "up", "To the hole above this one", footer=False),
     Action("back", "b,backspace", "back", "back", "Back to the lesson before this one"),

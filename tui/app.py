@@ -25,6 +25,7 @@ from llm_holes.tui.screens.pick import PickScreen
 from llm_holes.tui.themes import DARK, DEFAULTS, LIGHT, for_terminal
 from llm_holes.tui.tutor_app import NARROW, WIDE
 from llm_holes.tui.way_app import WayApp
+from llm_holes.tui.widgets.case_line import CaseLine
 from llm_holes.tui.widgets.lesson_page import LessonPage
 from llm_holes.tui.widgets.lesson_tree import LessonTree
 from llm_holes.tui.widgets.lines import HintLine, KeyBar, ObjectiveLine
@@ -88,9 +89,10 @@ class HolesApp(WayApp):
             StatusLine(), LessonTree(self.catalog), LessonPage(self.catalog), LivePanel()
         )  # fmt: skip
         self.hint, self.footer = HintLine(), KeyBar()
-        self.objective = ObjectiveLine()
+        self.objective, self.case_line = ObjectiveLine(), CaseLine()
         yield self.status
         yield self.objective
+        yield self.case_line
         with Horizontal(id="body"):
             yield self.holes
             with Pane(id="page"):
@@ -192,8 +194,9 @@ class HolesApp(WayApp):
             "run": dug,
             "cancel": self.session.run.active,
             **dict.fromkeys(("next_preset", "presets", "code", "quiz"), dug),
-            "pin": self.session.run.phase == "done" or self.pinned is not None,
-            "keep": self.session.run.phase == "done",
+            "pin": self.finished is not None or self.pinned is not None,
+            "keep": self.finished is not None and self.session.run.case is None,
+            "intact": self.open_case is not None,
             "go": self.lesson is not None,
             "up": self.above is not None,
             "deeper": bool(self.below),

@@ -24,20 +24,24 @@ class Pinned:
     lesson: str
     settings: Mapping[str, Value]
     frame: Frame
+    model: str = "intact"
 
 
 def compared(a: Pinned, b: Pinned) -> tuple[View, ...]:
     """What differs between two runs: settings, each measurement, texts word by word, maps cell by cell."""
     return (
-        _settings(a.settings, b.settings),
+        _settings(a, b),
         *_measurements(a.frame.measured, b.frame.measured),
         *_texts(a.frame, b.frame),
         *_maps(a.frame.views, b.frame.views),
     )
 
 
-def _settings(a: Mapping[str, Value], b: Mapping[str, Value]) -> View:
-    rows = tuple((name, value_text(a[name]), value_text(b[name])) for name in a if name in b and a[name] != b[name])
+def _settings(a: Pinned, b: Pinned) -> View:
+    pairs = {"the model": (a.model, b.model)} | {
+        name: (value, b.settings[name]) for name, value in a.settings.items() if name in b.settings
+    }
+    rows = tuple((name, value_text(one), value_text(other)) for name, (one, other) in pairs.items() if one != other)
     if not rows:
         return Text("A | B: the same settings", "What differs below differs from run to run, as times do.")
     return Table("A | B: what was changed", ("", "A", "B"), rows)

@@ -10,7 +10,7 @@ from textual.app import App
 from textual.timer import Timer
 
 from llm_holes.engine.frames import Value
-from llm_holes.engine.protocol import Cancel, Finished, Framed, Ready, Reply, Run
+from llm_holes.engine.protocol import Cancel, Case, Finished, Framed, Ready, Reply, Run
 from llm_holes.lessons.catalog import Lesson
 from llm_holes.tui.link import Died, LinkFactory
 from llm_holes.tui.messages import Changed, Picked, PresetChosen, Replied
@@ -45,6 +45,11 @@ class EngineApp(App[None]):
         self._painted = 0.0
         self._ticker: Timer | None = None
 
+    @property
+    def case(self) -> Case | None:
+        """The case of the game that runs are made in."""
+        return None
+
     # -- the run ------------------------------------------------------------------------------------------------------
 
     def _run(self, by_hand: bool = True) -> None:
@@ -53,7 +58,7 @@ class EngineApp(App[None]):
             self._rerun.stop()
         self.panel.wanted = False
         if self.lesson is not None and self.lesson.dug:
-            self.session.start(self.lesson.id, dict(self._settings[self.lesson.id]))
+            self.session.start(self.lesson.id, dict(self._settings[self.lesson.id]), self.case)
             self._show_session()
 
     @on(Changed)

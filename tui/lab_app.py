@@ -35,9 +35,9 @@ class LabApp(TutorApp):
         from llm_holes.tui.compare import Pinned
 
         run, frame = self.session.run, self.session.frame
-        if run.phase != "done" or frame is None:
+        if run.phase != "done" or frame is None or self.lesson is None or run.lesson != self.lesson.id:
             return None
-        return Pinned(run.id, run.lesson, run.settings or {}, frame)
+        return Pinned(run.id, run.lesson, run.settings or {}, frame, "intact" if run.case is None else "broken")
 
     def _show_session(self) -> None:
         super()._show_session()
@@ -63,7 +63,7 @@ class LabApp(TutorApp):
 
     def action_keep(self) -> None:
         """Adds the run on the screen to the notebook, without holding up the keys."""
-        if self.finished is not None:
+        if self.finished is not None and self.session.run.case is None:
             self.run_worker(self._keep_run(self.finished), group="notebook")
 
     async def _keep_run(self, run: Pinned) -> None:

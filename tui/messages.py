@@ -26,6 +26,10 @@ class OpenLesson(Message):
     lesson: str
 
 
+class Play(Message):
+    """The learner wants the game."""
+
+
 @dataclass
 class Changed(Message):
     """A control has a new value; `now` asks for a run at once instead of after a pause."""

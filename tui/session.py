@@ -10,6 +10,7 @@ from llm_holes.engine.frames import Frame, Value
 from llm_holes.engine.protocol import (
     Cancel,
     Cancelled,
+    Case,
     Failed,
     Finished,
     Framed,
@@ -44,12 +45,14 @@ class EngineState:
 
 @dataclass(frozen=True, slots=True)
 class RunState:
-    """The latest run. `started` is on the app's clock; `fresh` is true once it has shown a frame of its own."""
+    """The latest run. `started` is on the app's clock; `fresh` is true once it has shown a frame of its own; with a
+    `case` of the game it is on the broken model."""
 
     phase: RunPhase = "idle"
     id: int = 0
     lesson: str = ""
     settings: dict[str, Value] | None = None
+    case: Case | None = None
     started: float = 0.0
     ms: float = 0.0
     progress: float | None = None
@@ -87,11 +90,11 @@ class Session:
         """The model that is, or before the engine stopped was, loaded."""
         return self._model
 
-    def start(self, lesson: str, settings: dict[str, Value]) -> None:
+    def start(self, lesson: str, settings: dict[str, Value], case: Case | None = None) -> None:
         """Runs the lesson, in place of the run before it; waits in the queue until there is a model."""
         if self.run.lesson != lesson:
             self.frame = None
-        self.run = RunState("queued", self.run.id + 1, lesson, settings, self._clock())
+        self.run = RunState("queued", self.run.id + 1, lesson, settings, case, self._clock())
         if self.engine.down:
             self.engine = EngineState()
             self._restart()
@@ -155,4 +158,4 @@ class Session:
 
     def _send_run(self) -> None:
         self.run = replace(self.run, phase="running", started=self._clock())
-        self._send(Run(self.run.id, self.run.lesson, self.run.settings or {}))
+        self._send(Run(self.run.id, self.run.lesson, self.run.settings or {}, self.run.case))

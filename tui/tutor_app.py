@@ -180,7 +180,8 @@ class TutorApp(EngineApp):
     @property
     def question(self) -> Predict | None:
         """What has to be answered or skipped before this lesson runs."""
-        return self.learner.question(self.lesson) if self.lesson is not None else None
+        asked = self.lesson is not None and self.case is None
+        return self.learner.question(self.lesson) if asked and self.lesson is not None else None
 
     def _visit(self) -> None:
         """Another lesson is being put up."""

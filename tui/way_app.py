@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from llm_holes.lessons.catalog import Lesson
-from llm_holes.tui.lab_app import LabApp
+from llm_holes.tui.game_app import GameApp
 from llm_holes.tui.lesson_text import ways
 from llm_holes.tui.messages import OpenLesson
 from llm_holes.tui.screens.pick import PickScreen
 from llm_holes.tui.screens.search import SearchScreen
 
 
-class WayApp(LabApp):
+class WayApp(GameApp):
     """`_trail` holds the lessons that lead back."""
 
     def __init__(self, *args: object, **more: object) -> None:

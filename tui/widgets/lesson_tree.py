@@ -10,14 +10,16 @@ from textual.widgets import Tree
 from textual.widgets.tree import TreeNode
 
 from llm_holes.lessons.catalog import Catalog, Lesson
+from llm_holes.lessons.find_the_hole_rules import FIND_THE_HOLE
 from llm_holes.tui.actions import TREE, bindings
 from llm_holes.tui.draw import fit
-from llm_holes.tui.messages import Described, OpenLesson
+from llm_holes.tui.messages import Described, OpenLesson, Play
 
 if TYPE_CHECKING:
     from llm_holes.lessons.standing import Status
 
 DUG, UNDUG, HERE = "●", "·", "◂"
+PLAY, GAME = "◇", "Find the hole"
 MARKS = {"unseen": DUG, "read": "◐", "run": "◑", "passed": "✓"}
 
 
@@ -49,10 +51,13 @@ class LessonTree(Tree[str]):
             above = self.nodes[lesson.parent]
             self.nodes[lesson.id] = above.add(lesson.title, lesson.id, expand=lesson.tier < 2, allow_expand=not leaf)
 
+        self.root.add_leaf(GAME, FIND_THE_HOLE)
+
     def render_label(self, node: TreeNode[str], base_style: Style, style: Style) -> Text:
         lesson = self.catalog.lessons.get(node.data or "")
         if lesson is None:
-            return Text()
+            bright = self.get_component_rich_style("tree--mark", partial=True)
+            return Text.assemble("  ", (f"{PLAY} ", style + bright), (str(node.label), style))
         here = lesson.id == self.shown
         kind = "here" if here else "dug" if lesson.dug else "undug"
         look = self.get_component_rich_style(f"tree--{kind}", partial=True)
@@ -80,7 +85,7 @@ class LessonTree(Tree[str]):
     def describe(self) -> str:
         lesson = self.at
         if lesson is None:
-            return ""
+            return f"{GAME} · a game: one part of the model is broken in secret; probe it with any lesson and name it"
         if lesson.front is None:
             return f"{lesson.title} · tier {lesson.tier} · not dug yet"
         status = self.statuses.get(lesson.id, "unseen")
@@ -134,7 +139,9 @@ class LessonTree(Tree[str]):
 
     def on_tree_node_selected(self, event: Tree.NodeSelected[str]) -> None:
         event.stop()
-        if event.node.data:
+        if event.node.data == FIND_THE_HOLE:
+            self.post_message(Play())
+        elif event.node.data:
             self.post_message(OpenLesson(event.node.data))
 
 

@@ -1,0 +1,197 @@
+"""Find the hole: opens a case, and names the damage."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.widgets import Static
+
+from llm_holes.engine.frames import Value
+from llm_holes.engine.protocol import ModelInfo
+from llm_holes.lessons.cases import OpenCase
+from llm_holes.lessons.find_the_hole_rules import CONTROLS, DIFFICULTIES, GIVE_UP, KINDS
+from llm_holes.lessons.schema import Control
+from llm_holes.tui.draw import Row, Span, fit, wrapped
+from llm_holes.tui.messages import Changed, Described
+from llm_holes.tui.paint import lines
+from llm_holes.tui.screens.dialog import Dialog
+from llm_holes.tui.widgets.controls import Choice, Setting, Stepper
+
+ABOUT = """One part of the model is broken, and nobody tells which. Run any lesson: while a case is open it runs on the
+broken model, and each run is a probe. Then say what is broken, and where."""
+HOW = """Good to know: o turns to the intact model and back, at no cost. Run a lesson on the intact one, pin it with a,
+turn back and run again: A|B shows what the damage changed. f comes back here to name it."""
+LABELS = 16
+BY_NAME = {control.name: control for control in CONTROLS}
+LABEL_OF = {kind.label: kind.id for kind in KINDS.values()}
+PROBES_SHOWN = 4
+
+
+class GameScreen(Dialog[dict[str, Value]]):
+    """Gives the settings chosen, seed and difficulty or a guess, or None.
+
+    Subclasses have some controls and say what they mean.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("down,j", "app.focus_next", "down", show=False, tooltip="Next line", id="game-down"),
+        Binding("up,k", "app.focus_previous", "up", show=False, tooltip="Line before", id="game-up"),
+        Binding("enter", "on", "go on", tooltip="Go on with this", id="game-on"),
+    ]
+    TITLE_TEXT, KEYS = "find the hole", ""
+
+    def controls(self) -> list[Setting]:
+        raise NotImplementedError
+
+    def above(self, width: int) -> list[Row]:
+        raise NotImplementedError
+
+    def below(self, width: int) -> list[Row]:
+        raise NotImplementedError
+
+    def compose(self) -> ComposeResult:
+        sheet = VerticalScroll(
+            Static(id="above"), *self.controls(), Static(id="below"), classes="dialog", can_focus=False
+        )
+        sheet.border_title = self.TITLE_TEXT
+        sheet.border_subtitle = self.KEYS
+        yield sheet
+
+    def on_mount(self) -> None:
+        self.query(Setting).first().focus()
+        self.call_after_refresh(self.show)
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self.show)
+
+    @on(Changed)
+    def _changed(self, event: Changed) -> None:
+        event.stop()
+        self.show()
+
+    @on(Described)
+    def _described(self, event: Described) -> None:
+        """The line below the panes belongs to what is behind this screen."""
+        event.stop()
+
+    def show(self) -> None:
+        width = max(self.query_one("#above").size.width, 30)
+        self.query_one("#above", Static).update(lines(self.above(width)))
+        self.query_one("#below", Static).update(lines(self.below(width)))
+
+    @property
+    def chosen(self) -> dict[str, Value]:
+        return {setting.control.name: setting.value for setting in self.query(Setting)}
+
+    def action_on(self) -> None:
+        self.dismiss(self.chosen)
+
+
+class BeginScreen(GameScreen):
+    """Choose how loud the damage is, and which case.
+
+    Args:
+        seed: the case to propose.
+        best: the best score so far, by difficulty.
+    """
+
+    KEYS = "↑ ↓ line · ← → change · enter begins · q close"
+
+    def __init__(self, seed: int, best: Mapping[int, int]) -> None:
+        super().__init__()
+        self.seed, self.best = seed, best
+
+    def controls(self) -> list[Setting]:
+        return [Stepper(BY_NAME["difficulty"], 1, LABELS), Stepper(BY_NAME["seed"], self.seed, LABELS)]
+
+    def above(self, width: int) -> list[Row]:
+        return [*_prose(ABOUT, width), []]
+
+    def below(self, width: int) -> list[Row]:
+        level = DIFFICULTIES[int(str(self.chosen["difficulty"]))]
+        best = self.best.get(level.level)
+        rows: list[Row] = [
+            [],
+            [
+                Span(fit(level.name, LABELS + 2), "strong"),
+                Span(f"{len(level.kinds)} kinds of damage, par {level.par} probes"),
+            ],
+            [
+                Span(fit("best so far", LABELS + 2), "dim"),
+                Span(f"{best} of 100" if best is not None else "not played yet"),
+            ],
+            [],
+        ]
+        return [*rows, *_prose(HOW, width)]
+
+
+class NameScreen(GameScreen):
+    """Name the damage of the open case.
+
+    Args:
+        open_case: the case and what it was probed with.
+        titles: of the lessons, by id.
+        model: for the ranges of layer and head.
+    """
+
+    KEYS = "↑ ↓ line · ← → change · enter names it · x gives up · q probe on"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("x", "give_up", "give up", tooltip="See the truth, for no points", id="game-give-up")
+    ]
+
+    def __init__(self, open_case: OpenCase, titles: Mapping[str, str], model: ModelInfo | None) -> None:
+        super().__init__()
+        self.open_case, self.titles, self.model = open_case, titles, model
+        self.level = DIFFICULTIES[open_case.case.difficulty]
+
+    def controls(self) -> list[Setting]:
+        kinds = tuple(KINDS[kind].label for kind in self.level.kinds)
+        kind = Control("guess_kind", "choice", "what is broken", "", kinds[0], choices=kinds)
+        made: list[Setting] = [Choice(kind, kinds[0], LABELS)]
+        made += [Stepper(BY_NAME[name], BY_NAME[name].default, LABELS) for name in ("guess_layer", "guess_head")]
+        for setting in made:
+            setting.take(self.model)
+        return made
+
+    def above(self, width: int) -> list[Row]:
+        probes = self.open_case.probes
+        said = f"case {self.open_case.case.seed} · {self.level.name} · {counted(len(probes))}, par {self.level.par}"
+        rows: list[Row] = [[Span(said, "strong")]]
+        for lesson, caption in probes[-PROBES_SHOWN:]:
+            line = textwrap.shorten(caption, max(width - 24, 10), placeholder=" …")
+            rows.append([Span(fit(self.titles.get(lesson, lesson), 20) + "  ", "dim"), Span(line)])
+        return [*rows, []]
+
+    def below(self, width: int) -> list[Row]:
+        return [[], *_prose(KINDS[str(self.guess["guess_kind"])].hint, width)]
+
+    def show(self) -> None:
+        kind = KINDS[str(self.guess["guess_kind"])]
+        for setting in self.query(Setting):
+            setting.display = setting.control.name != "guess_head" or kind.has_head
+        super().show()
+
+    @property
+    def guess(self) -> dict[str, Value]:
+        chosen = self.chosen
+        return chosen | {"guess_kind": LABEL_OF[str(chosen["guess_kind"])]}
+
+    def action_on(self) -> None:
+        self.dismiss(self.guess)
+
+    def action_give_up(self) -> None:
+        self.dismiss({"guess_kind": GIVE_UP})
+
+
+def counted(probes: int) -> str:
+    return f"{probes} probe{'' if probes == 1 else 's'}"
+
+
+def _prose(text: str, width: int) -> list[Row]:
+    return [[Span(line)] for line in wrapped(" ".join(text.split()), width)]
