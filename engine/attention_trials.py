@@ -1,0 +1,72 @@
+"""How good and how fast another attention is, measured on one layer's queries, keys and values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from llm_holes.engine.errors import Cancelled
+from llm_holes.engine.measure import Timing, repeated
+from llm_holes.engine.model import Decoder, Mixer, fused_attention
+
+REPEATS = 3
+SHORTEST = 64
+CUTS = 32
+Heads = tuple[Tensor, Tensor, Tensor]
+"""q [1, head, pos, d_head], k and v [1, kv_head, pos, d_head] of one layer, q and k after RoPE."""
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    tokens: tuple[int, ...]
+    exact: tuple[Timing, ...]
+    approximate: tuple[Timing, ...]
+
+    @property
+    def crossover(self) -> int:
+        """The shortest length from which on the approximation was faster; 0 if there is none among those tried."""
+        found = 0
+        for tokens, exact, other in zip(self.tokens, self.exact, self.approximate, strict=True):
+            found = (found or tokens) if other.median < exact.median else 0
+        return found
+
+
+def relative_error(mixer: Mixer, heads: Sequence[Heads]) -> float:
+    """Length of the difference to exact attention by the length of that, over all layers given."""
+    wrong = right = 0.0
+    for q, k, v in heads:
+        exact = fused_attention(q, k, v)
+        wrong += float((mixer(q, k, v) - exact).square().sum())
+        right += float(exact.square().sum())
+    return (wrong / right) ** 0.5
+
+
+def future_leak(mixer: Mixer, heads: Heads) -> float:
+    """The most that anything before a place changes when all keys and values from there on are others, as a share of
+    the largest number there is."""
+    q, k, v = heads
+    z, most = mixer(q, k, v), 0.0
+    for cut in range(1, min(q.shape[2], CUTS)):
+        others = (torch.cat((x[:, :, :cut], -x[:, :, cut:]), 2) for x in (k, v))
+        most = max(most, float((mixer(q, *others) - z)[:, :, :cut].abs().max()))
+    return most / float(z.abs().max())
+
+
+def race(model: Decoder, mixer: Mixer, longest: int) -> Times:
+    """One layer's attention over noise, exact and approximate, at doubling lengths. Raises Cancelled in between."""
+    config, rng = model.config, torch.Generator().manual_seed(0)
+    tokens, exact, other = [], [], []
+    length = min(SHORTEST, longest)
+    while length <= longest:
+        if model.stop():
+            raise Cancelled
+        counts = (config.n_heads, config.n_kv_heads, config.n_kv_heads)
+        q, k, v = (torch.randn(1, count, length, config.d_head, generator=rng) for count in counts)
+        tokens.append(length)
+        exact.append(repeated(lambda: fused_attention(q, k, v), REPEATS)[1])  # noqa: B023  # called at once
+        other.append(repeated(lambda: mixer(q, k, v), REPEATS)[1])  # noqa: B023
+        length *= 2
+    return Times(tuple(tokens), tuple(exact), tuple(other))
