@@ -6,6 +6,7 @@ largest value (Jacob et al. 2018). A scale serves the whole tensor, one output r
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,6 +18,8 @@ from llm_holes.engine.kernels import INT4_GROUP, Int4Weight, Int8Weight
 
 Granularity = Literal["tensor", "channel", "group"]
 SCALE_BITS = 16
+CHUNK = 2**19
+"""Numbers rounded at a time, few enough to stay in a processor's cache from one step to the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,10 @@ class Quantized:
     shape: torch.Size
 
     def dequantized(self) -> Tensor:
-        return ((self.codes - self.zero) * self.scale).view(self.shape)
+        values = torch.empty_like(self.codes)
+        for part in _parts(self.codes):
+            torch.sub(self.codes[part], self.zero[part], out=values[part]).mul_(self.scale[part])
+        return values.view(self.shape)
 
     @property
     def nbytes(self) -> int:
@@ -49,7 +55,7 @@ def quantize(w: Tensor, bits: int, granularity: Granularity, group_size: int = 3
     blocks = _blocks(w, granularity, group_size)
     if symmetric:
         top = 2 ** (bits - 1) - 1
-        scale = blocks.abs().amax(-1, keepdim=True) / top
+        scale = torch.maximum(blocks.amax(-1, keepdim=True), -blocks.amin(-1, keepdim=True)) / top
         zero = torch.zeros_like(scale)
         low, high = -top, top
     else:
@@ -58,8 +64,16 @@ def quantize(w: Tensor, bits: int, granularity: Granularity, group_size: int = 3
         scale = (blocks.amax(-1, keepdim=True) - smallest) / high
         zero = -smallest / scale.where(scale > 0, 1.0)
     scale = scale.where(scale > 0, 1.0)
-    codes = (blocks / scale + zero).round().clamp(low, high)
+    codes = torch.empty_like(blocks)
+    for part in _parts(blocks):
+        torch.div(blocks[part], scale[part], out=codes[part]).add_(zero[part]).round_().clamp_(low, high)
     return Quantized(codes, scale, zero, bits, symmetric, w.shape)
+
+
+def _parts(blocks: Tensor) -> Iterator[slice]:
+    """The rows of [blocks, block], some at a time."""
+    step = max(1, CHUNK // blocks.shape[1])
+    return (slice(start, start + step) for start in range(0, len(blocks), step))
 
 
 def _blocks(w: Tensor, granularity: Granularity, group_size: int) -> Tensor:
