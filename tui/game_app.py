@@ -98,8 +98,8 @@ class GameApp(LabApp):
         run, frame = self.session.run, self.session.frame
         if frame is None or run.settings is None:
             return
-        said = ", ".join(f"{name} {run.settings[name]}" for name in ("guess_kind", "guess_layer", "guess_head"))
-        truth = ", ".join(f"{name} {frame.measured[name]}" for name in ("truth_kind", "truth_layer", "truth_head"))
+        said = ", ".join(f"{name} {value}" for name, value in run.settings.items() if name.startswith("guess"))
+        truth = ", ".join(f"{name} {value}" for name, value in frame.measured.items() if name.startswith("truth"))
         score, probes = (int(str(frame.measured[name])) for name in ("score", "probes"))
         self._keep(Named(lesson=FIND_THE_HOLE, said=said, truth=truth, score=score, probes=probes))
         self.refresh_bindings()

@@ -168,9 +168,10 @@ class TutorApp(EngineApp):
         self.save_soon()
 
     def _measured(self, lesson: Lesson) -> dict[str, Value] | None:
-        """What the last run of the lesson measured; None if it was not run since it was opened."""
+        """What the last run of the lesson measured; None if it was not run since it was opened, or on a broken model."""
         run, frame = self.session.run, self.session.frame
-        return dict(frame.measured) if run.lesson == lesson.id and run.phase == "done" and frame is not None else None
+        known = run.lesson == lesson.id and run.phase == "done" and run.case is None
+        return dict(frame.measured) if known and frame is not None else None
 
     def _facts(self) -> dict[str, object]:
         return structs.asdict(self.session.model) if self.session.model is not None else {}

@@ -113,7 +113,10 @@ class Stepper(Setting):
         return bool(character) and self._could_be(self.typed + (character or ""))
 
     def on_key(self, event: Key) -> None:
-        if event.key in ("backspace", "enter", "escape") and self.typed:
+        if event.key == "enter" and self.typed:
+            self.typed = ""
+            return  # it means what enter means here without a number being typed
+        if event.key in ("backspace", "escape") and self.typed:
             self.typed = self.typed[:-1] if event.key == "backspace" else ""
         elif event.character and self._could_be(self.typed + event.character):
             self.typed += event.character
