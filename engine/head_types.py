@@ -28,10 +28,12 @@ class HeadScores:
     """Mean attention weight [layer, head] on: the token before, the first token (both on the learner's text, from the
     third token on), the same token earlier, and the token that followed it then (both on 25 random tokens said twice).
 
-    `row_sum_error` and `future_weight` are the largest over every pattern looked at; both should be zero.
+    `text` is the pattern of all heads on the text. `row_sum_error` and `future_weight` are the largest over every
+    pattern looked at; both should be zero.
     """
 
     by_type: dict[str, Scores]
+    text: Scores
     threshold: float
     row_sum_error: float
     future_weight: float
@@ -54,6 +56,7 @@ def head_scores(model: Decoder, ids: Sequence[int]) -> HeadScores:
     both = (text, twice)
     return HeadScores(
         by_type,
+        text,
         THRESHOLD,
         max(float(np.abs(p.sum(-1) - 1).max()) for p in both),
         max(float(np.triu(p, 1).max()) for p in both),

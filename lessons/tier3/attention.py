@@ -15,8 +15,9 @@ from llm_holes.engine.frames import Array, Diff, Frame, Heatmap, Table
 from llm_holes.engine.head_types import HeadScores, head_scores
 from llm_holes.engine.measure import kl_nats
 from llm_holes.engine.model import causal_mask
-from llm_holes.engine.surgery import HeadOff
+from llm_holes.engine.surgery import HeadOff, weight
 from llm_holes.engine.taps import tap
+from llm_holes.lessons.heads import gallery_by_type, head_name, map_by_type, table_of_types
 
 WINDOW = 192
 TOP_KEYS = 10
@@ -37,6 +38,8 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
         "tokens": len(ids),
         "attention_reproduced_max_abs_diff": float((weights @ v[:, group] - z[:, head]).abs().max()),
         "weight_on_first_token": float(weights[position, 0]),
+        **_carried(weights[position], v[:, group]),
+        "columns_zeroed_max_abs_diff": columns_zeroed(engine, layer, head, z),
     }
     names = [engine.token_text(i) for i in ids]
     pattern = _pattern(weights, names, f"layer {layer}, head {head}: who looks at whom")
@@ -46,21 +49,22 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
 
     found = head_scores(engine.model, ids)
     measured |= _types(found, layer, head)
-    views = (pattern, reads, _gallery(found, p["gallery"], (layer, head)), _ranked(found))
-    yield Frame(caption, views, dict(measured), 0.6)
+    views = (pattern, reads, map_by_type(found, p["gallery"], (layer, head)), table_of_types(found))
+    gallery = gallery_by_type(found, found.text, (layer, head))
+    yield Frame(caption, (*views, gallery), dict(measured), 0.6)
 
     off = [HeadOff(layer, head), *_strongest(found, p["gallery"], p["also_off"], (layer, head))]
     without = engine.operated(off)
     measured |= _ablation(engine, without, ids) | {"heads_off": len(off)}
     text, changed = (e.write(ids, p["max_new_tokens"]) for e in (engine, without))
     measured["text_differs"] = text != changed
-    label = f"without {', '.join(f'L{o.layer}H{o.head}' for o in off)}"
+    label = f"without {', '.join(head_name(o.layer, o.head) for o in off)}"
     diff = Diff(f"what follows, and {label}", text, changed, "all heads", f"{len(off)} off")
     caption += (
         f" With {len(off)} off: KL {measured['kl_ablated_head']:.4f} nats, P({measured['next_token']!r}) "
         f"{measured['p_next']:.2f} → {measured['p_next_ablated']:.2f}."
     )
-    yield Frame(caption, (*views, diff), dict(measured))
+    yield Frame(caption, (*views, diff, gallery), dict(measured))
 
 
 def _strongest(found: HeadScores, kind: str, count: int, but: tuple[int, int]) -> list[HeadOff]:
@@ -79,6 +83,26 @@ def _ablation(engine: Engine, without: Engine, ids: Sequence[int]) -> dict[str, 
         "next_token": engine.token_text(following),
         "p_next": float(intact[-1].softmax(-1)[following]),
         "p_next_ablated": float(changed[-1].softmax(-1)[following]),
+    }
+
+
+def columns_zeroed(engine: Engine, layer: int, head: int, z: Tensor) -> float:
+    """Largest difference in what the layer's attention adds between silencing a head of z [pos, head, d_head] and
+    zeroing the columns of the output projection that belong to it."""
+    matrix = weight(engine.model, f"model.layers.{layer}.self_attn.o_proj.weight")
+    size, without, silent = engine.model.config.d_head, matrix.clone(), z.clone()
+    without[:, head * size : (head + 1) * size] = 0
+    silent[:, head] = 0
+    return float((silent.flatten(1) @ matrix.T - z.flatten(1) @ without.T).abs().max())
+
+
+def _carried(weights: Tensor, values: Tensor) -> dict[str, float]:
+    """How long the first token's value is, against the others a token sees, and what that token takes home."""
+    lengths = values[: len(weights)].norm(dim=-1)
+    return {
+        "value_length_first": float(lengths[0]),
+        "value_length_others": float(lengths[1:].median()) if len(lengths) > 1 else float(lengths[0]),
+        "carried_length": float((weights @ values[: len(weights)]).norm()),
     }
 
 
@@ -120,22 +144,6 @@ def _reads(
     return Table(title, ("", "token", "score", "weight", "length of value", "length of what it adds"), rows)
 
 
-def _gallery(found: HeadScores, kind: str, place: tuple[int, int]) -> Heatmap:
-    scores = found.by_type[kind]
-    return Heatmap(
-        f"all heads: mean weight on the {kind}"
-        if kind != "induction"
-        else "all heads: weight on what followed last time",
-        Array.of(scores),
-        row_label="layer",
-        column_label="head",
-        unit="weight",
-        row_control="layer",
-        column_control="head",
-        cursor=place,
-    )
-
-
 def _types(found: HeadScores, layer: int, head: int) -> dict[str, Any]:
     best = np.unravel_index(found.by_type["induction"].argmax(), found.by_type["induction"].shape)
     own = [kind for kind, scores in found.by_type.items() if scores[layer, head] >= found.threshold]
@@ -143,19 +151,10 @@ def _types(found: HeadScores, layer: int, head: int) -> dict[str, Any]:
         "head_types": {kind: int((scores >= found.threshold).sum()) for kind, scores in found.by_type.items()},
         "type_threshold": found.threshold,
         "this_head_is": ", ".join(own) or "none of these",
-        "top_induction_head": f"L{best[0]}H{best[1]}",
+        "top_induction_head": head_name(int(best[0]), int(best[1])),
         "rows_sum_to_one_max_abs_diff": found.row_sum_error,
         "causal_violation": found.future_weight,
     }
-
-
-def _ranked(found: HeadScores) -> Table:
-    rows = []
-    for kind, scores in found.by_type.items():
-        order = np.argsort(scores, axis=None)[::-1][:4]
-        best = ", ".join(f"L{i // scores.shape[1]}H{i % scores.shape[1]} {scores.flat[i]:.2f}" for i in order)
-        rows.append((kind, int((scores >= found.threshold).sum()), best))
-    return Table(f"heads by type (mean weight at least {found.threshold})", ("type", "heads", "strongest"), tuple(rows))
 
 
 def _caption(names: Sequence[str], position: int, weights: Tensor) -> str:

@@ -1,0 +1,38 @@
+"""Attention in tiles equals attention at once, and the formula of its cost what is counted."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from llm_holes.engine.attention_cost import AttentionCost, cost_of, counted
+from llm_holes.engine.model import Decoder, explicit_attention
+from llm_holes.engine.tiled import tiled_attention
+
+
+@pytest.mark.parametrize("tile", [1, 3, 7, 16, 40])
+def test_tiles_of_any_size_give_the_plain_result(tile: int) -> None:
+    rng = torch.Generator().manual_seed(tile)
+    q, k, v = (4 * torch.randn(5, 17, 8, generator=rng) for _ in range(3))
+    plain = explicit_attention(q[None], k[None], v[None], 1, lambda name, x: x, "")[0]
+    assert torch.allclose(tiled_attention(q, k, v, tile), plain, atol=1e-5)
+
+
+def test_tiles_stay_finite_where_plain_exponentials_would_overflow() -> None:
+    q = k = torch.full((1, 4, 2), 50.0)
+    v = torch.arange(8.0).view(1, 4, 2)
+    assert torch.allclose(tiled_attention(q, k, v, 2)[0, 3], v[0].mean(0))
+
+
+@pytest.mark.parametrize("tokens", [1, 19])
+def test_the_formula_is_what_is_counted(tiny: Decoder, tokens: int) -> None:
+    x = torch.randn(tokens, 48, generator=torch.Generator().manual_seed(0))
+    cost = cost_of(tiny, tokens)
+    assert counted(tiny, 1, x) == (cost.flops, cost.score_bytes)
+    assert cost.score_bytes == 6 * tokens**2 * 4
+
+
+def test_heads_of_one_width_cost_the_same_but_for_their_scores() -> None:
+    many, one = (AttentionCost(100, 576, heads, 576 // heads, 576) for heads in (9, 1))
+    assert many.flops == one.flops
+    assert many.score_bytes == 9 * one.score_bytes

@@ -1,0 +1,64 @@
+"""What the lesson on attention claims in depth: labels, the known heads, sinks that carry little, exact silence."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from llm_holes.engine.engine import Engine
+from llm_holes.engine.frames import Gallery
+from llm_holes.engine.head_types import head_scores
+from llm_holes.engine.surgery import HeadOff, reweighted
+from llm_holes.lessons.heads import NONE, ORDER, shrunk
+from tests.support.lessons import frames, measured
+
+pytestmark = pytest.mark.model
+
+
+def test_random_tokens_said_twice_show_the_known_induction_heads(engine: Engine) -> None:
+    found = head_scores(engine.model, engine.encode("any text"))
+    scores = found.by_type["induction"]
+    labelled = {(int(layer), int(head)) for layer, head in np.argwhere(scores >= found.threshold)}
+    assert labelled >= {(18, 6), (17, 4), (17, 5), (17, 3), (18, 7)}
+    assert len(labelled) < 15
+    assert divmod(int(scores.argmax()), scores.shape[1]) == (18, 6)
+
+
+def test_the_gallery_hangs_all_heads_by_measured_type_the_clearest_first(engine: Engine) -> None:
+    gallery = frames(engine, "attention")[-1].views[-1]
+    assert isinstance(gallery, Gallery)
+    assert gallery.values.shape == (270, 8, 8)
+    assert sorted(gallery.places) == [(layer, head) for layer in range(30) for head in range(9)]
+    kinds = [*ORDER, NONE]
+    assert [kinds.index(group) for group in gallery.groups] == sorted(kinds.index(group) for group in gallery.groups)
+    assert gallery.labels[0] == "L18H6"
+    assert gallery.places[gallery.cursor or 0] == (18, 6)
+    assert gallery.groups.count("induction") == measured(engine, "attention")["head_types"]["induction"]
+
+
+def test_a_head_silenced_is_its_columns_zeroed(engine: Engine) -> None:
+    for preset in ("", "plain but vital"):
+        assert measured(engine, "attention", preset)["columns_zeroed_max_abs_diff"] < 1e-4
+    ids, name = engine.encode("The cat sat."), "model.layers.1.self_attn.o_proj.weight"
+    matrix = engine.model.weights[name].clone()
+    matrix[:, 5 * 64 : 6 * 64] = 0
+    zeroed = reweighted(engine.model, {name: matrix}).forward(torch.tensor([ids])).logits[0]
+    silenced = engine.operated([HeadOff(1, 5)]).logits(ids)
+    assert (zeroed - silenced).abs().max() < 1e-3 < (zeroed - engine.logits(ids)).abs().max()
+
+
+def test_the_sink_gets_the_weight_and_carries_little(engine: Engine) -> None:
+    m = measured(engine, "attention", "the sink")
+    assert m["weight_on_first_token"] > 0.9
+    assert m["carried_length"] < m["value_length_others"] / 3
+    assert measured(engine, "attention", "induction")["carried_length"] > 3 * m["carried_length"]
+
+
+def test_shrinking_keeps_the_largest_weight() -> None:
+    pattern = np.zeros((1, 20, 20), np.float32)
+    pattern[0, 19, 0] = 0.5
+    small = shrunk(pattern, 8).numpy()
+    assert small.shape == (1, 8, 8)
+    assert (small[0, 7, 0], small.sum()) == (50, 50)
+    assert shrunk(pattern[:, :3, :3], 8).shape == (1, 3, 3)
