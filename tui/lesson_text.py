@@ -32,8 +32,12 @@ class Measured:
         text = visible(readable(self.value, spec))
         if self.code:
             return text.replace("`", "'")
-        escaped = SPECIAL.sub(r"\\\1", text)
-        return f"~~{escaped}~~" if text.strip() else text
+        core = text.strip()
+        if not core:
+            return text
+        before, after = text.split(core, 1)  # Markdown marks nothing that begins or ends with a space
+        escaped = SPECIAL.sub(r"\\\1", core)
+        return f"{before}~~{escaped}~~{after}"
 
 
 def filled(body: str, measured: Mapping[str, object], model: Mapping[str, object]) -> str:
