@@ -10,7 +10,9 @@ import msgspec
 import pytest
 import torch
 
-from llm_holes.engine.cache import KVCache
+from llm_holes.engine.cache import ContiguousCache, KVCache
+from llm_holes.engine.caches.blocks import BlockManager, OutOfBlocks
+from llm_holes.engine.caches.paged import PagedMemory
 from llm_holes.engine.caches.quantized import QuantizedCache
 from llm_holes.engine.caches.window import WindowCache
 from llm_holes.engine.config import Config
@@ -28,6 +30,15 @@ def window_of_6(config: Config) -> KVCache:
 
 def codes_of_8_bits(config: Config) -> KVCache:
     return QuantizedCache(config, 8, group_size=16)
+
+
+def blocks_of_3(config: Config) -> KVCache:
+    return paged(config).begin("a", IDS[0, :1].tolist())
+
+
+def paged(config: Config, blocks: int = 9) -> PagedMemory:
+    """A memory whose free list is in no order."""
+    return PagedMemory(config, BlockManager(blocks, 3, order=torch.randperm(blocks).tolist()))
 
 
 def read(model: Decoder, cache: KVCache | None, chunks: list[int]) -> torch.Tensor:
@@ -74,6 +85,53 @@ def test_a_window_goes_on_beyond_the_context_of_the_model(tiny: Decoder) -> None
     assert cache.length == 8
 
 
+@pytest.mark.parametrize("chunks", [[20], [1] * 20, [7, 1, 12]])
+def test_blocks_in_any_order_give_the_same_logits(tiny: Decoder, chunks: list[int]) -> None:
+    cache = blocks_of_3(tiny.config)
+    assert torch.equal(read(tiny, cache, chunks), read(tiny, ContiguousCache(tiny.config), chunks))
+    assert cache.nbytes == tiny.config.kv_bytes_per_token() * LENGTH
+
+
+def test_a_shared_beginning_is_not_computed_again(tiny: Decoder) -> None:
+    memory = paged(tiny.config)
+    ids = IDS[0].tolist()
+    read(tiny, memory.begin("a", ids), [LENGTH])
+    other = [*ids[:10], 90, 91]
+    cache = memory.begin("b", other)
+    assert cache.length == 9
+    logits = tiny.forward(torch.tensor([other[9:]]), cache).logits[0, -1]
+    assert torch.allclose(logits, tiny.forward(torch.tensor([other])).logits[0, -1], atol=1e-4)
+
+
+def test_two_continuations_of_one_block_do_not_disturb_each_other(tiny: Decoder) -> None:
+    memory = paged(tiny.config, blocks=11)
+    one = memory.begin("a", IDS[0, :10].tolist())
+    tiny.forward(IDS[:, :10], one)
+    two = one.fork("b")
+    for n in range(10, LENGTH):
+        for cache, token in ((one, IDS[0, n]), (two, 96 - IDS[0, n])):
+            cache.extend([int(token)])
+            logits = tiny.forward(token[None, None], cache).logits
+    expected = tiny.forward(torch.cat((IDS[:, :10], 96 - IDS[:, 10:]), 1)).logits[0, -1]
+    assert torch.allclose(logits[0, -1], expected, atol=1e-4)
+    assert one.block_table[:3] == two.block_table[:3]
+    assert not set(one.block_table[3:]) & set(two.block_table[3:])
+    one.release()
+    two.release()
+    assert len(memory.manager.free) == 11
+
+
+def test_a_full_memory_refuses_and_stays_usable(tiny: Decoder) -> None:
+    memory = paged(tiny.config, blocks=5)
+    cache = memory.begin("a", IDS[0, :12].tolist())
+    tiny.forward(IDS[:, :12], cache)
+    with pytest.raises(OutOfBlocks):
+        tiny.forward(IDS[:, 12:], cache)
+    assert cache.length == 12
+    expected = tiny.forward(IDS[:, :15]).logits[0, -1]
+    assert torch.allclose(tiny.forward(IDS[:, 12:15], cache).logits[0, -1], expected, atol=1e-4)
+
+
 @pytest.mark.parametrize(("bits", "error"), [(8, 0.02), (4, 0.35)])
 @pytest.mark.parametrize("chunks", [[20], [1] * 20])
 def test_fewer_bits_in_the_cache_change_little(
@@ -102,7 +160,7 @@ def test_groups_that_do_not_divide_a_key_are_refused(tiny: Decoder) -> None:
         QuantizedCache(tiny.config, 8, group_size=10)
 
 
-@pytest.mark.parametrize("make", [window_of_6, codes_of_8_bits])
+@pytest.mark.parametrize("make", [window_of_6, codes_of_8_bits, blocks_of_3])
 def test_a_cancelled_pass_leaves_a_cache_as_it_was(tiny: Decoder, make: Make) -> None:
     expected = read(tiny, make(tiny.config), [9, 11])
     cache = make(tiny.config)
