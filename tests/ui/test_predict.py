@@ -67,6 +67,13 @@ async def test_nothing_runs_and_no_result_exists_before_the_answer(open_app: Ope
         assert (graded.prediction, graded.was, graded.right) == (predicted.id, "11", True)
 
 
+async def test_the_question_comes_into_sight_in_a_small_terminal(open_app: OpenApp) -> None:
+    async with open_app("kv-cache", (80, 18)) as (app, pilot):
+        await press(pilot, "2", "r")
+        assert app.focused is app.panel.form
+        assert app.panel.region.contains_region(app.panel.form.region)
+
+
 async def test_the_verdict_waits_for_the_end_of_the_run(open_app: OpenApp, engine: FakeEngine) -> None:
     engine.manual = True
     async with open_app() as (app, pilot):

@@ -125,6 +125,7 @@ class LivePanel(Pane, can_focus=False):
         """Puts the question where the run would say how it goes, or takes it away."""
         if self.form.question is not question:
             self.form.question = question
+            self._goal = None  # the question comes into sight, whatever was there when the learner left
         self.caption.display = question is None
 
     @property

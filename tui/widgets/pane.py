@@ -22,7 +22,7 @@ class Pane(VerticalScroll, can_focus=False):
 
     def go_to(self, line: int) -> None:
         """Scrolls to the line, at once or when the pane is shown."""
-        self._goal = None if self.size else line
+        self._goal = line if line and not self.size else None
         self.scroll_to(y=line, animate=False)
 
     def on_show(self) -> None:
