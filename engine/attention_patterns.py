@@ -101,7 +101,7 @@ def block_sparse_attention(q: Tensor, k: Tensor, v: Tensor, pattern: Pattern) ->
         asked = grouped[:, :, :, rows.start : rows.stop].flatten(2, 3)
         mask = rows.seen.repeat(group, 1)
         found = F.scaled_dot_product_attention(asked, k[:, :, rows.keys], v[:, :, rows.keys], mask)
-        z[:, :, :, rows.start : rows.stop] = found.unflatten(2, (group, -1))
+        z[:, :, :, rows.start : rows.stop] = found.view(batch, kv_heads, group, -1, size)
     return z.view(q.shape)
 
 

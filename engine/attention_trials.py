@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -41,7 +42,7 @@ def relative_error(mixer: Mixer, heads: Sequence[Heads]) -> float:
         exact = fused_attention(q, k, v)
         wrong += float((mixer(q, k, v) - exact).square().sum())
         right += float(exact.square().sum())
-    return (wrong / right) ** 0.5
+    return math.sqrt(wrong / right)
 
 
 def future_leak(mixer: Mixer, heads: Heads) -> float:

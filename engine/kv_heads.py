@@ -100,7 +100,7 @@ def _heads_changed(model: Decoder, layers: Sequence[int], change: Callable[[int,
                 name = f"model.layers.{layer}.{matrix}.{kind}"
                 if name in model.weights:
                     w = weight(model, name) if kind == "weight" else model.weights[name]
-                    heads = w.unflatten(0, (model.config.n_kv_heads, model.config.d_head))
+                    heads = w.reshape(model.config.n_kv_heads, model.config.d_head, *w.shape[1:])
                     changed[name] = change(layer, heads).flatten(0, 1)
     return changed
 

@@ -35,8 +35,9 @@ class Landmarks:
             # a landmark speaks for `size` keys
             far = torch.full((len(query), block), math.log(self.size))
             bias = torch.cat((far, torch.zeros(near.shape).masked_fill(~near, -torch.inf)), 1)
-            seen = [torch.cat((m[:, :, :block], x[:, :, own]), 2) for m, x in ((marks_k, k), (marks_v, v))]
-            z.append(_attend(q[:, :, query - past], *seen, bias))
+            seen_k = torch.cat((marks_k[:, :, :block], k[:, :, own]), 2)
+            seen_v = torch.cat((marks_v[:, :, :block], v[:, :, own]), 2)
+            z.append(_attend(q[:, :, query - past], seen_k, seen_v, bias))
         return torch.cat(z, 2)
 
 
@@ -81,7 +82,8 @@ class TopKeys:
 
 def _means(x: Tensor, length: int) -> Tensor:
     """The means of stretches of `length` positions: [batch, kv_head, stretch, d_head]."""
-    return x.unflatten(2, (-1, length)).mean(3)
+    batch, kv_heads, positions, size = x.shape
+    return x.reshape(batch, kv_heads, positions // length, length, size).mean(3)
 
 
 def _attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:

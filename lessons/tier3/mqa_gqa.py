@@ -66,9 +66,9 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     quality = _quality(measured, p["pooling"], len(ids))
     yield Frame(caption, (quality, *calculator), dict(measured), 0.6)
 
-    texts = [model.write(prompt, p["max_new_tokens"]) for model in (engine, pooled)]
-    written = Diff(f"what follows {p['text']!r}", *texts, "as built", p["pooling"])
-    measured["text_differs"] = texts[0] != texts[1]
+    before, after = (model.write(prompt, p["max_new_tokens"]) for model in (engine, pooled))
+    written = Diff(f"what follows {p['text']!r}", before, after, "as built", p["pooling"])
+    measured["text_differs"] = before != after
     same_weights = fingerprint(engine.model.weights) == hashed
     measured["undo_bit_identical"] = same_weights and torch.equal(engine.logits(prompt), prompt_logits)
     yield Frame(caption, (quality, written, *calculator), dict(measured))
