@@ -13,6 +13,7 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor
 
+from llm_holes.engine.config import Config
 from llm_holes.engine.kernels import PackedWeight
 from llm_holes.engine.model import Decoder, Edit, Mixer
 from llm_holes.engine.quantize import Granularity, int4_weight, int8_weight, quantize, stored_bytes
@@ -129,6 +130,11 @@ class QuantizedKV:
             for point in ("attn.hook_rot_k", "attn.hook_v"):
                 model = edited(model, tap(layer, point), rounded)
         return model
+
+    def stored_bytes(self, config: Config) -> int:
+        """Bytes of one token's keys and values as codes, with a scale for each vector."""
+        vectors = 2 * config.n_layers * config.n_kv_heads
+        return stored_bytes(vectors * config.d_head, vectors, self.bits, symmetric=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,94 +8,100 @@ from typing import Any
 import torch
 
 from llm_holes.engine.engine import Engine
+from llm_holes.engine.errors import ModelError
 from llm_holes.engine.frames import Bars, Diff, Frame, Table, View
 from llm_holes.engine.generate import Limits
 from llm_holes.engine.gguf import q4_1_blocks
 from llm_holes.engine.measure import Timing, fingerprint, kl_nats, perplexity
 from llm_holes.engine.quantize import Quantized, quantize
+from llm_holes.engine.quantize_trials import LADDER, Trial, levels_per_block, packed_form, pareto, sizes, trials
 from llm_holes.engine.sampling import SamplingParams
-from llm_holes.engine.surgery import Operation, PackedWeights, QuantizedKV, QuantizedWeights, matrices
+from llm_holes.engine.surgery import PackedWeights, QuantizedKV, QuantizedWeights, matrices
 from llm_holes.lessons.passage import NAME, passage
 
-SHIPPED = "blk.0.attn_q.weight"
+SHIPPED = "blk.0.attn_v.weight"
+LOADED = "model.layers.0.self_attn.v_proj.weight"
 HISTOGRAM_BARS = 16
+UNDO_TOKENS = 8
+LADDER_TOKENS = 16
 
 
 def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     prompt = engine.chat(p["text"], p["max_new_tokens"])
-    ids = engine.tokenizer.encode(passage())[: engine.model.config.context]
-    group_size = int(p["group_size"])
-    rounding = QuantizedWeights(p["bits"], p["granularity"], group_size, p["scheme"] == "symmetric", p["part"])
-    cache_rounding = [] if p["kv_bits"] == "off" else [QuantizedKV(int(p["kv_bits"]))]
-    surgery: list[Operation] = [rounding, *cache_rounding]
-    hashed, answer_logits = fingerprint(engine.model.weights), engine.logits(prompt)
-    rounded = engine.operated(surgery)
-    measured: dict[str, Any] = {"bits": p["bits"], "group_size": group_size, **sizes(engine, rounded, rounding)}
+    ids = engine.fits(engine.tokenizer.encode(passage())[: p["tokens"]])
+    rounding = QuantizedWeights(
+        p["bits"], p["granularity"], int(p["group_size"]), p["scheme"] == "symmetric", p["part"]
+    )
+    kv_rounding = [] if p["kv_bits"] == "off" else [QuantizedKV(int(p["kv_bits"]))]
+    hashed, before = fingerprint(engine.model.weights), engine.logits(ids[:UNDO_TOKENS])
+    rounded = engine.operated([rounding, *kv_rounding])
+    measured: dict[str, Any] = {"bits": p["bits"], "group_size": rounding.group_size}
+    measured |= sizes(engine.model, rounded.model, rounding)
+    kv_bytes = engine.model.config.kv_bytes_per_token()
+    measured["kv_bytes_per_token"] = kv_bytes
+    measured["kv_bytes_per_token_quantized"] = sum(r.stored_bytes(engine.model.config) for r in kv_rounding) or kv_bytes
     levels = _levels(engine, rounding)
     yield Frame(f"{measured['size_ratio']:.0%} of the fp32 size; reading the passage.", (levels,), dict(measured), 0.1)
 
-    intact, changed, targets = engine.logits(ids), rounded.logits(ids), torch.tensor(ids)
-    measured |= {
-        "passage_tokens": len(ids),
-        "kl_nats": kl_nats(intact, changed),
-        "perplexity_intact": perplexity(intact, targets),
-        "perplexity_quantized": perplexity(changed, targets),
-    }
+    measured |= _quality(engine, rounded, ids)
     caption = (
         f"{p['bits']} bits, {measured['size_ratio']:.0%} of the size: perplexity {measured['perplexity_intact']:.2f} "
         f"becomes {measured['perplexity_quantized']:,.2f}, KL {measured['kl_nats']:.3f} nats."
     )
-    quality = Table(f"on {NAME}", ("", "intact", "rounded"), _quality(measured))
+    quality = Table(f"on {NAME}", ("", "intact", "rounded"), _rows(measured))
     yield Frame(caption, (quality, levels), dict(measured), 0.4)
 
-    text, intact_ms = _write(engine, prompt, p["max_new_tokens"])
-    rounded_text, rounded_ms = _write(rounded, prompt, p["max_new_tokens"])
-    answers = Diff(
-        "the answer (the end forbidden, so that both are as long)", text, rounded_text, "intact", f"{p['bits']} bits"
-    )
-    yield Frame(caption, (answers, quality, levels), dict(measured), 0.6)
-
-    packed = None if cache_rounding else packed_form(rounding)
-    if packed is not None:
-        _, rounded_ms = _write(engine.operated([packed]), prompt, p["max_new_tokens"])
-    measured |= {
-        "decode_ms_intact": intact_ms.median,
-        "decode_ms_quantized": rounded_ms.median,
-        "quantized_kernel": f"int{p['bits']}" if packed is not None else "none: rounded values in fp32",
-    }
+    packed = None if kv_rounding else packed_form(rounding)
+    answers, times, decoding = _decode(engine, rounded, packed, prompt, p["max_new_tokens"])
     same_weights = fingerprint(engine.model.weights) == hashed
-    measured["undo_bit_identical"] = same_weights and torch.equal(engine.logits(prompt), answer_logits)
-    views: list[View] = [answers, quality, levels, _times(intact_ms, rounded_ms, measured["quantized_kernel"])]
-    if engine.files.gguf:
-        views.append(_shipped(engine.files.gguf))
+    measured |= decoding
+    measured["undo_bit_identical"] = same_weights and torch.equal(engine.logits(ids[:UNDO_TOKENS]), before)
+    measured["levels_per_32_weights"] = levels_per_block(engine.model.weights[LOADED])
+    measured["pareto_front"] = []
+    views: list[View] = [answers, quality, levels, times, *_shipped(engine.files.gguf)]
+    if p["ladder"]:
+        tried: list[Trial] = []
+        for trial in trials(engine.model, ids[:LADDER_TOKENS], p["part"], rounding.group_size):
+            tried.append(trial)
+            yield Frame(caption, (_ladder(tried), *views), dict(measured), 0.7 + 0.3 * len(tried) / len(LADDER))
+        views.insert(0, _ladder(tried))
+        measured["pareto_front"] = [trial.name for trial in pareto(tried)]
     yield Frame(caption, tuple(views), dict(measured))
 
 
-def sizes(engine: Engine, rounded: Engine, rounding: QuantizedWeights) -> dict[str, float]:
-    """Bytes of all weights with the rounded matrices stored as codes, against fp32, and the error of the rounding."""
-    names = matrices(engine.model, rounding.part)
-    squares = sum(float((engine.model.weights[n] - rounded.model.weights[n]).square().sum()) for n in names)
-    total = sum(float(engine.model.weights[n].square().sum()) for n in names)
-    count = sum(engine.model.weights[n].numel() for n in names)
-    all_bytes = sum(w.nbytes for w in engine.model.weights.values())
-    stored = all_bytes - 4 * count + sum(rounding.stored_bytes(engine.model.weights[n].shape) for n in names)
+def _quality(engine: Engine, rounded: Engine, ids: Sequence[int]) -> dict[str, Any]:
+    intact, changed, targets = engine.logits(ids), rounded.logits(ids), torch.tensor(ids)
+    before, after = perplexity(intact, targets), perplexity(changed, targets)
     return {
-        "weight_bytes": stored,
-        "weight_bytes_fp32": all_bytes,
-        "size_ratio": stored / all_bytes,
-        "bits_per_weight": 8 * (stored - (all_bytes - 4 * count)) / count,
-        "weight_rmse": (squares / count) ** 0.5,
-        "weight_error_relative": (squares / total) ** 0.5,
+        "passage_tokens": len(ids),
+        "kl_nats": kl_nats(intact, changed),
+        "perplexity_intact": before,
+        "perplexity_quantized": after,
+        "perplexity_ratio": after / before,
     }
 
 
-def packed_form(rounding: QuantizedWeights) -> PackedWeights | None:
-    """The same rounding for a kernel that reads only the codes, where there is one."""
-    if rounding.bits == 8 and rounding.granularity == "channel" and rounding.symmetric:
-        return PackedWeights(8, rounding.part)
-    if rounding.bits == 4 and rounding.granularity == "group" and rounding.group_size == 32 and not rounding.symmetric:
-        return PackedWeights(4, rounding.part)
-    return None
+def _decode(
+    engine: Engine, rounded: Engine, packed: PackedWeights | None, prompt: Sequence[int], new_tokens: int
+) -> tuple[Diff, Table, dict[str, Any]]:
+    """Both answers and their times; where there is a kernel for the codes, the time is that of the kernel."""
+    text, intact_ms = _write(engine, prompt, new_tokens)
+    rounded_text, rounded_ms = _write(rounded, prompt, new_tokens)
+    kernel = "none: rounded values in fp32"
+    if packed is not None:
+        kernel = f"int{packed.bits}"
+        _, rounded_ms = _write(engine.operated([packed]), prompt, new_tokens)
+    title = "the answer (the end forbidden, so that both are as long)"
+    answers = Diff(title, text, rounded_text, "intact", "rounded")
+    return (
+        answers,
+        _times(intact_ms, rounded_ms, kernel),
+        {
+            "decode_ms_intact": intact_ms.median,
+            "decode_ms_quantized": rounded_ms.median,
+            "quantized_kernel": kernel,
+        },
+    )
 
 
 def _write(engine: Engine, prompt: Sequence[int], new_tokens: int) -> tuple[str, Timing]:
@@ -108,12 +114,17 @@ def _no_end(engine: Engine) -> dict[int, float]:
     return dict.fromkeys(engine.tokenizer.eos_ids, float("-inf"))
 
 
-def _quality(measured: Mapping[str, Any]) -> tuple[tuple[str | float, ...], ...]:
+def _rows(measured: Mapping[str, Any]) -> tuple[tuple[str | float, ...], ...]:
     return (
         ("perplexity", measured["perplexity_intact"], measured["perplexity_quantized"]),
         ("KL, nats", 0.0, measured["kl_nats"]),
         ("bytes of all weights", measured["weight_bytes_fp32"], measured["weight_bytes"]),
         ("bits per rounded weight, scales included", 32, measured["bits_per_weight"]),
+        (
+            "bytes of a token's keys and values",
+            measured["kv_bytes_per_token"],
+            measured["kv_bytes_per_token_quantized"],
+        ),
         ("error of the weights, relative", 0.0, measured["weight_error_relative"]),
     )
 
@@ -132,6 +143,17 @@ def _levels(engine: Engine, rounding: QuantizedWeights) -> Bars:
     return Bars(f"how often each level is used in {name}", labels, tuple(share))
 
 
+def _ladder(tried: Sequence[Trial]) -> Table:
+    """All ways tried, smallest first; a star marks those that no smaller or equal one betters."""
+    best = pareto(tried)
+    rows = tuple(
+        ("*" if t in best else "", t.name, t.weight_bytes, t.bits_per_weight, t.kl_nats)
+        for t in sorted(tried, key=lambda t: t.weight_bytes)
+    )
+    title = f"bytes against quality, {LADDER_TOKENS} tokens (*: none smaller is as good)"
+    return Table(title, ("", "way of rounding", "bytes", "bits each", "KL, nats"), rows)
+
+
 def _times(intact: Timing, rounded: Timing, kernel: str) -> Table:
     rows = (
         ("fp32", intact.median, intact.fastest, intact.slowest),
@@ -140,10 +162,12 @@ def _times(intact: Timing, rounded: Timing, kernel: str) -> Table:
     return Table("time for one token, ms", ("", "median", "fastest", "slowest"), rows)
 
 
-def _shipped(gguf: str) -> Table:
-    """The first blocks of a matrix as the downloaded file stores them: 32 weights share a scale and a minimum."""
-    blocks = q4_1_blocks(gguf, SHIPPED, 4)
+def _shipped(gguf: str) -> list[Table]:
+    """The first blocks of a matrix as a Q4_1 file stores them: 32 weights share a scale and a minimum."""
+    try:
+        blocks = q4_1_blocks(gguf, SHIPPED, 4) if gguf else []
+    except ModelError:  # a file of another kind
+        return []
     rows = tuple((f"{d:.5f}", f"{m:.5f}", " ".join(f"{c:x}" for c in codes)) for d, m, codes in blocks)
-    return Table(
-        f"{SHIPPED} in the file itself (weight = scale × code + minimum)", ("scale", "minimum", "32 codes"), rows
-    )
+    title = f"{SHIPPED} in the file itself (weight = scale × code + minimum)"
+    return [Table(title, ("scale", "minimum", "32 codes of 0…f"), rows)] if rows else []
