@@ -80,13 +80,14 @@ class Record:
             self.turns.append(Turn("software", "read it: no call, so this is the answer"))
             return
         self.call_text = self.call_text or text
-        fault = isinstance(found, Fault)
-        act = f"read it: a faulty call ({found.why})" if isinstance(found, Fault) else f"read it: {found.tool.name}"
-        self.turns.append(Turn("software", act if fault else f"{act}, with arguments that fit"))
+        if isinstance(found, Fault):
+            self.turns.append(Turn("software", f"read it: a faulty call, {found.why}"))
+        else:
+            self.turns.append(Turn("software", f"read it: a call of {found.tool.name}, and the arguments fit"))
 
 
 def _share(count: int, forced: int) -> str:
-    return f"({forced} of them left no choice by the grammar)" if forced else ""
+    return f"its turn, {forced} of {count} tokens left no choice by the grammar:" if forced else "its turn"
 
 
 def _note(engine: Engine, written: Written) -> str:

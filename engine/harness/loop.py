@@ -20,7 +20,8 @@ After = Callable[[Call | Fault, Result], Sequence[Message]]
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """When the software ends it: after so many answers, tokens of one answer or of all, seconds, or a full context."""
+    """When the software ends it: after so many answers, tokens of one answer or of all, seconds, or a full context. A
+    call held in the grammar has no bound of its own: the grammar ends it."""
 
     context: int
     steps: int = 6
@@ -78,9 +79,11 @@ class Harness:
         yield Ended("step limit")
 
     def _answer(self, context: Sequence[int], step: int, left: int) -> Iterator[Written]:
-        room = min(left, self.bounds.answer_tokens, self.bounds.context - len(context))
+        room = min(left, self.bounds.context - len(context))
         constraint = None
-        if step < self.forced_calls:
+        if step >= self.forced_calls:
+            room = min(room, self.bounds.answer_tokens)
+        else:
             constraint = Constraint(self.tokenizer, call_grammar(self.tools), self.vocabulary)
         params = replace(self.params, seed=self.params.seed + step)
         return write(self.reader, self.tokenizer, context, params, room, constraint)

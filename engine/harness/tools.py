@@ -25,7 +25,7 @@ class NoArguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Expression(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    expression: Short
+    expression: Annotated[str, msgspec.Meta(max_length=32)]
 
 
 class TextArgument(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -35,12 +35,14 @@ def trial(harness: Harness, prompt: Sequence[int], params: SamplingParams, const
     """One answer to `prompt`, read and run. A free answer is given up at the first token that rules out a call."""
     grammar = call_grammar if constrained else any_call_grammar
     state = Constraint(harness.tokenizer, grammar(harness.tools), harness.vocabulary)
-    limit = min(harness.bounds.answer_tokens, harness.bounds.context - len(prompt))
+    bounds = harness.bounds
+    limit = min(bounds.tokens if constrained else bounds.answer_tokens, bounds.context - len(prompt))
     text = ""
     steps = write(harness.reader, harness.tokenizer, prompt, params, limit, state if constrained else None)
     for step in steps:
         text += step.text
         if not constrained and step.stop is None and not state.whole and not state.takes(step.token):
+            text += " …"
             break
     found = parse(text, harness.tools)
     return Trial(text, run_tool(found.tool, found.arguments) if isinstance(found, Call) else None)
