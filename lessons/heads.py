@@ -79,7 +79,7 @@ def layer_gallery(layer: int, patterns: Patterns, chosen: int, notes: Sequence[s
     if notes:
         said = [f"{note} · {habit}" for note, habit in zip(notes, said, strict=True)]
     return Gallery(
-        f"the heads of layer {layer}: who looks (down) at whom (across)",
+        f"the heads of layer {layer}: rows look at columns",
         shrunk(patterns, 16 if len(patterns) <= 16 else SMALL),
         tuple(head_name(layer, head) for head in range(len(patterns))),
         tuple(said),

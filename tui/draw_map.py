@@ -245,9 +245,8 @@ def column_name(view: Heatmap, index: int) -> str:
 def cell_facts(view: Heatmap, rows: Cells, row: int, column: int) -> str:
     """Everything about one cell, for the line that describes the cursor's place."""
     if view.details:
-        return (
-            f"{row_name(view, row)} × {column_name(view, column)}: {visible(view.details[row * len(rows[0]) + column])}"
-        )
+        place = f"{view.row_label} {row_name(view, row)} × {view.column_label} {column_name(view, column)}"
+        return visible(f"{place}: {view.details[row * len(rows[0]) + column]}")
     value = rows[row][column]
     shown = "nothing here" if math.isnan(value) else f"{number(float(value))} {visible(view.unit)}".rstrip()
     sides = []

@@ -161,7 +161,7 @@ def _path(first: Place, second: Place) -> Scatter:
     x, y = (tuple(points[rows, axis].tolist()) for axis in range(2))
     groups = ("in the first text",) * len(shown) + ("in the second",) * len(shown)
     names = tuple(f"{n}{side}" for side in "ab" for n in shown)
-    return Scatter("the way through the layers, on a plane (number: layers passed)", names, x, y, groups)
+    return Scatter("the way through the layers (layers passed)", names, x, y, groups)
 
 
 def _other(engine: Engine, first: Place, second: Place, layer: int) -> Tokens:

@@ -49,11 +49,10 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     measured["text_differs"] = text != other
     same = fingerprint(engine.model.weights) == hashed and torch.equal(engine.logits(ids, 1), intact)
     measured["undo_bit_identical"] = same
-    done = _done(p["skip"], p["swap"])
-    caption += (
-        f" {done}: KL {measured['kl_changed']:.3f} nats, P {measured['p_answer']:.2f} → {measured['p_changed']:.2f}."
-    )
-    diff = Diff(f"what follows, and with {done}", text, other, "all layers", "changed")
+    done = _done(surgery)
+    moved = f"P {measured['p_answer']:.2f} → {measured['p_changed']:.2f}"
+    caption += f" With {done}: KL {measured['kl_changed']:.3f} nats, {moved}."
+    diff = Diff(f"what follows, with {done}", text, other, "all layers", "changed")
     yield Frame(caption, (grid, diff, *views[1:]), dict(measured))
 
 
@@ -67,23 +66,33 @@ def chosen(skip: str, swap: str, n_layers: int) -> list[Operation]:
 
 
 def listed(text: str, n_layers: int) -> list[int]:
-    """The layers in a text such as `3, 7-9`, each once. Raises InputError."""
+    """The layers in a text such as `3, 7-9, middle, last-1`, each once. Raises InputError."""
     found: dict[int, None] = {}
-    for part in re.split(r"[\s,;]+", text.strip()) if text.strip() else []:
-        match = re.fullmatch(r"([0-9]{1,4})(?:-([0-9]{1,4}))?", part)
-        first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, -1)
-        if not first <= last < n_layers:
-            raise InputError(f"{part!r} is not a layer", f"Layers are 0 to {n_layers - 1}; write them as 3, 7-9.")
+    for part in filter(None, re.split(r"[\s,;]+", text)):
+        first, last = _range(part, n_layers)
+        if not 0 <= first <= last < n_layers:
+            hint = f"Layers are 0 to {n_layers - 1}. Write them as 3, 7-9, middle or last-1."
+            raise InputError(f"{part!r} is not a layer", hint)
         found |= dict.fromkeys(range(first, last + 1))
     return list(found)
 
 
-def _done(skip: str, swap: str) -> str:
-    parts = [
-        f"layers {skip.strip()} skipped" if skip.strip() else "",
-        f"{swap.strip()} swapped" if swap.strip() else "",
-    ]
-    return ", ".join(filter(None, parts)) or "nothing changed"
+def _range(part: str, n_layers: int) -> tuple[int, int]:
+    if place := re.fullmatch(r"(first|middle|last)([+-][0-9]{1,3})?", part):
+        layer = {"first": 0, "middle": n_layers // 2, "last": n_layers - 1}[place[1]] + int(place[2] or 0)
+        return layer, layer
+    if numbers := re.fullmatch(r"([0-9]{1,4})(?:-([0-9]{1,4}))?", part):
+        return int(numbers[1]), int(numbers[2] or numbers[1])
+    return -1, -1
+
+
+def _done(surgery: Sequence[Operation]) -> str:
+    """What was done, in words."""
+    skipped = [str(o.layer) for o in surgery if isinstance(o, LayerSkipped)]
+    parts = [f"{o.first} and {o.second} exchanged" for o in surgery if isinstance(o, LayersSwapped)]
+    if skipped:
+        parts.append(f"{', '.join(skipped)} skipped")
+    return "layers " + ", ".join(parts) if parts else "nothing changed"
 
 
 def _answer(engine: Engine, seen: Lens) -> dict[str, Any]:

@@ -141,12 +141,13 @@ def _firing(
         for n, up, down in zip(listed, towards, away, strict=True)
     )
     title = f"layer {layer} at {token!r}: the neurons that add most"
-    columns = ("neuron", "value", "length added", "pushes towards", "and away from")
+    columns = ("neuron", "value", "adds", "pushes towards", "away from")
     return Table(title, columns, rows, listed.index(neuron))
 
 
 def _list(engine: Engine, ids: Sequence[int]) -> str:
-    return ", ".join(repr(engine.token_text(i)) for i in ids)
+    """Tokens beside each other; the space that belongs to one is seen."""
+    return "  ".join(engine.token_text(i).replace(" ", "·") for i in ids)
 
 
 def _strip(engine: Engine, ids: Sequence[int], values: Tensor, layer: int, neuron: int, same: bool) -> Tokens:

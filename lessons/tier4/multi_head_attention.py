@@ -30,7 +30,7 @@ POINTS = (
     "attn.hook_z",
 )
 STEPS = (0.001, 0.01, 0.1, 1.0)
-UNMISSED = 0.01
+UNMISSED, FLOOR = 0.01, 0.0001
 
 
 def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
@@ -52,7 +52,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     importance: list[list[float]] = []
     for found in without_each_head(engine.model, text, layers):
         importance.append(found)
-        views: list[View] = [_map(importance, layers, (layer, p["head"]), len(text)), gallery, *tables]
+        views: list[View] = [gallery, _map(importance, layers, (layer, p["head"]), len(text)), *tables]
         yield Frame(
             _so_far(importance, layers), tuple(views), dict(measured), 0.05 + 0.95 * len(importance) / len(layers)
         )
@@ -61,7 +61,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     own = importance[layers.index(layer)]
     gallery = layer_gallery(layer, patterns, p["head"], [f"silenced: KL {kl:.4f}" for kl in own])
     map_ = _map(importance, layers, (layer, p["head"]), len(text))
-    yield Frame(_caption(measured), (map_, _histogram(importance), gallery, *tables), dict(measured))
+    yield Frame(_caption(measured), (gallery, map_, _histogram(importance), *tables), dict(measured))
 
 
 def _alike(pattern: Tensor) -> float:
@@ -117,19 +117,21 @@ def _importance(importance: Sequence[Sequence[float]], layers: Sequence[int]) ->
 
 
 def _map(importance: Sequence[Sequence[float]], layers: Sequence[int], chosen: tuple[int, int], tokens: int) -> Heatmap:
+    """Shades by powers of ten: one head can weigh as much as a hundred others."""
     rows = np.full((len(layers), len(importance[0])), np.nan, np.float32)
     rows[: len(importance)] = importance
-    whole = len(layers) > 1
+    kls = rows.flatten().tolist()
     return Heatmap(
         f"without one head: KL on the first {tokens} tokens of the text",
-        Array.of(rows),
+        Array.of(np.log10(rows.clip(FLOOR) / FLOOR)),
         row_label="layer",
         column_label="head",
         row_names=tuple(map(str, layers)),
-        unit="nats",
-        row_control="layer" if whole else "",
+        unit=f"powers of ten above {FLOOR} nats",
+        row_control="layer" if len(layers) > 1 else "",
         column_control="head",
         cursor=(layers.index(chosen[0]), chosen[1]),
+        details=tuple("not silenced yet" if np.isnan(kl) else f"silenced, KL {kl:.4f} nats" for kl in kls),
     )
 
 

@@ -23,6 +23,10 @@ def test_every_head_is_silenced_with_progress_and_the_distribution_is_shown(engi
     steps = [frame.progress for frame in found[:-1]]
     assert len(steps) == 31
     assert steps == sorted(steps)  # type: ignore[type-var]
+    map_ = next(view for view in found[-1].views if isinstance(view, Heatmap))
+    assert map_.values.shape == (30, 9)
+    assert len(map_.details) == 270
+    assert map_.details[9 + 5] == f"silenced, KL {m['head_importance'][14]:.4f} nats"  # type: ignore[index]
     bars = next(view for view in found[-1].views if isinstance(view, Bars))
     assert sum(bars.values) == 270
     assert m["share_hardly_missed"] > 0.25  # type: ignore[operator]

@@ -89,7 +89,7 @@ WORDS = Heatmap(
 def test_a_map_can_hold_words_with_their_shade_in_front() -> None:
     rows = view_text(WORDS, 30).splitlines()
     assert rows[1:3] == ["embedding · ·Paris  ▒ the", "  layer 0 ░ ⏎       █ a long …"]
-    assert cell_facts(WORDS, matrix(WORDS.values), 1, 1) == "layer 0 × ·cat: z"
+    assert cell_facts(WORDS, matrix(WORDS.values), 1, 1) == "after layer 0 × token ·cat: z"
 
 
 def test_a_map_of_words_wider_than_the_page_goes_on_below() -> None:
