@@ -168,7 +168,7 @@ class TutorApp(EngineApp):
         self.save_soon()
 
     def _measured(self, lesson: Lesson) -> dict[str, Value] | None:
-        """What the last run of the lesson measured; None if it was not run since it was opened, or on a broken model."""
+        """What the last run of the lesson measured; None if it was not run, or on a broken model."""
         run, frame = self.session.run, self.session.frame
         known = run.lesson == lesson.id and run.phase == "done" and run.case is None
         return dict(frame.measured) if known and frame is not None else None

@@ -56,15 +56,14 @@ class GameScreen(Dialog[dict[str, Value]]):
         raise NotImplementedError
 
     def compose(self) -> ComposeResult:
-        sheet = VerticalScroll(
-            Static(id="above"), *self.controls(), Static(id="below"), classes="dialog", can_focus=False
-        )
+        parts = Static(id="above"), *self.controls(), Static(id="here"), Static(id="below")
+        sheet = VerticalScroll(*parts, classes="dialog", can_focus=False)
         sheet.border_title = self.TITLE_TEXT
         sheet.border_subtitle = self.KEYS
         yield sheet
 
     def on_mount(self) -> None:
-        self.query(Setting).first().focus()
+        self.set_focus(self.query(Setting).first())  # at once: keys may already be on their way
         self.call_after_refresh(self.show)
 
     def on_resize(self) -> None:
@@ -77,8 +76,10 @@ class GameScreen(Dialog[dict[str, Value]]):
 
     @on(Described)
     def _described(self, event: Described) -> None:
-        """The line below the panes belongs to what is behind this screen."""
+        """Says under the controls which one has the focus; the line below the panes belongs to what is behind."""
         event.stop()
+        if isinstance(event.widget, Setting) and event.widget is self.focused:
+            self.query_one("#here", Static).update(lines([[Span(f"▸ {event.widget.describe()}", "dim")]]))
 
     def show(self) -> None:
         width = max(self.query_one("#above").size.width, 30)
