@@ -8,7 +8,9 @@ Sources: Rumelhart, Hinton & Williams 1986 (backpropagation), Robbins & Monro 19
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -99,3 +101,35 @@ def finite_difference(model: Decoder, ids: Sequence[int], name: str, direction: 
         return loss(replace(model, weights={**model.weights, name: w + by * direction}), ids)
 
     return (moved(step) - moved(-step)) / (2 * step)
+
+
+@dataclass(frozen=True)
+class Step:
+    """A model on its way down. `found` are its gradients, there until the next step is asked for; the last model has
+    none. `ms` is what the gradients and the step that led here took."""
+
+    model: Decoder
+    log_p: Tensor
+    ms: float
+    found: Gradients | None = None
+
+    @property
+    def loss(self) -> float:
+        return -float(self.log_p.double().mean())
+
+
+def training(model: Decoder, ids: Sequence[int], learning_rate: float, steps: int) -> Iterator[Step]:
+    """The model before each step and after the last, which comes early if the loss is no number any more."""
+    took = 0.0
+    for _ in range(steps):
+        started = time.perf_counter()
+        found = gradients(model, ids)
+        backward_s = time.perf_counter() - started
+        yield Step(model, found.log_p, took, found)
+        if not math.isfinite(found.loss):
+            return
+        started = time.perf_counter()
+        model = descended(model, found, learning_rate)
+        took = (backward_s + time.perf_counter() - started) * 1e3
+    with torch.no_grad():
+        yield Step(model, log_probabilities(model, ids), took)
