@@ -205,7 +205,32 @@ class Transcript(msgspec.Struct, frozen=True, tag="transcript"):
     turns: tuple[Turn, ...]
 
 
-View = Tokens | Heatmap | Bars | Curve | Table | Text | Diff | Pipeline | Scatter | Gallery | Transcript
+class Block(msgspec.Struct, frozen=True):
+    """One block of a memory: who holds it (nobody: it is free), how full it is (0..1), what to say at the cursor."""
+
+    owners: tuple[str, ...] = ()
+    filled: float = 0.0
+    note: str = ""
+
+
+class BlockTable(msgspec.Struct, frozen=True):
+    """Where an owner finds its blocks: their physical numbers, in the order of its text."""
+
+    name: str
+    blocks: tuple[int, ...]
+    note: str = ""
+
+
+class Blocks(msgspec.Struct, frozen=True, tag="blocks"):
+    """A memory cut into blocks, in physical order, and the owners' tables. `legend` replaces the usual one."""
+
+    title: str
+    blocks: tuple[Block, ...]
+    tables: tuple[BlockTable, ...] = ()
+    legend: str = ""
+
+
+View = Tokens | Heatmap | Bars | Curve | Table | Text | Diff | Pipeline | Scatter | Gallery | Transcript | Blocks
 
 
 class Frame(msgspec.Struct, frozen=True):

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from llm_holes.engine.frames import (
     Bars,
+    Blocks,
     Curve,
     Diff,
     Frame,
@@ -22,6 +23,7 @@ from llm_holes.engine.frames import (
 )
 from llm_holes.tui.clean import visible
 from llm_holes.tui.draw import Row, bar_rows, fit, number, plain, table_rows, text_rows, titled, wrapped
+from llm_holes.tui.draw_blocks import blocks_rows
 from llm_holes.tui.draw_curve import curve_rows
 from llm_holes.tui.draw_diff import diff_rows
 from llm_holes.tui.draw_gallery import gallery_rows
@@ -88,6 +90,8 @@ def view_rows(view: View, width: int) -> Iterable[Row]:
             return table_rows(_places(view), width)
         case Gallery():
             return gallery_rows(view, width)
+        case Blocks():
+            return blocks_rows(view, width)
 
 
 def _places(view: Scatter) -> Table:

@@ -6,6 +6,7 @@ from typing import Any
 
 from llm_holes.engine.frames import (
     Bars,
+    Blocks,
     Curve,
     Diff,
     Gallery,
@@ -19,6 +20,7 @@ from llm_holes.engine.frames import (
     View,
 )
 from llm_holes.tui.views.base import ViewWidget
+from llm_holes.tui.views.blocks import BlocksView
 from llm_holes.tui.views.gallery import GalleryView
 from llm_holes.tui.views.heatmap import HeatmapView
 from llm_holes.tui.views.places import PipelineView, ScatterView
@@ -38,6 +40,7 @@ WIDGETS: dict[type[View], type[ViewWidget[Any]]] = {
     Pipeline: PipelineView,
     Transcript: TranscriptView,
     Gallery: GalleryView,
+    Blocks: BlocksView,
 }
 
 
