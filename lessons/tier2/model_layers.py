@@ -80,7 +80,8 @@ def listed(text: str, n_layers: int) -> list[int]:
 def _range(part: str, n_layers: int) -> tuple[int, int]:
     if place := re.fullmatch(r"(first|middle|last)([+-][0-9]{1,3})?", part):
         layer = {"first": 0, "middle": n_layers // 2, "last": n_layers - 1}[place[1]] + int(place[2] or 0)
-        return layer, layer
+        inside = min(max(layer, 0), n_layers - 1)
+        return inside, inside
     if numbers := re.fullmatch(r"([0-9]{1,4})(?:-([0-9]{1,4}))?", part):
         return int(numbers[1]), int(numbers[2] or numbers[1])
     return -1, -1

@@ -31,20 +31,22 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     position = len(ids) - 1 if p["position"] < 0 else min(p["position"], len(ids) - 1)
     acts = engine.model.forward(torch.tensor([ids]), taps=[tap(layer, x) for x in POINTS], logits_to_keep=1).acts
     q, k, v, z = (torch.tensor(acts[tap(layer, x)][0]) for x in POINTS)
-    group = head // engine.model.config.group
-    scores = scaled_scores(q[:, head], k[:, group])
+    start = max(min(position - WINDOW // 2, len(ids) - WINDOW), 0)
+    end, row = min(start + WINDOW, len(ids)), position - start
+    values = v[:end, head // engine.model.config.group]
+    scores = scaled_scores(q[start:end, head], k[:end, head // engine.model.config.group])
     weights = scores.softmax(-1)
     measured: dict[str, Any] = {
         "tokens": len(ids),
-        "attention_reproduced_max_abs_diff": float((weights @ v[:, group] - z[:, head]).abs().max()),
-        "weight_on_first_token": float(weights[position, 0]),
-        **_carried(weights[position], v[:, group]),
+        "attention_reproduced_max_abs_diff": float((weights @ values - z[start:end, head]).abs().max()),
+        "weight_on_first_token": float(weights[row, 0]),
+        **_carried(weights[row, : position + 1], values),
         "columns_zeroed_max_abs_diff": columns_zeroed(engine, layer, head, z),
     }
     names = [engine.token_text(i) for i in ids]
-    pattern = _pattern(weights, names, f"layer {layer}, head {head}: who looks at whom")
-    reads = _reads(engine, (layer, head), names, position, scores[position], v[:, group])
-    caption = _caption(names, position, weights[position])
+    pattern = _pattern(weights[:, start:], names[start:end], f"layer {layer}, head {head}: who looks at whom", len(ids))
+    reads = _reads(engine, (layer, head), names, position, scores[row], values)
+    caption = _caption(names, position, weights[row])
     yield Frame(caption, (pattern, reads), dict(measured), 0.3)
 
     found = head_scores(engine.model, ids)
@@ -107,23 +109,25 @@ def _carried(weights: Tensor, values: Tensor) -> dict[str, float]:
 
 
 def scaled_scores(q: Tensor, k: Tensor) -> Tensor:
-    """q·k/√d_head for every pair [query, key], future keys at minus infinity; written anew, to check the decoder."""
+    """q·k/√d_head of the last queries with all keys, [query, key], future keys at minus infinity; written anew, to
+    check the decoder."""
     scores = q @ k.T / math.sqrt(q.shape[-1])
     return scores.masked_fill(~causal_mask(len(q), len(k)), -torch.inf)
 
 
-def _pattern(weights: Tensor, names: Sequence[str], title: str) -> Heatmap:
-    start = max(0, len(names) - WINDOW)
-    shown = weights[start:, start:].masked_fill(~causal_mask(len(names) - start, len(names) - start), math.nan)
+def _pattern(weights: Tensor, names: Sequence[str], title: str, tokens: int) -> Heatmap:
+    """The weights [query, key] among the tokens named, of so many in all."""
+    shown = weights.masked_fill(~causal_mask(len(names), len(names)), math.nan)
+    whole = len(names) == tokens
     return Heatmap(
-        title if start == 0 else f"{title} (the last {WINDOW} tokens)",
+        title if whole else f"{title} ({len(names)} of {tokens:,} tokens)",
         Array.of(shown.numpy()),
         row_label="token",
         column_label="looks at",
-        row_names=tuple(names[start:]),
-        column_names=tuple(names[start:]),
+        row_names=tuple(names),
+        column_names=tuple(names),
         unit="weight",
-        row_control="position" if start == 0 else "",
+        row_control="position" if whole else "",
     )
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from llm_holes.engine.engine import Engine
-from llm_holes.engine.frames import Gallery
+from llm_holes.engine.frames import Gallery, Heatmap, Table
 from llm_holes.engine.head_types import head_scores
 from llm_holes.engine.surgery import HeadOff, reweighted
 from llm_holes.lessons.heads import NONE, ORDER, shrunk
@@ -53,6 +53,17 @@ def test_the_sink_gets_the_weight_and_carries_little(engine: Engine) -> None:
     assert m["weight_on_first_token"] > 0.9
     assert m["carried_length"] < m["value_length_others"] / 3
     assert measured(engine, "attention", "induction")["carried_length"] > 3 * m["carried_length"]
+
+
+def test_in_a_long_text_an_early_token_is_shown_among_its_neighbours(engine: Engine) -> None:
+    found = frames(engine, "attention", text="The cat sat on the mat. " * 60, position=30, max_new_tokens=1, layer=2)
+    pattern, reads, *_ = found[-1].views
+    assert isinstance(pattern, Heatmap)
+    assert pattern.values.shape == (192, 192)
+    assert isinstance(reads, Table)
+    assert all(row[0] <= 30 for row in reads.rows)  # type: ignore[operator]
+    assert sum(row[3] for row in reads.rows) <= 1.0001  # type: ignore[misc]
+    assert found[-1].measured["attention_reproduced_max_abs_diff"] < 1e-4  # type: ignore[operator]
 
 
 def test_shrinking_keeps_the_largest_weight() -> None:

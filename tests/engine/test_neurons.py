@@ -7,10 +7,12 @@ from dataclasses import replace
 import pytest
 import torch
 
+from llm_holes.engine.damage_ops import LayerSkipped
 from llm_holes.engine.lens import states
+from llm_holes.engine.measure import fingerprint
 from llm_holes.engine.model import Decoder
 from llm_holes.engine.neurons import NeuronsOff, StrongestOnly, columns, isolation, pushes, strengths
-from llm_holes.engine.surgery import operated, reweighted
+from llm_holes.engine.surgery import HeadOff, operated, reweighted
 from llm_holes.engine.taps import tap
 
 IDS = torch.randint(0, 97, (1, 12), generator=torch.Generator().manual_seed(7))
@@ -34,6 +36,16 @@ def test_the_strongest_only_keeps_so_many_in_every_layer_and_all_if_there_are_no
     assert abs(first[kept]).reshape(12, 5).min(-1).min() > 0
     assert (abs(first)[~kept].reshape(12, -1).max(-1) <= abs(first)[kept].reshape(12, 5).min(-1)).all()
     assert torch.equal(operated(tiny, [StrongestOnly(500)]).forward(IDS).logits, tiny.forward(IDS).logits)
+
+
+def test_neurons_off_composes_with_other_surgery_and_leaves_nothing_behind(tiny: Decoder) -> None:
+    hashed, logits = fingerprint(tiny.weights), tiny.forward(IDS).logits
+    one, other = [NeuronsOff(0, (1, 2)), HeadOff(1, 3), StrongestOnly(20)], [LayerSkipped(2)]
+    both = operated(tiny, [*one, *other]).forward(IDS).logits
+    assert torch.equal(both, operated(operated(tiny, one), other).forward(IDS).logits)
+    assert not torch.equal(both, operated(tiny, one).forward(IDS).logits)
+    assert torch.equal(tiny.forward(IDS).logits, logits)
+    assert fingerprint(tiny.weights) == hashed
 
 
 def test_values_times_columns_are_what_the_ffn_adds(tiny: Decoder) -> None:
