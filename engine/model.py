@@ -51,8 +51,8 @@ class Decoder:
     """A model is its config and its weights by Hugging Face name.
 
     `packed` holds matrices stored in fewer bits, `edits` change activations at named points, `mixers` replace scores,
-    softmax and sum of a layer's attention (it then has no scores or pattern to tap or edit), `stop` is polled once per
-    layer. Nothing is ever written into a weight: a changed model is a new Decoder over other weights.
+    softmax and sum of a layer's attention (it then has no scores or pattern to tap or edit), `activations` stand for SiLU
+    in a layer's FFN, `stop` is polled once per layer. Nothing is ever written into a weight: a changed model is a new Decoder over other weights.
     """
 
     config: Config
@@ -60,6 +60,7 @@ class Decoder:
     packed: Mapping[str, PackedWeight] = field(default_factory=dict)
     edits: Mapping[str, tuple[Edit, ...]] = field(default_factory=dict)
     mixers: Mapping[int, Mixer] = field(default_factory=dict)
+    activations: Mapping[int, Edit] = field(default_factory=dict)
     stop: Callable[[], bool] = never
 
     def stoppable(self, stop: Callable[[], bool]) -> Decoder:
@@ -147,7 +148,7 @@ class Decoder:
         hook, name = f"blocks.{layer}.mlp.hook_", f"model.layers.{layer}.mlp."
         gate = at(f"{hook}pre", self.linear(x, f"{name}gate_proj"))
         up = at(f"{hook}pre_linear", self.linear(x, f"{name}up_proj"))
-        return self.linear(at(f"{hook}post", F.silu(gate) * up), f"{name}down_proj")
+        return self.linear(at(f"{hook}post", self.activations.get(layer, F.silu)(gate) * up), f"{name}down_proj")
 
     def norm(self, x: Tensor, name: str) -> Tensor:
         """x at the length the weight `name` says; as it came where the model has no such norm."""
