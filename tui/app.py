@@ -177,7 +177,7 @@ class HolesApp(WayApp):
         for active in self.screen.active_bindings.values():
             binding = active.binding
             if binding.show and active.enabled and binding.id:
-                prefix = "" if active.node is self else "focused."
+                prefix = "" if active.node is self or binding.action.startswith("app.") else "focused."
                 keys.setdefault(
                     binding.id, (binding.key_display or binding.key, binding.description, prefix + binding.action)
                 )

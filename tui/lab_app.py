@@ -24,10 +24,15 @@ class LabApp(TutorApp):
     # -- A|B ----------------------------------------------------------------------------------------------------------
 
     def action_pin(self) -> None:
-        """Pins the run on the screen; lets go of A when that is the run on the screen, or when there is none."""
-        here = self.finished
-        self.pinned = None if here is None or (self.pinned is not None and here.run == self.pinned.run) else here
+        """Lets go of this lesson's A if there is one; else pins the run on the screen, in place of another lesson's."""
+        self.pinned = None if self.pinned_here is not None else self.finished or self.pinned
         self._show_session()
+
+    @property
+    def pinned_here(self) -> Pinned | None:
+        """A, if it is of the lesson on the page."""
+        pinned = self.pinned
+        return pinned if pinned is not None and self.lesson is not None and pinned.lesson == self.lesson.id else None
 
     @property
     def finished(self) -> Pinned | None:
@@ -45,10 +50,8 @@ class LabApp(TutorApp):
             self._show_comparison()
 
     def _show_comparison(self) -> None:
-        here = self.finished
-        views: tuple[View, ...] = ()
-        if self.pinned is not None and self.lesson is not None and self.lesson.id == self.pinned.lesson:
-            views = self._against(self.pinned, here)
+        pinned = self.pinned_here
+        views = self._against(pinned, self.finished) if pinned is not None else ()
         if views != self.panel.comparison:
             self.panel.comparison = views
 

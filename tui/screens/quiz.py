@@ -13,6 +13,7 @@ from textual.widgets import Static
 from llm_holes.lessons.catalog import Lesson
 from llm_holes.lessons.events import Answered, Event, Hinted
 from llm_holes.lessons.grading import Measured, Outcome, explained, grade
+from llm_holes.lessons.review import SPACING
 from llm_holes.lessons.schema import Question
 from llm_holes.tui.draw import POINTER, Row, Span, wrapped
 from llm_holes.tui.paint import lines
@@ -122,7 +123,7 @@ class QuizScreen(Dialog[None]):
     def _show(self) -> None:
         sheet = self.query_one(Sheet)
         width = max(sheet.content_size.width or 60, 20)
-        rows = self._end() if self.card is None else self._rows(*self.card, width)
+        rows = self._end(width) if self.card is None else self._rows(*self.card, width)
         self.query_one("#card", Static).update(lines(rows))
         sheet.border_subtitle = self._keys()
         sheet.scroll_home(animate=False)
@@ -166,5 +167,11 @@ class QuizScreen(Dialog[None]):
             rows += [[Span("    "), Span(line)] for line in wrapped(option.because, width - 4)]
         return rows
 
-    def _end(self) -> list[Row]:
-        return [[Span(f"{self.right} of {len(self.cards)} right.", "strong")]]
+    def _end(self, width: int) -> list[Row]:
+        days = ", ".join(map(str, SPACING))
+        again = f"They come back after {days} days, the missed ones from the start: v shows what is due."
+        return [[Span(f"{self.right} of {len(self.cards)} right.", "strong")], [], *_dim(again, width)]
+
+
+def _dim(text: str, width: int) -> list[Row]:
+    return [[Span(line, "dim")] for line in wrapped(text, width)]
