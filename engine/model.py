@@ -51,8 +51,9 @@ class Decoder:
     """A model is its config and its weights by Hugging Face name.
 
     `packed` holds matrices stored in fewer bits, `edits` change activations at named points, `mixers` replace scores,
-    softmax and sum of a layer's attention (it then has no scores or pattern to tap or edit), `activations` stand for SiLU
-    in a layer's FFN, `stop` is polled once per layer. Nothing is ever written into a weight: a changed model is a new Decoder over other weights.
+    softmax and sum of a layer's attention (it then has no scores or pattern to tap or edit), `activations` stand for
+    SiLU in a layer's FFN, `stop` is polled once per layer. Nothing is ever written into a weight: a changed model is a
+    new Decoder over other weights.
     """
 
     config: Config
