@@ -109,7 +109,7 @@ def test_a_second_damaged_file_does_not_replace_the_first(tmp_path: Path) -> Non
 
 
 def test_a_file_of_a_newer_version_is_set_aside_unread(tmp_path: Path) -> None:
-    newer = b'{"format": "llm-holes progress", "version": 2, "what": "nobody knows yet"}'
+    newer = b'{"format": "llm-holes progress", "version": 99, "what": "nobody knows yet"}'
     (tmp_path / FILE).write_bytes(newer)
     progress = Progress.open(tmp_path)
     assert "newer llm-holes" in progress.take_notice()
