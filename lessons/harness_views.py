@@ -14,15 +14,21 @@ from llm_holes.engine.harness.prompt import Piece
 from llm_holes.engine.harness.tools import Result
 from llm_holes.engine.harness.write import Written
 
-ACTS = {"system": "put the system text", "user": "passed on the message", "tool": "pasted in the tool's result"}
-EXAMPLES = "put in examples, written by nobody but itself"
+ACTS = {
+    "system": "put in the system text",
+    "user": "put in the user's message",
+    "assistant": "put in an answer, as if the model had written it",
+    "tool": "pasted in the tool's result",
+}
 
 
 @dataclass
 class Record:
-    """Fills with events. `answer` is the last text that called nothing; `call` the first that did or tried to."""
+    """Fills with events. `answer` is the text that called nothing, `call_text` the first that did or tried to. With
+    `examples`, what stands before the last user's message at the start is shown as one act of that name."""
 
     engine: Engine
+    examples: str = ""
     turns: list[Turn] = field(default_factory=list)
     writing: list[Written] = field(default_factory=list)
     written: int = 0
@@ -42,8 +48,8 @@ class Record:
     def add(self, event: Event) -> None:
         match event:
             case Gave(pieces):
+                self.turns += _given(self.engine, pieces, "" if self.given else self.examples)
                 self.given += sum(len(piece.ids) for piece in pieces)
-                self.turns += _given(self.engine, pieces)
             case Wrote(written):
                 self._wrote(written)
             case Read(found):
@@ -97,24 +103,22 @@ def _note(engine: Engine, written: Written) -> str:
     return f"the model's own p {written.p:.3f}{rather}" if not math.isnan(written.p) else ""
 
 
-def _given(engine: Engine, pieces: Sequence[Piece]) -> list[Turn]:
-    """One turn per message, with the marks around it; all before the last user's message that is not the system's
-    text are examples."""
+def _given(engine: Engine, pieces: Sequence[Piece], examples: str) -> list[Turn]:
+    """One turn per message with the marks in front of it; the last has those behind it too."""
     last = max((n for n, piece in enumerate(pieces) if piece.what == "user"), default=-1)
     turns: list[Turn] = []
-    opening: tuple[Token, ...] = ()
+    marks: tuple[Token, ...] = ()
     for n, piece in enumerate(pieces):
         tokens = engine.tokens(piece.ids)
         if piece.what == "template":
-            opening = tokens
+            marks = tokens
             continue
-        example = n < last and piece.what != "system"
-        act = EXAMPLES if example else ACTS.get(piece.what, "put in an answer")
-        if turns and turns[-1].what == act:
-            turns[-1] = Turn("software", act, tokens=turns[-1].tokens + opening + tokens)
+        act = examples if examples and n < last and piece.what != "system" else ACTS[piece.what]
+        if turns and turns[-1].what == act == examples:
+            turns[-1] = Turn("software", act, tokens=turns[-1].tokens + marks + tokens)
         else:
-            turns.append(Turn("software", act, tokens=opening + tokens))
-        opening = ()
-    if opening and turns:
-        turns[-1] = Turn("software", turns[-1].what, tokens=turns[-1].tokens + opening)
+            turns.append(Turn("software", act, tokens=marks + tokens))
+        marks = ()
+    if turns:
+        turns[-1] = Turn("software", turns[-1].what, tokens=turns[-1].tokens + marks)
     return turns

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import torch
 from torch import Tensor
 
 from llm_holes.engine.cache import ContiguousCache
 from llm_holes.engine.generate import last_logits
-from llm_holes.engine.model import Decoder
+from llm_holes.engine.model import Acts, Decoder
 
 REMEMBERED = 256
 
@@ -42,14 +42,24 @@ class Reader:
         """Reads `ids` and a guess of what follows in one pass, so that `logits` knows the answer at each place of the
         guess. A wrong guess costs little and changes nothing (speculative decoding)."""
         whole = [*ids, *guess]
-        common = self._rewound(ids)
-        if common < len(ids) - 1:
-            last_logits(self._model, ids[common:-1], self._cache)
-            self._hold(ids[:-1])
+        self._read_to_the_last(ids)
         logits = self._model.forward(torch.tensor([whole[len(ids) - 1 :]]), self._cache).logits[0]
         self._hold(whole)
         for n, row in enumerate(logits):
             self._remember(tuple(whole[: len(ids) + n]), row.clone())
+
+    def acts(self, ids: Sequence[int], taps: Collection[str]) -> Acts:
+        """The tapped activations of the last of `ids`, reading everything before it."""
+        self._read_to_the_last(ids)
+        output = self._model.forward(torch.tensor([ids[-1:]]), self._cache, taps, logits_to_keep=1)
+        self._hold(ids)
+        return output.acts
+
+    def _read_to_the_last(self, ids: Sequence[int]) -> None:
+        common = self._rewound(ids)
+        if common < len(ids) - 1:
+            last_logits(self._model, ids[common:-1], self._cache)
+            self._hold(ids[:-1])
 
     def _rewound(self, ids: Sequence[int]) -> int:
         """Forgets what `ids` does not begin with, and always its last token; returns how much of it is still held."""

@@ -36,7 +36,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     harness = _harness(engine, reader, p)
     messages = _messages(harness.tools, p)
     prompt = engine.fits(ids_of(pieces(engine.tokenizer, messages)), p["max_new_tokens"])
-    record = Record(engine)
+    record = Record(engine, "put in examples, written by nobody but itself")
     done: Trials = {mode: [] for mode in MODES}
     if not p["constrained"]:
         _guess(reader, harness, prompt)
