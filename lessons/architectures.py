@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from llm_holes.engine.frames import Scalar, Table
+
+GIB = 2**30
+
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
@@ -30,3 +34,13 @@ ARCHITECTURES = (
     Architecture("Llama-3-70B", 80, 64, 8, 128),
     Architecture("Llama-3.1-405B", 126, 128, 8, 128),
 )
+
+
+def requests_that_fit(gib: int, reserved: int, used: int) -> Table:
+    """How many requests' keys and values a memory holds, if each takes `reserved` positions and if only `used`."""
+    rows: tuple[tuple[Scalar, ...], ...] = tuple(
+        (a.name, a.n_kv_heads, a.kv_bytes(1) / 1024, *(int(gib * GIB // a.kv_bytes(n)) for n in (reserved, used)))
+        for a in ARCHITECTURES
+    )
+    columns = ("model", "KV heads", "KiB a token", f"{reserved:,} reserved", f"{used:,} used")
+    return Table(f"requests whose keys and values fit {gib} GiB, 16 bits each", columns, rows)

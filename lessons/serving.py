@@ -1,0 +1,110 @@
+"""A stream of requests with the model's own answers, and pictures of the memory they are served from."""
+
+from __future__ import annotations
+
+import random
+import string
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from llm_holes.engine.caches.blocks import BlockManager
+from llm_holes.engine.caches.serving import ContiguousRoom, PagedRoom, Request, Server
+from llm_holes.engine.engine import Engine
+from llm_holes.engine.errors import InputError
+from llm_holes.engine.frames import Block, Blocks, BlockTable
+from llm_holes.engine.ragged import answers
+
+QUESTIONS = (
+    "What is the capital of France?",
+    "Name a color.",
+    "How many legs does a spider have?",
+    "Why is the sky blue?",
+    "Write one line about rain.",
+)
+_WRITTEN: dict[tuple[object, ...], list[tuple[int, ...]]] = {}
+"""Answers by model and settings: the model always writes the same, so once is enough."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dialogue:
+    prompt: tuple[int, ...]
+    answers: tuple[tuple[int, ...], ...]
+
+    @property
+    def longest(self) -> int:
+        return len(self.prompt) + max(map(len, self.answers))
+
+
+def dialogues(engine: Engine, message: str, samples: int, limit: int) -> Iterator[list[Dialogue] | float]:
+    """The learner's message and a few more, each with `samples` answers; before them, how much is done (0..1)."""
+    prompts = [tuple(engine.chat(text, limit)) for text in (message, *QUESTIONS)]
+    rows = [prompt for prompt in prompts for _ in range(samples)]
+    key = (engine.files.sha256, message, samples, limit)
+    if key not in _WRITTEN:
+        steps = max(map(len, prompts)) - min(map(len, prompts)) + limit
+        ranks = list(range(samples)) * len(prompts)
+        found: list[list[int]] = []
+        for n, found in enumerate(answers(engine.model, rows, ranks, limit, engine.tokenizer.eos_ids.__contains__)):  # noqa: B007
+            yield min((n + 1) / steps, 1.0)
+        _WRITTEN[key] = [tuple(answer) for answer in found]
+    written = _WRITTEN[key]
+    yield [Dialogue(prompt, tuple(written[n * samples : (n + 1) * samples])) for n, prompt in enumerate(prompts)]
+
+
+def stream(found: Sequence[Dialogue], count: int, every: float, seed: int) -> list[Request]:
+    """So many requests, one every `every` steps on average; the first is the learner's."""
+    rng = random.Random(seed)
+    requests, arrival = [], 0.0
+    for n in range(count):
+        chosen = found[0] if n == 0 else rng.choice(found)
+        requests.append(Request(string.ascii_letters[n], int(arrival), chosen.prompt, chosen.answers))
+        arrival += rng.expovariate(1 / every) if every else 0
+    return requests
+
+
+def check_room(found: Sequence[Dialogue], samples: int, positions: int) -> None:
+    """Raises InputError if the longest request does not fit the memory alone."""
+    if (needed := samples * max(dialogue.longest for dialogue in found)) > positions:
+        raise InputError(
+            f"one request needs {needed:,} positions; the memory holds {positions:,}",
+            "Make the memory larger, or the message shorter.",
+        )
+
+
+def paged_picture(title: str, manager: BlockManager) -> Blocks:
+    owners, filled = manager.owners(), manager.filled()
+    size = manager.block_size
+    blocks = tuple(
+        Block(tuple(owners.get(n, ())), filled.get(n, 0) / size, f"{filled.get(n, 0)} of {size} positions")
+        for n in range(len(manager.references))
+    )
+    tables = tuple(
+        BlockTable(name, tuple(held.table), f"{len(held.ids)} positions") for name, held in manager.holdings.items()
+    )
+    return Blocks(title, blocks, tables)
+
+
+def contiguous_picture(title: str, room: ContiguousRoom, size: int, count: int) -> Blocks:
+    """The same memory, given out in stretches; each is a whole number of blocks long."""
+    blocks = [Block()] * count
+    for name, start in room.starts.items():
+        for n in range(room.reserve // size):
+            used = min(max(room.lengths[name] - n * size, 0), size)
+            blocks[start // size + n] = Block((name,), used / size, f"{used} of {size} positions")
+    return Blocks(title, tuple(blocks))
+
+
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """How the memory is cut up: blocks, their size, the positions reserved for each text in the other way."""
+
+    blocks: int
+    size: int
+    reserve: int
+    share: bool
+
+    def paged(self, requests: Sequence[Request]) -> Server:
+        return Server(PagedRoom(BlockManager(self.blocks, self.size, self.share)), requests)
+
+    def contiguous(self, requests: Sequence[Request]) -> Server:
+        return Server(ContiguousRoom(self.blocks * self.size, self.reserve), requests)

@@ -1,0 +1,66 @@
+"""What the lesson on paged attention claims: where memory goes, what is shared, and that the model reads the same."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from llm_holes.engine.engine import Engine
+from llm_holes.engine.errors import InputError
+from llm_holes.engine.frames import Blocks
+from llm_holes.engine.model import Decoder
+from llm_holes.engine.ragged import answers
+from tests.support.lessons import frames, measured
+
+
+def test_answers_side_by_side_are_those_written_alone(tiny: Decoder) -> None:
+    prompts = [[3, 14, 15, 9], [26, 5], [3, 14, 15, 9]]
+    *_, found = answers(tiny, prompts, [0, 0, 1], 7, lambda token: False)
+    for prompt, answer in zip(prompts, found, strict=True):
+        ids, rank = list(prompt), 1 if answer is found[2] else 0
+        for _ in range(7):
+            ids.append(int(tiny.forward(torch.tensor([ids])).logits[0, -1].topk(rank + 1).indices[-1]))
+            rank = 0
+        assert answer == ids[-7:]
+    end = found[0][2]
+    *_, stopped = answers(tiny, prompts, [0, 0, 1], 7, lambda token: token == end)
+    assert stopped[0] == found[0][: found[0].index(end) + 1]
+
+
+@pytest.mark.model
+def test_blocks_admit_more_and_waste_less_and_change_no_token(engine: Engine) -> None:
+    m = measured(engine, "paged-attention")
+    assert m["admitted_paged"] >= 2 * m["admitted_contiguous"]
+    assert m["admitted_contiguous"] == 1024 // m["reserved_positions"]
+    assert m["waste_paged"] < 0.4 < 0.6 < m["waste_contiguous"]
+    assert m["prefix_blocks_shared"] > 0
+    assert m["tokens_equal"] is True
+    assert m["logits_max_abs_diff"] < 1e-4
+    assert min(m["answer_tokens"]) < max(m["answer_tokens"])
+    picture, stretches = frames(engine, "paged-attention")[-1].views[:2]
+    assert isinstance(picture, Blocks)
+    assert isinstance(stretches, Blocks)
+    assert len(picture.tables) == m["admitted_paged"]
+    assert any(len(block.owners) > 1 for block in picture.blocks)
+    assert all(len(block.owners) <= 1 for block in stretches.blocks)
+
+
+@pytest.mark.model
+def test_presets_show_what_they_promise(engine: Engine) -> None:
+    large = measured(engine, "paged-attention", "one block for everything")
+    assert large["admitted_paged"] == large["admitted_contiguous"]
+    assert large["waste_paged"] == pytest.approx(large["waste_contiguous"])
+    assert measured(engine, "paged-attention", "one position per block")["waste_paged"] == 0
+    assert measured(engine, "paged-attention", "too little memory")["preemptions"] > 0
+    split = measured(engine, "paged-attention", "two answers each")
+    assert split["copies_on_write"] > 0
+    assert len(split["answer_tokens"]) == 2 * len(split["prompt_tokens"])
+
+
+@pytest.mark.model
+def test_the_first_block_map_played_is_empty_and_small_memories_are_refused(engine: Engine) -> None:
+    shown = frames(engine, "paged-attention", play=True, speed=100)
+    first = next(view for frame in shown for view in frame.views if isinstance(view, Blocks))
+    assert not any(block.owners for block in first.blocks)
+    with pytest.raises(InputError, match="the memory holds 64"):
+        frames(engine, "paged-attention", memory=64)
