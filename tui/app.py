@@ -189,6 +189,8 @@ class HolesApp(WayApp):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """What is possible now; the footer, help and palette show only that."""
+        if self.quitting:
+            return False
         dug = self.lesson is not None and self.lesson.dug
         possible = {
             "run": dug,

@@ -39,6 +39,8 @@ class TutorApp(EngineApp):
     pane: str
     _came_from: Widget | None = None
     """Where the focus was before the question."""
+    quitting = False
+    """Whether the learner has quit: what is typed while everything is saved must not open anything any more."""
     _placing: Timer | None = None
     _placed: Resume | None = None
 
@@ -138,6 +140,7 @@ class TutorApp(EngineApp):
         self.status.due = len(self.learner.due(self.catalog))
 
     async def action_quit(self) -> None:
+        self.quitting = True
         await asyncio.to_thread(self.save_now)
         self.exit()
 

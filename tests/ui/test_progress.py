@@ -131,6 +131,15 @@ async def test_scrolling_and_controls_are_written_while_the_app_runs(open_app: O
         await until(pilot, lambda: kept() == ({"lesson": 2}, 136))
 
 
+@pytest.mark.parametrize("key", ["i", "z", "slash"])
+async def test_keys_typed_after_quit_open_nothing(key: str, open_app: OpenApp) -> None:
+    async with open_app() as (app, pilot):
+        app.simulate_key("q")
+        app.simulate_key(key)
+        await until(pilot, lambda: not app.is_running)
+        assert len(app.screen_stack) <= 1
+
+
 async def test_a_lesson_asked_for_is_opened_instead(make_app: MakeApp, folder: Path) -> None:
     for lesson in ("kv-cache", "tokens"):
         app = make_app(lesson)
