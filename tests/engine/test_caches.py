@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Literal
 
 import msgspec
@@ -12,11 +15,13 @@ import torch
 
 from llm_holes.engine.cache import ContiguousCache, KVCache
 from llm_holes.engine.caches.blocks import BlockManager, OutOfBlocks
+from llm_holes.engine.caches.offloaded import POLICIES, OffloadedCache, Policy, block_shape, slots_for
 from llm_holes.engine.caches.paged import PagedMemory
 from llm_holes.engine.caches.quantized import QuantizedCache
+from llm_holes.engine.caches.tiers import FileTier, HostTier, tier_for
 from llm_holes.engine.caches.window import WindowCache
 from llm_holes.engine.config import Config
-from llm_holes.engine.errors import Cancelled
+from llm_holes.engine.errors import Cancelled, InputError
 from llm_holes.engine.model import Decoder
 
 IDS = torch.tensor([[3, 14, 15, 9, 26, 53, 58, 9, 79, 32, 38, 46, 26, 43, 38, 32, 79, 50, 28, 84]])
@@ -39,6 +44,12 @@ def blocks_of_3(config: Config) -> KVCache:
 def paged(config: Config, blocks: int = 9) -> PagedMemory:
     """A memory whose free list is in no order."""
     return PagedMemory(config, BlockManager(blocks, 3, order=torch.randperm(blocks).tolist()))
+
+
+def offloaded(config: Config, policy: Policy = "LRU", budget: int = 2, exact: bool = True) -> OffloadedCache:
+    """Blocks of 3 in a file."""
+    tier = FileTier(slots_for(config, LENGTH, 3), block_shape(config, 3))
+    return OffloadedCache(config, tier, LENGTH, budget, 3, policy, exact)
 
 
 def read(model: Decoder, cache: KVCache | None, chunks: list[int]) -> torch.Tensor:
@@ -132,6 +143,83 @@ def test_a_full_memory_refuses_and_stays_usable(tiny: Decoder) -> None:
     assert torch.allclose(tiny.forward(IDS[:, 12:15], cache).logits[0, -1], expected, atol=1e-4)
 
 
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("chunks", [[20], [1] * 20, [7, 1, 12]])
+def test_what_is_fetched_from_a_file_is_exact(tiny: Decoder, policy: Policy, chunks: list[int]) -> None:
+    cache = offloaded(tiny.config, policy)
+    assert torch.equal(read(tiny, cache, chunks), read(tiny, ContiguousCache(tiny.config), chunks))
+    assert cache.nbytes == tiny.config.kv_bytes_per_token() * LENGTH
+    assert cache.resident_bytes == 2 * 3 * tiny.config.kv_bytes_per_token()
+    cache.close()
+
+
+def test_least_recently_used_never_finds_what_is_read_in_a_circle(tiny: Decoder) -> None:
+    """Only the block being filled is ever there; any fixed choice does better."""
+    rates = {}
+    for policy in POLICIES:
+        cache = offloaded(tiny.config, policy, budget=4)
+        read(tiny, cache, [18, 1, 1])
+        assert {block for _, block in cache.hits | cache.misses} == set(range(7))
+        rates[policy] = cache.hits.total() / (cache.hits.total() + cache.misses.total())
+    assert rates["LRU"] < 0.35
+    assert rates["attention score"] == rates["window + landmarks"] > 0.5
+
+
+@pytest.mark.parametrize("budget", [2, 4])
+def test_what_is_left_out_is_as_if_it_had_never_been_there(tiny: Decoder, budget: int) -> None:
+    """LRU keeps the newest; in one layer the last token sees those blocks and itself, at their own positions."""
+    single = replace(tiny, config=msgspec.structs.replace(tiny.config, n_layers=1))
+    cache = offloaded(single.config, "LRU", budget, exact=False)
+    logits = read(single, cache, [1] * LENGTH)[-1]
+    first = (LENGTH - 1) // 3 * 3 - 3 * (budget - 1)
+    assert torch.allclose(logits, with_what_is_kept(single, [*range(first, LENGTH)]), atol=1e-4)
+    assert cache.misses.total() == 0
+
+
+def test_landmarks_fetch_some_and_keep_the_first_block(tiny: Decoder) -> None:
+    cache = offloaded(tiny.config, "window + landmarks", budget=4, exact=False)
+    read(tiny, cache, [1] * LENGTH)
+    last = {block for place, block in cache.hits if place == LENGTH - 1}
+    assert 0 in last
+    assert 6 in last
+    fetched = [n for (place, _), n in cache.misses.items() if place == LENGTH - 1]
+    assert sum(fetched) == 2 * tiny.config.n_layers
+
+
+def test_all_blocks_fit_a_generous_budget_and_nothing_is_missed(tiny: Decoder) -> None:
+    for policy in POLICIES:
+        cache = offloaded(tiny.config, policy, budget=20, exact=False)
+        assert torch.equal(read(tiny, cache, [1] * LENGTH), read(tiny, ContiguousCache(tiny.config), [1] * LENGTH))
+        assert cache.misses.total() == 0
+
+
+def test_both_tiers_give_back_copies_of_what_was_written() -> None:
+    for tier in (tier_for(torch.device("cpu"), 3, (2, 4)), HostTier(3, (2, 4), torch.device("cpu"))):
+        block = torch.randn(2, 4)
+        tier.write(1, block)
+        found = tier.read(1)
+        assert torch.equal(found, block)
+        found.zero_()
+        assert torch.equal(tier.read(1), block)
+        tier.close()
+
+
+def test_the_file_has_no_name_and_a_full_disk_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tier = FileTier(4, (8,), str(tmp_path))
+    tier.write(3, torch.ones(8))
+    assert list(tmp_path.iterdir()) == []
+    tier.close()
+
+    def full(fd: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(InputError, match=r"1 MiB for the cache cannot be written to .*: No space left") as caught:
+        FileTier(2**15, (8,), str(tmp_path))
+    assert "TMPDIR" in caught.value.hint
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(("bits", "error"), [(8, 0.02), (4, 0.35)])
 @pytest.mark.parametrize("chunks", [[20], [1] * 20])
 def test_fewer_bits_in_the_cache_change_little(
@@ -160,7 +248,7 @@ def test_groups_that_do_not_divide_a_key_are_refused(tiny: Decoder) -> None:
         QuantizedCache(tiny.config, 8, group_size=10)
 
 
-@pytest.mark.parametrize("make", [window_of_6, codes_of_8_bits, blocks_of_3])
+@pytest.mark.parametrize("make", [window_of_6, codes_of_8_bits, blocks_of_3, offloaded])
 def test_a_cancelled_pass_leaves_a_cache_as_it_was(tiny: Decoder, make: Make) -> None:
     expected = read(tiny, make(tiny.config), [9, 11])
     cache = make(tiny.config)
