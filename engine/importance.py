@@ -17,7 +17,7 @@ from llm_holes.engine.surgery import edited
 from llm_holes.engine.taps import tap
 
 ROWS_TOGETHER = 128
-"""Rows that share one reading of the weights, where there are several variants to choose from."""
+"""Vectors that share one reading of the weights: few enough to show progress, enough for a quick matrix product."""
 
 
 @torch.no_grad()
@@ -30,6 +30,8 @@ def onward(model: Decoder, x: Tensor, layer: int, until: int | None = None) -> T
             value = edit(value)
         return value
 
+    if not len(x):
+        return x
     rotation = rotary(model.config, 0, x.shape[1])
     for place in range(layer, model.config.n_layers if until is None else until):
         if model.stop():
@@ -43,23 +45,35 @@ def without_each_layer(model: Decoder, ids: Sequence[int]) -> Iterator[list[floa
     nothing. A variant joins those of its group at the layer it leaves out, with the stream as it was."""
     stream = states(model, ids)
     intact = model.unembed(stream[-1]).log_softmax(-1)
-    layers = range(model.config.n_layers)
-    together = max(ROWS_TOGETHER // len(ids), 1)
-    for group in (layers[n : n + together] for n in range(0, len(layers), together)):
-        variants = stream[group[0]][None]
-        for layer in group[1:]:
-            variants = torch.cat((onward(model, variants, layer, layer + 1), stream[layer][None]))
-        yield _kl(model, intact, onward(model, variants, group[-1] + 1))
+    for group in _groups(range(model.config.n_layers), len(ids)):
+        variants, below = stream[:0], group[0]
+        for layer in group:
+            variants = torch.cat((onward(model, variants, below, layer + 1), stream[layer][None]))
+            below = layer + 1
+        yield _kl(model, intact, onward(model, variants, below))
 
 
-def without_each_head(model: Decoder, ids: Sequence[int], layers: Sequence[int]) -> Iterator[list[float]]:
-    """KL(intact ‖ without the head), nats, mean over positions, of all heads of one layer after the other."""
+def without_each_head(model: Decoder, ids: Sequence[int], layers: Sequence[int]) -> Iterator[list[list[float]]]:
+    """KL(intact ‖ without the head), nats, mean over positions: of all heads of a few of the `layers`, given in order,
+    after the others, [layer][head]. The variants of a layer join those of its group there."""
+    heads = model.config.n_heads
     stream = states(model, ids)
     intact = model.unembed(stream[-1]).log_softmax(-1)
-    for layer in layers:
-        variants = stream[layer].expand(model.config.n_heads, -1, -1)
-        each = edited(model, tap(layer, "attn.hook_z"), _one_head_off_in_each)
-        yield _kl(model, intact, onward(each, variants, layer))
+    for group in _groups(layers, heads * len(ids)):
+        variants, below = stream[:0], group[0]
+        for layer in group:
+            each = edited(model, tap(layer, "attn.hook_z"), _one_head_off_in_each)
+            new = onward(each, stream[layer].expand(heads, -1, -1), layer, layer + 1)
+            variants = torch.cat((onward(model, variants, below, layer + 1), new))
+            below = layer + 1
+        found = _kl(model, intact, onward(model, variants, below))
+        yield [found[n : n + heads] for n in range(0, len(found), heads)]
+
+
+def _groups(layers: Sequence[int], rows: int) -> list[Sequence[int]]:
+    """The layers in stretches whose variants, of so many rows each, go together."""
+    size = max(ROWS_TOGETHER // rows, 1)
+    return [layers[n : n + size] for n in range(0, len(layers), size)]
 
 
 def _one_head_off_in_each(z: Tensor) -> Tensor:

@@ -51,7 +51,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     text = ids[: p["kl_tokens"]]
     importance: list[list[float]] = []
     for found in without_each_head(engine.model, text, layers):
-        importance.append(found)
+        importance += found
         views: list[View] = [gallery, _map(importance, layers, (layer, p["head"]), len(text)), *tables]
         yield Frame(
             _so_far(importance, layers), tuple(views), dict(measured), 0.05 + 0.95 * len(importance) / len(layers)
