@@ -58,15 +58,18 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     off = [HeadOff(layer, head), *_strongest(found, p["gallery"], p["also_off"], (layer, head))]
     without = engine.operated(off)
     measured |= _ablation(engine, without, ids) | {"heads_off": len(off)}
-    text, changed = (e.write(ids, p["max_new_tokens"]) for e in (engine, without))
-    measured["text_differs"] = text != changed
-    label = f"without {', '.join(head_name(o.layer, o.head) for o in off)}"
-    diff = Diff(f"what follows, and {label}", text, changed, "all heads", f"{len(off)} off")
+    diff = _texts(engine, without, ids, p["max_new_tokens"], [head_name(o.layer, o.head) for o in off])
+    measured["text_differs"] = diff.before != diff.after
     caption += (
         f" With {len(off)} off: KL {measured['kl_ablated_head']:.4f} nats, P({measured['next_token']!r}) "
         f"{measured['p_next']:.2f} → {measured['p_next_ablated']:.2f}."
     )
     yield Frame(caption, (*views, diff, gallery), dict(measured))
+
+
+def _texts(engine: Engine, without: Engine, ids: Sequence[int], new_tokens: int, off: Sequence[str]) -> Diff:
+    text, changed = (e.write(ids, new_tokens) for e in (engine, without))
+    return Diff(f"what follows, and without {', '.join(off)}", text, changed, "all heads", f"{len(off)} off")
 
 
 def _strongest(found: HeadScores, kind: str, count: int, but: tuple[int, int]) -> list[HeadOff]:
