@@ -1,0 +1,96 @@
+"""Retrieval by the model's own states, prompts with something pasted in, and what the model makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import msgspec
+import torch
+from torch import Tensor
+
+from llm_holes.engine.branches import read, scored
+from llm_holes.engine.engine import Engine
+from llm_holes.engine.harness.prompt import SYSTEM, Message, ids_of, pieces
+from llm_holes.engine.measure import Timing, repeated
+from llm_holes.engine.taps import in_all_layers, tap
+
+REPEATS = 2
+
+
+@dataclass(frozen=True)
+class Found:
+    """A memory and how near it is to the question."""
+
+    text: str
+    cosine: float
+    dot: float
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What the model is given; the tokens from `start` to `end` are the pasted memories."""
+
+    ids: list[int]
+    start: int = 0
+    end: int = 0
+
+
+@dataclass(frozen=True)
+class Recall:
+    """What came of a prompt: the probability of the fact where it belongs, the free answer, and the prefill."""
+
+    p: float
+    answer: str
+    prefill: Timing
+
+
+def embedding(engine: Engine, layer: int, text: str) -> Tensor:
+    """The mean [d_model] of the text's states after `layer`, without its first token's: that one is far longer than
+    all others and says little about the text. The layers above are not run."""
+    config = msgspec.structs.replace(engine.model.config, n_layers=layer + 1)
+    ids, point = torch.tensor([engine.encode(text)]), tap(layer, "hook_resid_post")
+    lower = replace(engine.model, config=config)
+    states = torch.from_numpy(lower.forward(ids, taps=[point], logits_to_keep=1).acts[point][0])
+    return states[1:].mean(0) if len(states) > 1 else states[0]
+
+
+def nearest(engine: Engine, layer: int, question: str, memories: Sequence[str]) -> list[Found]:
+    """The memories by their cosine with the question, the nearest first."""
+    asked = embedding(engine, layer, question)
+    found = []
+    for text in memories:
+        own = embedding(engine, layer, text)
+        found.append(Found(text, float(torch.cosine_similarity(asked, own, dim=0)), float(asked @ own)))
+    return sorted(found, key=lambda f: -f.cosine)
+
+
+def asked(engine: Engine, question: str, memories: Sequence[str]) -> Prompt:
+    """A new conversation with the question, the memories pasted in front of it."""
+    if not memories:
+        return Prompt(ids_of(pieces(engine.tokenizer, [Message("system", SYSTEM), Message("user", question)])))
+    pasted = "".join(f"Memory: {text}\n" for text in memories)
+    found = pieces(engine.tokenizer, [Message("system", SYSTEM), Message("user", f"{pasted}Question: {question}")])
+    user = next(n for n, piece in enumerate(found) if piece.what == "user")
+    start = len(ids_of(found[:user]))
+    return Prompt(ids_of(found), start, start + len(engine.tokenizer.encode(pasted)))
+
+
+def recall(engine: Engine, prompt: Prompt, opening: str, fact: str, new_tokens: int) -> Recall:
+    """`opening` begins the answer for the model, so that there is one place for the fact; the free answer has none."""
+    encode = engine.tokenizer.encode
+    cache, prefill = repeated(lambda: read(engine.model, prompt.ids), REPEATS)
+    cache.truncate(len(prompt.ids) - 1)
+    place = prompt.ids[-1:] + encode(opening)
+    p = scored(engine.model, cache, [place], [encode(f" {fact}")])[0].p
+    return Recall(p, engine.write(prompt.ids, new_tokens) if new_tokens else "", prefill)
+
+
+def attention(engine: Engine, prompt: Prompt, opening: str) -> list[float]:
+    """How much the place of the fact reads of each token of the prompt and the opening: mean over layers and heads."""
+    ids = prompt.ids + engine.tokenizer.encode(opening)
+    cache = read(engine.model, ids[:-1])
+    taps = in_all_layers("attn.hook_pattern", engine.model.config.n_layers)
+    acts = engine.model.forward(torch.tensor([ids[-1:]]), cache, taps).acts
+    weights = sum(acts[name][0, :, -1].mean(0) for name in sorted(taps)) / len(taps)
+    return [float(weight) for weight in weights]
