@@ -61,8 +61,8 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
         "perplexity_average": perplexity(average, targets),
     }
     caption = (
-        f"{p['method']} in {len(layers)} layers: perplexity {measured['perplexity_full']:.0f} becomes "
-        f"{measured['perplexity_approx']:,.0f}; not looking at all gives {measured['perplexity_average']:,.0f}."
+        f"{p['method']} in {len(layers)} of {config.n_layers} layers: perplexity {measured['perplexity_full']:.0f} "
+        f"becomes {measured['perplexity_approx']:,.0f}; not looking at all gives {measured['perplexity_average']:,.0f}."
     )
     views.insert(0, _quality(measured))
     yield Frame(caption, tuple(views), dict(measured), 0.7)
@@ -118,7 +118,7 @@ def _by_size(engine: Engine, p: Mapping[str, Any], heads: Sequence[Heads]) -> Cu
         if engine.model.stop():
             raise Cancelled
         errors.append(relative_error(mixer_of(p["method"], size, p["seed"]), heads))
-    title = f"error by size of {p['method']} (1 is as long as the right answer)"
+    title = "error by size (1: as long as the right answer)"
     return Curve(title, (series("error", SIZES[p["method"]], errors),), x_label="size", y_label="error")
 
 

@@ -46,7 +46,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     }
     caption = (
         f"Keys and values copied for each of {config.n_heads} query heads: {built_bytes:,} bytes of cache become "
-        f"{expanded_bytes:,}, the logits differ by {measured['logits_max_abs_diff_expand']:.0e}."
+        f"{expanded_bytes:,}, the logits differ by {measured['logits_max_abs_diff_expand']:.1g}."
     )
     yield Frame(caption, calculator, dict(measured), 0.3)
 
@@ -55,13 +55,15 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     changed, pooled_bytes = _read(pooled, ids)
     measured |= {
         "layers_changed": len(layers),
+        "kv_heads_pooled": pooled.model.config.n_kv_heads,
         "cache_bytes_pooled": pooled_bytes,
         "kl_pool": kl_nats(intact, changed),
         "perplexity_pool": perplexity(changed, targets),
     }
     caption = (
-        f"{_name(p['pooling'])} in {len(layers)} layers: perplexity {measured['perplexity_intact']:.0f} becomes "
-        f"{measured['perplexity_pool']:,.0f}, KL {measured['kl_pool']:.2f} nats."
+        f"{_name(p['pooling'])}, in {len(layers)} of {config.n_layers} layers: "
+        f"perplexity {measured['perplexity_intact']:.0f} becomes {measured['perplexity_pool']:,.0f}, "
+        f"KL {measured['kl_pool']:.2f} nats."
     )
     quality = _quality(measured, p["pooling"], len(ids))
     yield Frame(caption, (quality, *calculator), dict(measured), 0.6)
@@ -98,7 +100,13 @@ def _quality(measured: Mapping[str, Any], pooling: str, tokens: int) -> Table:
     rows = (
         ("as built", measured["kv_heads"], measured["cache_bytes"], perplexity, 0.0),
         ("copied", measured["query_heads"], measured["cache_bytes_expanded"], perplexity, measured["kl_expand"]),
-        (pooling, "", measured["cache_bytes_pooled"], measured["perplexity_pool"], measured["kl_pool"]),
+        (
+            pooling,
+            measured["kv_heads_pooled"],
+            measured["cache_bytes_pooled"],
+            measured["perplexity_pool"],
+            measured["kl_pool"],
+        ),
     )
     return Table(f"{tokens} tokens of {NAME}", ("", "KV heads", "cache bytes", "perplexity", "KL, nats"), rows)
 
@@ -106,7 +114,7 @@ def _quality(measured: Mapping[str, Any], pooling: str, tokens: int) -> Table:
 def _ways(model: Architecture, tokens: int) -> Bars:
     ways = ((model.n_heads, "one each"), (model.n_kv_heads, "as published"), (1, "one for all"))
     sizes = tuple(model.kv_bytes(tokens, HALF) * heads / model.n_kv_heads / GB for heads, _ in ways)
-    labels = tuple(f"{heads} KV heads, {way}" for heads, way in ways)
+    labels = tuple(f"{heads} KV head{'s' * (heads > 1)}, {way}" for heads, way in ways)
     return Bars(f"{model.name}: the cache of {tokens:,} tokens, 16 bits each", labels, sizes, "GB", marked=1)
 
 

@@ -84,15 +84,11 @@ def _quality(engine: Engine, rounded: Engine, ids: Sequence[int]) -> dict[str, A
 def _decode(
     engine: Engine, rounded: Engine, packed: PackedWeights | None, prompt: Sequence[int], new_tokens: int
 ) -> tuple[Diff, Table, dict[str, Any]]:
-    """Both answers and their times; where there is a kernel for the codes, the time is that of the kernel."""
+    """Both answers and their times, by the kernel that reads the codes where there is one."""
+    kernel = "no kernel, fp32" if packed is None else f"int{packed.bits}"
     text, intact_ms = _write(engine, prompt, new_tokens)
-    rounded_text, rounded_ms = _write(rounded, prompt, new_tokens)
-    kernel = "none: rounded values in fp32"
-    if packed is not None:
-        kernel = f"int{packed.bits}"
-        _, rounded_ms = _write(engine.operated([packed]), prompt, new_tokens)
-    title = "the answer (the end forbidden, so that both are as long)"
-    answers = Diff(title, text, rounded_text, "intact", "rounded")
+    rounded_text, rounded_ms = _write(rounded if packed is None else engine.operated([packed]), prompt, new_tokens)
+    answers = Diff("the answer (the end is forbidden)", text, rounded_text, "intact", "rounded")
     return (
         answers,
         _times(intact_ms, rounded_ms, kernel),
@@ -119,7 +115,7 @@ def _rows(measured: Mapping[str, Any]) -> tuple[tuple[str | float, ...], ...]:
         ("perplexity", measured["perplexity_intact"], measured["perplexity_quantized"]),
         ("KL, nats", 0.0, measured["kl_nats"]),
         ("bytes of all weights", measured["weight_bytes_fp32"], measured["weight_bytes"]),
-        ("bits per rounded weight, scales included", 32, measured["bits_per_weight"]),
+        ("bits per rounded weight", 32, measured["bits_per_weight"]),
         (
             "bytes of a token's keys and values",
             measured["kv_bytes_per_token"],
@@ -157,7 +153,7 @@ def _ladder(tried: Sequence[Trial]) -> Table:
 def _times(intact: Timing, rounded: Timing, kernel: str) -> Table:
     rows = (
         ("fp32", intact.median, intact.fastest, intact.slowest),
-        (f"rounded ({kernel})", rounded.median, rounded.fastest, rounded.slowest),
+        (f"rounded, {kernel}", rounded.median, rounded.fastest, rounded.slowest),
     )
     return Table("time for one token, ms", ("", "median", "fastest", "slowest"), rows)
 
@@ -169,5 +165,5 @@ def _shipped(gguf: str) -> list[Table]:
     except ModelError:  # a file of another kind
         return []
     rows = tuple((f"{d:.5f}", f"{m:.5f}", " ".join(f"{c:x}" for c in codes)) for d, m, codes in blocks)
-    title = f"{SHIPPED} in the file itself (weight = scale × code + minimum)"
-    return [Table(title, ("scale", "minimum", "32 codes of 0…f"), rows)] if rows else []
+    title = f"{SHIPPED} in the file itself"
+    return [Table(title, ("scale", "+ minimum", "× 32 codes, 0…f"), rows)] if rows else []

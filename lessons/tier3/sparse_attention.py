@@ -25,7 +25,7 @@ from llm_holes.engine.measure import Timing, kl_nats, perplexity, repeated
 from llm_holes.engine.model import fused_attention
 from llm_holes.lessons.layer_choice import chosen
 from llm_holes.lessons.needle import Found, Needle, hide, look
-from llm_holes.lessons.passage import NAME, passage
+from llm_holes.lessons.passage import passage
 
 CELLS = 32
 SMOOTH = 8
@@ -89,8 +89,7 @@ def _mask(pattern: Pattern, tokens: int) -> Heatmap:
             place = slice(column * step, (column + 1) * step)
             share[row, column] = float(seen[:, place].sum() / causal[:, place].sum())
     names = tuple(str(cell * step) for cell in range(cells))
-    each = "one token" if step == 1 else f"{step} tokens"
-    title = f"who sees whom: rows look, columns are looked at, {each} to a cell"
+    title = "who sees whom" if step == 1 else f"who sees whom ({step} tokens to a cell)"
     return Heatmap(title, Array.of(share), "token", "seen", names, names, unit="share left")
 
 
@@ -103,7 +102,7 @@ def _surprise(full: Tensor, cut: Tensor, targets: Tensor) -> Curve:
 
     x = range(1, len(targets))
     lines = (series("full attention", x, smooth(full)), series("this pattern", x, smooth(cut)))
-    title = f"surprise while reading {NAME} (mean of {SMOOTH} tokens)"
+    title = f"surprise while reading (mean of {SMOOTH} tokens)"
     return Curve(title, lines, x_label="token", y_label="nats")
 
 
@@ -133,15 +132,15 @@ def _work(engine: Engine, pattern: Pattern, tokens: int) -> tuple[Table, dict[st
     pairs, seen, computed = causal_pairs(tokens), pairs_seen(pattern, tokens), pairs_computed(pattern, tokens)
     ways: tuple[tuple[str, int, Timing | None], ...] = (
         ("full attention", pairs, whole),
-        ("everything computed, then masked", tokens**2, masked),
-        (f"empty blocks of {BLOCK} skipped", computed, blocks),
-        ("only the pairs that are left", seen, None),
+        ("all, then masked", tokens**2, masked),
+        (f"blocks of {BLOCK}", computed, blocks),
+        ("the pairs alone", seen, None),
     )
     # a pair costs a dot product and its share of the weighted sum
     flops = 4 * config.d_head * config.n_heads
-    rows = tuple((name, n * flops / 1e6, n / pairs, str(ms) if ms else "cannot be") for name, n, ms in ways)
-    title = f"one layer's attention over {tokens:,} tokens: work and time"
-    return Table(title, ("", "MFLOP", "× full", "median (fastest–slowest)"), rows), {
+    rows = tuple((name, n * flops / 1e6, n / pairs, str(ms) if ms else "") for name, n, ms in ways)
+    title = f"one layer's attention over {tokens:,} tokens"
+    return Table(title, ("", "MFLOP", "× full", "time, with spread"), rows), {
         "cost_tokens": tokens,
         "density_cost_tokens": seen / pairs,
         "flops_ratio": computed / pairs,

@@ -13,7 +13,17 @@ from llm_holes.lessons import catalog
 from llm_holes.lessons.settings import validated
 from tests.support import tiny_gguf
 
-LESSONS = ("model-layers", "hidden-states", "ffn", "attention", "multi-head-attention")
+LESSONS = (
+    "model-layers",
+    "hidden-states",
+    "ffn",
+    "attention",
+    "multi-head-attention",
+    "sparse-attention",
+    "attention-approximations",
+    "mqa-gqa",
+    "quantization",
+)
 
 
 @pytest.fixture(scope="module")
