@@ -73,7 +73,7 @@ def grade(
     hit = right == int(answer)
     reasons = [said.because]
     if not hit and right is not None:
-        reasons += [f"{question.options[right].text}: {question.options[right].because}"]
+        reasons += [f"It is “{question.options[right].text}”. {question.options[right].because}"]
     known = {"measured": _filled(measured), "model": model or {}}
     because = " ".join(fill(reason, known, markdown=False) for reason in reasons)
     return Outcome(hit, said.text, was, because, question.options[right].text if right is not None else was)

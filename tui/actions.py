@@ -81,19 +81,23 @@ WALK = (
     Action("walk-pick", "enter", "pick", "use this", "Set the controls to this place and run"),
 )
 
+NEXT = Action("next-thing", "tab", "app.focus_next", "next", "On to the next thing; shift+tab goes back")
+
 STEP = (
     Action("step-down", "left,h", "step(-1)", "less", "One step down", shown="←"),
     Action("step-up", "right,l", "step(1)", "more", "One step up", shown="→"),
     Action("step-far-down", "shift+left,H", "step(-10)", "10 less", "Ten steps down", shown="shift+←", footer=False),
     Action("step-far-up", "shift+right,L", "step(10)", "10 more", "Ten steps up", shown="shift+→", footer=False),
+    NEXT,
 )
 
 CHOOSE = (
     Action("choose-back", "left,h", "step(-1)", "previous", "The choice before", shown="←"),
     Action("choose-on", "right,l", "step(1)", "next", "The next choice", shown="→"),
+    NEXT,
 )
 
-SWITCH = (Action("switch", "space,left,right,h,l", "switch", "on/off", "Switch it on or off", shown="space"),)
+SWITCH = (Action("switch", "space,left,right,h,l", "switch", "on/off", "Switch it on or off", shown="space"), NEXT)
 
 PREDICT = (
     Action("predict-commit", "enter", "commit", "commit", "Commit to this answer and run"),
@@ -107,6 +111,7 @@ PREDICT = (
 WRITE = (
     Action("write-run", "enter", "done", "run", "Run with this text"),
     Action("write-line", "ctrl+j,alt+enter", "new_line", "new line", "Start a new line in the text", shown="ctrl+j"),
+    Action("write-leave", "tab", "app.focus_next", "leave", "Out of the text, to the next thing; shift+tab goes back"),
 )
 
 

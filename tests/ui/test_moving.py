@@ -156,7 +156,7 @@ async def test_the_objective_stays_in_sight(open_app: OpenApp) -> None:
             for pane in ("2", "3"):
                 await press(pilot, pane, *["j"] * 30)
                 said = " ".join(strip.text for strip in app.screen._compositor.render_strips())
-                assert "to find out  See what the model does with kv cache" in said
+                assert "aim  See what the model does with kv cache" in said
 
 
 async def test_links_and_g_lead_to_other_lessons(open_app: OpenApp) -> None:

@@ -70,7 +70,7 @@ def test_a_miss_is_explained_with_the_measured_number() -> None:
     outcome = grade(ranged(2.0, 5.0), 0, {"tokens": 41})
     assert outcome.right is False
     assert outcome.sentence == "You said “option 0”; it was 41."
-    assert outcome.because == "because 0 41 option 2: because 2 41"
+    assert outcome.because == "because 0 41 It is “option 2”. because 2 41"
     assert outcome.answer == "option 2"
 
 
@@ -114,7 +114,7 @@ def test_text_is_no_answer_to_how_many() -> None:
 def test_a_question_of_knowledge_needs_no_run() -> None:
     question = Question("why?", (Option("a", "A"), Option("b", "B", correct=True)), HINTS)
     outcome = grade(question, 0, None)
-    assert (outcome.right, outcome.because, outcome.answer) == (False, "A b: B", "b")
+    assert (outcome.right, outcome.because, outcome.answer) == (False, "A It is “b”. B", "b")
     assert outcome.sentence == "You said “a”; it is “b”."
     assert [option.right for option in explained(question, None)] == [False, True]
 

@@ -24,7 +24,7 @@ from llm_holes.tui.views.blocks import BlocksView
 from llm_holes.tui.views.gallery import GalleryView
 from llm_holes.tui.views.heatmap import HeatmapView
 from llm_holes.tui.views.places import PipelineView, ScatterView
-from llm_holes.tui.views.plain import BarsView, CurveView, DiffView, TableView, TextView
+from llm_holes.tui.views.plain import BarsView, CurveView, DiffView, TableView, TextView, UnknownView
 from llm_holes.tui.views.tokens import TokensView
 from llm_holes.tui.views.transcript import TranscriptView
 
@@ -44,5 +44,9 @@ WIDGETS: dict[type[View], type[ViewWidget[Any]]] = {
 }
 
 
+def widget_type(view: View) -> type[ViewWidget[Any]]:
+    return WIDGETS.get(type(view), UnknownView)
+
+
 def widget_for(view: View) -> ViewWidget[Any]:
-    return WIDGETS[type(view)](view)
+    return widget_type(view)(view)

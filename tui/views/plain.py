@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from llm_holes.engine.frames import Bars, Curve, Diff, Table, Text
+from llm_holes.engine.frames import Bars, Curve, Diff, Table, Text, View
 from llm_holes.tui.draw import Row, bar_rows, table_rows, text_rows
 from llm_holes.tui.draw_curve import curve_rows
 from llm_holes.tui.draw_diff import diff_rows
@@ -27,6 +27,15 @@ class TableView(ViewWidget[Table]):
 class TextView(ViewWidget[Text]):
     def layout_rows(self, width: int) -> list[Row]:
         return text_rows(self.view, width)
+
+
+class UnknownView(ViewWidget[View]):
+    """Stands in for a view this program has no drawing for, so that the rest of the frame is still seen."""
+
+    def layout_rows(self, width: int) -> list[Row]:
+        name, title = type(self.view).__name__, getattr(self.view, "title", "")
+        said = f"This part is not shown: there is no drawing for a {name}. Its numbers are among the measurements."
+        return text_rows(Text(title, said), width)
 
 
 class DiffView(ViewWidget[Diff]):

@@ -86,6 +86,11 @@ class LessonPage(Pane, can_focus=True):
         yield Markdown(open_links=False)
         yield Ways(self.catalog)
 
+    def describe(self) -> str:
+        if self.lesson is None or not self.lesson.dug:
+            return ""
+        return "lesson · ↓ j and ↑ k scroll; r asks what you expect, then runs the experiment"
+
     async def show(self, lesson: Lesson, model: ModelInfo | None) -> None:
         self.lesson = lesson
         self.query_one(LessonHead).lesson = lesson

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from llm_holes.lessons.standing import Status
 
 DUG, UNDUG, HERE = "●", "·", "◂"
+ROOMY = 60
+"""Columns from which every title is whole in the tree."""
 PLAY, GAME = "◇", "Find the hole"
 MARKS = {"unseen": DUG, "read": "◐", "run": "◑", "passed": "✓"}
 
@@ -89,6 +91,8 @@ class LessonTree(Tree[str]):
         if lesson.front is None:
             return f"{lesson.title} · tier {lesson.tier} · not dug yet"
         status = self.statuses.get(lesson.id, "unseen")
+        if self.size.width > ROOMY:
+            return f"tier {lesson.tier} · {lesson.front.minutes} min · {status} · {lesson.front.objective}"
         return f"{lesson.title} · tier {lesson.tier} · {lesson.front.minutes} min · {status} · {lesson.front.objective}"
 
     def reveal(self, lesson: str) -> None:

@@ -26,7 +26,7 @@ class ObjectiveLine(Widget):
         front = self.lesson.front if self.lesson is not None else None
         if front is None:
             return ""
-        head = "to find out  "
+        head = "aim  "
         first, *rest = wrapped(front.objective, max(self.content_size.width - len(head), 20))
         rows: list[Row] = [[Span(head, "dim"), Span(first, "strong")]]
         return lines([*rows, *([Span(" " * len(head)), Span(line, "strong")] for line in rest)])

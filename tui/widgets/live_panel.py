@@ -14,7 +14,7 @@ from llm_holes.lessons.schema import Control, Predict
 from llm_holes.tui.draw import Row, Span, wrapped
 from llm_holes.tui.paint import lines
 from llm_holes.tui.session import RunState
-from llm_holes.tui.views import WIDGETS, widget_for
+from llm_holes.tui.views import widget_for, widget_type
 from llm_holes.tui.views.base import ViewWidget
 from llm_holes.tui.widgets.controls import Choice, Setting, Stepper, Switch
 from llm_holes.tui.widgets.pane import Pane
@@ -62,7 +62,7 @@ class Views(Vertical):
         shown = [child for child in self.children if isinstance(child, ViewWidget)]
         same = 0
         for widget, view in zip(shown, views, strict=False):
-            if not isinstance(widget, WIDGETS[type(view)]):
+            if not isinstance(widget, widget_type(view)):
                 break
             widget.view = view
             same += 1
