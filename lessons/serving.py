@@ -6,9 +6,10 @@ import random
 import string
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from llm_holes.engine.caches.blocks import BlockManager
-from llm_holes.engine.caches.serving import ContiguousRoom, PagedRoom, Request, Server
+from llm_holes.engine.caches.serving import ContiguousRoom, PagedRoom, Request, Server, served
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import InputError
 from llm_holes.engine.frames import Block, Blocks, BlockTable
@@ -21,6 +22,9 @@ QUESTIONS = (
     "Why is the sky blue?",
     "Write one line about rain.",
 )
+ALIKE = 32
+"""Prompts that differ by no more tokens are read side by side."""
+
 _WRITTEN: dict[tuple[object, ...], list[tuple[int, ...]]] = {}
 """Answers by model and settings: the model always writes the same, so once is enough."""
 
@@ -39,16 +43,28 @@ def dialogues(engine: Engine, message: str, samples: int, limit: int) -> Iterato
     """The learner's message and a few more, each with `samples` answers; before them, how much is done (0..1)."""
     prompts = [tuple(engine.chat(text, limit)) for text in (message, *QUESTIONS)]
     rows = [prompt for prompt in prompts for _ in range(samples)]
+    ends = engine.tokenizer.eos_ids.__contains__
     key = (engine.files.sha256, message, samples, limit)
     if key not in _WRITTEN:
-        steps = max(map(len, prompts)) - min(map(len, prompts)) + limit
-        ranks = list(range(samples)) * len(prompts)
-        found: list[list[int]] = []
-        for n, found in enumerate(answers(engine.model, rows, ranks, limit, engine.tokenizer.eos_ids.__contains__)):  # noqa: B007
-            yield min((n + 1) / steps, 1.0)
-        _WRITTEN[key] = [tuple(answer) for answer in found]
-    written = _WRITTEN[key]
-    yield [Dialogue(prompt, tuple(written[n * samples : (n + 1) * samples])) for n, prompt in enumerate(prompts)]
+        written: dict[int, tuple[int, ...]] = {}
+        groups = _together(rows)
+        for done, group in enumerate(groups):
+            asked, ranks = [rows[n] for n in group], [n % samples for n in group]
+            steps = max(map(len, asked)) - min(map(len, asked)) + limit
+            found: list[list[int]] = []
+            for step, found in enumerate(answers(engine.model, asked, ranks, limit, ends), 1):  # noqa: B007
+                yield min((done + step / steps) / len(groups), 1.0)
+            written |= {n: tuple(answer) for n, answer in zip(group, found, strict=True)}
+        _WRITTEN[key] = [written[n] for n in range(len(rows))]
+    yield [Dialogue(prompt, tuple(_WRITTEN[key][n * samples : (n + 1) * samples])) for n, prompt in enumerate(prompts)]
+
+
+def _together(rows: Sequence[Sequence[int]]) -> list[list[int]]:
+    """Which rows go through the model side by side: one much longer than the others would keep them all waiting."""
+    shortest = min(map(len, rows))
+    near = [n for n, row in enumerate(rows) if len(row) <= shortest + ALIKE]
+    far = [n for n in range(len(rows)) if n not in near]
+    return [near, *([n] for n in far)]
 
 
 def stream(found: Sequence[Dialogue], count: int, every: float, seed: int) -> list[Request]:
@@ -62,13 +78,45 @@ def stream(found: Sequence[Dialogue], count: int, every: float, seed: int) -> li
     return requests
 
 
-def check_room(found: Sequence[Dialogue], samples: int, positions: int) -> None:
-    """Raises InputError if the longest request does not fit the memory alone."""
-    if (needed := samples * max(dialogue.longest for dialogue in found)) > positions:
+def check_room(each: int, samples: int, positions: int) -> None:
+    """Raises InputError if a request of so many texts of so many positions does not fit the memory alone."""
+    if (needed := samples * each) > positions:
         raise InputError(
-            f"one request needs {needed:,} positions; the memory holds {positions:,}",
-            "Make the memory larger, or the message shorter.",
+            f"one request needs {needed:,} positions; the memory holds {positions:,} in whole blocks",
+            "Make the memory larger, or what is reserved or the message smaller.",
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """How the memory is cut up: blocks, their size, the positions reserved for each text in the other way."""
+
+    blocks: int
+    size: int
+    reserve: int
+    share: bool
+
+    def paged(self, requests: Sequence[Request]) -> Server:
+        return Server(PagedRoom(BlockManager(self.blocks, self.size, self.share)), requests)
+
+    def contiguous(self, requests: Sequence[Request]) -> Server:
+        return Server(ContiguousRoom(self.blocks * self.size, self.reserve), requests)
+
+    def pictures(self, requests: Sequence[Request], step: int) -> tuple[Blocks, Blocks]:
+        """Both memories after so many steps of the stream."""
+        paged, contiguous = self.paged(requests), self.contiguous(requests)
+        served(paged, step)
+        served(contiguous, step)
+        return (
+            paged_picture(f"paged, step {step}: {_state(paged)}", cast(PagedRoom, paged.room).manager),
+            contiguous_picture(
+                f"one stretch each: {_state(contiguous)}", cast(ContiguousRoom, contiguous.room), self.size, self.blocks
+            ),
+        )
+
+
+def _state(server: Server) -> str:
+    return f"{len(server.running)} answering, {len(server.waiting)} waiting, {server.finished} done;"
 
 
 def paged_picture(title: str, manager: BlockManager) -> Blocks:
@@ -92,19 +140,3 @@ def contiguous_picture(title: str, room: ContiguousRoom, size: int, count: int) 
             used = min(max(room.lengths[name] - n * size, 0), size)
             blocks[start // size + n] = Block((name,), used / size, f"{used} of {size} positions")
     return Blocks(title, tuple(blocks))
-
-
-@dataclass(frozen=True, slots=True)
-class Rooms:
-    """How the memory is cut up: blocks, their size, the positions reserved for each text in the other way."""
-
-    blocks: int
-    size: int
-    reserve: int
-    share: bool
-
-    def paged(self, requests: Sequence[Request]) -> Server:
-        return Server(PagedRoom(BlockManager(self.blocks, self.size, self.share)), requests)
-
-    def contiguous(self, requests: Sequence[Request]) -> Server:
-        return Server(ContiguousRoom(self.blocks * self.size, self.reserve), requests)

@@ -12,16 +12,16 @@ import torch
 from llm_holes.engine.cache import ContiguousCache
 from llm_holes.engine.caches.blocks import BlockManager
 from llm_holes.engine.caches.paged import PagedMemory
-from llm_holes.engine.caches.serving import ContiguousRoom, PagedRoom, Request, Server, served
+from llm_holes.engine.caches.serving import PagedRoom, Request, Server, served
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import Cancelled
 from llm_holes.engine.frames import Curve, Frame, Table, Text, Tokens, View, series
 from llm_holes.engine.generate import last_logits
 from llm_holes.engine.measure import timed
 from llm_holes.lessons.architectures import requests_that_fit
-from llm_holes.lessons.serving import Dialogue, Rooms, check_room, contiguous_picture, dialogues, paged_picture, stream
+from llm_holes.lessons.serving import Dialogue, Rooms, check_room, dialogues, stream
 
-DECODED = 6
+DECODED = 4
 MOST_STEPS = 20_000
 PACE_SECONDS = 0.15
 
@@ -40,6 +40,10 @@ class Served:
 
 
 def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
+    size = p["block_size"]
+    positions = p["memory"] // size * size
+    message = len(engine.chat(p["text"], p["max_new_tokens"]))
+    check_room(message + 1, p["samples"], positions)
     found: list[Dialogue] = []
     for part in dialogues(engine, p["text"], p["samples"], p["max_new_tokens"]):
         if isinstance(part, list):
@@ -47,17 +51,15 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
         else:
             asked = Text("requests", "The model answers the questions that the requests will ask.")
             yield Frame(f"Measuring how long real answers are: {part:.0%}.", (asked,), {}, 0.6 * part)
-    size = p["block_size"]
-    check_room(found, p["samples"], p["memory"] // size * size)
     longest = max(dialogue.longest for dialogue in found)
     reserve = -(-max(p["reserve"], longest) // size) * size
-    check_room([Dialogue((0,) * (reserve - 1), ((0,),))], p["samples"], p["memory"] // size * size)
-    rooms = Rooms(p["memory"] // size, size, reserve, p["share"])
+    check_room(reserve, p["samples"], positions)
+    rooms = Rooms(positions // size, size, reserve, p["share"])
     result = _serve(rooms, stream(found, p["requests"], p["arrival"], p["seed"]))
     if p["play"]:
         yield from _played(engine, result, p["speed"])
     step = p["step"] if p["step"] >= 0 else _fullest(result)
-    views = (*_pictures(result, min(step, result.paged.step)), *_sums(engine, result, p))
+    views = (*result.rooms.pictures(result.requests, min(step, result.paged.step)), *_sums(engine, result, p))
     measured = _measured(engine, result, found)
     yield Frame(_caption(measured), views, dict(measured), 0.7)
 
@@ -83,28 +85,12 @@ def _played(engine: Engine, result: Served, speed: int) -> Iterator[Frame]:
     """The memory every `speed` steps, at a pace the eye can follow."""
     for step in range(0, result.paged.step + 1, speed):
         caption = f"Step {step} of {result.paged.step}: the block map, and the same memory given out in stretches."
-        yield Frame(caption, _pictures(result, step), {}, 0.6 + 0.1 * step / result.paged.step)
+        yield Frame(caption, result.rooms.pictures(result.requests, step), {}, 0.6 + 0.1 * step / result.paged.step)
         until = time.monotonic() + PACE_SECONDS
         while time.monotonic() < until:
             if engine.model.stop():
                 raise Cancelled
             time.sleep(0.02)
-
-
-def _pictures(result: Served, step: int) -> tuple[View, ...]:
-    rooms = result.rooms
-    paged, contiguous = rooms.paged(result.requests), rooms.contiguous(result.requests)
-    served(paged, step)
-    served(contiguous, step)
-    manager, stretches = cast(PagedRoom, paged.room).manager, cast(ContiguousRoom, contiguous.room)
-    return (
-        paged_picture(f"paged, step {step}: {_state(paged)}", manager),
-        contiguous_picture(f"one stretch each: {_state(contiguous)}", stretches, rooms.size, rooms.blocks),
-    )
-
-
-def _state(server: Server) -> str:
-    return f"{len(server.running)} answering, {len(server.waiting)} waiting, {server.finished} done;"
 
 
 def _sums(engine: Engine, result: Served, p: Mapping[str, Any]) -> tuple[View, ...]:
