@@ -95,6 +95,21 @@ async def test_a_measured_answer_needs_a_run_and_is_graded_by_it(open_app: OpenA
         assert answers(app) == [("How many tokens?", False)]
 
 
+async def test_numbers_that_were_not_measured_yet_are_said_to_come_with_a_run(open_app: OpenApp) -> None:
+    options = Option("few", "Few: {measured.tokens}.", correct=True), Option("many", "No.")
+    async with open_app() as (app, pilot):
+        for keys, shown, said in (([], "Few: ….", True), (["r", "s"], "Few: 11.", False)):
+            await press(pilot, *keys)
+            if keys:
+                await done(app, pilot)
+            assert app.lesson is not None
+            app._ask("quiz", [(app.lesson, Question("How many?", options, ("Look.", "Count.")))])
+            await press(pilot, "1", "enter")
+            assert shown in card(app)
+            assert ("once the lesson was run" in card(app)) is said
+            await press(pilot, "q")
+
+
 async def test_answered_questions_come_back_a_day_later(open_app: OpenApp) -> None:
     async with open_app() as (app, pilot):
         await press(pilot, "v")

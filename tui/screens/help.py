@@ -5,7 +5,7 @@ from textual.containers import VerticalScroll
 from textual.widgets import Static
 
 from llm_holes.tui.actions import SCROLL, Action, bindings
-from llm_holes.tui.draw import Row, Span, fit
+from llm_holes.tui.draw import Row, Span, fit, wrapped
 from llm_holes.tui.paint import lines
 from llm_holes.tui.screens.dialog import Dialog
 
@@ -25,18 +25,31 @@ class HelpScreen(Dialog[None]):
         self.groups = groups
 
     def compose(self) -> ComposeResult:
-        rows: list[Row] = []
-        for title, actions in self.groups:
-            rows += [[Span(title, "strong")], *map(_row, actions), []]
-        rows.append(
-            [Span(fit("tab", KEY_WIDTH), "act-strong"), Span("From one thing to the next; shift+tab goes back")]
-        )
-        sheet = Sheet(Static(lines(rows)), classes="dialog")
+        sheet = Sheet(Static(id="keys"), classes="dialog")
         sheet.border_title = "help"
         sheet.border_subtitle = "↓ j  ↑ k scroll · q close"
         yield sheet
 
+    def on_mount(self) -> None:
+        self._show()
 
-def _row(action: Action) -> Row:
-    keys = action.shown or action.keys.replace(",", " ")
-    return [Span(fit(keys, KEY_WIDTH), "act-strong"), Span(fit(action.label, LABEL_WIDTH)), Span(action.tooltip, "dim")]
+    def on_resize(self) -> None:
+        self._show()
+
+    def _show(self) -> None:
+        width = max(self.query_one(Sheet).content_size.width or 60, KEY_WIDTH + LABEL_WIDTH + 20)
+        rows: list[Row] = []
+        for title, actions in self.groups:
+            rows.append([Span(title, "strong")])
+            for action in actions:
+                rows += _rows(action.shown or action.keys.replace(",", " "), action.label, action.tooltip, width)
+            rows.append([])
+        rows += _rows("tab", "next", "From one thing to the next; shift+tab goes back", width)
+        self.query_one("#keys", Static).update(lines(rows))
+
+
+def _rows(keys: str, label: str, does: str, width: int) -> list[Row]:
+    first, *rest = wrapped(does, width - KEY_WIDTH - LABEL_WIDTH)
+    indent = Span(" " * (KEY_WIDTH + LABEL_WIDTH))
+    head = [Span(fit(keys, KEY_WIDTH), "act-strong"), Span(fit(label, LABEL_WIDTH)), Span(first, "dim")]
+    return [head, *([indent, Span(line, "dim")] for line in rest)]

@@ -165,6 +165,8 @@ class QuizScreen(Dialog[None]):
             rows.append([])
             rows += [[Span(pointer, "act-strong"), Span(line, "strong")] for line in wrapped(head, width - 2)]
             rows += [[Span("    "), Span(line)] for line in wrapped(option.because, width - 4)]
+        if self._measured(lesson) is None and any("{measured." in option.because for option in question.options):
+            rows += [[], *_dim("For … there is a number once the lesson was run.", width)]
         return rows
 
     def _end(self, width: int) -> list[Row]:
