@@ -37,7 +37,7 @@ class HelpScreen(Dialog[None]):
         self._show()
 
     def _show(self) -> None:
-        width = max(self.query_one(Sheet).content_size.width or 60, KEY_WIDTH + LABEL_WIDTH + 20)
+        width = max(self.query_one(Sheet).scrollable_content_region.width or 60, KEY_WIDTH + LABEL_WIDTH + 20)
         rows: list[Row] = []
         for title, actions in self.groups:
             rows.append([Span(title, "strong")])

@@ -122,7 +122,7 @@ class QuizScreen(Dialog[None]):
 
     def _show(self) -> None:
         sheet = self.query_one(Sheet)
-        width = max(sheet.content_size.width or 60, 20)
+        width = max(sheet.scrollable_content_region.width or 60, 20)
         rows = self._end(width) if self.card is None else self._rows(*self.card, width)
         self.query_one("#card", Static).update(lines(rows))
         sheet.border_subtitle = self._keys()
