@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from llm_holes.lessons.catalog import Catalog, Lesson
+from llm_holes.lessons.catalog import PLACEHOLDER, Catalog, Lesson
 
 AROUND = 30
 
@@ -40,5 +40,5 @@ def _match(lesson: Lesson, words: list[str]) -> Iterator[tuple[int, Hit]]:
 
 
 def _prose(lesson: Lesson) -> str:
-    """The body as it reads, without link targets and marks."""
-    return re.sub(r"\]\([^)]*\)|[\[*`]", "", lesson.body)
+    """The body as it reads before a run, without link targets and marks."""
+    return re.sub(r"\]\([^)]*\)|[\[*`]", "", PLACEHOLDER.sub("…", lesson.body))

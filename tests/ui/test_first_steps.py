@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from llm_holes.engine.frames import Bars, Frame, Text
+from llm_holes.lessons.catalog import load
 from llm_holes.tui import views
+from llm_holes.tui.find import find
 from llm_holes.tui.views.plain import TextView, UnknownView
 from llm_holes.tui.widgets.controls import Stepper
 from llm_holes.tui.widgets.lines import GAP, KeyBar
@@ -56,3 +58,10 @@ async def test_a_view_without_a_drawing_leaves_the_rest_in_sight(
         assert "what comes next" in drawn[0][0].text
         assert "no drawing for a Bars" in drawn[1][-1].text
         assert app.query_one(TextView).view.text == "Paris"
+
+
+def test_no_lesson_is_found_by_the_name_of_a_number_that_is_filled_in_later() -> None:
+    catalog = load()
+    assert any("{measured." in lesson.body for lesson in catalog.lessons.values())
+    assert [hit.where for hit in find(catalog, "the") if "{" in hit.where] == []
+    assert find(catalog, "measured.prefill_ms") == []
