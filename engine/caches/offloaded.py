@@ -24,11 +24,12 @@ POLICIES: tuple[Policy, ...] = get_args(Policy)
 @dataclass
 class Layer:
     """One layer's blocks [2, batch, kv_head, block_size, d_head]: those in memory, when each was last read, how much
-    attention it got, the mean of its keys; and which are in the slower memory."""
+    attention it got from how many pairs of query and key, the mean of its keys; and which are in the slower memory."""
 
     resident: dict[int, Tensor] = field(default_factory=dict)
     read_at: dict[int, int] = field(default_factory=dict)
     mass: defaultdict[int, float] = field(default_factory=lambda: defaultdict(float))
+    pairs: Counter[int] = field(default_factory=Counter)
     landmarks: dict[int, Tensor] = field(default_factory=dict)
     stored: set[int] = field(default_factory=set)
 
@@ -139,7 +140,8 @@ class OffloadedCache:
         if self._policy == "LRU":
             return min(blocks, key=lambda block: (layer.read_at.get(block, 0), block))
         if self._policy == "attention score":
-            return min(blocks, key=lambda block: (layer.mass[block], block))
+            # per query that could look: a sum would favour the old ones, which were there longest
+            return min(blocks, key=lambda block: (layer.mass[block] / max(layer.pairs[block], 1), block))
         return min(blocks, key=lambda block: (block == 0, block))
 
     def _move_out(self, layer: int, block: int) -> None:
@@ -159,10 +161,13 @@ class OffloadedCache:
         """Adds the attention each block gets, summed over heads and queries."""
         grouped = q[0].reshape(k.shape[1], -1, q.shape[2], q.shape[3])
         scores = grouped @ k[0, :, None].transpose(-1, -2) / q.shape[3] ** 0.5
-        scores = scores.masked_fill(~causal_mask(q.shape[2], k.shape[2]), -torch.inf)
-        mass = scores.softmax(-1).sum((0, 1, 2)).split(self._size)
-        for block, part in zip(blocks, mass, strict=True):
+        seen = causal_mask(q.shape[2], k.shape[2])
+        scores = scores.masked_fill(~seen, -torch.inf)
+        mass = torch.split(scores.softmax(-1).sum((0, 1, 2)), self._size)
+        pairs = torch.split(seen.sum(0), self._size)
+        for block, part, count in zip(blocks, mass, pairs, strict=True):
             layer.mass[block] += float(part.sum())
+            layer.pairs[block] += int(count.sum())
 
 
 def block_shape(config: Config, block_size: int) -> tuple[int, int, int, int, int]:
