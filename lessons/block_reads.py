@@ -18,7 +18,7 @@ def reads_views(cache: OffloadedCache, block_size: int) -> tuple[Blocks, Heatmap
         return hits / (hits + misses) if hits + misses else float("nan")
 
     last = Blocks(
-        f"found in memory by the token at {places[-1]}:",
+        f"which blocks the token at {places[-1]} found in memory",
         tuple(
             Block(
                 ("+" if share(places[-1], block) >= 0.5 else "!",),

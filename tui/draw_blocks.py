@@ -49,7 +49,7 @@ def blocks_rows(view: Blocks, width: int, cursor: int | None = None) -> list[Row
     if not view.blocks:
         return titled(view.title, "", [[Span("no blocks", "dim")]])
     used = sum(bool(block.owners) for block in view.blocks)
-    head = f"{used} of {len(view.blocks)} blocks in use"
+    head = "" if view.legend else f"{used} of {len(view.blocks)} blocks in use"
     legend = [[Span(line, "dim")] for line in wrapped(view.legend or LEGEND, width)]
     return titled(view.title, head, [*_map(view, width, cursor), *legend, *_tables(view, width, cursor)])
 

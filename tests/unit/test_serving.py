@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from llm_holes.engine.caches.blocks import BlockManager
 from llm_holes.engine.caches.serving import ContiguousRoom, PagedRoom, Request, Server, served
+from tests.unit.test_imports import MODEL_LIBRARIES, loaded_by
 
 SIZE, BLOCKS, RESERVE = 4, 10, 20
 TOKENS = st.lists(st.integers(0, 1), min_size=1, max_size=RESERVE // 2).map(tuple)
@@ -84,3 +85,7 @@ def test_two_answers_share_their_prompt_until_they_differ() -> None:
     served(server, 10)
     assert room.copies == 1
     assert server.step == 4
+
+
+def test_serving_loads_no_model_library() -> None:
+    assert not loaded_by("import llm_holes.engine.caches.serving") & MODEL_LIBRARIES
