@@ -92,7 +92,7 @@ DIFFICULTIES: dict[int, Difficulty] = {
 }
 
 CONTROLS = (
-    Control("seed", "int", "case", "Which case it is.", 1, min=0, max=2**31 - 1),
+    Control("seed", "int", "case", "Which case it is.", 1, min=0, max=999_999),
     Control("difficulty", "int", "difficulty", "How loud the damage is: 1 loud, 2 clear, 3 quiet.", 1, min=1, max=3),
     Control("guess_kind", "choice", "what is broken", "The kind of damage.", GIVE_UP, choices=(*KINDS, GIVE_UP)),
     Control("guess_layer", "layer", "in which layer", "-1: in every layer.", EVERYWHERE, min=EVERYWHERE),

@@ -17,6 +17,7 @@ from llm_holes.tui.widgets.case_line import CaseLine
 
 if TYPE_CHECKING:
     from llm_holes.lessons.cases import OpenCase
+    from llm_holes.tui.compare import Pinned
 
 SEEDS = 10_000
 
@@ -76,6 +77,20 @@ class GameApp(LabApp):
         self.action_pane("live")
         self.panel.wanted = True
 
+    def _run_soon(self) -> None:
+        """Each run is a probe, so none begins by itself."""
+        if self.case is None:
+            super()._run_soon()
+
+    async def _fill(self) -> None:
+        """What a broken model measured is not put into the lesson's text."""
+        if self.session.run.case is None and self.session.run.lesson != FIND_THE_HOLE:
+            await super()._fill()
+
+    @property
+    def pinned_here(self) -> Pinned | None:
+        return super().pinned_here if self.session.run.lesson != FIND_THE_HOLE else None
+
     def _show_session(self) -> None:
         super()._show_session()
         run, frame = self.session.run, self.session.frame
@@ -102,6 +117,7 @@ class GameApp(LabApp):
         truth = ", ".join(f"{name} {value}" for name, value in frame.measured.items() if name.startswith("truth"))
         score, probes = (int(str(frame.measured[name])) for name in ("score", "probes"))
         self._keep(Named(lesson=FIND_THE_HOLE, said=said, truth=truth, score=score, probes=probes))
+        self.notify("The model is whole again. f opens another case.", title="find the hole", timeout=8, markup=False)
         self.refresh_bindings()
 
     def _show_progress(self) -> None:

@@ -15,7 +15,8 @@ from llm_holes.lessons.find_the_hole_rules import DIFFICULTIES, FIND_THE_HOLE, G
 from llm_holes.tui.app import HolesApp
 from llm_holes.tui.screens.game import BeginScreen, NameScreen
 from llm_holes.tui.widgets.case_line import CaseLine
-from llm_holes.tui.widgets.controls import Setting
+from llm_holes.tui.widgets.controls import Setting, Stepper
+from llm_holes.tui.widgets.lesson_page import LessonPage
 from llm_holes.tui.widgets.live_panel import Caption
 from tests.support.fake_link import FakeEngine
 from tests.ui.conftest import MakeApp, OpenApp, settle, until
@@ -122,6 +123,29 @@ async def test_the_intact_model_costs_nothing_and_asks_first(open_app: OpenApp, 
         assert "probes 1" in line(app)
         rows = [row for view in app.panel.comparison if isinstance(view, Table) for row in view.rows]
         assert ("the model", "intact", "broken") in rows
+
+
+async def test_a_changed_control_waits_for_r_and_the_text_keeps_its_gaps(open_app: OpenApp, engine: FakeEngine) -> None:
+    async with open_app("kv-cache") as (app, pilot):
+        await begin(pilot)
+        app.query_one("LivePanel Stepper", Stepper).focus()
+        await press(pilot, "right")
+        assert app._rerun is None
+        await press(pilot, "r")
+        await done(app, pilot)
+        assert [run.settings["max_new_tokens"] for run in engine.runs] == [136]
+        assert "… tokens" in app.query_one(LessonPage)._text
+
+
+async def test_after_the_truth_nothing_is_compared(open_app: OpenApp, engine: FakeEngine) -> None:
+    async with open_app() as (app, pilot):
+        await begin(pilot)
+        await press(pilot, "r")
+        await done(app, pilot)
+        await press(pilot, "a", "f", "enter")
+        await done(app, pilot)
+        assert app.panel.comparison == ()
+        assert any("f opens another case" in note.message for note in app._notifications)
 
 
 async def test_a_stopped_probe_counts_once_it_showed_something(open_app: OpenApp, engine: FakeEngine) -> None:
