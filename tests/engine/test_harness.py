@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+import tokenizers
 import torch
 from torch import Tensor
 
@@ -170,3 +171,24 @@ def test_a_cancelled_reading_leaves_the_reader_right(engine: Engine) -> None:
     with pytest.raises(Cancelled):
         reader.logits(ids[:2] + ids[4:])
     assert torch.allclose(reader.logits(ids), engine.logits(ids, 1)[0], atol=1e-3)
+
+
+def test_a_model_without_chatml_keeps_its_own_template() -> None:
+    words = {word: n for n, word in enumerate(["<unk>", "ask", "five", "call"])}
+    backend = tokenizers.Tokenizer(tokenizers.models.WordLevel(words, unk_token="<unk>"))
+    backend.pre_tokenizer = tokenizers.pre_tokenizers.WhitespaceSplit()
+    backend.add_special_tokens(["[INST]", "[/INST]"])
+    template = (
+        "{% for m in messages %}{% if m.role == 'user' %}[INST] {{ m.content }} [/INST]"
+        "{% else %}{{ m.content }}{% endif %}{% endfor %}"
+    )
+    tokenizer = Tokenizer(backend, {"chat_template": template})
+    talk = [Message("user", "ask [INST]"), Message("assistant", "call", "model"), Message("tool", "five")]
+    found = pieces(tokenizer, talk)
+    assert [(piece.who, piece.what) for piece in found if piece.what != "template"] == [
+        ("software", "user"),
+        ("model", "assistant"),
+        ("software", "tool"),
+    ]
+    assert [i for piece in found if piece.what == "template" for i in piece.ids] == [4, 5, 4, 5]
+    assert ids_of(found).count(4) == 2, "what the user typed is not a mark"
