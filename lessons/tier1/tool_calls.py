@@ -38,11 +38,11 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     prompt = engine.fits(ids_of(pieces(engine.tokenizer, messages)), p["max_new_tokens"])
     record = Record(engine, "put in examples, written by nobody but itself")
     done: Trials = {mode: [] for mode in MODES}
-    if not p["constrained"]:
-        _guess(reader, harness, prompt)
-    for event in harness.converse(messages):
+    for n, event in enumerate(harness.converse(messages)):
         record.add(event)
         yield _frame(record, done, p, 0.5)
+        if n == 0 and not p["constrained"]:
+            _guess(reader, harness, prompt)
     for mode, constrained in MODES.items():
         for n in range(p["trials"]):
             params = SamplingParams(temperature=p["temperature"], seed=p["seed"] + n)
