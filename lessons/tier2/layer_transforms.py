@@ -120,7 +120,11 @@ def _straightness(measured: Mapping[str, Any]) -> Table:
 
 
 def _changes(found: Sequence[tuple[str, float, float]], measured: Mapping[str, Any], change: str) -> Table:
-    rows = (("intact", 0.0, measured["loss_intact"]), *found, ("knowing nothing", "", measured["loss_knowing_nothing"]))
+    rows: tuple[tuple[str, float | str, float], ...] = (
+        ("intact", 0.0, measured["loss_intact"]),
+        *found,
+        ("knowing nothing", "", measured["loss_knowing_nothing"]),
+    )
     marked = next((n for n, row in enumerate(rows) if row[0] == change), None)
     title = f"changed in {measured['layers_changed']} layers, on {NAME}"
     return Table(title, ("", "KL, nats", "loss, nats per token"), rows, marked=marked)
