@@ -40,8 +40,9 @@ def test_the_map_shows_the_first_block_in_memory_where_it_is_kept(engine: Engine
 
 
 def test_fetching_pays_where_it_is_quicker_per_token(engine: Engine) -> None:
-    assert measured(engine, "kv-cache-offloading")["breakeven_tokens"] < 20
-    assert measured(engine, "kv-cache-offloading", "a slow link")["breakeven_tokens"] == "never"
+    slow = measured(engine, "kv-cache-offloading", "a slow link")
+    assert slow["breakeven_tokens"] == "never"
+    assert slow["reload_ms"] > slow["recompute_ms"]
     assert Saved(tokens=100, reload_ms=0, recompute_ms=200, fixed_ms=30, per_token_ms=1).breakeven == 30
 
 
