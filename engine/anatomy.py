@@ -86,7 +86,7 @@ class _Layer:
         turn = rotary(c, self.place, self.place + 1)
         q = self.add(
             "rotate",
-            "by the position's angles",
+            "by its position",
             q.numel(),
             rotate(q[None, None], turn)[0, 0],
             3 * q.numel(),
@@ -98,7 +98,7 @@ class _Layer:
         values = torch.cat((self.recorded["attn.hook_v"][:-1], v[None])).repeat_interleave(c.group, 1)
         cache = FLOAT * count * c.n_kv_heads * c.d_head
         scores = torch.einsum("hd,khd->hk", q, keys) / math.sqrt(c.d_head)
-        scores = self.add("scores", "q · k / √d of each position", q.numel(), scores, 2 * q.numel() * count, cache, "")
+        scores = self.add("scores", "q · k / √d", q.numel(), scores, 2 * q.numel() * count, cache, "")
         pattern = self.add("softmax", "to shares of 1", scores.numel(), scores.softmax(-1), 5 * scores.numel(), 0, "")
         z = torch.einsum("hk,khd->hd", pattern, values)
         z = self.add("mix", "shares · values", pattern.numel(), z, 2 * q.numel() * count, cache, "attn.hook_z")

@@ -39,7 +39,14 @@ def _shape(part: Part) -> str:
 
 def table(token: str, layer: int, parts: Sequence[Part]) -> Table:
     rows = tuple(
-        (f"{n + 1} {part.name}", part.formula, _shape(part), float(part.result.norm()), part.flops, part.bytes)
+        (
+            f"{n + 1} {part.name}",
+            part.formula,
+            _shape(part),
+            float(part.result.norm()),
+            part.flops / 1e3,
+            part.bytes / 1e3,
+        )
         for n, part in enumerate(parts)
     )
-    return Table(f"{token!r} through layer {layer}", ("", "what", "numbers", "length", "FLOPs", "bytes"), rows)
+    return Table(f"{token!r} through layer {layer}", ("", "what", "numbers", "length", "kFLOP", "kB read"), rows)
