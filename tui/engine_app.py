@@ -126,6 +126,8 @@ class EngineApp(App[None]):
 
     @on(Replied)
     def _replied(self, event: Replied) -> None:
+        if not self.screen_stack:
+            return  # the app is being taken apart
         if isinstance(event.reply, Ready):
             self.panel.model = event.reply.model
             self._read_settings()
