@@ -22,6 +22,10 @@ class Architecture:
         heads = self.n_kv_heads if grouped else self.n_heads
         return 2 * self.layers * heads * self.d_head * element_bytes * tokens
 
+    def score_bytes(self, tokens: int, element_bytes: int = 2) -> int:
+        """Bytes of the scores of one layer, were they all kept: each query head has its own."""
+        return self.n_heads * tokens**2 * element_bytes
+
 
 ARCHITECTURES = (
     Architecture("SmolLM2-1.7B", 24, 32, 32, 64),
@@ -34,6 +38,15 @@ ARCHITECTURES = (
     Architecture("Llama-3-70B", 80, 64, 8, 128),
     Architecture("Llama-3.1-405B", 126, 128, 8, 128),
 )
+
+
+def scores_of_layers(tokens: int) -> Table:
+    """What the scores of one layer would take in real models, beside the keys and values of all layers."""
+    rows: tuple[tuple[Scalar, ...], ...] = tuple(
+        (a.name, a.n_heads, a.n_kv_heads, a.score_bytes(tokens) / GIB, a.kv_bytes(tokens) / GIB) for a in ARCHITECTURES
+    )
+    columns = ("model", "heads", "KV heads", "GiB of scores", "GiB of cache")
+    return Table(f"published models: {tokens:,} tokens, scores of one layer, cache of all, 16 bits", columns, rows)
 
 
 def requests_that_fit(gib: int, reserved: int, used: int) -> Table:

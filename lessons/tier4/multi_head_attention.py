@@ -17,6 +17,7 @@ from llm_holes.engine.importance import without_each_head
 from llm_holes.engine.lens import tapped
 from llm_holes.engine.taps import tap
 from llm_holes.engine.tiled import tiled_attention
+from llm_holes.lessons.architectures import scores_of_layers
 from llm_holes.lessons.heads import head_name, layer_gallery
 
 LONGEST = 128
@@ -42,7 +43,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     measured: dict[str, Any] = {"heads": config.n_heads, "patterns_mean_cosine": _alike(pattern)}
     measured |= _costs(engine, normed, layer, p["tokens"], p["heads"])
     measured |= _tiled(q, k, v, z, config.group, p["tile"])
-    tables = [_cost_table(measured, p["tokens"]), _tile_table(measured, p["tile"])]
+    tables = [_cost_table(measured, p["tokens"]), _tile_table(measured, p["tile"]), scores_of_layers(p["tokens"])]
     gallery = layer_gallery(layer, patterns, p["head"])
     caption = f"{config.n_heads} heads of layer {layer} look in {config.n_heads} ways; now each is silenced."
     yield Frame(caption, (gallery, *tables), dict(measured), 0.05)

@@ -11,6 +11,7 @@ from llm_holes.engine.errors import Cancelled
 from llm_holes.engine.frames import Bars, Gallery, Heatmap
 from llm_holes.engine.measure import fingerprint, kl_nats
 from llm_holes.engine.surgery import HeadOff
+from llm_holes.lessons.architectures import scores_of_layers
 from tests.support.lessons import frames, measured
 
 pytestmark = pytest.mark.model
@@ -75,6 +76,12 @@ def test_one_token_and_long_texts(engine: Engine) -> None:
     assert gallery.cursor == 2
     map_ = next(view for view in long.views if isinstance(view, Heatmap))
     assert (map_.row_control, map_.column_control) == ("", "head")
+
+
+def test_published_models_have_scores_for_each_query_head_but_a_cache_for_shared_ones() -> None:
+    rows = {row[0]: row[1:] for row in scores_of_layers(8192).rows}
+    assert rows["Llama-3-8B"] == (32, 8, 4.0, 1.0)
+    assert rows["Llama-2-7B"] == (32, 32, 4.0, 4.0)
 
 
 def test_cancelled_between_heads_the_model_is_as_it_was(engine: Engine) -> None:
