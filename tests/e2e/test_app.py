@@ -64,7 +64,7 @@ def test_a_killed_engine_is_told_within_a_second_and_the_next_run_works(env: dic
         assert t.until("SIGKILL", 5) < 1
         t.keys("r")
         t.until("· ready", START)
-        t.until("both wrote", 60)
+        t.until("same token each time", 60)
         t.keys("\x11")
         assert t.status() == 0
         assert within(1, lambda: not ours())
