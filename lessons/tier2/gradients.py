@@ -25,7 +25,8 @@ from llm_holes.lessons.course import Course
 from llm_holes.lessons.passage import NAME, passage
 
 CHECKED = "mlp.down_proj"
-NUDGE, NUDGE_ONE = 0.003, 0.01
+CHANGE, NUDGES = 0.005, (0.003, 0.1)
+"""A nudge should move the loss by so many nats: less drowns in fp32's rounding, more leaves the straight part."""
 LARGEST_LOSS = 30.0
 """Beyond this, perplexity is a number nobody can read."""
 
@@ -72,6 +73,12 @@ def taught(engine: Engine, text: str) -> tuple[list[int], int]:
     return ids, len(ids) - (starts[-1] if starts else len(ids) - 1)
 
 
+def nudge(slope: float) -> float:
+    """How far to move a weight whose loss has that slope."""
+    smallest, largest = NUDGES
+    return min(max(CHANGE / abs(slope), smallest), largest) if slope else largest
+
+
 def _gradient(
     engine: Engine, ids: Sequence[int], found: Gradients, layer: int, measured: dict[str, Any]
 ) -> tuple[View, ...]:
@@ -85,12 +92,12 @@ def _gradient(
         (
             f"all of {CHECKED} of layer {layer}",
             length,
-            finite_difference(engine.model, ids, name, g / (length or 1), NUDGE),
+            finite_difference(engine.model, ids, name, g / (length or 1), nudge(length)),
         ),
         (
             "its one steepest weight",
             float(g.view(-1)[largest]),
-            finite_difference(engine.model, ids, name, one, NUDGE_ONE),
+            finite_difference(engine.model, ids, name, one, nudge(float(g.view(-1)[largest]))),
         ),
     ]
     norms = norm_by_layer(found.by_name, engine.model.config.n_layers)
