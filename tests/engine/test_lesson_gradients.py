@@ -49,7 +49,6 @@ def test_too_long_steps_make_everything_worse(engine: Engine) -> None:
 
 def test_a_slope_near_zero_is_nudged_far_enough_to_be_measured(engine: Engine) -> None:
     m = measured(engine, "gradients", text="a", steps=1)
-    assert m["grad_norm_per_layer"][15] < 0.1 < m["grad_norm_per_layer"][0]
     assert m["finite_difference_rel_error"] < 0.01
     assert m["one_weight_rel_error"] < 0.05
 
