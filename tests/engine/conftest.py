@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -84,3 +85,10 @@ def tiny() -> Decoder:
 def engine(model_files: ModelFiles) -> Engine:
     """The default model, loaded once; experiments never write into it."""
     return Engine.load(model_files, threads=1)
+
+
+@pytest.fixture
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A state directory of the test's own, which does not exist yet."""
+    monkeypatch.setenv("LLM_HOLES_STATE", str(tmp_path / "state"))
+    return tmp_path / "state"

@@ -16,14 +16,8 @@ from llm_holes.lessons.memory_store import FIRST, MemoryStore
 from llm_holes.lessons.recall import asked, attention, embedding
 from tests.support.lessons import frames, measured
 
-pytestmark = pytest.mark.model
+pytestmark = [pytest.mark.model, pytest.mark.usefixtures("state")]
 QUICK: dict[str, Any] = {"max_new_tokens": 1}
-
-
-@pytest.fixture(autouse=True)
-def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("LLM_HOLES_STATE", str(tmp_path / "state"))
-    return tmp_path / "state"
 
 
 def test_only_what_is_in_the_prompt_is_known(engine: Engine, state: Path) -> None:

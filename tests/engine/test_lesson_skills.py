@@ -13,14 +13,8 @@ from llm_holes.engine.frames import Diff, Text, Tokens
 from llm_holes.lessons.skill_files import SHIPPED
 from tests.support.lessons import frames, measured
 
-pytestmark = pytest.mark.model
+pytestmark = [pytest.mark.model, pytest.mark.usefixtures("state")]
 QUICK: dict[str, Any] = {"max_new_tokens": 1}
-
-
-@pytest.fixture(autouse=True)
-def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("LLM_HOLES_STATE", str(tmp_path / "state"))
-    return tmp_path / "state"
 
 
 def test_the_model_gets_the_instructions_and_never_the_command(engine: Engine, state: Path) -> None:

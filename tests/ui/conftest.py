@@ -80,3 +80,15 @@ async def until(pilot: Pilot[None], true: Callable[[], object], seconds: float =
         if true():
             return
     pytest.fail("the condition did not come true")
+
+
+async def press(pilot: Pilot[None], *keys: str) -> None:
+    """Presses the keys and waits until the app has dealt with them."""
+    await pilot.press(*keys)
+    await settle(pilot)
+
+
+async def done(app: HolesApp, pilot: Pilot[None]) -> None:
+    """Waits until the run is finished and its results are drawn."""
+    await until(pilot, lambda: app.session.run.phase == "done")
+    await settle(pilot)

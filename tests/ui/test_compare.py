@@ -21,15 +21,10 @@ from llm_holes.tui.views.base import ViewWidget
 from llm_holes.tui.widgets.live_panel import Views
 from tests.support import gallery
 from tests.support.fake_link import FakeEngine
-from tests.ui.conftest import OpenApp, settle, until
+from tests.ui.conftest import OpenApp, press, settle, until
 from tests.ui.test_snapshots import MIDDLE, SMALL, Compare, MakeApp
 
 LONG = "The cat sat on the mat and looked at the rain."
-
-
-async def press(pilot: Pilot[None], *keys: str) -> None:
-    await pilot.press(*keys)
-    await settle(pilot)
 
 
 async def finished(app: HolesApp, pilot: Pilot[None], engine: FakeEngine, frame: Frame) -> None:

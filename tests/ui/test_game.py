@@ -19,7 +19,7 @@ from llm_holes.tui.widgets.controls import Setting, Stepper
 from llm_holes.tui.widgets.lesson_page import LessonPage
 from llm_holes.tui.widgets.live_panel import Caption
 from tests.support.fake_link import FakeEngine
-from tests.ui.conftest import MakeApp, OpenApp, settle, until
+from tests.ui.conftest import MakeApp, OpenApp, done, press, settle, until
 from tests.ui.test_snapshots import MIDDLE, SMALL, Compare
 
 TRUTH = Frame(
@@ -27,16 +27,6 @@ TRUTH = Frame(
     (Table("what you named and what it was", ("", "you said", "it was"), (("layer", "7", "7"),)),),
     {"truth_kind": "layer-skipped", "truth_layer": 7, "truth_head": -1, "score": 80, "probes": 1},
 )
-
-
-async def press(pilot: Pilot[None], *keys: str) -> None:
-    await pilot.press(*keys)
-    await settle(pilot)
-
-
-async def done(app: HolesApp, pilot: Pilot[None]) -> None:
-    await until(pilot, lambda: app.session.run.phase == "done")
-    await settle(pilot)
 
 
 def line(app: HolesApp) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from textual.pilot import Pilot
 from textual.widgets import Input, Markdown, OptionList
 
 from llm_holes.tui.app import HolesApp
@@ -13,7 +12,7 @@ from llm_holes.tui.widgets.lesson_page import LessonHead, LessonPage
 from llm_holes.tui.widgets.lesson_tree import LessonTree
 from llm_holes.tui.widgets.lines import HintLine, KeyBar
 from llm_holes.tui.widgets.live_panel import LivePanel
-from tests.ui.conftest import OpenApp, settle
+from tests.ui.conftest import OpenApp, press, settle
 
 
 def at(app: HolesApp) -> str:
@@ -23,11 +22,6 @@ def at(app: HolesApp) -> str:
 
 def hint(app: HolesApp) -> str:
     return app.query_one(HintLine).text
-
-
-async def press(pilot: Pilot[None], *keys: str) -> None:
-    await pilot.press(*keys)
-    await settle(pilot)
 
 
 async def test_arrows_and_letters_walk_the_tree(open_app: OpenApp) -> None:

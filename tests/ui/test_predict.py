@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from textual.pilot import Pilot
 from textual.widget import Widget
 
 from llm_holes.engine.frames import Frame
@@ -15,7 +14,7 @@ from llm_holes.tui.widgets.controls import Stepper
 from llm_holes.tui.widgets.lines import KeyBar
 from llm_holes.tui.widgets.text_field import TextField
 from tests.support.fake_link import FakeEngine, recorded
-from tests.ui.conftest import OpenApp, settle, until
+from tests.ui.conftest import OpenApp, done, press, settle, until
 
 RESULT = "11 tokens for 48 characters"
 
@@ -36,16 +35,6 @@ def form(app: HolesApp) -> str:
 
 def verdict(app: HolesApp) -> str:
     return str(app.panel.verdict.render()) if app.panel.verdict.display else ""
-
-
-async def press(pilot: Pilot[None], *keys: str) -> None:
-    await pilot.press(*keys)
-    await settle(pilot)
-
-
-async def done(app: HolesApp, pilot: Pilot[None]) -> None:
-    await until(pilot, lambda: app.session.run.phase == "done")
-    await settle(pilot)
 
 
 async def test_nothing_runs_and_no_result_exists_before_the_answer(open_app: OpenApp, engine: FakeEngine) -> None:

@@ -15,8 +15,7 @@ from llm_holes.tui.app import HolesApp
 from llm_holes.tui.widgets.controls import Choice, Stepper
 from llm_holes.tui.widgets.lesson_tree import MARKS
 from tests.support.fake_link import FakeEngine
-from tests.ui.conftest import MakeApp, OpenApp, settle, until
-from tests.ui.test_predict import done, press
+from tests.ui.conftest import MakeApp, OpenApp, done, press, settle, until
 from tests.ui.test_snapshots import MIDDLE, SMALL, Compare, after
 
 

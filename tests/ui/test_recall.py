@@ -13,8 +13,7 @@ from llm_holes.tui.app import HolesApp
 from llm_holes.tui.draw import plain
 from llm_holes.tui.screens.quiz import QuizScreen
 from llm_holes.tui.screens.review import ReviewScreen, calibration_rows
-from tests.ui.conftest import MakeApp, OpenApp, settle
-from tests.ui.test_predict import done, press
+from tests.ui.conftest import MakeApp, OpenApp, done, press, settle
 from tests.ui.test_snapshots import MIDDLE, SMALL, Compare
 
 MEASURED = Question(

@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 from textual import events
-from textual.pilot import Pilot
 
 from llm_holes.engine.frames import Bars, Frame
 from llm_holes.engine.protocol import Cancel, Cancelled, Failed, Status, Unavailable
@@ -17,14 +16,14 @@ from llm_holes.tui.app import HolesApp
 from llm_holes.tui.session import RunState
 from llm_holes.tui.views.base import ViewWidget
 from llm_holes.tui.views.heatmap import HeatmapView
-from llm_holes.tui.widgets.controls import Choice, Stepper, Switch
+from llm_holes.tui.widgets.controls import Choice, Stepper
 from llm_holes.tui.widgets.lesson_page import LessonPage
 from llm_holes.tui.widgets.live_panel import Caption, LivePanel
 from llm_holes.tui.widgets.status_line import StatusLine
 from llm_holes.tui.widgets.text_field import TextField
 from tests.support import gallery
 from tests.support.fake_link import FakeEngine
-from tests.ui.conftest import OpenApp, settle, until
+from tests.ui.conftest import OpenApp, done, press, settle, until
 
 ROOT = Path(__file__).parents[2]
 
@@ -35,16 +34,6 @@ def said(app: HolesApp) -> str:
 
 def status(app: HolesApp) -> str:
     return str(app.query_one(StatusLine).render())
-
-
-async def press(pilot: Pilot[None], *keys: str) -> None:
-    await pilot.press(*keys)
-    await settle(pilot)
-
-
-async def done(app: HolesApp, pilot: Pilot[None]) -> None:
-    await until(pilot, lambda: app.session.run.phase == "done")
-    await settle(pilot)
 
 
 async def test_r_runs_and_the_frames_reach_the_views(open_app: OpenApp, engine: FakeEngine) -> None:
@@ -252,39 +241,6 @@ async def test_enter_on_a_cell_sets_the_controls_it_names(open_app: OpenApp, eng
         assert engine.runs[-1].settings["layer"] == 4
         panel = app.query_one(LivePanel)
         assert panel.settings["position"].value == 5
-
-
-async def test_p_sets_presets_one_after_the_other(open_app: OpenApp, engine: FakeEngine) -> None:
-    async with open_app() as (app, pilot):
-        await press(pilot, "p", "s", "p")
-        await until(pilot, lambda: len(engine.runs) == 2)
-        assert engine.runs[-1].settings["text"] == "strawberry [b]strawberry[/b]"
-        field = app.query_one(TextField)
-        assert field.text == "strawberry [b]strawberry[/b]"
-        picker = app.query_one(LivePanel).presets
-        assert picker is not None
-        assert "Where the folklore about" in picker.describe()
-        field.insert("s")
-        await settle(pilot)
-        assert picker.chosen is None
-
-
-async def test_preset_list_explains_and_sets(open_app: OpenApp, engine: FakeEngine) -> None:
-    async with open_app() as (app, pilot):
-        await press(pilot, "P", "j", "enter", "s")
-        await done(app, pilot)
-        assert engine.runs[-1].settings["text"] == "strawberry [b]strawberry[/b]"
-
-
-async def test_settings_are_kept_when_the_learner_comes_back(open_app: OpenApp, engine: FakeEngine) -> None:
-    async with open_app("kv-cache") as (app, pilot):
-        app.query_one(Switch).focus()
-        await press(pilot, "space")
-        app.open_lesson("tokens")
-        await settle(pilot)
-        app.open_lesson("kv-cache")
-        await settle(pilot)
-        assert app.query_one(Switch).value is False
 
 
 async def test_resize_in_mid_run(open_app: OpenApp, engine: FakeEngine) -> None:
