@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from llm_holes.engine.config import Config
 from llm_holes.engine.lens import tapped
 from llm_holes.engine.model import Decoder, rotary, rotate
 from llm_holes.engine.surgery import weight
@@ -139,11 +138,3 @@ class _Layer:
         difference = float((known - result).abs().max())
         self.done.append(Part(name, formula, (given,), result, flops, read, point, difference))
         return result
-
-
-def flops_of_layer(config: Config, positions: int) -> int:
-    """Of the matrices and of attention over so many positions, for one token: what the parts add up to without their
-    small change (norms, softmax, rotation, additions)."""
-    q, kv = config.n_heads * config.d_head, config.n_kv_heads * config.d_head
-    matrices = config.d_model * (2 * q + 2 * kv + 3 * config.d_mlp)
-    return 2 * matrices + 4 * q * positions

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 ALL = "all"
-CHOICES = (ALL, "every second", "lower half", "upper half", "only one")
 
 
 def chosen(choice: str, layer: int, n_layers: int) -> tuple[int, ...]:

@@ -117,7 +117,7 @@ class GameApp(LabApp):
         truth = ", ".join(f"{name} {value}" for name, value in frame.measured.items() if name.startswith("truth"))
         score, probes = (int(str(frame.measured[name])) for name in ("score", "probes"))
         self._keep(Named(lesson=FIND_THE_HOLE, said=said, truth=truth, score=score, probes=probes))
-        self.notify("The model is whole again. f opens another case.", title="find the hole", timeout=8, markup=False)
+        self.notify("The model is whole again. f opens another case.", title="find the hole", timeout=4, markup=False)
         self.refresh_bindings()
 
     def _show_progress(self) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from llm_holes.engine.cache import ContiguousCache, KVCache
 from llm_holes.engine.caches.offloaded import OffloadedCache, Policy, block_shape, slots_for
-from llm_holes.engine.caches.tiers import FileTier
+from llm_holes.engine.caches.tiers import tier_for
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Curve, Diff, Frame, Series, Table, View
 from llm_holes.engine.generate import last_logits
@@ -64,7 +64,8 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
 
 def _cache(engine: Engine, positions: int, p: Mapping[str, Any], exact: bool) -> OffloadedCache:
     config, size = engine.model.config, p["block_size"]
-    tier = FileTier(slots_for(config, positions, size), block_shape(config, size))
+    device = engine.model.weights["model.embed_tokens.weight"].device
+    tier = tier_for(device, slots_for(config, positions, size), block_shape(config, size))
     policy: Policy = p["policy"]
     return OffloadedCache(config, tier, positions, max(2, p["budget"] // size), size, policy, exact)
 

@@ -7,7 +7,8 @@ import torch
 import torch.nn.functional as F
 
 from llm_holes.engine.activation_ops import ActivationReplaced
-from llm_holes.engine.anatomy import anatomy, flops_of_layer
+from llm_holes.engine.anatomy import anatomy
+from llm_holes.engine.config import Config
 from llm_holes.engine.model import Decoder
 from llm_holes.engine.surgery import QuantizedWeights, operated
 from llm_holes.engine.taps import tap
@@ -25,6 +26,12 @@ def test_every_part_is_what_the_model_had(variant: str) -> None:
     assert sum(bool(part.point) for part in parts) == len(parts) - 2
     last = model.forward(torch.tensor([IDS]), taps=[tap(1, "hook_resid_post")]).acts[tap(1, "hook_resid_post")]
     assert torch.allclose(parts[-1].result, torch.from_numpy(last[0, 5]), atol=1e-4)
+
+
+def flops_of_layer(config: Config, positions: int) -> int:
+    """Of the matrices and of attention over so many positions, for one token, without the parts' small change."""
+    q, kv = config.n_heads * config.d_head, config.n_kv_heads * config.d_head
+    return 2 * config.d_model * (2 * q + 2 * kv + 3 * config.d_mlp) + 4 * q * positions
 
 
 @pytest.mark.parametrize("position", [0, 7])

@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Mapping
 from typing import ClassVar
 
+from msgspec import structs
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -16,7 +17,6 @@ from llm_holes.engine.frames import Value
 from llm_holes.engine.protocol import ModelInfo
 from llm_holes.lessons.cases import OpenCase
 from llm_holes.lessons.find_the_hole_rules import CONTROLS, DIFFICULTIES, GIVE_UP, KINDS
-from llm_holes.lessons.schema import Control
 from llm_holes.tui.draw import Row, Span, fit, wrapped
 from llm_holes.tui.messages import Changed, Described
 from llm_holes.tui.paint import lines
@@ -153,7 +153,7 @@ class NameScreen(GameScreen):
 
     def controls(self) -> list[Setting]:
         kinds = tuple(KINDS[kind].label for kind in self.level.kinds)
-        kind = Control("guess_kind", "choice", "what is broken", "", kinds[0], choices=kinds)
+        kind = structs.replace(BY_NAME["guess_kind"], default=kinds[0], choices=kinds)
         made: list[Setting] = [Choice(kind, kinds[0], LABELS)]
         made += [Stepper(BY_NAME[name], BY_NAME[name].default, LABELS) for name in ("guess_layer", "guess_head")]
         for setting in made:

@@ -16,7 +16,6 @@ from llm_holes.engine.protocol import ModelInfo
 from llm_holes.lessons.schema import Control
 from llm_holes.lessons.settings import SettingsError, bounds, parsed
 from llm_holes.tui.actions import CHOOSE, STEP, SWITCH, bindings
-from llm_holes.tui.clean import visible
 from llm_holes.tui.draw import Row, Span, fit, number, plain
 from llm_holes.tui.messages import Changed, Described
 from llm_holes.tui.paint import content
@@ -203,7 +202,3 @@ class Switch(Setting):
 
     def on_click(self) -> None:
         self.action_switch()
-
-
-def label_of(control: Control) -> str:
-    return visible(control.label)

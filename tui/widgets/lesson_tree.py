@@ -91,9 +91,8 @@ class LessonTree(Tree[str]):
         if lesson.front is None:
             return f"{lesson.title} · tier {lesson.tier} · not dug yet"
         status = self.statuses.get(lesson.id, "unseen")
-        if self.size.width > ROOMY:
-            return f"tier {lesson.tier} · {lesson.front.minutes} min · {status} · {lesson.front.objective}"
-        return f"{lesson.title} · tier {lesson.tier} · {lesson.front.minutes} min · {status} · {lesson.front.objective}"
+        title = "" if self.size.width > ROOMY else f"{lesson.title} · "
+        return f"{title}tier {lesson.tier} · {lesson.front.minutes} min · {status} · {lesson.front.objective}"
 
     def reveal(self, lesson: str) -> None:
         """Moves the cursor to a lesson, opening what it is folded in."""
