@@ -11,7 +11,7 @@ from torch import Tensor
 
 from llm_holes.engine.errors import Cancelled
 from llm_holes.engine.measure import Timing, repeated
-from llm_holes.engine.model import Decoder, Mixer, fused_attention
+from llm_holes.engine.model.decoder import Decoder, Mixer, fused_attention
 
 REPEATS = 3
 SHORTEST = 64

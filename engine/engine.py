@@ -10,17 +10,17 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from llm_holes.engine.checkpoint import check
-from llm_holes.engine.config import Config, read_config
+from llm_holes.engine.checkpoint.store import ModelFiles
+from llm_holes.engine.checkpoint.validate import check
 from llm_holes.engine.errors import InputError, ModelError
 from llm_holes.engine.frames import Token
-from llm_holes.engine.generate import Limits, Step, generate
-from llm_holes.engine.model import Decoder
-from llm_holes.engine.protocol import ModelInfo
-from llm_holes.engine.sampling import SamplingParams
-from llm_holes.engine.store import ModelFiles
-from llm_holes.engine.surgery import Surgery, operated
-from llm_holes.engine.tokenizer import Tokenizer
+from llm_holes.engine.generation.generate import Limits, Step, generate
+from llm_holes.engine.generation.sampling import SamplingParams
+from llm_holes.engine.ipc.messages import ModelInfo
+from llm_holes.engine.model.config import Config, read_config
+from llm_holes.engine.model.decoder import Decoder
+from llm_holes.engine.surgery.operations import Surgery, operated
+from llm_holes.engine.tokenizer.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True)

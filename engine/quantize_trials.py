@@ -11,9 +11,9 @@ from torch import Tensor
 
 from llm_holes.engine.errors import Cancelled
 from llm_holes.engine.measure import kl_nats
-from llm_holes.engine.model import Decoder
-from llm_holes.engine.quantize import Granularity
-from llm_holes.engine.surgery import PackedWeights, Part, QuantizedWeights, matrices, operated
+from llm_holes.engine.model.decoder import Decoder
+from llm_holes.engine.model.quantize import Granularity
+from llm_holes.engine.surgery.operations import PackedWeights, Part, QuantizedWeights, matrices, operated
 
 BLOCK = 32
 LADDER: tuple[tuple[int, Granularity, bool], ...] = (

@@ -8,17 +8,17 @@ from typing import Any
 
 import torch
 
-from llm_holes.engine.cache import ContiguousCache
+from llm_holes.engine.checkpoint.store import verify
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Frame, Table
-from llm_holes.engine.generate import Limits
+from llm_holes.engine.generation.generate import Limits
+from llm_holes.engine.generation.sampling import SamplingParams
 from llm_holes.engine.measure import fingerprint
-from llm_holes.engine.model import Decoder
-from llm_holes.engine.quantize import quantize
-from llm_holes.engine.sampling import SamplingParams
-from llm_holes.engine.store import verify
-from llm_holes.engine.surgery import HeadOff, QuantizedWeights
-from llm_holes.engine.taps import in_all_layers, tap
+from llm_holes.engine.model.cache import ContiguousCache
+from llm_holes.engine.model.decoder import Decoder
+from llm_holes.engine.model.hook_names import in_all_layers, tap
+from llm_holes.engine.model.quantize import quantize
+from llm_holes.engine.surgery.operations import HeadOff, QuantizedWeights
 
 TEXT = "Once upon a time, in 1865, Alice wrote «naïve café» 🙂 to John.\n    return x + 1\n"
 ROUNDING = 1e-4

@@ -7,8 +7,8 @@ from typing import Any
 
 from torch import Tensor
 
-from llm_holes.engine.anatomy import Part
 from llm_holes.engine.frames import Bars, Table
+from llm_holes.engine.interpret.layer_by_hand import Part
 
 
 def sizes(token: str, layer: int, parts: Sequence[Part]) -> tuple[dict[str, Any], Bars]:

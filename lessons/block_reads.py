@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from llm_holes.engine.caches.offloaded import OffloadedCache
 from llm_holes.engine.frames import Array, Block, Blocks, Heatmap
+from llm_holes.engine.kvcache.offloaded import OffloadedCache
 
 LEGEND = "+█ found in memory in all layers · +▄ in half of them · !_ fetched in all"
 

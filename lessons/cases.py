@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from llm_holes.engine.protocol import Case
+from llm_holes.engine.ipc.messages import Case
 from llm_holes.lessons.events import Began, Event, Named, Probed
 
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from math import inf
 
 from llm_holes.engine.frames import Value
-from llm_holes.engine.protocol import ModelInfo
+from llm_holes.engine.ipc.messages import ModelInfo
 from llm_holes.lessons.schema import Control, FrontMatter, Kind, Option, Predict, Question
 
 Problem = tuple[str, str]

@@ -7,7 +7,7 @@ from math import isfinite
 from typing import Any
 
 from llm_holes.engine.frames import Curve, Series, View, series
-from llm_holes.engine.gradients import Step, norm
+from llm_holes.engine.interpret.gradients import Step, norm
 from llm_holes.engine.measure import Timing
 
 NO_NUMBER = 1e6

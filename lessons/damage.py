@@ -9,7 +9,11 @@ from random import Random
 import torch
 from torch import Tensor
 
-from llm_holes.engine.damage_ops import (
+from llm_holes.engine.errors import InputError
+from llm_holes.engine.ipc.messages import Case
+from llm_holes.engine.measure import kl_nats, perplexity
+from llm_holes.engine.model.decoder import Decoder
+from llm_holes.engine.surgery.ablations import (
     MATRICES,
     AttentionOff,
     FfnOff,
@@ -23,11 +27,7 @@ from llm_holes.engine.damage_ops import (
     super_weight,
     weight_name,
 )
-from llm_holes.engine.errors import InputError
-from llm_holes.engine.measure import kl_nats, perplexity
-from llm_holes.engine.model import Decoder
-from llm_holes.engine.protocol import Case
-from llm_holes.engine.surgery import HeadOff, Operation, QuantizedWeights, operated
+from llm_holes.engine.surgery.operations import HeadOff, Operation, QuantizedWeights, operated
 from llm_holes.lessons.find_the_hole_rules import DIFFICULTIES, NO_HEAD, Difficulty
 
 KINDS_DRAWN = 4

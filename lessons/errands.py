@@ -10,14 +10,14 @@ import msgspec
 
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import InputError
+from llm_holes.engine.generation.sampling import SamplingParams
 from llm_holes.engine.harness.calls import Call, Fault
 from llm_holes.engine.harness.events import Event, Gave, Wrote
 from llm_holes.engine.harness.loop import Bounds, Harness
 from llm_holes.engine.harness.prompt import Message
 from llm_holes.engine.harness.reader import Reader
 from llm_holes.engine.harness.tools import Result, Tool
-from llm_holes.engine.sampling import SamplingParams
-from llm_holes.engine.taps import in_all_layers
+from llm_holes.engine.model.hook_names import in_all_layers
 
 VARIANTS = ("none", "plan", "plan again", "checklist")
 SYSTEM = "You look up prices with calls."

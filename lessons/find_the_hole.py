@@ -9,7 +9,7 @@ import torch
 
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Frame, Table
-from llm_holes.engine.protocol import Case
+from llm_holes.engine.ipc.messages import Case
 from llm_holes.lessons.damage import Measured, Yardstick, find, logits
 from llm_holes.lessons.find_the_hole_rules import DIFFICULTIES, EVERYWHERE, GIVE_UP, KINDS, NO_HEAD, Score, score
 from llm_holes.lessons.passage import NAME, passage

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from llm_holes.engine.frames import Value
-from llm_holes.engine.protocol import ModelInfo
+from llm_holes.engine.ipc.messages import ModelInfo
 from llm_holes.lessons.schema import Control
 from llm_holes.lessons.settings import completed
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from llm_holes.engine.frames import Array, Gallery, Heatmap, Table
-from llm_holes.engine.head_types import HeadScores
+from llm_holes.engine.interpret.head_types import HeadScores
 
 Patterns = npt.NDArray[np.float32]
 """Attention weights [head, query, key]."""

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import msgspec
 
 from llm_holes.engine.frames import Frame
-from llm_holes.engine.protocol import ModelInfo
+from llm_holes.engine.ipc.messages import ModelInfo
 from llm_holes.lessons.catalog import TIERS, CatalogError, Lesson, check_tree, fill, line_of, parse, read_undug
 from llm_holes.lessons.checks import check_lesson
 from llm_holes.lessons.grading import explained, needs_run

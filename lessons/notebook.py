@@ -13,7 +13,7 @@ from typing import Literal
 import msgspec
 
 from llm_holes.engine.frames import Frame, Scalar, Value
-from llm_holes.engine.protocol import ModelInfo
+from llm_holes.engine.ipc.messages import ModelInfo
 from llm_holes.lessons.events import ForeignFile, new_id
 from llm_holes.lessons.grading import readable
 from llm_holes.lessons.state_file import append_line, state_folder

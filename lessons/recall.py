@@ -9,11 +9,11 @@ import msgspec
 import torch
 from torch import Tensor
 
-from llm_holes.engine.branches import read, scored
 from llm_holes.engine.engine import Engine
+from llm_holes.engine.generation.continuations import read, scored
 from llm_holes.engine.harness.prompt import SYSTEM, Message, ids_of, pieces
 from llm_holes.engine.measure import Timing, repeated
-from llm_holes.engine.taps import in_all_layers, tap
+from llm_holes.engine.model.hook_names import in_all_layers, tap
 
 REPEATS = 2
 

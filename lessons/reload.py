@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
-from llm_holes.engine.caches.offloaded import block_shape, slots_for
-from llm_holes.engine.caches.tiers import FileTier
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Curve, Series
+from llm_holes.engine.kvcache.offloaded import block_shape, slots_for
+from llm_holes.engine.kvcache.tiers import FileTier
 from llm_holes.engine.measure import timed
 
 

@@ -11,7 +11,7 @@ from typing import Literal, TypeGuard
 import msgspec
 
 from llm_holes.engine.frames import Scalar, Value
-from llm_holes.engine.protocol import ModelInfo
+from llm_holes.engine.ipc.messages import ModelInfo
 from llm_holes.lessons.events import ForeignFile
 from llm_holes.lessons.notebook import Entry, Model, Recorded, from_json, parse_lines, seal_holds
 

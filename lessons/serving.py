@@ -8,12 +8,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from llm_holes.engine.caches.blocks import BlockManager
-from llm_holes.engine.caches.serving import ContiguousRoom, PagedRoom, Request, Server, served
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import InputError
 from llm_holes.engine.frames import Block, Blocks, BlockTable
-from llm_holes.engine.ragged import answers
+from llm_holes.engine.generation.batched import answers
+from llm_holes.engine.kvcache.block_manager import BlockManager
+from llm_holes.engine.kvcache.scheduler import ContiguousRoom, PagedRoom, Request, Server, served
 
 QUESTIONS = (
     "What is the capital of France?",

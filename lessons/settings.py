@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from llm_holes.engine.frames import Scalar, Value
-from llm_holes.engine.protocol import ModelInfo
+from llm_holes.engine.ipc.messages import ModelInfo
 from llm_holes.lessons.catalog import Lesson
 from llm_holes.lessons.checks import fits
 from llm_holes.lessons.schema import Control

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import InputError
-from llm_holes.engine.taps import tap
+from llm_holes.engine.model.hook_names import tap
 from llm_holes.lessons.glove import glove
 from llm_holes.lessons.words import embedding_table, word
 

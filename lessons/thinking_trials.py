@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from llm_holes.engine.branches import scored, written
-from llm_holes.engine.cache import ContiguousCache
 from llm_holes.engine.engine import Engine
+from llm_holes.engine.generation.continuations import scored, written
 from llm_holes.engine.measure import wilson
+from llm_holes.engine.model.cache import ContiguousCache
 from llm_holes.lessons.sums import ANSWER, MISTAKE, NOTES, Sum
 
 KINDS = ("none", "its own", "correct", "correct but for the end", "one mistake", "filler")

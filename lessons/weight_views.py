@@ -8,8 +8,8 @@ import torch
 
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Array, Bars, Heatmap, Table, View
-from llm_holes.engine.weight_map import COMPONENTS, totals, tree
-from llm_holes.engine.weight_ops import WeightScaled, as_matrix
+from llm_holes.engine.interpret.weight_map import COMPONENTS, totals, tree
+from llm_holes.engine.surgery.weights import WeightScaled, as_matrix
 
 ROWS_SHOWN, COLUMNS_SHOWN = 16, 64
 BARS_PER_SIDE = 8

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import InputError
-from llm_holes.engine.model import Decoder
-from llm_holes.engine.vector_ops import TABLE
+from llm_holes.engine.model.decoder import Decoder
+from llm_holes.engine.surgery.vectors import TABLE
 
 MAX_PIECES = 64
 

@@ -18,8 +18,8 @@ from platformdirs import user_log_path
 
 from llm_holes.engine.errors import InputError
 from llm_holes.engine.frames import Frame, Value
-from llm_holes.engine.protocol import Case, ModelInfo, Status
-from llm_holes.engine.server import private_pipes, serve
+from llm_holes.engine.ipc.messages import Case, ModelInfo, Status
+from llm_holes.engine.ipc.server import private_pipes, serve
 from llm_holes.lessons import catalog
 from llm_holes.lessons.find_the_hole_rules import FIND_THE_HOLE, checked_guess
 from llm_holes.lessons.settings import SettingsError, validated
@@ -43,7 +43,7 @@ class EngineHost:
         self._cases: Cases | None = None
 
     def load(self, report: Callable[[Status], None]) -> ModelInfo:
-        from llm_holes.engine import store
+        from llm_holes.engine.checkpoint import store
 
         # torch takes seconds to import, about as long as the file takes to be found and checked
         importing = threading.Thread(target=_import_torch, daemon=True)

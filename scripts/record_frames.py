@@ -11,8 +11,8 @@ from pathlib import Path
 
 import msgspec
 
-from llm_holes.engine.client import Client, Died, command_for
-from llm_holes.engine.protocol import Failed, Finished, Framed, Hello, Ready, Reply, Run, Unavailable
+from llm_holes.engine.ipc.client import Client, Died, command_for
+from llm_holes.engine.ipc.messages import Failed, Finished, Framed, Hello, Ready, Reply, Run, Unavailable
 from llm_holes.lessons import catalog
 
 FOLDER = Path(__file__).parent.parent / "tests" / "ui" / "recordings"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 os.environ.update(COLORTERM="truecolor", TERM="xterm-256color")
 
-from llm_holes.engine.client import command_for  # the colours are read at import
+from llm_holes.engine.ipc.client import command_for  # the colours are read at import
 from llm_holes.tui.app import HolesApp
 
 PICTURE = Path(__file__).parent.parent / "docs" / "screenshot.svg"

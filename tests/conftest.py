@@ -9,7 +9,7 @@ import pytest
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("TQDM_DISABLE", "1")
 
-from llm_holes.engine import store  # the settings above are read at import
+from llm_holes.engine.checkpoint import store  # the settings above are read at import
 
 
 @pytest.fixture(scope="session")

@@ -133,7 +133,7 @@ def _version(args: argparse.Namespace) -> int:
 
 
 def _engine_command(args: argparse.Namespace) -> list[str]:
-    from llm_holes.engine.client import command_for
+    from llm_holes.engine.ipc.client import command_for
 
     try:
         return command_for(args.engine, args.model, args.threads)
@@ -156,7 +156,7 @@ def _app(args: argparse.Namespace) -> int:
 
 
 def _engine(args: argparse.Namespace) -> int:
-    from llm_holes.engine.client import command_for
+    from llm_holes.engine.ipc.client import command_for
 
     # a process without a trace of the front end, under the same process id
     os.execv(sys.executable, command_for("local", args.model, args.threads))
@@ -221,7 +221,7 @@ def _doctor(args: argparse.Namespace) -> int:
 
 
 def _models(args: argparse.Namespace) -> int:
-    from llm_holes.engine import store
+    from llm_holes.engine.checkpoint import store
     from llm_holes.tui.as_json import dumps
     from llm_holes.tui.clean import clean
 

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 
 from llm_holes.engine.frames import Frame, Table
-from llm_holes.engine.versions import versions
+from llm_holes.engine.ipc.versions import versions
 from llm_holes.tui.clean import clean
 from llm_holes.tui.headless import Progress, Result, run, width
 from llm_holes.tui.terminal import known_colours

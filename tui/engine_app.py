@@ -10,11 +10,11 @@ from textual.app import App
 from textual.timer import Timer
 
 from llm_holes.engine.frames import Value
-from llm_holes.engine.protocol import Cancel, Case, Finished, Framed, Ready, Reply, Run
+from llm_holes.engine.ipc.messages import Cancel, Case, Finished, Framed, Ready, Reply, Run
+from llm_holes.engine.ipc.session import Session
 from llm_holes.lessons.catalog import Lesson
 from llm_holes.tui.link import Died, LinkFactory
 from llm_holes.tui.messages import Changed, Picked, PresetChosen, Replied
-from llm_holes.tui.session import Session
 from llm_holes.tui.widgets.lesson_page import LessonPage
 from llm_holes.tui.widgets.live_panel import LivePanel
 from llm_holes.tui.widgets.status_line import StatusLine

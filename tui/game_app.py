@@ -9,7 +9,7 @@ from msgspec import structs
 from textual import on
 
 from llm_holes.engine.frames import Value
-from llm_holes.engine.protocol import Case
+from llm_holes.engine.ipc.messages import Case
 from llm_holes.lessons.find_the_hole_rules import FIND_THE_HOLE
 from llm_holes.tui.lab_app import LabApp
 from llm_holes.tui.messages import Play

@@ -10,9 +10,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from llm_holes.engine.client import Client, Died
 from llm_holes.engine.frames import Frame, Value
-from llm_holes.engine.protocol import (
+from llm_holes.engine.ipc.client import Client, Died
+from llm_holes.engine.ipc.messages import (
     Failed,
     Finished,
     Framed,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from llm_holes.engine.client import Client, Died
-from llm_holes.engine.protocol import Reply, Request
+from llm_holes.engine.ipc.client import Client, Died
+from llm_holes.engine.ipc.messages import Reply, Request
 
 __all__ = ["Client", "Died", "Link", "LinkFactory", "OnReply", "to_process"]
 

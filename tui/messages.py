@@ -8,7 +8,7 @@ from textual.message import Message
 from textual.widget import Widget
 
 from llm_holes.engine.frames import Value
-from llm_holes.engine.protocol import Reply
+from llm_holes.engine.ipc.messages import Reply
 from llm_holes.tui.link import Died
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from llm_holes.engine.constrain import json_grammar
+from llm_holes.engine.generation.grammar import json_grammar
 from llm_holes.engine.harness.tools import Tool
 
 LOOKS_LIKE_A_CALL = ("{", "```", "<tool_call>")

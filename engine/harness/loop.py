@@ -6,14 +6,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from llm_holes.engine.constrain import Constraint
+from llm_holes.engine.generation.grammar import Constraint
+from llm_holes.engine.generation.sampling import SamplingParams
 from llm_holes.engine.harness.calls import Call, Fault, call_grammar, parse
 from llm_holes.engine.harness.events import Ended, EndReason, Event, Gave, Ran, Read, Wrote
 from llm_holes.engine.harness.prompt import Message, Piece, continuation, ids_of, pieces
 from llm_holes.engine.harness.tools import Result, Tool, as_data, run_tool
 from llm_holes.engine.harness.write import Reads, Written, write
-from llm_holes.engine.sampling import SamplingParams
-from llm_holes.engine.tokenizer import Tokenizer
+from llm_holes.engine.tokenizer.tokenizer import Tokenizer
 
 After = Callable[[Call | Fault, Result], Sequence[Message]]
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from llm_holes.engine.tokenizer import Tokenizer
+from llm_holes.engine.tokenizer.tokenizer import Tokenizer
 
 Role = Literal["system", "user", "assistant", "tool"]
 Who = Literal["model", "software"]

@@ -8,9 +8,9 @@ from collections.abc import Collection, Sequence
 import torch
 from torch import Tensor
 
-from llm_holes.engine.cache import ContiguousCache
-from llm_holes.engine.generate import last_logits
-from llm_holes.engine.model import Acts, Decoder
+from llm_holes.engine.generation.generate import last_logits
+from llm_holes.engine.model.cache import ContiguousCache
+from llm_holes.engine.model.decoder import Acts, Decoder
 
 REMEMBERED = 256
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from llm_holes.engine.constrain import Constraint
+from llm_holes.engine.generation.grammar import Constraint
+from llm_holes.engine.generation.sampling import SamplingParams
 from llm_holes.engine.harness.calls import Call, any_call_grammar, call_grammar, parse
 from llm_holes.engine.harness.loop import Harness
 from llm_holes.engine.harness.tools import Result, run_tool
 from llm_holes.engine.harness.write import write
-from llm_holes.engine.sampling import SamplingParams
 
 
 @dataclass(frozen=True, slots=True)

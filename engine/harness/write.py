@@ -10,10 +10,10 @@ from typing import Literal, Protocol
 
 from torch import Tensor
 
-from llm_holes.engine.constrain import Constraint
-from llm_holes.engine.generate import Readable
-from llm_holes.engine.sampling import SamplingParams, draw, generator, masked
-from llm_holes.engine.tokenizer import Detokenizer, Tokenizer
+from llm_holes.engine.generation.generate import Readable
+from llm_holes.engine.generation.grammar import Constraint
+from llm_holes.engine.generation.sampling import SamplingParams, draw, generator, masked
+from llm_holes.engine.tokenizer.tokenizer import Detokenizer, Tokenizer
 
 Stop = Literal["end token", "grammar", "max tokens"]
 

@@ -9,14 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from llm_holes.engine.cache import ContiguousCache
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Bars, Frame, Tokens, View
-from llm_holes.engine.generate import PREFILL_CHUNK, Readable, last_logits
+from llm_holes.engine.generation.generate import PREFILL_CHUNK, Readable, last_logits
 from llm_holes.engine.measure import Timing, repeated, timed
-from llm_holes.engine.surgery import edited
-from llm_holes.engine.taps import tap
-from llm_holes.engine.tokenizer import Detokenizer
+from llm_holes.engine.model.cache import ContiguousCache
+from llm_holes.engine.model.hook_names import tap
+from llm_holes.engine.surgery.operations import edited
+from llm_holes.engine.tokenizer.tokenizer import Detokenizer
 from llm_holes.lessons.tier0.stages import Stages
 
 TOP = 8

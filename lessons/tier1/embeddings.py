@@ -11,7 +11,7 @@ from torch import Tensor
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import InputError
 from llm_holes.engine.frames import Array, Bars, Frame, Heatmap, Scatter, Table, View
-from llm_holes.engine.vector_ops import TABLE, RowMixed, RowsSwapped
+from llm_holes.engine.surgery.vectors import TABLE, RowMixed, RowsSwapped
 from llm_holes.lessons.words import Word, best, cosines, embedding_table, labels, word
 
 ROWS_SHOWN = 24

@@ -8,12 +8,12 @@ from typing import Any
 
 import torch
 
-from llm_holes.engine.cache import ContiguousCache
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Bars, Curve, Frame, Series, Table, Tokens, View
-from llm_holes.engine.generate import PREFILL_CHUNK, last_logits
+from llm_holes.engine.generation.generate import PREFILL_CHUNK, last_logits
+from llm_holes.engine.machine import matmul_gflop_per_s, read_gb_per_s
 from llm_holes.engine.measure import Timing, repeated, timed
-from llm_holes.engine.probes import matmul_gflop_per_s, read_gb_per_s
+from llm_holes.engine.model.cache import ContiguousCache
 from llm_holes.lessons.passage import passage
 
 SIXTEEN = 16

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from llm_holes.engine.branches import common, read, scored
-from llm_holes.engine.cache import ContiguousCache
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import InputError
 from llm_holes.engine.frames import Frame
-from llm_holes.engine.generate import last_logits
+from llm_holes.engine.generation.continuations import common, read, scored
+from llm_holes.engine.generation.generate import last_logits
 from llm_holes.engine.measure import timed
+from llm_holes.engine.model.cache import ContiguousCache
 from llm_holes.lessons.sums import ANSWER, MISTAKE, NOTES, conversation, drawn, sum_in
 from llm_holes.lessons.thinking_trials import ends_notes, goes_on, padding, rates
 from llm_holes.lessons.tier1.thinking_views import OWN, Outcome, Trip, frame

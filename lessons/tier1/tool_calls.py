@@ -10,6 +10,7 @@ from typing import Any
 
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Frame, Scalar, Table, View
+from llm_holes.engine.generation.sampling import SamplingParams
 from llm_holes.engine.harness import tools
 from llm_holes.engine.harness.calls import Call
 from llm_holes.engine.harness.loop import Bounds, Harness
@@ -17,7 +18,6 @@ from llm_holes.engine.harness.prompt import Message, ids_of, pieces, system_text
 from llm_holes.engine.harness.reader import Reader
 from llm_holes.engine.harness.trials import Trial, trial
 from llm_holes.engine.measure import wilson
-from llm_holes.engine.sampling import SamplingParams
 from llm_holes.lessons.harness_views import Record
 
 SANDBOX = Path(__file__).parents[1] / "sandbox"

@@ -11,7 +11,7 @@ from torch import Tensor
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Bars, Diff, Frame, Table, View
 from llm_holes.engine.measure import kl_nats
-from llm_holes.engine.vector_ops import Steer
+from llm_holes.engine.surgery.vectors import Steer
 from llm_holes.lessons.analogies import ANALOGIES
 from llm_holes.lessons.passage import passage
 from llm_holes.lessons.spaces import Space, ranked, space, states

@@ -12,8 +12,8 @@ from torch import Tensor
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import InputError
 from llm_holes.engine.frames import Bars, Frame, Table, View
-from llm_holes.engine.model import inverse_frequencies, scaled
-from llm_holes.engine.taps import tap
+from llm_holes.engine.model.decoder import inverse_frequencies, scaled
+from llm_holes.engine.model.hook_names import tap
 from llm_holes.lessons.words import Word, best, cosine, cosines, embedding_table, labels, output_table, word
 
 MAX_NUMBERS = 64

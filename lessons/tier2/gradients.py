@@ -11,7 +11,7 @@ import torch
 
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Bars, Frame, Table, View
-from llm_holes.engine.gradients import (
+from llm_holes.engine.interpret.gradients import (
     MAX_TOKENS,
     Gradients,
     finite_difference,
@@ -19,8 +19,8 @@ from llm_holes.engine.gradients import (
     norm_by_layer,
     training,
 )
+from llm_holes.engine.interpret.weight_map import TABLE, full_name
 from llm_holes.engine.measure import Timing, fingerprint, loss_nats
-from llm_holes.engine.weight_map import TABLE, full_name
 from llm_holes.lessons.course import Course
 from llm_holes.lessons.passage import NAME, passage
 

@@ -11,12 +11,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from llm_holes.engine.cache import ContiguousCache
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import InputError
 from llm_holes.engine.frames import Array, Curve, Frame, Heatmap, Scatter, Tokens, series
-from llm_holes.engine.lens import states
-from llm_holes.engine.taps import tap
+from llm_holes.engine.interpret.logit_lens import states
+from llm_holes.engine.model.cache import ContiguousCache
+from llm_holes.engine.model.hook_names import tap
 
 APART = 0.9
 WINDOW = 256

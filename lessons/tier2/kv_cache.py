@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from math import gcd
 from typing import Any
 
-from llm_holes.engine.cache import ContiguousCache, KVCache
-from llm_holes.engine.caches.quantized import QuantizedCache
-from llm_holes.engine.caches.window import WindowCache
-from llm_holes.engine.config import Config
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Curve, Frame, Series, Table, Tokens
-from llm_holes.engine.generate import last_logits
+from llm_holes.engine.generation.generate import last_logits
+from llm_holes.engine.kvcache.quantized import QuantizedCache
+from llm_holes.engine.kvcache.window import WindowCache
 from llm_holes.engine.measure import Timing, kl_nats, timed
+from llm_holes.engine.model.cache import ContiguousCache, KVCache
+from llm_holes.engine.model.config import Config
 from llm_holes.lessons.architectures import ARCHITECTURES, Architecture
 from llm_holes.lessons.passage import passage
 

@@ -9,13 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from llm_holes.engine.activation_ops import ACTIVATIONS, ActivationReplaced
-from llm_holes.engine.anatomy import anatomy
-from llm_holes.engine.damage_ops import NormRemoved, weight_name
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Curve, Diff, Frame, Table, View, series
+from llm_holes.engine.interpret.layer_by_hand import anatomy
 from llm_holes.engine.measure import fingerprint, kl_nats, loss_nats
-from llm_holes.engine.surgery import Operation, weight
+from llm_holes.engine.surgery.ablations import NormRemoved, weight_name
+from llm_holes.engine.surgery.activations import ACTIVATIONS, ActivationReplaced
+from llm_holes.engine.surgery.operations import Operation, weight
 from llm_holes.lessons.anatomy_views import sizes, table
 from llm_holes.lessons.layer_choice import chosen
 from llm_holes.lessons.passage import NAME, passage

@@ -8,14 +8,14 @@ from typing import Any
 
 import torch
 
-from llm_holes.engine.damage_ops import LayerSkipped, LayersSwapped
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import InputError
 from llm_holes.engine.frames import Array, Bars, Diff, Frame, Heatmap, View
-from llm_holes.engine.importance import without_each_layer
-from llm_holes.engine.lens import Lens, first_top, lens, settled, states, updates
+from llm_holes.engine.interpret.ablation_sweep import without_each_layer
+from llm_holes.engine.interpret.logit_lens import Lens, first_top, lens, settled, states, updates
 from llm_holes.engine.measure import fingerprint, kl_nats
-from llm_holes.engine.surgery import Operation
+from llm_holes.engine.surgery.ablations import LayerSkipped, LayersSwapped
+from llm_holes.engine.surgery.operations import Operation
 from llm_holes.lessons.passage import NAME, passage
 
 WINDOW = 24

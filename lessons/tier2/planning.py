@@ -8,11 +8,11 @@ from typing import Any
 
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Frame, Scalar, Table, Text, View
+from llm_holes.engine.generation.sampling import SamplingParams
 from llm_holes.engine.harness.prompt import ids_of, pieces
 from llm_holes.engine.harness.reader import Reader
 from llm_holes.engine.harness.tools import table_of
 from llm_holes.engine.measure import wilson
-from llm_holes.engine.sampling import SamplingParams
 from llm_holes.lessons.errands import VARIANTS, Attempt, Errand, attention_on_plan, errand
 from llm_holes.lessons.harness_views import Record
 from llm_holes.lessons.passage import passage

@@ -9,10 +9,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from llm_holes.engine.branches import read
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import InputError
 from llm_holes.engine.frames import Diff, Frame, Table, Text, Tokens, View
+from llm_holes.engine.generation.continuations import read
 from llm_holes.engine.harness.prompt import SYSTEM, Message, ids_of, pieces
 from llm_holes.engine.measure import Timing, repeated
 from llm_holes.lessons import skill_files

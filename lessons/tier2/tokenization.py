@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from llm_holes.engine.bpe import BPE
-from llm_holes.engine.bpe_steps import Merge, longest_match, steps
-from llm_holes.engine.bpe_train import Learnt, train
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import Cancelled, InputError
 from llm_holes.engine.frames import Curve, Frame, Scalar, Table, Tokens, View, series
-from llm_holes.engine.tiktoken_twin import Twin
+from llm_holes.engine.tokenizer.bpe import BPE
+from llm_holes.engine.tokenizer.bpe_steps import Merge, longest_match, steps
+from llm_holes.engine.tokenizer.bpe_train import Learnt, train
+from llm_holes.engine.tokenizer.tiktoken_bridge import Twin
 from llm_holes.lessons.passage import NAME, passage
 
 STEPPED_BYTES = 1000

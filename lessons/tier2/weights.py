@@ -10,13 +10,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from llm_holes.engine.damage_ops import super_weight, weight_name
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Diff, Frame, Table, View
+from llm_holes.engine.interpret.weight_map import full_name, kind, totals
 from llm_holes.engine.measure import fingerprint, kl_nats, perplexity
-from llm_holes.engine.surgery import Operation
-from llm_holes.engine.weight_map import full_name, kind, totals
-from llm_holes.engine.weight_ops import MatricesNoised, MatricesPruned, MatricesZeroed, WeightScaled, as_matrix
+from llm_holes.engine.surgery.ablations import super_weight, weight_name
+from llm_holes.engine.surgery.operations import Operation
+from llm_holes.engine.surgery.weights import MatricesNoised, MatricesPruned, MatricesZeroed, WeightScaled, as_matrix
 from llm_holes.lessons.passage import NAME, passage
 from llm_holes.lessons.weight_views import histogram, parts_of, short, value, window
 

@@ -12,11 +12,11 @@ from torch import Tensor
 
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Array, Diff, Frame, Heatmap, Table
-from llm_holes.engine.head_types import HeadScores, head_scores
+from llm_holes.engine.interpret.head_types import HeadScores, head_scores
 from llm_holes.engine.measure import kl_nats
-from llm_holes.engine.model import causal_mask
-from llm_holes.engine.surgery import HeadOff, weight
-from llm_holes.engine.taps import tap
+from llm_holes.engine.model.decoder import causal_mask
+from llm_holes.engine.model.hook_names import tap
+from llm_holes.engine.surgery.operations import HeadOff, weight
 from llm_holes.lessons.heads import gallery_by_type, head_name, map_by_type, table_of_types
 
 WINDOW = 192

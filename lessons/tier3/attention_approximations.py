@@ -11,12 +11,12 @@ from llm_holes.engine.attention_trials import Heads, Times, future_leak, race, r
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import Cancelled
 from llm_holes.engine.frames import Bars, Curve, Frame, Series, Table, View, series
-from llm_holes.engine.landmark_attention import Landmarks, TopKeys, WholeTextLandmarks
-from llm_holes.engine.linear_attention import EluFeatures, NoFeatures, RandomFeatures
 from llm_holes.engine.measure import kl_nats, perplexity
-from llm_holes.engine.model import Mixer
-from llm_holes.engine.surgery import AttentionReplaced
-from llm_holes.engine.taps import tap
+from llm_holes.engine.model.decoder import Mixer
+from llm_holes.engine.model.hook_names import tap
+from llm_holes.engine.surgery.linear_attention import EluFeatures, NoFeatures, RandomFeatures
+from llm_holes.engine.surgery.operations import AttentionReplaced
+from llm_holes.engine.surgery.pooled_attention import Landmarks, TopKeys, WholeTextLandmarks
 from llm_holes.lessons.layer_choice import chosen
 from llm_holes.lessons.passage import NAME, passage
 

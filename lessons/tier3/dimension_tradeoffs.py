@@ -9,9 +9,9 @@ import torch
 
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Curve, Frame, Table, View, series
-from llm_holes.engine.low_rank import LowRank, break_even_rank, crowding, directions, factored_parameters
 from llm_holes.engine.measure import fingerprint, kl_nats, perplexity
-from llm_holes.engine.surgery import PARTS, matrices
+from llm_holes.engine.surgery.low_rank import LowRank, break_even_rank, crowding, directions, factored_parameters
+from llm_holes.engine.surgery.operations import PARTS, matrices
 from llm_holes.lessons.passage import NAME, passage
 from llm_holes.lessons.widths import costs
 

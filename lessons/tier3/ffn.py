@@ -10,15 +10,15 @@ import msgspec
 import torch
 from torch import Tensor
 
-from llm_holes.engine.damage_ops import WeightZeroed
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import InputError
 from llm_holes.engine.frames import Curve, Frame, Table, Tokens, View, series
-from llm_holes.engine.lens import tapped
+from llm_holes.engine.interpret.logit_lens import tapped
+from llm_holes.engine.interpret.neurons import NeuronsOff, StrongestOnly, columns, isolation, pushes, strengths
 from llm_holes.engine.measure import kl_nats
-from llm_holes.engine.neurons import NeuronsOff, StrongestOnly, columns, isolation, pushes, strengths
-from llm_holes.engine.surgery import Operation
-from llm_holes.engine.taps import tap
+from llm_holes.engine.model.hook_names import tap
+from llm_holes.engine.surgery.ablations import WeightZeroed
+from llm_holes.engine.surgery.operations import Operation
 from llm_holes.lessons.passage import NAME, passage
 
 POINTS = ("hook_resid_mid", "mlp.hook_pre", "mlp.hook_pre_linear", "mlp.hook_post", "hook_mlp_out")

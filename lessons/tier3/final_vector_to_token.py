@@ -12,9 +12,17 @@ from torch import Tensor
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import Cancelled
 from llm_holes.engine.frames import Bars, Curve, Frame, Table, View, series
-from llm_holes.engine.model import Decoder
-from llm_holes.engine.sampling import SamplingParams, Stage, generator, keep_min_p, keep_top_k, keep_top_p, stages
-from llm_holes.engine.taps import tap
+from llm_holes.engine.generation.sampling import (
+    SamplingParams,
+    Stage,
+    generator,
+    keep_min_p,
+    keep_top_k,
+    keep_top_p,
+    stages,
+)
+from llm_holes.engine.model.decoder import Decoder
+from llm_holes.engine.model.hook_names import tap
 from llm_holes.lessons.words import best, output_table
 
 SHOWN = 10

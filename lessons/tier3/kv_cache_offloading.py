@@ -10,13 +10,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from llm_holes.engine.cache import ContiguousCache, KVCache
-from llm_holes.engine.caches.offloaded import OffloadedCache, Policy, block_shape, slots_for
-from llm_holes.engine.caches.tiers import tier_for
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Curve, Diff, Frame, Series, Table, View
-from llm_holes.engine.generate import last_logits
+from llm_holes.engine.generation.generate import last_logits
+from llm_holes.engine.kvcache.offloaded import OffloadedCache, Policy, block_shape, slots_for
+from llm_holes.engine.kvcache.tiers import tier_for
 from llm_holes.engine.measure import Timing, kl_nats, timed
+from llm_holes.engine.model.cache import ContiguousCache, KVCache
 from llm_holes.lessons.block_reads import reads_views
 from llm_holes.lessons.passage import passage
 from llm_holes.lessons.reload import Saved, fetch_or_compute, saved_conversation

@@ -7,12 +7,12 @@ from typing import Any
 
 import torch
 
-from llm_holes.engine.cache import ContiguousCache
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Bars, Diff, Frame, Table
-from llm_holes.engine.kv_heads import KVExpanded, KVRotated, pooled_by
 from llm_holes.engine.measure import fingerprint, kl_nats, perplexity
-from llm_holes.engine.surgery import Operation
+from llm_holes.engine.model.cache import ContiguousCache
+from llm_holes.engine.surgery.kv_heads import KVExpanded, KVRotated, pooled_by
+from llm_holes.engine.surgery.operations import Operation
 from llm_holes.lessons.architectures import ARCHITECTURES, Architecture
 from llm_holes.lessons.layer_choice import chosen
 from llm_holes.lessons.passage import NAME, passage

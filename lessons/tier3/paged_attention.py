@@ -9,15 +9,15 @@ from typing import Any, cast
 
 import torch
 
-from llm_holes.engine.cache import ContiguousCache
-from llm_holes.engine.caches.blocks import BlockManager
-from llm_holes.engine.caches.paged import PagedMemory
-from llm_holes.engine.caches.serving import PagedRoom, Request, Server, served
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import Cancelled
 from llm_holes.engine.frames import Curve, Frame, Table, Text, Tokens, View, series
-from llm_holes.engine.generate import last_logits
+from llm_holes.engine.generation.generate import last_logits
+from llm_holes.engine.kvcache.block_manager import BlockManager
+from llm_holes.engine.kvcache.paged import PagedMemory
+from llm_holes.engine.kvcache.scheduler import PagedRoom, Request, Server, served
 from llm_holes.engine.measure import timed
+from llm_holes.engine.model.cache import ContiguousCache
 from llm_holes.lessons.architectures import requests_that_fit
 from llm_holes.lessons.serving import Dialogue, Rooms, check_room, dialogues, stream
 

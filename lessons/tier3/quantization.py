@@ -7,16 +7,16 @@ from typing import Any
 
 import torch
 
+from llm_holes.engine.checkpoint.gguf import q4_1_blocks
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import ModelError
 from llm_holes.engine.frames import Bars, Diff, Frame, Table, View
-from llm_holes.engine.generate import Limits
-from llm_holes.engine.gguf import q4_1_blocks
+from llm_holes.engine.generation.generate import Limits
+from llm_holes.engine.generation.sampling import SamplingParams
 from llm_holes.engine.measure import Timing, fingerprint, kl_nats, perplexity
-from llm_holes.engine.quantize import Quantized, quantize
+from llm_holes.engine.model.quantize import Quantized, quantize
 from llm_holes.engine.quantize_trials import LADDER, Trial, levels_per_block, packed_form, pareto, sizes, trials
-from llm_holes.engine.sampling import SamplingParams
-from llm_holes.engine.surgery import PackedWeights, QuantizedKV, QuantizedWeights, matrices
+from llm_holes.engine.surgery.operations import PackedWeights, QuantizedKV, QuantizedWeights, matrices
 from llm_holes.lessons.passage import NAME, passage
 
 SHIPPED = "blk.0.attn_v.weight"

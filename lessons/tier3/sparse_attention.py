@@ -10,7 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from llm_holes.engine.attention_patterns import (
+from llm_holes.engine.engine import Engine
+from llm_holes.engine.frames import Array, Curve, Frame, Heatmap, Table, series
+from llm_holes.engine.measure import Timing, kl_nats, perplexity, repeated
+from llm_holes.engine.model.decoder import fused_attention
+from llm_holes.engine.surgery.sparse_attention import (
     BLOCK,
     Pattern,
     SparseAttention,
@@ -19,10 +23,6 @@ from llm_holes.engine.attention_patterns import (
     pairs_computed,
     pairs_seen,
 )
-from llm_holes.engine.engine import Engine
-from llm_holes.engine.frames import Array, Curve, Frame, Heatmap, Table, series
-from llm_holes.engine.measure import Timing, kl_nats, perplexity, repeated
-from llm_holes.engine.model import fused_attention
 from llm_holes.lessons.layer_choice import chosen
 from llm_holes.lessons.needle import Found, Needle, hide, look
 from llm_holes.lessons.passage import passage

@@ -10,16 +10,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from llm_holes.engine.bpe import BPE
-from llm_holes.engine.bpe_steps import steps
-from llm_holes.engine.cache import ContiguousCache
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import Cancelled, InputError
 from llm_holes.engine.frames import Bars, Curve, Frame, Series, Table, View, series
-from llm_holes.engine.generate import last_logits
+from llm_holes.engine.generation.generate import last_logits
 from llm_holes.engine.measure import Timing, repeated, timed
-from llm_holes.engine.tiktoken_twin import Twin
-from llm_holes.engine.tokenizer import Tokenizer
+from llm_holes.engine.model.cache import ContiguousCache
+from llm_holes.engine.tokenizer.bpe import BPE
+from llm_holes.engine.tokenizer.bpe_steps import steps
+from llm_holes.engine.tokenizer.tiktoken_bridge import Twin
+from llm_holes.engine.tokenizer.tokenizer import Tokenizer
 from llm_holes.lessons.passage import passage
 
 Encode = Callable[[str], list[int]]

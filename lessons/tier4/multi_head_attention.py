@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from llm_holes.engine.attention_cost import FP32_BYTES, AttentionCost, cost_of, counted
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Array, Bars, Frame, Heatmap, Table, View
-from llm_holes.engine.importance import without_each_head
-from llm_holes.engine.lens import tapped
-from llm_holes.engine.taps import tap
-from llm_holes.engine.tiled import tiled_attention
+from llm_holes.engine.interpret.ablation_sweep import without_each_head
+from llm_holes.engine.interpret.attention_flops import FP32_BYTES, AttentionCost, cost_of, counted
+from llm_holes.engine.interpret.flash_attention import tiled_attention
+from llm_holes.engine.interpret.logit_lens import tapped
+from llm_holes.engine.model.hook_names import tap
 from llm_holes.lessons.architectures import scores_of_layers
 from llm_holes.lessons.heads import head_name, layer_gallery
 

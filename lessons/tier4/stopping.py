@@ -8,8 +8,8 @@ from typing import Any
 
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Bars, Curve, Diff, Frame, Tokens, View, series
-from llm_holes.engine.generate import Limits, Step
-from llm_holes.engine.sampling import SamplingParams
+from llm_holes.engine.generation.generate import Limits, Step
+from llm_holes.engine.generation.sampling import SamplingParams
 
 TOP = 6
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from llm_holes.engine import store
-from llm_holes.engine.client import command_for
-from llm_holes.engine.protocol import Ready
+from llm_holes.engine.checkpoint import store
+from llm_holes.engine.ipc.client import command_for
+from llm_holes.engine.ipc.messages import Ready
 from tests.support.processes import running
 from tests.support.sshd import Server, start_server
 from tests.support.talk import Talk

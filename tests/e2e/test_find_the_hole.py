@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from llm_holes.engine.frames import Frame
-from llm_holes.engine.protocol import Case, Failed, Finished, Run
+from llm_holes.engine.ipc.messages import Case, Failed, Finished, Run
 from llm_holes.lessons.find_the_hole_rules import FIND_THE_HOLE
 from tests.support.talk import Talk
 

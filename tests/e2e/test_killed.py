@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from llm_holes.engine.protocol import Run
-from llm_holes.engine.store import ModelFiles
+from llm_holes.engine.checkpoint.store import ModelFiles
+from llm_holes.engine.ipc.messages import Run
 from tests.support.talk import Talk
 
 pytestmark = pytest.mark.model

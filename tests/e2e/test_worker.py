@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from llm_holes.engine.protocol import Cancel, Cancelled, Failed, Finished, Run
+from llm_holes.engine.ipc.messages import Cancel, Cancelled, Failed, Finished, Run
 from tests.support.processes import alive
 from tests.support.talk import Talk
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import torch
 
-from llm_holes.engine.config import from_hugging_face
+from llm_holes.engine.checkpoint.store import ModelFiles
 from llm_holes.engine.engine import Engine
-from llm_holes.engine.model import Decoder
-from llm_holes.engine.store import ModelFiles
+from llm_holes.engine.model.config import from_hugging_face
+from llm_holes.engine.model.decoder import Decoder
 
 SIZES: dict[str, Any] = {
     "vocab_size": 97,

@@ -6,12 +6,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from llm_holes.engine.activation_ops import ActivationReplaced
-from llm_holes.engine.anatomy import anatomy
-from llm_holes.engine.config import Config
-from llm_holes.engine.model import Decoder
-from llm_holes.engine.surgery import QuantizedWeights, operated
-from llm_holes.engine.taps import tap
+from llm_holes.engine.interpret.layer_by_hand import anatomy
+from llm_holes.engine.model.config import Config
+from llm_holes.engine.model.decoder import Decoder
+from llm_holes.engine.model.hook_names import tap
+from llm_holes.engine.surgery.activations import ActivationReplaced
+from llm_holes.engine.surgery.operations import QuantizedWeights, operated
 from tests.engine.conftest import VARIANTS, ours, reference
 from tests.engine.test_surgery import digest
 

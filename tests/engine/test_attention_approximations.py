@@ -9,11 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from llm_holes.engine.cache import ContiguousCache
-from llm_holes.engine.landmark_attention import Landmarks, TopKeys, WholeTextLandmarks
-from llm_holes.engine.linear_attention import EluFeatures, NoFeatures, RandomFeatures
-from llm_holes.engine.model import Decoder, Mixer, fused_attention
-from llm_holes.engine.surgery import AttentionReplaced, operated
+from llm_holes.engine.model.cache import ContiguousCache
+from llm_holes.engine.model.decoder import Decoder, Mixer, fused_attention
+from llm_holes.engine.surgery.linear_attention import EluFeatures, NoFeatures, RandomFeatures
+from llm_holes.engine.surgery.operations import AttentionReplaced, operated
+from llm_holes.engine.surgery.pooled_attention import Landmarks, TopKeys, WholeTextLandmarks
 from tests.engine.test_surgery import digest
 
 IDS = torch.randint(0, 97, (2, 40), generator=torch.Generator().manual_seed(5))

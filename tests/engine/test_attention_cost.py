@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from llm_holes.engine.attention_cost import AttentionCost, cost_of, counted
-from llm_holes.engine.model import Decoder, explicit_attention
-from llm_holes.engine.tiled import tiled_attention
+from llm_holes.engine.interpret.attention_flops import AttentionCost, cost_of, counted
+from llm_holes.engine.interpret.flash_attention import tiled_attention
+from llm_holes.engine.model.decoder import Decoder, explicit_attention
 
 
 @pytest.mark.parametrize("tile", [1, 3, 7, 16, 40])

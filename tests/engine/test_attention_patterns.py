@@ -10,7 +10,11 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llm_holes.engine.attention_patterns import (
+from llm_holes.engine.model.cache import ContiguousCache
+from llm_holes.engine.model.decoder import Decoder
+from llm_holes.engine.surgery.ablations import WindowOnly
+from llm_holes.engine.surgery.operations import operated
+from llm_holes.engine.surgery.sparse_attention import (
     PATTERNS,
     Pattern,
     PatternKind,
@@ -21,10 +25,6 @@ from llm_holes.engine.attention_patterns import (
     pairs_seen,
     plan,
 )
-from llm_holes.engine.cache import ContiguousCache
-from llm_holes.engine.damage_ops import WindowOnly
-from llm_holes.engine.model import Decoder
-from llm_holes.engine.surgery import operated
 
 IDS = torch.randint(0, 97, (2, 40), generator=torch.Generator().manual_seed(5))
 EVERY = (0, 1, 2)

@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llm_holes.engine.bpe import BPE
-from llm_holes.engine.bpe_steps import longest_match, steps
-from llm_holes.engine.bpe_train import train
-from llm_holes.engine.convert import convert
+from llm_holes.engine.checkpoint.convert import convert
+from llm_holes.engine.checkpoint.store import ModelFiles
 from llm_holes.engine.errors import InputError
-from llm_holes.engine.store import ModelFiles
-from llm_holes.engine.tiktoken_twin import Twin
-from llm_holes.engine.tokenizer import Tokenizer
+from llm_holes.engine.tokenizer.bpe import BPE
+from llm_holes.engine.tokenizer.bpe_steps import longest_match, steps
+from llm_holes.engine.tokenizer.bpe_train import train
+from llm_holes.engine.tokenizer.tiktoken_bridge import Twin
+from llm_holes.engine.tokenizer.tokenizer import Tokenizer
 from tests.support import tiny_gguf
 
 # characters of a later Unicode than a library's are letters to one and unknown to another

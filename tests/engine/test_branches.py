@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from llm_holes.engine.branches import common, read, scored, written
-from llm_holes.engine.model import Decoder
+from llm_holes.engine.generation.continuations import common, read, scored, written
+from llm_holes.engine.model.decoder import Decoder
 
 START = [3, 14, 15, 9, 26]
 TEXTS = [[5, 35], [8, 9, 7], [9, 3]]

@@ -13,16 +13,16 @@ import msgspec
 import pytest
 import torch
 
-from llm_holes.engine.cache import ContiguousCache, KVCache
-from llm_holes.engine.caches.blocks import BlockManager, OutOfBlocks
-from llm_holes.engine.caches.offloaded import POLICIES, OffloadedCache, Policy, block_shape, slots_for
-from llm_holes.engine.caches.paged import PagedMemory
-from llm_holes.engine.caches.quantized import QuantizedCache
-from llm_holes.engine.caches.tiers import FileTier, HostTier, tier_for
-from llm_holes.engine.caches.window import WindowCache
-from llm_holes.engine.config import Config
 from llm_holes.engine.errors import Cancelled, InputError
-from llm_holes.engine.model import Decoder
+from llm_holes.engine.kvcache.block_manager import BlockManager, OutOfBlocks
+from llm_holes.engine.kvcache.offloaded import POLICIES, OffloadedCache, Policy, block_shape, slots_for
+from llm_holes.engine.kvcache.paged import PagedMemory
+from llm_holes.engine.kvcache.quantized import QuantizedCache
+from llm_holes.engine.kvcache.tiers import FileTier, HostTier, tier_for
+from llm_holes.engine.kvcache.window import WindowCache
+from llm_holes.engine.model.cache import ContiguousCache, KVCache
+from llm_holes.engine.model.config import Config
+from llm_holes.engine.model.decoder import Decoder
 
 IDS = torch.tensor([[3, 14, 15, 9, 26, 53, 58, 9, 79, 32, 38, 46, 26, 43, 38, 32, 79, 50, 28, 84]])
 LENGTH = IDS.shape[1]

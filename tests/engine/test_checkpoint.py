@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from llm_holes.engine import checkpoint
+from llm_holes.engine.checkpoint import validate
 from llm_holes.engine.errors import ModelError
 from tests.support import tiny_gguf
 
@@ -70,7 +70,7 @@ def test_a_hostile_folder_is_refused_in_two_seconds(name: str, tmp_path: Path) -
         (folder / file).write_bytes(content)
     begin = time.perf_counter()
     with pytest.raises(ModelError, match=reason) as caught:
-        checkpoint.check(folder)
+        validate.check(folder)
     assert time.perf_counter() - begin < 2
     assert caught.value.hint
 
@@ -80,7 +80,7 @@ def test_a_folder_of_pickles_is_refused(suffix: str, tmp_path: Path) -> None:
     folder = tiny_gguf.write_folder(tmp_path / "m")
     (folder / "model.safetensors").rename(folder / f"pytorch_model{suffix}")
     with pytest.raises(ModelError, match="pickled"):
-        checkpoint.check(folder)
+        validate.check(folder)
 
 
 def test_shards_are_followed_but_only_inside_the_folder(tmp_path: Path) -> None:
@@ -88,11 +88,11 @@ def test_shards_are_followed_but_only_inside_the_folder(tmp_path: Path) -> None:
     (folder / "model.safetensors").rename(folder / "model-1.safetensors")
     index = folder / "model.safetensors.index.json"
     index.write_text(json.dumps({"weight_map": {"a": "model-1.safetensors"}}))
-    assert checkpoint.check(folder).weights == (folder / "model-1.safetensors",)
+    assert validate.check(folder).weights == (folder / "model-1.safetensors",)
     for name in ("../m/model-1.safetensors", "/etc/passwd", "model-2.safetensors", 7):
         index.write_text(json.dumps({"weight_map": {"a": name}}))
         with pytest.raises(ModelError):
-            checkpoint.check(folder)
+            validate.check(folder)
 
 
 def test_a_pipe_in_the_folder_does_not_hang(tmp_path: Path) -> None:
@@ -100,4 +100,4 @@ def test_a_pipe_in_the_folder_does_not_hang(tmp_path: Path) -> None:
     (folder / "config.json").unlink()
     os.mkfifo(folder / "config.json")
     with pytest.raises(ModelError, match="regular file"):
-        checkpoint.check(folder)
+        validate.check(folder)

@@ -11,15 +11,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from llm_holes.engine.constrain import Constraint, json_grammar
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import InputError
+from llm_holes.engine.generation.grammar import Constraint, json_grammar
+from llm_holes.engine.generation.sampling import SamplingParams, masked
 from llm_holes.engine.harness import tools
 from llm_holes.engine.harness.calls import Call, any_call_grammar, call_grammar, parse
 from llm_holes.engine.harness.reader import Reader
 from llm_holes.engine.harness.write import Reads, write
-from llm_holes.engine.sampling import SamplingParams, masked
-from llm_holes.engine.tokenizer import Detokenizer
+from llm_holes.engine.tokenizer.tokenizer import Detokenizer
 
 pytestmark = pytest.mark.model
 ALL = (tools.calculator(), tools.clock(), tools.text_stats(), tools.lookup({}), tools.read_file(Path()))

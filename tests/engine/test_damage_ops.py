@@ -11,8 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from llm_holes.engine.cache import ContiguousCache
-from llm_holes.engine.damage_ops import (
+from llm_holes.engine.model.cache import ContiguousCache
+from llm_holes.engine.model.decoder import Decoder, rotary, rotate
+from llm_holes.engine.model.hook_names import tap
+from llm_holes.engine.model.quantize import quantize
+from llm_holes.engine.surgery.ablations import (
     MATRICES,
     AttentionOff,
     FfnOff,
@@ -27,10 +30,7 @@ from llm_holes.engine.damage_ops import (
     super_weight,
     weight_name,
 )
-from llm_holes.engine.model import Decoder, rotary, rotate
-from llm_holes.engine.quantize import quantize
-from llm_holes.engine.surgery import HeadOff, Operation, PackedWeights, QuantizedWeights, operated, weight
-from llm_holes.engine.taps import tap
+from llm_holes.engine.surgery.operations import HeadOff, Operation, PackedWeights, QuantizedWeights, operated, weight
 from tests.engine.conftest import ours, reference
 from tests.engine.test_surgery import digest
 

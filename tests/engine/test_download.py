@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from llm_holes.engine import download, store
+from llm_holes.engine.checkpoint import download, store
 from llm_holes.engine.errors import ModelError
-from llm_holes.engine.protocol import Status
+from llm_holes.engine.ipc.messages import Status
 from tests.support import tiny_gguf
 from tests.support.hub import Hub, serving
 from tests.support.locate import last, start

@@ -13,10 +13,10 @@ import torch
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import Cancelled, InputError
 from llm_holes.engine.frames import Table
+from llm_holes.engine.ipc.messages import Case
 from llm_holes.engine.measure import fingerprint, kl_nats, perplexity
-from llm_holes.engine.model import Decoder
-from llm_holes.engine.protocol import Case
-from llm_holes.engine.surgery import operated
+from llm_holes.engine.model.decoder import Decoder
+from llm_holes.engine.surgery.operations import operated
 from llm_holes.lessons import damage
 from llm_holes.lessons.damage import DRAWS, Draw, Measured, Yardstick, effect, find, logits
 from llm_holes.lessons.find_the_hole import Cases

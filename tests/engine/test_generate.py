@@ -13,9 +13,9 @@ from msgspec import structs
 
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import Cancelled, InputError
-from llm_holes.engine.generate import Limits, Readable, Step
-from llm_holes.engine.sampling import SamplingParams
-from llm_holes.engine.tokenizer import Detokenizer
+from llm_holes.engine.generation.generate import Limits, Readable, Step
+from llm_holes.engine.generation.sampling import SamplingParams
+from llm_holes.engine.tokenizer.tokenizer import Detokenizer
 
 pytestmark = pytest.mark.model
 FRANCE = "What is the capital of France?"

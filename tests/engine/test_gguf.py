@@ -16,10 +16,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file
 
-from llm_holes.engine import gguf
-from llm_holes.engine.config import read_config
-from llm_holes.engine.convert import convert
+from llm_holes.engine.checkpoint import gguf
+from llm_holes.engine.checkpoint.convert import convert
 from llm_holes.engine.errors import ModelError
+from llm_holes.engine.model.config import read_config
 from tests.support import tiny_gguf
 
 QUANTIZED = {"Q4_0": 0.2, "Q4_1": 0.2, "Q5_0": 0.1, "Q5_1": 0.1, "Q8_0": 0.02, "F16": 1e-3, "BF16": 0.02, "F32": 0}

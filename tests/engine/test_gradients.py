@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from llm_holes.engine.errors import Cancelled
-from llm_holes.engine.gradients import (
+from llm_holes.engine.interpret.gradients import (
     MAX_TOKENS,
     descended,
     finite_difference,
@@ -21,7 +21,7 @@ from llm_holes.engine.gradients import (
     norm_by_layer,
 )
 from llm_holes.engine.measure import fingerprint, loss_nats
-from llm_holes.engine.model import Decoder
+from llm_holes.engine.model.decoder import Decoder
 from tests.engine.conftest import ours, reference
 
 IDS = [5, 17, 3, 88, 41, 2, 60, 9]
@@ -97,9 +97,9 @@ def test_texts_too_short_or_too_long_for_the_memory_are_refused(tiny: Decoder, c
 
 MEMORY = """
 import resource, sys
-from llm_holes.engine import store
+from llm_holes.engine.checkpoint import store
 from llm_holes.engine.engine import Engine
-from llm_holes.engine.gradients import MAX_TOKENS, descended, gradients
+from llm_holes.engine.interpret.gradients import MAX_TOKENS, descended, gradients
 engine = Engine.load(store.locate(None, lambda status: None), 1)
 ids = (engine.encode("one two three four five six seven eight " * 20))[:MAX_TOKENS]
 assert len(ids) == MAX_TOKENS

@@ -19,7 +19,7 @@ from llm_holes.engine.harness.events import Ended, Event, Gave, Ran, Read, Wrote
 from llm_holes.engine.harness.loop import Bounds, Harness
 from llm_holes.engine.harness.prompt import Message, continuation, ids_of, pieces, system_text
 from llm_holes.engine.harness.reader import Reader
-from llm_holes.engine.tokenizer import Tokenizer
+from llm_holes.engine.tokenizer.tokenizer import Tokenizer
 
 pytestmark = pytest.mark.model
 CALL = '{"name": "calculator", "arguments": {"expression": "2+3"}}'

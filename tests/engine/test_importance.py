@@ -7,15 +7,15 @@ import itertools
 import pytest
 import torch
 
-from llm_holes.engine.cache import ContiguousCache
-from llm_holes.engine.damage_ops import LayerSkipped
 from llm_holes.engine.errors import Cancelled
-from llm_holes.engine.importance import onward, without_each_head, without_each_layer
-from llm_holes.engine.lens import first_top, lens, settled, states, tapped, updates
+from llm_holes.engine.interpret.ablation_sweep import onward, without_each_head, without_each_layer
+from llm_holes.engine.interpret.logit_lens import first_top, lens, settled, states, tapped, updates
 from llm_holes.engine.measure import fingerprint, kl_nats
-from llm_holes.engine.model import Decoder
-from llm_holes.engine.surgery import HeadOff, Operation, operated
-from llm_holes.engine.taps import tap
+from llm_holes.engine.model.cache import ContiguousCache
+from llm_holes.engine.model.decoder import Decoder
+from llm_holes.engine.model.hook_names import tap
+from llm_holes.engine.surgery.ablations import LayerSkipped
+from llm_holes.engine.surgery.operations import HeadOff, Operation, operated
 
 IDS = torch.randint(0, 97, (20,), generator=torch.Generator().manual_seed(5)).tolist()
 

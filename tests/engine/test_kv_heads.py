@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from llm_holes.engine.cache import ContiguousCache
-from llm_holes.engine.kv_heads import KVExpanded, KVPooled, KVRotated, best_heads, pooled_by
-from llm_holes.engine.model import Decoder
-from llm_holes.engine.surgery import Operation, PackedWeights, edited, operated
-from llm_holes.engine.taps import tap
+from llm_holes.engine.model.cache import ContiguousCache
+from llm_holes.engine.model.decoder import Decoder
+from llm_holes.engine.model.hook_names import tap
+from llm_holes.engine.surgery.kv_heads import KVExpanded, KVPooled, KVRotated, best_heads, pooled_by
+from llm_holes.engine.surgery.operations import Operation, PackedWeights, edited, operated
 from tests.engine.conftest import ours, reference
 from tests.engine.test_surgery import digest
 

@@ -6,9 +6,16 @@ import pytest
 import torch
 
 from llm_holes.engine.engine import Engine
-from llm_holes.engine.low_rank import Directions, LowRank, break_even_rank, crowding, directions, factored_parameters
-from llm_holes.engine.model import Decoder
-from llm_holes.engine.surgery import operated
+from llm_holes.engine.model.decoder import Decoder
+from llm_holes.engine.surgery.low_rank import (
+    Directions,
+    LowRank,
+    break_even_rank,
+    crowding,
+    directions,
+    factored_parameters,
+)
+from llm_holes.engine.surgery.operations import operated
 from llm_holes.lessons.widths import costs
 from tests.engine.test_surgery import digest
 from tests.support.lessons import measured

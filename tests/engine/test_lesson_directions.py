@@ -11,8 +11,8 @@ import torch
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import Cancelled, InputError
 from llm_holes.engine.frames import Diff
-from llm_holes.engine.taps import tap
-from llm_holes.engine.vector_ops import TABLE
+from llm_holes.engine.model.hook_names import tap
+from llm_holes.engine.surgery.vectors import TABLE
 from llm_holes.lessons import glove
 from llm_holes.lessons.analogies import ANALOGIES
 from llm_holes.lessons.spaces import ranked, states

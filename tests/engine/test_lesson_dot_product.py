@@ -8,8 +8,8 @@ import torch
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import InputError
 from llm_holes.engine.frames import Table
-from llm_holes.engine.model import inverse_frequencies, rotary, rotate
-from llm_holes.engine.vector_ops import TABLE
+from llm_holes.engine.model.decoder import inverse_frequencies, rotary, rotate
+from llm_holes.engine.surgery.vectors import TABLE
 from llm_holes.lessons.tier2.dot_product import turned
 from tests.support.lessons import frames, measured
 

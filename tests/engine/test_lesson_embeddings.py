@@ -10,9 +10,9 @@ from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import InputError
 from llm_holes.engine.frames import Scatter
 from llm_holes.engine.measure import fingerprint
-from llm_holes.engine.model import Decoder
-from llm_holes.engine.surgery import operated
-from llm_holes.engine.vector_ops import TABLE, RowMixed, RowsSwapped, Steer
+from llm_holes.engine.model.decoder import Decoder
+from llm_holes.engine.surgery.operations import operated
+from llm_holes.engine.surgery.vectors import TABLE, RowMixed, RowsSwapped, Steer
 from llm_holes.lessons.tier1.embeddings import one_hot_product, principal_plane
 from tests.support.lessons import frames, measured
 

@@ -10,9 +10,9 @@ import torch
 
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Bars, Curve, Table
-from llm_holes.engine.model import Decoder
-from llm_holes.engine.sampling import SamplingParams, generator, stages
-from llm_holes.engine.taps import tap
+from llm_holes.engine.generation.sampling import SamplingParams, generator, stages
+from llm_holes.engine.model.decoder import Decoder
+from llm_holes.engine.model.hook_names import tap
 from llm_holes.lessons.tier3.final_vector_to_token import chance_tv_distance, draws, recomputed, tv_distance
 from tests.support.lessons import frames, measured
 

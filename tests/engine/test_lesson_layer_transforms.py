@@ -12,7 +12,7 @@ from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import Cancelled
 from llm_holes.engine.frames import Bars, Table
 from llm_holes.engine.measure import fingerprint
-from llm_holes.engine.taps import tap
+from llm_holes.engine.model.hook_names import tap
 from tests.support.lessons import frames, measured
 
 pytestmark = pytest.mark.model

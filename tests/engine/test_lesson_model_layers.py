@@ -7,11 +7,11 @@ import itertools
 import pytest
 import torch
 
-from llm_holes.engine.damage_ops import LayerSkipped, LayersSwapped
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import Cancelled, InputError
 from llm_holes.engine.frames import Heatmap
 from llm_holes.engine.measure import fingerprint
+from llm_holes.engine.surgery.ablations import LayerSkipped, LayersSwapped
 from llm_holes.lessons import catalog
 from llm_holes.lessons.settings import validated
 from llm_holes.lessons.tier2.model_layers import chosen, listed

@@ -8,8 +8,8 @@ import torch
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import InputError
 from llm_holes.engine.frames import Blocks
-from llm_holes.engine.model import Decoder
-from llm_holes.engine.ragged import answers
+from llm_holes.engine.generation.batched import answers
+from llm_holes.engine.model.decoder import Decoder
 from tests.support.lessons import frames, measured
 
 

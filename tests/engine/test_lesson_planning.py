@@ -8,9 +8,9 @@ import torch
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import InputError
 from llm_holes.engine.frames import Transcript
+from llm_holes.engine.generation.sampling import SamplingParams
 from llm_holes.engine.harness.reader import Reader
-from llm_holes.engine.sampling import SamplingParams
-from llm_holes.engine.taps import tap
+from llm_holes.engine.model.hook_names import tap
 from llm_holes.lessons.errands import VARIANTS, Attempt, attention_on_plan, errand
 from tests.support.lessons import frames, measured
 

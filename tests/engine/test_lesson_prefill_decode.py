@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from llm_holes.engine.cache import ContiguousCache
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import Cancelled
-from llm_holes.engine.generate import last_logits
-from llm_holes.engine.probes import matmul_gflop_per_s, read_gb_per_s
+from llm_holes.engine.generation.generate import last_logits
+from llm_holes.engine.machine import matmul_gflop_per_s, read_gb_per_s
+from llm_holes.engine.model.cache import ContiguousCache
 from llm_holes.lessons.tier1 import prefill_decode
 from tests.support.lessons import measured
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from llm_holes.engine.checkpoint.gguf import q4_1_blocks
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Table
-from llm_holes.engine.gguf import q4_1_blocks
-from llm_holes.engine.surgery import QuantizedWeights
+from llm_holes.engine.surgery.operations import QuantizedWeights
 from tests.support.lessons import frames, measured
 
 pytestmark = pytest.mark.model

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from llm_holes.engine.damage_ops import WindowOnly
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import InputError
 from llm_holes.engine.measure import perplexity
+from llm_holes.engine.surgery.ablations import WindowOnly
 from llm_holes.lessons.needle import hide, look, split
 from llm_holes.lessons.passage import passage
 from tests.support.lessons import measured

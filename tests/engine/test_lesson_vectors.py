@@ -8,7 +8,7 @@ import pytest
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import InputError
 from llm_holes.engine.frames import Heatmap
-from llm_holes.engine.vector_ops import TABLE
+from llm_holes.engine.surgery.vectors import TABLE
 from tests.support.lessons import frames, measured
 
 pytestmark = pytest.mark.model

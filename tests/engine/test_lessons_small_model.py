@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from llm_holes.engine import store
+from llm_holes.engine.checkpoint import store
 from llm_holes.engine.engine import Engine
 from llm_holes.lessons import catalog
 from llm_holes.lessons.settings import validated

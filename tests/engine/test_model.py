@@ -7,10 +7,10 @@ import math
 import pytest
 import torch
 
-from llm_holes.engine.cache import ContiguousCache
 from llm_holes.engine.errors import Cancelled
-from llm_holes.engine.model import Decoder
-from llm_holes.engine.taps import GLOBAL, PER_LAYER, in_all_layers, tap
+from llm_holes.engine.model.cache import ContiguousCache
+from llm_holes.engine.model.decoder import Decoder
+from llm_holes.engine.model.hook_names import GLOBAL, PER_LAYER, in_all_layers, tap
 from tests.engine.conftest import VARIANTS, ours, reference
 
 IDS = torch.randint(0, 97, (2, 33), generator=torch.Generator().manual_seed(3))

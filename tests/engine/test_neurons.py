@@ -7,13 +7,13 @@ from dataclasses import replace
 import pytest
 import torch
 
-from llm_holes.engine.damage_ops import LayerSkipped
-from llm_holes.engine.lens import states
+from llm_holes.engine.interpret.logit_lens import states
+from llm_holes.engine.interpret.neurons import NeuronsOff, StrongestOnly, columns, isolation, pushes, strengths
 from llm_holes.engine.measure import fingerprint
-from llm_holes.engine.model import Decoder
-from llm_holes.engine.neurons import NeuronsOff, StrongestOnly, columns, isolation, pushes, strengths
-from llm_holes.engine.surgery import HeadOff, operated, reweighted
-from llm_holes.engine.taps import tap
+from llm_holes.engine.model.decoder import Decoder
+from llm_holes.engine.model.hook_names import tap
+from llm_holes.engine.surgery.ablations import LayerSkipped
+from llm_holes.engine.surgery.operations import HeadOff, operated, reweighted
 
 IDS = torch.randint(0, 97, (1, 12), generator=torch.Generator().manual_seed(7))
 DOWN = "model.layers.1.mlp.down_proj.weight"

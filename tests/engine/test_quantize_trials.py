@@ -7,10 +7,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llm_holes.engine.model import Decoder
-from llm_holes.engine.quantize import CHUNK, quantize
+from llm_holes.engine.model.decoder import Decoder
+from llm_holes.engine.model.quantize import CHUNK, quantize
 from llm_holes.engine.quantize_trials import LADDER, Trial, levels_per_block, pareto, sizes, trials
-from llm_holes.engine.surgery import QuantizedKV, QuantizedWeights, operated
+from llm_holes.engine.surgery.operations import QuantizedKV, QuantizedWeights, operated
 
 IDS = list(range(20))
 

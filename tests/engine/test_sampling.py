@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from llm_holes.engine.sampling import (
+from llm_holes.engine.generation.sampling import (
     SamplingParams,
     draw,
     generator,

@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 from safetensors.numpy import load_file
 
-from llm_holes.engine import convert, download, store
+from llm_holes.engine.checkpoint import convert, download, store
 from llm_holes.engine.errors import ModelError
-from llm_holes.engine.protocol import Status
+from llm_holes.engine.ipc.messages import Status
 from tests.support import tiny_gguf
 from tests.support.locate import LOCATE, last, start
 
@@ -161,7 +161,7 @@ WAITING = LOCATE.replace(
     """
 import os, time
 from pathlib import Path
-from llm_holes.engine import convert
+from llm_holes.engine.checkpoint import convert
 real = convert.convert
 def slow(*arguments):
     log = Path(os.environ["TEST_LOG"])

@@ -7,9 +7,9 @@ import hashlib
 import pytest
 import torch
 
-from llm_holes.engine.model import Decoder
-from llm_holes.engine.quantize import int4_weight, int8_weight, quantize
-from llm_holes.engine.surgery import HeadOff, Operation, PackedWeights, QuantizedWeights, matrices, operated
+from llm_holes.engine.model.decoder import Decoder
+from llm_holes.engine.model.quantize import int4_weight, int8_weight, quantize
+from llm_holes.engine.surgery.operations import HeadOff, Operation, PackedWeights, QuantizedWeights, matrices, operated
 
 IDS = torch.randint(0, 97, (1, 20), generator=torch.Generator().manual_seed(5))
 

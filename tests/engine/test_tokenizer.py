@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llm_holes.engine.chat import MAX_PROMPT, render
-from llm_holes.engine.convert import convert
+from llm_holes.engine.checkpoint.convert import convert
+from llm_holes.engine.checkpoint.store import ModelFiles
 from llm_holes.engine.errors import InputError, ModelError
-from llm_holes.engine.store import ModelFiles
-from llm_holes.engine.tokenizer import Detokenizer, Tokenizer
+from llm_holes.engine.tokenizer.chat_template import MAX_PROMPT, render
+from llm_holes.engine.tokenizer.tokenizer import Detokenizer, Tokenizer
 from tests.support import tiny_gguf
 
 TEXTS = [

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from llm_holes.engine.model import Decoder
-from llm_holes.engine.surgery import Operation, PackedWeights, operated, weight
-from llm_holes.engine.weight_map import full_name, kind, totals, tree
-from llm_holes.engine.weight_ops import MatricesNoised, MatricesPruned, MatricesZeroed, WeightScaled
+from llm_holes.engine.interpret.weight_map import full_name, kind, totals, tree
+from llm_holes.engine.model.decoder import Decoder
+from llm_holes.engine.surgery.operations import Operation, PackedWeights, operated, weight
+from llm_holes.engine.surgery.weights import MatricesNoised, MatricesPruned, MatricesZeroed, WeightScaled
 from tests.engine.test_surgery import digest
 
 IDS = torch.randint(0, 97, (1, 12), generator=torch.Generator().manual_seed(5))

@@ -7,7 +7,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from llm_holes.engine.protocol import Status
+from llm_holes.engine.ipc.messages import Status
 from llm_holes.lessons import catalog as lessons
 from llm_holes.tui.app import HolesApp
 from tests.support import gallery

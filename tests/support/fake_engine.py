@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator, Mapping
 from llm_holes.engine import frames as f
 from llm_holes.engine.errors import InputError, ModelError
 from llm_holes.engine.frames import Frame, Value
-from llm_holes.engine.protocol import Case, ModelInfo, Status
-from llm_holes.engine.server import leave, private_pipes, serve
+from llm_holes.engine.ipc.messages import Case, ModelInfo, Status
+from llm_holes.engine.ipc.server import leave, private_pipes, serve
 
 MODEL = ModelInfo(
     name="Fake-1M",

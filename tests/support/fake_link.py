@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from llm_holes.engine.frames import Frame
-from llm_holes.engine.protocol import Cancel, Cancelled, Failed, Finished, Framed, Hello, Ready, Reply, Request, Run
+from llm_holes.engine.ipc.messages import Cancel, Cancelled, Failed, Finished, Framed, Hello, Ready, Reply, Request, Run
 from llm_holes.tui.link import Died, OnReply
 from tests.support.fake_engine import MODEL
 

@@ -12,7 +12,7 @@ LOCATE = """
 import json, sys, msgspec
 import huggingface_hub.constants
 huggingface_hub.constants.DOWNLOAD_CHUNK_SIZE = 1024  # so that a part of a tiny file reaches the disk
-from llm_holes.engine import store
+from llm_holes.engine.checkpoint import store
 from llm_holes.engine.errors import ModelError
 def report(status):
     print(json.dumps(msgspec.to_builtins(status)), flush=True)

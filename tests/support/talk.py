@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from llm_holes.engine.client import Client, Died
-from llm_holes.engine.protocol import Cancelled, Failed, Finished, Framed, Reply
+from llm_holes.engine.ipc.client import Client, Died
+from llm_holes.engine.ipc.messages import Cancelled, Failed, Finished, Framed, Reply
 
 
 class Talk:

@@ -15,8 +15,8 @@ from textual.app import App, ComposeResult
 from textual.binding import BindingType
 from textual.widgets import Static
 
-from llm_holes.engine.client import Client
-from llm_holes.engine.protocol import Run
+from llm_holes.engine.ipc.client import Client
+from llm_holes.engine.ipc.messages import Run
 from llm_holes.tui.terminal import run_app
 
 

@@ -10,8 +10,8 @@ import pytest
 from msgspec import structs
 from textual.pilot import Pilot
 
-from llm_holes.engine import client
 from llm_holes.engine.frames import Array, Diff, Frame, Table, Text
+from llm_holes.engine.ipc import client
 from llm_holes.lessons import notebook
 from llm_holes.lessons.catalog import Catalog
 from llm_holes.lessons.notebook import FILE, seal_holds

@@ -9,7 +9,7 @@ from textual.pilot import Pilot
 from textual.widgets import Static
 
 from llm_holes.engine.frames import Frame, Table
-from llm_holes.engine.protocol import Case
+from llm_holes.engine.ipc.messages import Case
 from llm_holes.lessons.events import Began, Graded, Named, Predicted, Probed, Ran
 from llm_holes.lessons.find_the_hole_rules import DIFFICULTIES, FIND_THE_HOLE, GIVE_UP
 from llm_holes.tui.app import HolesApp
@@ -144,7 +144,7 @@ async def test_a_stopped_probe_counts_once_it_showed_something(open_app: OpenApp
         engine.ready()
         await begin(pilot)
         await press(pilot, "r", "x")
-        from llm_holes.engine.protocol import Cancelled
+        from llm_holes.engine.ipc.messages import Cancelled
 
         engine.say(Cancelled(engine.runs[-1].id))
         await settle(pilot)

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from llm_holes.engine.frames import Array, Bars, Curve, Diff, Frame, Heatmap, Series, Table, Text, Token, Tokens
-from llm_holes.engine.protocol import Failed, Framed, Ready, Status, Unavailable
+from llm_holes.engine.ipc.messages import Failed, Framed, Ready, Status, Unavailable
 from llm_holes.tui.app import HolesApp
 from llm_holes.tui.clean import visible
 from llm_holes.tui.link import Died

@@ -56,7 +56,7 @@ def test_code_is_found_without_importing_it() -> None:
     found = source("llm_holes.engine.frames:Array.numpy")
     assert found.text.lstrip().startswith("def numpy(self)")
     assert found.line > 10
-    assert source("llm_holes.engine.protocol:MAX_MESSAGE").text == "MAX_MESSAGE = 64 * 2**20\n"
+    assert source("llm_holes.engine.ipc.messages:MAX_MESSAGE").text == "MAX_MESSAGE = 64 * 2**20\n"
 
 
 def test_code_that_is_not_there_says_so() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 from textual.pilot import Pilot
 
-from llm_holes.engine.protocol import Status
+from llm_holes.engine.ipc.messages import Status
 from tests.support.fake_link import FakeEngine
 from tests.ui.conftest import MakeApp, settle, until
 

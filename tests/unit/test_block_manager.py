@@ -7,7 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from llm_holes.engine.caches.blocks import UNNAMED, BlockManager, Copy, OutOfBlocks
+from llm_holes.engine.kvcache.block_manager import UNNAMED, BlockManager, Copy, OutOfBlocks
 
 SIZE = 4
 BLOCKS = 12

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from llm_holes.engine.protocol import ModelInfo
+from llm_holes.engine.ipc.messages import ModelInfo
 from llm_holes.lessons import catalog
 from llm_holes.lessons.catalog import CatalogError, fill
 from llm_holes.lessons.settings import SettingsError, parsed, validated

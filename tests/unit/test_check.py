@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from llm_holes.engine import client
 from llm_holes.engine.frames import Frame
+from llm_holes.engine.ipc import client
 from llm_holes.lessons import catalog
 from llm_holes.lessons.inspection import faults_of_run, inspect
 from llm_holes.tui import check_command, cli
@@ -29,7 +29,7 @@ minutes = 6
 stages = ["tokens"]
 publishes = ["step", "ms_per_token", "answer", "spread"]
 see_also = ["embeddings"]
-code = ["llm_holes.engine.tokenizer:Tokenizer"]
+code = ["llm_holes.engine.tokenizer.tokenizer:Tokenizer"]
 
 [terms]
 token = "A piece of text."
@@ -136,7 +136,7 @@ FAULTS = {
     "no right option": ("correct = true\n", "", "Which one?", "exactly one"),
     "no surprise": ('expect = "surprise"\n', "", "[[presets]]", "surprise"),
     "preset of nothing": ('settings = { text = "two" }', 'settings = { txt = "two" }', '"second"', "not a control"),
-    "no such module": ("engine.tokenizer:", "engine.tokeniser:", "tokeniser:", "not there yet"),
+    "no such module": ("tokenizer.tokenizer:", "tokenizer.tokeniser:", "tokeniser:", "not there yet"),
     "no such class": (":Tokenizer", ":Tokeniser", ":Tokeniser", "Tokeniser is not in this module"),
 }
 

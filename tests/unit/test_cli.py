@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from llm_holes.engine import client
+from llm_holes.engine.ipc import client
 from llm_holes.lessons import catalog
 from llm_holes.tui import cli, doctor
 from llm_holes.tui.headless import Result

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from llm_holes.engine.client import Died, command_for
 from llm_holes.engine.frames import Text
-from llm_holes.engine.protocol import (
+from llm_holes.engine.ipc.client import Died, command_for
+from llm_holes.engine.ipc.messages import (
     HEADER,
     VERSION,
     Cancel,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from llm_holes.engine.protocol import Case, Run, decode_request, pack
+from llm_holes.engine.ipc.messages import Case, Run, decode_request, pack
 from llm_holes.lessons.find_the_hole_rules import (
     DIFFICULTIES,
     EVERYWHERE,

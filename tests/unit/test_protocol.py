@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llm_holes.engine import protocol
 from llm_holes.engine.frames import (
     Array,
     Bars,
@@ -27,7 +26,8 @@ from llm_holes.engine.frames import (
     Value,
     View,
 )
-from llm_holes.engine.protocol import (
+from llm_holes.engine.ipc import messages
+from llm_holes.engine.ipc.messages import (
     HEADER,
     MAX_MESSAGE,
     Cancel,
@@ -75,7 +75,7 @@ FRAMES = st.builds(
 )
 
 
-def body(message: protocol.Request | protocol.Reply) -> bytes:
+def body(message: messages.Request | messages.Reply) -> bytes:
     packed = pack(message)
     assert body_length(packed[: HEADER.size]) == len(packed) - HEADER.size
     return packed[HEADER.size :]
@@ -101,7 +101,7 @@ def test_any_bytes_are_a_message_or_a_protocol_error(data: bytes) -> None:
             message: object = decode(data)
         except ProtocolError as error:
             message = error
-        assert isinstance(message, protocol.Request | protocol.Reply | ProtocolError)
+        assert isinstance(message, messages.Request | messages.Reply | ProtocolError)
         assert "\n" not in str(message)
 
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llm_holes.engine import client
+from llm_holes.engine.ipc import client
 from llm_holes.lessons.events import ForeignFile
 from llm_holes.lessons.notebook import Entry, Model, sealed, to_json
 from llm_holes.lessons.replay import changed_settings, compare, doubts, read_transcript

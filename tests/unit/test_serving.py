@@ -7,8 +7,8 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llm_holes.engine.caches.blocks import BlockManager
-from llm_holes.engine.caches.serving import ContiguousRoom, PagedRoom, Request, Server, served
+from llm_holes.engine.kvcache.block_manager import BlockManager
+from llm_holes.engine.kvcache.scheduler import ContiguousRoom, PagedRoom, Request, Server, served
 from tests.unit.test_imports import MODEL_LIBRARIES, loaded_by
 
 SIZE, BLOCKS, RESERVE = 4, 10, 20
@@ -88,4 +88,4 @@ def test_two_answers_share_their_prompt_until_they_differ() -> None:
 
 
 def test_serving_loads_no_model_library() -> None:
-    assert not loaded_by("import llm_holes.engine.caches.serving") & MODEL_LIBRARIES
+    assert not loaded_by("import llm_holes.engine.kvcache.scheduler") & MODEL_LIBRARIES

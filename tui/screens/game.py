@@ -14,7 +14,7 @@ from textual.containers import VerticalScroll
 from textual.widgets import Static
 
 from llm_holes.engine.frames import Value
-from llm_holes.engine.protocol import ModelInfo
+from llm_holes.engine.ipc.messages import ModelInfo
 from llm_holes.lessons.cases import OpenCase
 from llm_holes.lessons.find_the_hole_rules import CONTROLS, DIFFICULTIES, GIVE_UP, KINDS
 from llm_holes.tui.draw import Row, Span, fit, wrapped

@@ -12,7 +12,7 @@ from textual.visual import VisualType
 from textual.widget import Widget
 
 from llm_holes.engine.frames import Scalar
-from llm_holes.engine.protocol import ModelInfo
+from llm_holes.engine.ipc.messages import ModelInfo
 from llm_holes.lessons.schema import Control
 from llm_holes.lessons.settings import SettingsError, bounds, parsed
 from llm_holes.tui.actions import CHOOSE, STEP, SWITCH, bindings

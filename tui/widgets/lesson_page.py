@@ -8,7 +8,7 @@ from textual.visual import VisualType
 from textual.widget import Widget
 from textual.widgets import Markdown
 
-from llm_holes.engine.protocol import ModelInfo
+from llm_holes.engine.ipc.messages import ModelInfo
 from llm_holes.lessons.catalog import PLACEHOLDER, Catalog, Lesson
 from llm_holes.tui.draw import Row, Span, fit, wrapped
 from llm_holes.tui.lesson_text import breadcrumb, filled, pipeline, undug_page, ways

@@ -4,10 +4,10 @@ from textual.reactive import reactive
 from textual.visual import VisualType
 from textual.widget import Widget
 
+from llm_holes.engine.ipc.session import EngineState, RunState
 from llm_holes.tui.clean import visible
 from llm_holes.tui.draw import EIGHTHS, Row, Span, fit, plain
 from llm_holes.tui.paint import content
-from llm_holes.tui.session import EngineState, RunState
 
 NAME = "llm-holes"
 BAR = 12

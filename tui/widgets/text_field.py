@@ -8,7 +8,7 @@ from textual.widgets import TextArea
 from textual.widgets.text_area import Edit, EditResult
 
 from llm_holes.engine.frames import Scalar
-from llm_holes.engine.protocol import ModelInfo
+from llm_holes.engine.ipc.messages import ModelInfo
 from llm_holes.lessons.schema import Control
 from llm_holes.tui.actions import WRITE, bindings
 from llm_holes.tui.clean import editable, meant

@@ -1,1 +1,0 @@
-"""Caches that save memory, behind the interface of `engine/cache.py`."""

@@ -1,0 +1,135 @@
+"""Training, for real: loss, backward pass, plain gradient descent on copies of the weights.
+
+The loaded weights are only read. A step's new weights take over the memory of its gradients, so a run holds the loaded
+weights, one trained copy and one set of gradients, and no optimizer state.
+
+Sources: Rumelhart, Hinton & Williams 1986 (backpropagation), Robbins & Monro 1951 (descent by noisy gradients).
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from llm_holes.engine.errors import Cancelled
+from llm_holes.engine.model.decoder import Decoder, rotary
+
+MAX_TOKENS = 128
+"""A longer text would need more memory for the activations kept for the way back than for the weights."""
+
+
+@dataclass(frozen=True)
+class Gradients:
+    """The mean loss in nats, the log-probability of each token after the first, and for each weight, by name, how
+    the loss grows with it."""
+
+    loss: float
+    log_p: Tensor
+    by_name: dict[str, Tensor]
+
+
+def log_probabilities(model: Decoder, ids: Sequence[int]) -> Tensor:
+    """Of each token after the first, given those before it: [len(ids) - 1], differentiable. Raises Cancelled."""
+
+    def at(name: str, value: Tensor) -> Tensor:
+        for edit in model.edits.get(name, ()):
+            value = edit(value)
+        return value
+
+    inputs, targets = torch.tensor([list(ids[:-1])]), torch.tensor(list(ids[1:]))
+    x = at("hook_embed", F.embedding(inputs, model.weights["model.embed_tokens.weight"]))
+    rotation = rotary(model.config, 0, inputs.shape[1])
+    for layer in range(model.config.n_layers):
+        if model.stop():
+            raise Cancelled
+        x = model.block(layer, x, rotation, None, at, ())
+    logits = model.unembed(x, at)[0]
+    return logits.gather(-1, targets[:, None])[:, 0] - logits.logsumexp(-1)
+
+
+@torch.no_grad()
+def loss(model: Decoder, ids: Sequence[int]) -> float:
+    """Mean surprise at each token after the first, nats, summed in fp64."""
+    return -float(log_probabilities(model, ids).double().mean())
+
+
+def gradients(model: Decoder, ids: Sequence[int]) -> Gradients:
+    """One forward and one backward pass over 2 to MAX_TOKENS tokens. Raises Cancelled, and ValueError for others."""
+    if not 2 <= len(ids) <= MAX_TOKENS:
+        raise ValueError(f"{len(ids)} tokens; gradients are for 2 to {MAX_TOKENS}")
+    with torch.enable_grad():
+        leaves = {name: w.detach().requires_grad_() for name, w in model.weights.items()}
+        log_p = log_probabilities(replace(model, weights=leaves), ids)
+        if model.stop():
+            raise Cancelled
+        found = torch.autograd.grad(-log_p.mean(), list(leaves.values()), allow_unused=True)
+    used = {name: g for name, g in zip(leaves, found, strict=True) if g is not None}
+    return Gradients(-float(log_p.detach().double().mean()), log_p.detach(), used)
+
+
+def descended(model: Decoder, found: Gradients, learning_rate: float) -> Decoder:
+    """The model one step further down. Its weights are made in the gradients' memory, which are gone after this."""
+    weights = dict(model.weights)
+    while found.by_name:
+        name, g = found.by_name.popitem()
+        weights[name] = g.mul_(-learning_rate).add_(weights[name])
+    return replace(model, weights=weights)
+
+
+def norm(tensors: Sequence[Tensor]) -> float:
+    """Length of all these numbers taken as one vector."""
+    return float(torch.stack([torch.linalg.vector_norm(t) for t in tensors]).double().norm()) if tensors else 0.0
+
+
+def norm_by_layer(found: Mapping[str, Tensor], n_layers: int) -> list[float]:
+    """Length of the gradient of each layer's weights."""
+    return [norm([g for name, g in found.items() if name.startswith(f"model.layers.{n}.")]) for n in range(n_layers)]
+
+
+def finite_difference(model: Decoder, ids: Sequence[int], name: str, direction: Tensor, step: float) -> float:
+    """How fast the loss grows when the weight `name` moves along `direction`, from two losses and no backward pass:
+    (loss(w + step · direction) - loss(w - step · direction)) / (2 · step)."""
+    w = model.weights[name]
+
+    def moved(by: float) -> float:
+        return loss(replace(model, weights={**model.weights, name: w + by * direction}), ids)
+
+    return (moved(step) - moved(-step)) / (2 * step)
+
+
+@dataclass(frozen=True)
+class Step:
+    """A model on its way down. `found` are its gradients, there until the next step is asked for; the last model has
+    none. `ms` is what the gradients and the step that led here took."""
+
+    model: Decoder
+    log_p: Tensor
+    ms: float
+    found: Gradients | None = None
+
+    @property
+    def loss(self) -> float:
+        return -float(self.log_p.double().mean())
+
+
+def training(model: Decoder, ids: Sequence[int], learning_rate: float, steps: int) -> Iterator[Step]:
+    """The model before each step and after the last, which comes early if the loss is no number any more."""
+    took = 0.0
+    for _ in range(steps):
+        started = time.perf_counter()
+        found = gradients(model, ids)
+        backward_s = time.perf_counter() - started
+        yield Step(model, found.log_p, took, found)
+        if not math.isfinite(found.loss):
+            return
+        started = time.perf_counter()
+        model = descended(model, found, learning_rate)
+        took = (backward_s + time.perf_counter() - started) * 1e3
+    with torch.no_grad():
+        yield Step(model, log_probabilities(model, ids), took)

@@ -1,0 +1,140 @@
+"""One token's way through one layer, operation by operation, computed again from what the layer was given.
+
+Only the stream, and for attention the keys and values of the earlier positions, are taken from the model; every number
+after that is made here, from the weights, and compared with what the model made.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from llm_holes.engine.interpret.logit_lens import tapped
+from llm_holes.engine.model.decoder import Decoder, rotary, rotate
+from llm_holes.engine.model.hook_names import PER_LAYER, tap
+from llm_holes.engine.surgery.operations import weight
+
+FLOAT = 4
+UNTAPPED = {"attn.hook_attn_scores", "attn.hook_pattern"}
+
+
+@dataclass(frozen=True)
+class Part:
+    """One operation on one token: what it gives, the FLOPs it takes (a multiplication and an addition are two), the
+    bytes it reads from weights or cache, and its largest difference from what the model had at `point`."""
+
+    name: str
+    formula: str
+    given: tuple[int, ...]
+    result: Tensor
+    flops: int
+    bytes: int
+    point: str
+    difference: float
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.result.shape)
+
+
+@torch.no_grad()
+def anatomy(model: Decoder, ids: Sequence[int], layer: int, position: int) -> list[Part]:
+    """The parts of `layer` for the token at `position`, in order. Raises Cancelled."""
+    seen = list(ids[: position + 1])
+    points = [point for point in PER_LAYER if point not in UNTAPPED]
+    acts = tapped(model, seen, {tap(layer, point) for point in points})
+    recorded = {point: torch.from_numpy(acts[tap(layer, point)][0]) for point in points}
+    return _Layer(model, layer, position, recorded).parts()
+
+
+class _Layer:
+    def __init__(self, model: Decoder, layer: int, position: int, recorded: dict[str, Tensor]) -> None:
+        self.model, self.config, self.place = model, model.config, position
+        self.layer, self.prefix = layer, f"model.layers.{layer}."
+        self.recorded = recorded
+        self.done: list[Part] = []
+
+    def parts(self) -> list[Part]:
+        x = self.recorded["hook_resid_pre"][self.place]
+        d = len(x)
+        y = self.add(
+            "norm", "x / rms(x) · g", d, self.norm(x, "input_layernorm"), 4 * d, FLOAT * d, "ln1.hook_normalized"
+        )
+        x = self.attended(x, y)
+        y = self.norm(x, "post_attention_layernorm")
+        y = self.add("norm", "x / rms(x) · g", d, y, 4 * d, FLOAT * d, "ln2.hook_normalized")
+        gate = self.product("mlp.gate_proj", "gate", y, "mlp.hook_pre")
+        up = self.product("mlp.up_proj", "up", y, "mlp.hook_pre_linear")
+        bend = self.model.activations.get(self.layer, torch.nn.functional.silu)
+        width = len(gate)
+        bent = self.add("nonlinearity", "SiLU(gate) · up", width, bend(gate) * up, 5 * width, 0, "mlp.hook_post")
+        written = self.product("mlp.down_proj", "FFN update", bent, "hook_mlp_out")
+        self.add("add", "stream + update", d, x + written, d, 0, "hook_resid_post")
+        return self.done
+
+    def attended(self, x: Tensor, y: Tensor) -> Tensor:
+        """The stream after attention, from the stream and its normed copy."""
+        c, count = self.config, self.place + 1
+        q = self.heads("q", y, c.n_heads)
+        k = self.heads("k", y, c.n_kv_heads)
+        v = self.product("self_attn.v_proj", "value", y, "attn.hook_v", (c.n_kv_heads, c.d_head))
+        turn = rotary(c, self.place, self.place + 1)
+        q = self.add(
+            "rotate",
+            "by its position",
+            q.numel(),
+            rotate(q[None, None], turn)[0, 0],
+            3 * q.numel(),
+            0,
+            "attn.hook_rot_q",
+        )
+        k = rotate(k[None, None], turn)[0, 0]
+        keys = torch.cat((self.recorded["attn.hook_rot_k"][:-1], k[None])).repeat_interleave(c.group, 1)
+        values = torch.cat((self.recorded["attn.hook_v"][:-1], v[None])).repeat_interleave(c.group, 1)
+        cache = FLOAT * count * c.n_kv_heads * c.d_head
+        scores = torch.einsum("hd,khd->hk", q, keys) / math.sqrt(c.d_head)
+        scores = self.add("scores", "q · k / √d", q.numel(), scores, 2 * q.numel() * count, cache, "")
+        pattern = self.add("softmax", "to shares of 1", scores.numel(), scores.softmax(-1), 5 * scores.numel(), 0, "")
+        z = torch.einsum("hk,khd->hd", pattern, values)
+        z = self.add("mix", "shares · values", pattern.numel(), z, 2 * q.numel() * count, cache, "attn.hook_z")
+        written = self.product("self_attn.o_proj", "attention update", z.flatten(), "hook_attn_out")
+        return self.add("add", "stream + update", len(x), x + written, len(x), 0, "hook_resid_mid")
+
+    def heads(self, name: str, y: Tensor, count: int) -> Tensor:
+        shape = (count, self.config.d_head)
+        label = {"q": "query", "k": "key"}[name]
+        result = self.product(f"self_attn.{name}_proj", label, y, "", shape, keep=False)
+        result = self.model.norm(result, f"{self.prefix}self_attn.{name}_norm.weight")
+        return self.add(
+            label, f"W_{name} · x", len(y), result, *self.cost(f"self_attn.{name}_proj"), f"attn.hook_{name}"
+        )
+
+    def norm(self, x: Tensor, name: str) -> Tensor:
+        gain = self.model.weights.get(f"{self.prefix}{name}.weight")
+        return x if gain is None else x * (x.square().mean() + self.config.norm_eps).rsqrt() * gain
+
+    def cost(self, name: str) -> tuple[int, int]:
+        count = self.model.weights[f"{self.prefix}{name}.weight"].numel()
+        return 2 * count, FLOAT * count
+
+    def product(
+        self, name: str, label: str, x: Tensor, point: str, shape: tuple[int, ...] = (-1,), keep: bool = True
+    ) -> Tensor:
+        y = weight(self.model, f"{self.prefix}{name}.weight") @ x
+        bias = self.model.weights.get(f"{self.prefix}{name}.bias")
+        y = (y if bias is None else y + bias).view(shape)
+        return (
+            self.add(label, f"W_{name.split('.')[-1].removesuffix('_proj')} · x", len(x), y, *self.cost(name), point)
+            if keep
+            else y
+        )
+
+    def add(self, name: str, formula: str, given: int, result: Tensor, flops: int, read: int, point: str) -> Tensor:
+        known = self.recorded[point][self.place] if point else result
+        difference = float((known - result).abs().max())
+        self.done.append(Part(name, formula, (given,), result, flops, read, point, difference))
+        return result

@@ -1,0 +1,161 @@
+"""What the app knows about the engine and the current run: a state machine without widgets, clocks or pipes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from llm_holes.engine.frames import Frame, Value
+from llm_holes.engine.ipc.client import Died
+from llm_holes.engine.ipc.messages import (
+    Cancel,
+    Cancelled,
+    Case,
+    Failed,
+    Finished,
+    Framed,
+    Hello,
+    ModelInfo,
+    Ready,
+    Reply,
+    Request,
+    Run,
+    Status,
+    Unavailable,
+)  # fmt: skip
+
+Phase = Literal["starting", "downloading", "converting", "loading", "ready", "unavailable", "stopped"]
+RunPhase = Literal["idle", "queued", "running", "done", "cancelled", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class EngineState:
+    phase: Phase = "starting"
+    message: str = ""
+    hint: str = ""
+    done: int = 0
+    total: int = 0
+    model: ModelInfo | None = None
+
+    @property
+    def down(self) -> bool:
+        return self.phase in {"stopped", "unavailable"}
+
+
+@dataclass(frozen=True, slots=True)
+class RunState:
+    """The latest run. `started` is on the app's clock; `fresh` is true once it has shown a frame of its own; with a
+    `case` of the game it is on the broken model."""
+
+    phase: RunPhase = "idle"
+    id: int = 0
+    lesson: str = ""
+    settings: dict[str, Value] | None = None
+    case: Case | None = None
+    started: float = 0.0
+    ms: float = 0.0
+    progress: float | None = None
+    fresh: bool = False
+    error: str = ""
+    hint: str = ""
+
+    @property
+    def active(self) -> bool:
+        return self.phase in {"queued", "running"}
+
+
+class Session:
+    """Turns what the learner asks for into requests and the engine's replies into state.
+
+    Args:
+        send: puts a request on its way.
+        restart: starts the engine again; replies then begin anew.
+        clock: seconds, for how long a run has taken.
+    """
+
+    def __init__(
+        self, send: Callable[[Request], None], restart: Callable[[], None], clock: Callable[[], float]
+    ) -> None:
+        self.engine = EngineState()
+        self.run = RunState()
+        self.frame: Frame | None = None
+        self._send, self._restart, self._clock = send, restart, clock
+        self._model: ModelInfo | None = None
+        self.versions: dict[str, str] = {}
+        """Of the program and the libraries in the engine."""
+
+    @property
+    def model(self) -> ModelInfo | None:
+        """The model that is, or before the engine stopped was, loaded."""
+        return self._model
+
+    def start(self, lesson: str, settings: dict[str, Value], case: Case | None = None) -> None:
+        """Runs the lesson, in place of the run before it; waits in the queue until there is a model."""
+        if self.run.lesson != lesson:
+            self.frame = None
+        self.run = RunState("queued", self.run.id + 1, lesson, settings, case, self._clock())
+        if self.engine.down:
+            self.engine = EngineState()
+            self._restart()
+        elif self.engine.phase == "ready":
+            self._send_run()
+
+    def amend(self, settings: dict[str, Value]) -> None:
+        """Gives a run that still waits other settings."""
+        if self.run.phase == "queued":
+            self.run = replace(self.run, settings=settings)
+
+    def cancel(self) -> None:
+        if self.run.phase == "running":
+            self._send(Cancel(self.run.id))
+        elif self.run.phase == "queued":
+            self.run = replace(self.run, phase="cancelled")
+
+    def leave(self) -> None:
+        """The learner left the lesson: stop what runs and forget its results."""
+        if self.run.phase == "running":
+            self._send(Cancel(self.run.id))
+        self.run = RunState(id=self.run.id + 1)
+        self.frame = None
+
+    def reply(self, reply: Reply | Died) -> None:
+        match reply:
+            case Died():
+                self._died(reply)
+            case Status(phase, message, done, total):
+                self.engine = EngineState(phase, message, "", done, total)
+            case Ready(model):
+                self._model = model
+                self.engine = EngineState("ready", model=model)
+                if self.run.phase == "queued":
+                    self._send_run()
+            case Unavailable(error, hint):
+                self.engine = EngineState("unavailable", error, hint)
+                if self.run.active:
+                    self.run = replace(self.run, phase="failed", error=error, hint=hint)
+            case Hello(_, versions):
+                self.versions = versions
+            case _ if reply.id == self.run.id:
+                self._of_run(reply)
+
+    def _of_run(self, reply: Framed | Finished | Cancelled | Failed) -> None:
+        match reply:
+            case Framed(_, frame):
+                self.frame = frame
+                self.run = replace(self.run, progress=frame.progress, fresh=True)
+            case Finished(_, settings, ms):
+                self.run = replace(self.run, phase="done", settings=settings, ms=ms, progress=None)
+            case Cancelled():
+                self.run = replace(self.run, phase="cancelled", progress=None)
+            case Failed(_, error, hint):
+                self.run = replace(self.run, phase="failed", error=error, hint=hint, progress=None)
+
+    def _died(self, died: Died) -> None:
+        self.engine = EngineState("stopped", died.reason)
+        if self.run.active:
+            self.run = replace(self.run, phase="failed", error=self.engine.message, hint="r starts it again")
+
+    def _send_run(self) -> None:
+        self.run = replace(self.run, phase="running", started=self._clock())
+        self._send(Run(self.run.id, self.run.lesson, self.run.settings or {}, self.run.case))

@@ -1,0 +1,1 @@
+"""Caches that save memory, behind the interface of `engine/model/cache.py`."""

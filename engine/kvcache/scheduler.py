@@ -1,0 +1,224 @@
+"""A server that answers many requests out of one memory, step by step, without a model. Torch-free.
+
+In every step each running request gets one token; then waiting requests are let in, in the order of their arrival, as
+long as there is room. Where a token finds none, the youngest request loses its memory and waits to start again.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from llm_holes.engine.kvcache.block_manager import BlockManager, OutOfBlocks
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A prompt that arrives in step `arrival`, and the answers the model will write to it, side by side."""
+
+    name: str
+    arrival: int
+    prompt: tuple[int, ...]
+    answers: tuple[tuple[int, ...], ...]
+
+
+class Room(Protocol):
+    """How a memory is given out: to texts, by name, in positions."""
+
+    def admit(self, name: str, request: Request) -> bool:
+        """Room for the prompt of one of the request's texts, or False and nothing is changed."""
+
+    def branch(self, name: str, child: str, request: Request) -> bool:
+        """Room for another text with the same prompt."""
+
+    def grow(self, name: str, token: int) -> bool:
+        """Room for one token more."""
+
+    def drop(self, name: str) -> None:
+        """The text is done, or put off."""
+
+    def usage(self) -> tuple[int, int]:
+        """Positions given out, and how many of those hold a token."""
+
+
+class PagedRoom:
+    """Blocks as they are needed, from a block manager."""
+
+    def __init__(self, manager: BlockManager) -> None:
+        self.manager = manager
+        self.blocks_shared = 0
+        self.copies = 0
+
+    def admit(self, name: str, request: Request) -> bool:
+        try:
+            found = self.manager.begin(name, request.prompt)
+        except OutOfBlocks:
+            return False
+        self.blocks_shared += found // self.manager.block_size
+        self.manager.computed(name, len(request.prompt) - found)
+        return True
+
+    def branch(self, name: str, child: str, request: Request) -> bool:
+        self.manager.fork(name, child)
+        self.blocks_shared += len(self.manager.holdings[child].table)
+        return True
+
+    def grow(self, name: str, token: int) -> bool:
+        try:
+            self.copies += self.manager.extend(name, (token,)) is not None
+        except OutOfBlocks:
+            return False
+        self.manager.computed(name, 1)
+        return True
+
+    def drop(self, name: str) -> None:
+        self.manager.release(name)
+
+    def usage(self) -> tuple[int, int]:
+        manager = self.manager
+        given = (len(manager.references) - len(manager.free)) * manager.block_size
+        return given, sum(manager.filled().values())
+
+
+class ContiguousRoom:
+    """One stretch of `reserve` positions for each text, the first that is free, whatever will be used of it."""
+
+    def __init__(self, positions: int, reserve: int) -> None:
+        self.reserve = reserve
+        self.starts: dict[str, int] = {}
+        self.lengths: dict[str, int] = {}
+        self._positions = positions
+
+    def admit(self, name: str, request: Request) -> bool:
+        start = 0
+        for taken in sorted(self.starts.values()):
+            if taken - start >= self.reserve:
+                break
+            start = taken + self.reserve
+        if start + self.reserve > self._positions:
+            return False
+        self.starts[name], self.lengths[name] = start, len(request.prompt)
+        return True
+
+    def branch(self, name: str, child: str, request: Request) -> bool:
+        return self.admit(child, request)
+
+    def grow(self, name: str, token: int) -> bool:
+        self.lengths[name] += 1
+        return self.lengths[name] <= self.reserve
+
+    def drop(self, name: str) -> None:
+        del self.starts[name], self.lengths[name]
+
+    def usage(self) -> tuple[int, int]:
+        return len(self.starts) * self.reserve, sum(self.lengths.values())
+
+
+@dataclass(slots=True)
+class Running:
+    """A request in memory: the texts it is still writing, by name, each with the tokens to come."""
+
+    request: Request
+    texts: dict[str, deque[int]]
+
+
+@dataclass
+class Server:
+    """The queue, the requests in memory and the counts so far; `step` counts from 0."""
+
+    room: Room
+    requests: Iterable[Request]
+    step: int = 0
+    running: list[Running] = field(default_factory=list)
+    waiting: deque[Request] = field(default_factory=deque)
+    finished: int = 0
+    preemptions: int = 0
+    most_at_once: int = 0
+    given: int = 0
+    used: int = 0
+    tokens: int = 0
+
+    def __post_init__(self) -> None:
+        self._coming = deque(sorted(self.requests, key=lambda request: request.arrival))
+
+    @property
+    def done(self) -> bool:
+        return not (self.running or self.waiting or self._coming)
+
+    @property
+    def waste(self) -> float:
+        """The share of the positions given out that held nothing, over all steps so far."""
+        return 1 - self.used / self.given if self.given else 0.0
+
+    def advance(self) -> None:
+        """One step."""
+        while self._coming and self._coming[0].arrival <= self.step:
+            self.waiting.append(self._coming.popleft())
+        before = self.preemptions
+        self._write()
+        # who was just put off would otherwise be let in and put off again in every step
+        while self.waiting and before == self.preemptions and self._admit(self.waiting[0]):
+            self.waiting.popleft()
+        self.most_at_once = max(self.most_at_once, len(self.running))
+        given, used = self.room.usage()
+        self.given += given
+        self.used += used
+        self.step += 1
+
+    def _write(self) -> None:
+        """One token for every text of every running request, oldest first."""
+        for place in list(self.running):
+            for name in list(place.texts):
+                if place not in self.running:
+                    break
+                self._token(place, name)
+            if place in self.running and not place.texts:
+                self.running.remove(place)
+                self.finished += 1
+
+    def _token(self, place: Running, name: str) -> None:
+        coming = place.texts[name]
+        while not self.room.grow(name, coming[0]):
+            youngest = self.running[-1]
+            self._put_off(youngest)
+            if youngest is place:
+                return
+        coming.popleft()
+        self.tokens += 1
+        if not coming:
+            self.room.drop(name)
+            del place.texts[name]
+
+    def _put_off(self, place: Running) -> None:
+        for name in place.texts:
+            self.room.drop(name)
+        self.running.remove(place)
+        self.waiting.appendleft(place.request)
+        self.preemptions += 1
+
+    def _admit(self, request: Request) -> bool:
+        names = texts_of(request)
+        for n, name in enumerate(names):
+            if not (self.room.branch(names[0], name, request) if n else self.room.admit(name, request)):
+                for admitted in names[:n]:
+                    self.room.drop(admitted)
+                return False
+        answers = zip(names, request.answers, strict=True)
+        self.running.append(Running(request, {name: deque(answer) for name, answer in answers}))
+        return True
+
+
+def texts_of(request: Request) -> list[str]:
+    """The names of its texts: A, A2, A3 …"""
+    return [request.name + (str(n + 1) if n else "") for n in range(len(request.answers))]
+
+
+def served(server: Server, steps: int) -> Sequence[int]:
+    """Advances until all is done or `steps` have passed; the requests in memory after each step."""
+    counts = []
+    while not server.done and server.step < steps:
+        server.advance()
+        counts.append(len(server.running))
+    return counts

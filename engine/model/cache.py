@@ -1,0 +1,90 @@
+"""Where keys and values of earlier positions are kept, so that a decode step computes them for one position only.
+
+`KVCache` is what the model asks of a cache; `engine/caches/` holds the ones that save memory. All are used alike:
+`model.forward(ids, cache)`, or `last_logits(model, ids, cache)` for a prompt of any length.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from llm_holes.engine.model.config import Config
+
+
+class KVCache(Protocol):
+    """All layers write at the same place, then the pass advances it once, so a cancelled pass leaves it as it was.
+
+    A token's position, by which its query and key are turned, is its place in the cache: `length` and up.
+    """
+
+    @property
+    def length(self) -> int:
+        """Positions held."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the keys and values held."""
+
+    def append(self, layer: int, k: Tensor, v: Tensor, q: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Stores k, v [batch, kv_head, pos, d_head] behind those held and returns what the layer sees, these last.
+
+        The queries q [batch, head, pos, d_head] let a cache that shows only a part choose it.
+        """
+
+    def advance(self, positions: int) -> None:
+        """Counts `positions` as held, once all layers have stored them."""
+
+
+class ContiguousCache:
+    """One reserved stretch of memory per layer, [2, batch, kv_head, capacity, d_head]; doubled when it is full."""
+
+    def __init__(self, config: Config, capacity: int = 256, batch: int = 1) -> None:
+        self.length = 0
+        self._store = [
+            torch.empty(2, batch, config.n_kv_heads, capacity, config.d_head) for _ in range(config.n_layers)
+        ]
+
+    @property
+    def nbytes(self) -> int:
+        return sum(layer[:, :, :, : self.length].numel() * layer.element_size() for layer in self._store)
+
+    @property
+    def reserved_bytes(self) -> int:
+        return sum(layer.nbytes for layer in self._store)
+
+    def append(self, layer: int, k: Tensor, v: Tensor, q: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        end = self.length + k.shape[2]
+        store = self._store[layer]
+        if end > store.shape[3]:
+            wider = store.new_empty(*store.shape[:3], max(end, 2 * store.shape[3]), store.shape[4])
+            wider[:, :, :, : self.length] = store[:, :, :, : self.length]
+            self._store[layer] = store = wider
+        store[0, :, :, self.length : end] = k
+        store[1, :, :, self.length : end] = v
+        return store[0, :, :, :end], store[1, :, :, :end]
+
+    def advance(self, positions: int) -> None:
+        self.length += positions
+
+    def truncate(self, length: int) -> None:
+        """Forgets the positions from `length` on: what follows is read anew, what stands before is not."""
+        self.length = min(self.length, length)
+
+    def copies(self, batch: int, room: int) -> ContiguousCache:
+        """What this one (of batch 1) holds, `batch` times side by side, each with `room` for more positions."""
+        copy = ContiguousCache.__new__(ContiguousCache)
+        copy.length = self.length
+        copy._store = [
+            torch.cat(
+                (
+                    layer[:, :, :, : self.length].expand(-1, batch, -1, -1, -1),
+                    layer.new_empty(2, batch, layer.shape[2], room, layer.shape[4]),
+                ),
+                dim=3,
+            )
+            for layer in self._store
+        ]
+        return copy

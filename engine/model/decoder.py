@@ -1,0 +1,231 @@
+"""The decoder: one readable forward pass for the Llama family (Llama, Mistral, SmolLM2, Qwen2, Qwen3).
+
+Shapes are [batch, pos, …]; activations carry TransformerLens' names (`blocks.3.attn.hook_pattern`), so a learner meets
+the same addresses in papers. At each named point `at` applies the surgery's edits and records what was asked for.
+
+Sources: Vaswani et al. 2017 (attention), Su et al. 2021 (RoPE), Zhang & Sennrich 2019 (RMSNorm), Shazeer 2020 (SwiGLU),
+Ainslie et al. 2023 (grouped-query attention).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from llm_holes.engine.errors import Cancelled
+from llm_holes.engine.model.cache import KVCache
+from llm_holes.engine.model.config import Config, Rope
+from llm_holes.engine.model.hook_names import unknown
+from llm_holes.engine.model.packed import PackedWeight
+
+Edit = Callable[[Tensor], Tensor]
+At = Callable[[str, Tensor], Tensor]
+Mixer = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""Another way from q [batch, head, query, d_head] and k, v [batch, kv_head, key, d_head] to z, shaped like q. Queries
+are the last of the keys' positions."""
+Acts = dict[str, npt.NDArray[Any]]
+
+
+def never() -> bool:
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """`logits` [batch, pos, vocabulary] (the last positions only, if so asked) and the tapped activations by name."""
+
+    logits: Tensor
+    acts: Acts
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """A model is its config and its weights by Hugging Face name.
+
+    `packed` holds matrices stored in fewer bits, `edits` change activations at named points, `mixers` replace scores,
+    softmax and sum of a layer's attention (it then has no scores or pattern to tap or edit), `activations` stand for
+    SiLU in a layer's FFN, `stop` is polled once per layer. Nothing is ever written into a weight: a changed model is a
+    new Decoder over other weights.
+    """
+
+    config: Config
+    weights: Mapping[str, Tensor]
+    packed: Mapping[str, PackedWeight] = field(default_factory=dict)
+    edits: Mapping[str, tuple[Edit, ...]] = field(default_factory=dict)
+    mixers: Mapping[int, Mixer] = field(default_factory=dict)
+    activations: Mapping[int, Edit] = field(default_factory=dict)
+    stop: Callable[[], bool] = never
+
+    def stoppable(self, stop: Callable[[], bool]) -> Decoder:
+        return replace(self, stop=stop)
+
+    @torch.no_grad()
+    def forward(
+        self,
+        ids: Tensor,
+        cache: KVCache | None = None,
+        taps: Collection[str] = (),
+        logits_to_keep: int | None = None,
+    ) -> Output:
+        """One pass over `ids` [batch, pos], continuing after what `cache` holds.
+
+        Raises Cancelled within one layer of `stop()` turning true, ValueError for a tap that does not exist.
+        """
+        if wrong := unknown(taps, self.config.n_layers):
+            raise ValueError(f"no such tap: {wrong}")
+        acts: Acts = {}
+
+        def at(name: str, x: Tensor) -> Tensor:
+            for edit in self.edits.get(name, ()):
+                x = edit(x)
+            if name in taps:
+                acts[name] = np.array(x.float().numpy())
+            return x
+
+        x = at("hook_embed", F.embedding(ids, self.weights["model.embed_tokens.weight"]))
+        past = cache.length if cache is not None else 0
+        rotation = rotary(self.config, past, past + ids.shape[1])
+        for layer in range(self.config.n_layers):
+            if self.stop():
+                raise Cancelled
+            x = self.block(layer, x, rotation, cache, at, taps)
+        if cache is not None:
+            cache.advance(ids.shape[1])
+        if logits_to_keep is not None:
+            x = x[:, -logits_to_keep:]
+        return Output(self.unembed(x, at), acts)
+
+    def block(
+        self, layer: int, x: Tensor, rotation: Rotation, cache: KVCache | None, at: At, taps: Collection[str]
+    ) -> Tensor:
+        """One layer: attention and FFN each read the normed stream and add their result to it."""
+        hook = f"blocks.{layer}."
+        name = f"model.layers.{layer}."
+        x = at(f"{hook}hook_resid_pre", x)
+        normed = at(f"{hook}ln1.hook_normalized", self.norm(x, f"{name}input_layernorm.weight"))
+        x = x + at(f"{hook}hook_attn_out", self.attention(layer, normed, rotation, cache, at, taps))
+        x = at(f"{hook}hook_resid_mid", x)
+        normed = at(f"{hook}ln2.hook_normalized", self.norm(x, f"{name}post_attention_layernorm.weight"))
+        x = x + at(f"{hook}hook_mlp_out", self.ffn(layer, normed, at))
+        return at(f"{hook}hook_resid_post", x)
+
+    def attention(
+        self, layer: int, x: Tensor, rotation: Rotation, cache: KVCache | None, at: At, taps: Collection[str]
+    ) -> Tensor:
+        """Each position asks with q, offers k and carries v; only here do positions exchange anything."""
+        config, hook, name = self.config, f"blocks.{layer}.attn.hook_", f"model.layers.{layer}.self_attn."
+        q = at(f"{hook}q", self.heads(x, f"{name}q", config.n_heads))
+        k = at(f"{hook}k", self.heads(x, f"{name}k", config.n_kv_heads))
+        v = at(f"{hook}v", self.heads(x, f"{name}v", config.n_kv_heads))
+        q = at(f"{hook}rot_q", rotate(q, rotation)).transpose(1, 2)
+        k = at(f"{hook}rot_k", rotate(k, rotation)).transpose(1, 2)
+        v = v.transpose(1, 2)
+        if cache is not None:
+            k, v = cache.append(layer, k, v, q)
+        if layer in self.mixers:
+            z = self.mixers[layer](q, k, v)
+        elif any(p in taps or p in self.edits for p in (f"{hook}attn_scores", f"{hook}pattern")):
+            z = explicit_attention(q, k, v, config.group, at, hook)
+        else:
+            z = fused_attention(q, k, v)
+        z = at(f"{hook}z", z.transpose(1, 2))
+        return self.linear(z.flatten(2), f"{name}o_proj")
+
+    def heads(self, x: Tensor, name: str, count: int) -> Tensor:
+        """Projects the whole vector for each head: [batch, pos, d_model] to [batch, pos, head, d_head]."""
+        y = self.linear(x, f"{name}_proj")
+        return self.norm(y.view(*y.shape[:-1], count, self.config.d_head), f"{name}_norm.weight")
+
+    def ffn(self, layer: int, x: Tensor, at: At) -> Tensor:
+        """SwiGLU, each position on its own: down(SiLU(gate(x)) · up(x))."""
+        hook, name = f"blocks.{layer}.mlp.hook_", f"model.layers.{layer}.mlp."
+        gate = at(f"{hook}pre", self.linear(x, f"{name}gate_proj"))
+        up = at(f"{hook}pre_linear", self.linear(x, f"{name}up_proj"))
+        return self.linear(at(f"{hook}post", self.activations.get(layer, F.silu)(gate) * up), f"{name}down_proj")
+
+    def norm(self, x: Tensor, name: str) -> Tensor:
+        """x at the length the weight `name` says; as it came where the model has no such norm."""
+        gain = self.weights.get(name)
+        return x if gain is None else F.rms_norm(x, x.shape[-1:], gain, self.config.norm_eps)
+
+    def unembed(self, x: Tensor, at: At = lambda name, x: x) -> Tensor:
+        """Final norm, then one dot product with each row of the output table: logits [batch, pos, vocabulary]."""
+        x = at("ln_final.hook_normalized", self.norm(x, "model.norm.weight"))
+        return self.linear(x, "model.embed_tokens" if self.config.tied_embeddings else "lm_head")
+
+    def linear(self, x: Tensor, name: str) -> Tensor:
+        """x [..., in] through the matrix `name` [out, in]: [..., out]."""
+        packed, bias = self.packed.get(name), self.weights.get(f"{name}.bias")
+        if packed is None:
+            return F.linear(x, self.weights[f"{name}.weight"], bias)
+        y = packed(x)
+        return y if bias is None else y + bias
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """cos and sin of the position angles, [pos, d_head]."""
+
+    cos: Tensor
+    sin: Tensor
+
+
+def rotary(config: Config, start: int, end: int) -> Rotation:
+    """RoPE angles for positions start … end-1: pair i of a head turns by position / theta^(2i/d_head)."""
+    frequency = scaled(config.rope, inverse_frequencies(config))
+    angles = torch.arange(start, end).float()[:, None] * frequency
+    angles = torch.cat((angles, angles), dim=-1)
+    return Rotation(angles.cos(), angles.sin())
+
+
+def inverse_frequencies(config: Config) -> Tensor:
+    return 1.0 / config.rope.rope_theta ** (torch.arange(0, config.d_head, 2).float() / config.d_head)
+
+
+def scaled(rope: Rope, frequency: Tensor) -> Tensor:
+    """Stretches the rotation for longer contexts: all of it (linear) or only its slow part (Llama 3.1)."""
+    if rope.rope_type == "linear":
+        return frequency / rope.factor
+    if rope.rope_type == "llama3":
+        turns = rope.original_max_position_embeddings * frequency / (2 * math.pi)
+        blend = (turns - rope.low_freq_factor) / (rope.high_freq_factor - rope.low_freq_factor)
+        blend = blend.clamp(0, 1)
+        return blend * frequency + (1 - blend) * frequency / rope.factor
+    return frequency
+
+
+def rotate(x: Tensor, rotation: Rotation) -> Tensor:
+    """Turns each head's pairs (i, i + d_head/2) of x [batch, pos, head, d_head] by the position's angles."""
+    left, right = x.chunk(2, dim=-1)
+    cos, sin = rotation.cos[:, None], rotation.sin[:, None]
+    return x * cos + torch.cat((-right, left), dim=-1) * sin
+
+
+def causal_mask(queries: int, keys: int) -> Tensor:
+    """True where the key may be seen, [queries, keys]: a query sees itself and what came before."""
+    return torch.ones(queries, keys, dtype=torch.bool).tril(keys - queries)
+
+
+def explicit_attention(q: Tensor, k: Tensor, v: Tensor, group: int, at: At, hook: str) -> Tensor:
+    """Attention written out so that scores and pattern [batch, head, query, key] can be seen and edited."""
+    k, v = k.repeat_interleave(group, dim=1), v.repeat_interleave(group, dim=1)
+    scores = q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1])
+    scores = scores.masked_fill(~causal_mask(q.shape[2], k.shape[2]), -torch.inf)
+    pattern = at(f"{hook}pattern", at(f"{hook}attn_scores", scores).softmax(-1))
+    return pattern @ v
+
+
+def fused_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """The same sum without ever storing the pattern (Dao et al. 2022)."""
+    queries, keys = q.shape[2], k.shape[2]
+    whole = queries == keys
+    mask = None if whole or queries == 1 else causal_mask(queries, keys)
+    return F.scaled_dot_product_attention(q, k, v, mask, is_causal=whole and queries > 1, enable_gqa=True)

@@ -1,0 +1,168 @@
+"""Operations on a model, as values: each says which weights or activations it replaces, and touches nothing.
+
+`operated(model, surgery)` is a model that shares every untouched tensor with the original. To undo, drop it.
+"""
+
+from __future__ import annotations
+
+from collections import ChainMap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol
+
+import torch
+from torch import Tensor
+
+from llm_holes.engine.model.config import Config
+from llm_holes.engine.model.decoder import Decoder, Edit, Mixer
+from llm_holes.engine.model.hook_names import tap
+from llm_holes.engine.model.packed import PackedWeight
+from llm_holes.engine.model.quantize import Granularity, int4_weight, int8_weight, quantize, stored_bytes
+
+Part = Literal["all", "layers", "attention", "ffn", "embedding"]
+PARTS: dict[Part, tuple[str, ...]] = {
+    "all": ("self_attn.", "mlp.", "embed_tokens", "lm_head"),
+    "layers": ("self_attn.", "mlp."),
+    "attention": ("self_attn.",),
+    "ffn": ("mlp.",),
+    "embedding": ("embed_tokens", "lm_head"),
+}
+
+
+class Operation(Protocol):
+    def apply(self, model: Decoder) -> Decoder:
+        """A model with this operation done, on top of what was done before."""
+
+
+Surgery = Sequence[Operation]
+
+
+def operated(model: Decoder, surgery: Surgery) -> Decoder:
+    for operation in surgery:
+        model = operation.apply(model)
+    return model
+
+
+def edited(model: Decoder, name: str, edit: Edit) -> Decoder:
+    return replace(model, edits={**model.edits, name: (*model.edits.get(name, ()), edit)})
+
+
+def reweighted(model: Decoder, changed: Mapping[str, Tensor]) -> Decoder:
+    """The model with these matrices instead of its own, in whatever form it holds its own."""
+    packed = {name: w for name, w in model.packed.items() if f"{name}.weight" not in changed}
+    return replace(model, weights=ChainMap(dict(changed), dict(model.weights)), packed=packed)
+
+
+def weight(model: Decoder, name: str) -> Tensor:
+    """The matrix `name` [out, in] as the model multiplies with it."""
+    packed = model.packed.get(name.removesuffix(".weight"))
+    if packed is None:
+        return model.weights[name]
+    return packed(torch.eye(model.weights[name].shape[1])).T.contiguous()
+
+
+@dataclass(frozen=True, slots=True)
+class HeadOff:
+    """Silences one query head where it can be told from the others: at the input of the output projection."""
+
+    layer: int
+    head: int
+
+    def apply(self, model: Decoder) -> Decoder:
+        def silence(z: Tensor) -> Tensor:
+            z = z.clone()
+            z[:, :, self.head] = 0
+            return z
+
+        return edited(model, tap(self.layer, "attn.hook_z"), silence)
+
+
+@dataclass(frozen=True, slots=True)
+class AttentionReplaced:
+    """These layers mix their positions by `mixer` instead of scores, softmax and weighted sum."""
+
+    mixer: Mixer
+    layers: tuple[int, ...]
+
+    def apply(self, model: Decoder) -> Decoder:
+        return replace(model, mixers={**model.mixers, **dict.fromkeys(self.layers, self.mixer)})
+
+
+@dataclass(frozen=True, slots=True)
+class QuantizedWeights:
+    """Rounds the matrices of `part`, or only those in `names`, to `bits` and uses the rounded values, in fp32
+    arithmetic."""
+
+    bits: int
+    granularity: Granularity = "channel"
+    group_size: int = 32
+    symmetric: bool = True
+    part: Part = "all"
+    names: tuple[str, ...] = ()
+
+    def apply(self, model: Decoder) -> Decoder:
+        rounded: dict[str, Tensor] = {}
+        for name in self.names or matrices(model, self.part):
+            if model.stop():
+                break  # the next forward pass raises Cancelled
+            q = quantize(weight(model, name), self.bits, self.granularity, self.group_size, self.symmetric)
+            rounded[name] = q.dequantized()
+        return reweighted(model, rounded)
+
+    def stored_bytes(self, shape: torch.Size) -> int:
+        """Bytes of a matrix of this shape as codes and scales."""
+        blocks = {"tensor": 1, "channel": shape[0], "group": shape.numel() // self.group_size}[self.granularity]
+        return stored_bytes(shape.numel(), blocks, self.bits, self.symmetric)
+
+
+@dataclass(frozen=True, slots=True)
+class QuantizedKV:
+    """Rounds each head's key (after RoPE) and value vector to `bits`, symmetric, as a quantized KV cache would."""
+
+    bits: int
+
+    def apply(self, model: Decoder) -> Decoder:
+        def rounded(x: Tensor) -> Tensor:
+            vectors = x.reshape(-1, x.shape[-1])
+            return quantize(vectors, self.bits, "channel").dequantized().view(x.shape)
+
+        for layer in range(model.config.n_layers):
+            for point in ("attn.hook_rot_k", "attn.hook_v"):
+                model = edited(model, tap(layer, point), rounded)
+        return model
+
+    def stored_bytes(self, config: Config) -> int:
+        """Bytes of one token's keys and values as codes, with a scale for each vector."""
+        vectors = 2 * config.n_layers * config.n_kv_heads
+        return stored_bytes(vectors * config.d_head, vectors, self.bits, symmetric=True)
+
+
+@dataclass(frozen=True, slots=True)
+class PackedWeights:
+    """Stores the matrices of `part` in 8 bits per channel or 4 bits per group of 32 and multiplies them packed."""
+
+    bits: Literal[4, 8]
+    part: Part = "all"
+
+    def apply(self, model: Decoder) -> Decoder:
+        pack = int8_weight if self.bits == 8 else int4_weight
+        packed: dict[str, PackedWeight] = dict(model.packed)
+        for name in matrices(model, self.part):
+            if model.stop():
+                break
+            packed[name.removesuffix(".weight")] = pack(weight(model, name))
+        return replace(model, packed=packed)
+
+
+def matrices(model: Decoder, part: Part) -> list[str]:
+    """The names of the two-dimensional weights of `part`."""
+    return [n for n, w in model.weights.items() if w.dim() == 2 and any(p in n for p in PARTS[part])]
+
+
+def weight_bytes(model: Decoder, names: Sequence[str]) -> int:
+    """Bytes of these matrices as the model holds them."""
+    total = 0
+    for name in names:
+        packed = model.packed.get(name.removesuffix(".weight"))
+        total += packed.nbytes if packed is not None else model.weights[name].nbytes
+    return total

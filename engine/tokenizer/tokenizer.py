@@ -1,0 +1,215 @@
+"""Text ↔ token ids with the model's own tokenizer.json. Torch-free; imports only `tokenizers`."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import re
+import secrets
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import tokenizers
+
+from llm_holes.engine.errors import InputError, ModelError
+from llm_holes.engine.tokenizer.chat_template import MAX_TEMPLATE, default_template, render
+
+Message = Mapping[str, Any]
+MAX_FILE = 32 * 2**20
+SPECIALS = ("bos", "eos", "unk", "pad")
+
+
+class Tokenizer:
+    """`vocabulary` is the number of ids it knows, `special_ids` those of the control tokens, `end_token` the text of
+    the token that ends an answer (empty if the model names none) and `eos_ids` every id that ends one."""
+
+    def __init__(self, backend: tokenizers.Tokenizer, config: Mapping[str, Any], eos_ids: Iterable[int] = ()) -> None:
+        self._backend = backend
+        self._lock = threading.Lock()
+        added = backend.get_added_tokens_decoder()
+        self._added = {index: token.content for index, token in added.items()}
+        self._special = {token.content: index for index, token in added.items() if token.special}
+        self._byte_level = b'"ByteLevel"' in backend.decoder.__getstate__() if backend.decoder else False
+        self._names = {f"{name}_token": _content(config.get(f"{name}_token")) for name in SPECIALS}
+        self._template = default_template(config.get("chat_template"))
+        self.end_token: str = self._names["eos_token"]
+        named = backend.token_to_id(self.end_token) if self.end_token else None
+        self.eos_ids = frozenset(eos_ids) | (frozenset() if named is None else {named})
+        self.special_ids = frozenset(self._special.values())
+        self.vocabulary: int = backend.get_vocab_size(with_added_tokens=True)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Tokenizer:
+        """Read tokenizer.json and what belongs to it from a model folder. Raises ModelError."""
+        folder = Path(folder)
+        path = folder / "tokenizer.json"
+        try:
+            if path.stat().st_size > MAX_FILE:
+                raise ModelError(f"{path} is larger than {MAX_FILE:,} bytes", "Use a model with a smaller tokenizer.")
+            backend = tokenizers.Tokenizer.from_file(str(path))
+        except OSError as error:
+            raise ModelError(f"cannot read {path}: {error.strerror}", "The model folder needs it.") from None
+        except Exception as error:  # the library raises bare Exception
+            if isinstance(error, ModelError):
+                raise
+            raise ModelError(f"{path} is not a tokenizer: {error}", "Fetch the model again.") from None
+        config = _json(folder / "tokenizer_config.json")
+        template = folder / "chat_template.jinja"
+        if template.is_file():
+            with template.open("rb") as handle:
+                config["chat_template"] = handle.read(MAX_TEMPLATE + 1).decode("utf-8", "replace")
+        return cls(backend, config, _eos_ids(folder))
+
+    def to_json(self) -> str:
+        """The tokenizer.json in use, for libraries that read one."""
+        with self._lock:
+            return str(self._backend.to_str())
+
+    def encode(self, text: str, specials: bool = False) -> list[int]:
+        """The ids of `text`, with nothing added. `<|im_end|>` in it is plain text unless `specials`."""
+        with self._lock:
+            self._backend.encode_special_tokens = not specials
+            return list(self._backend.encode(text, add_special_tokens=False).ids)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of `ids`, special tokens included; bytes that are not UTF-8 become U+FFFD."""
+        return b"".join(map(self.token_bytes, ids)).decode("utf-8", "replace")
+
+    def token_bytes(self, index: int) -> bytes:
+        """The exact bytes a token stands for; of a special token, its text. Raises InputError for an unknown id."""
+        if index in self._added:
+            return self._added[index].encode()
+        token = self._backend.id_to_token(index) if index >= 0 else None
+        if token is None:
+            raise InputError(f"{index} is not a token id", f"Ids are 0 to {self.vocabulary - 1:,}.")
+        if self._byte_level:
+            table = bytes_of_characters()
+            return bytes(table[c] for c in token) if all(c in table for c in token) else token.encode()
+        if re.fullmatch("<0x[0-9A-Fa-f]{2}>", token):
+            return bytes([int(token[3:5], 16)])
+        return token.replace("\u2581", " ").encode()
+
+    def chat(
+        self,
+        messages: Sequence[Message],
+        add_generation_prompt: bool = True,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        template: str | None = None,
+    ) -> str:
+        """The prompt the chat template makes of `messages` ({"role", "content"}); `template` replaces the model's.
+
+        Raises InputError if the model has no template, ModelError if the template fails.
+        """
+        template = template or self._template
+        if not template:
+            raise InputError("this model has no chat template", "Use an instruct model, such as the default one.")
+        variables = {"messages": list(messages), "tools": tools, "add_generation_prompt": add_generation_prompt}
+        return render(template, variables | {name: text for name, text in self._names.items() if text})
+
+    def chat_ids(
+        self,
+        messages: Sequence[Message],
+        add_generation_prompt: bool = True,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        template: str | None = None,
+    ) -> list[int]:
+        """The ids of `chat(…)`: special tokens the template writes are special, those in a message stay plain text.
+
+        Otherwise a learner who types `<|im_end|>` would end their own turn and could write the system's next one
+        (prompt injection). The rendered text does not tell the two apart. So before rendering, each special token's
+        text inside a message or tool is replaced by an unguessable marker; the specials found in the rendered text
+        are then the template's own, and the markers in the text between them are turned back before it is encoded.
+        """
+        pattern = re.compile("|".join(map(re.escape, sorted(self._special, key=len, reverse=True))) or r"(?!)")
+        nonce = secrets.token_hex(8)
+        hidden: list[str] = []
+
+        def mark(found: re.Match[str]) -> str:
+            hidden.append(found[0])
+            return f"\ue000{nonce}-{len(hidden) - 1}\ue000"
+
+        safe_messages, safe_tools = _map_text(list(messages), pattern, mark), _map_text(tools, pattern, mark)
+        text = self.chat(safe_messages, add_generation_prompt, safe_tools, template)
+        if not hidden:
+            return self.encode(text, specials=True)
+        marker = re.compile(f"\ue000{nonce}-([0-9]+)\ue000")
+        ids: list[int] = []
+        at = 0
+        for found in [*pattern.finditer(text), None]:
+            between = text[at : found.start() if found else len(text)]
+            ids += self.encode(marker.sub(lambda m: hidden[int(m[1])], between))
+            if found:
+                ids.append(self._special[found[0]])
+                at = found.end()
+        return ids
+
+
+class Detokenizer:
+    """Tokens one at a time → text as soon as its characters are whole.
+
+    A character may be spread over several tokens; its bytes are held back until the last one is there.
+    """
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def feed(self, index: int) -> str:
+        """The characters this token completes, often the token's text, sometimes nothing."""
+        return self._decoder.decode(self._tokenizer.token_bytes(index))
+
+    def flush(self) -> str:
+        """What is still held back, as U+FFFD; afterwards the detokenizer is as new."""
+        rest = self._decoder.decode(b"", final=True)
+        self._decoder.reset()
+        return rest
+
+
+@cache
+def bytes_of_characters() -> dict[str, int]:
+    """GPT-2's byte alphabet: printable bytes are themselves, the others the characters from U+0100 on."""
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = [byte for byte in range(256) if byte not in printable]
+    return {chr(byte): byte for byte in printable} | {chr(0x100 + i): byte for i, byte in enumerate(others)}
+
+
+def _map_text(value: Any, pattern: re.Pattern[str], replace: Any) -> Any:
+    if isinstance(value, str):
+        return pattern.sub(replace, value)
+    if isinstance(value, Mapping):
+        return {_map_text(key, pattern, replace): _map_text(item, pattern, replace) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_map_text(item, pattern, replace) for item in value]
+    return value
+
+
+def _json(path: Path) -> dict[str, Any]:
+    """A small JSON object, {} if the file is not there."""
+    try:
+        if path.stat().st_size > MAX_FILE:
+            raise ModelError(f"{path} is larger than {MAX_FILE:,} bytes", "Use another model.")
+        value = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(f"cannot read {path}: {error}", "Fetch the model again.") from None
+    if not isinstance(value, dict):
+        raise ModelError(f"{path} is not a JSON object", "Fetch the model again.")
+    return value
+
+
+def _eos_ids(folder: Path) -> set[int]:
+    found: set[int] = set()
+    for name in ("config.json", "generation_config.json"):
+        value = _json(folder / name).get("eos_token_id")
+        found |= {i for i in (value if isinstance(value, list) else [value]) if type(i) is int}
+    return found
+
+
+def _content(token: Any) -> str:
+    """A special token's text; the file has it as a string or as an object with `content`."""
+    text = token.get("content") if isinstance(token, dict) else token
+    return text if isinstance(text, str) else ""
