@@ -20,13 +20,13 @@ from llm_holes.engine.errors import InputError
 from llm_holes.engine.frames import Frame, Value
 from llm_holes.engine.ipc.messages import Case, ModelInfo, Status
 from llm_holes.engine.ipc.server import private_pipes, serve
-from llm_holes.lessons import catalog
-from llm_holes.lessons.find_the_hole_rules import FIND_THE_HOLE, checked_guess
-from llm_holes.lessons.settings import SettingsError, validated
+from llm_holes.lessons.catalog import catalog
+from llm_holes.lessons.catalog.settings import SettingsError, validated
+from llm_holes.lessons.game.rules import FIND_THE_HOLE, checked_guess
 
 if TYPE_CHECKING:
     from llm_holes.engine.engine import Engine
-    from llm_holes.lessons.find_the_hole import Cases
+    from llm_holes.lessons.game.engine_side import Cases
 
 LOG_BYTES = 1_000_000
 DOCTOR = "doctor"
@@ -52,7 +52,7 @@ class EngineHost:
         report(Status("loading", f"loading {files.name}"))
         importing.join()
         from llm_holes.engine.engine import Engine
-        from llm_holes.lessons.find_the_hole import Cases
+        from llm_holes.lessons.game.engine_side import Cases
 
         self._engine, self._cases = Engine.load(files, self._threads), Cases()
         return self._engine.info
@@ -72,7 +72,7 @@ class EngineHost:
                 checked = checked_guess(settings, engine.info)
                 return checked, self._cases.reveal(engine, checked)
             found = catalog.load().lessons.get(lesson)
-            if found is None or not found.dug:
+            if found is None:
                 raise InputError(f"There is no lesson {lesson!r} to run.", "`llm-holes list` shows the lessons.")
             checked = validated(found, settings, engine.info)
         except SettingsError as error:

@@ -1,4 +1,4 @@
-"""Records the replies of a run of each dug lesson's default, for the snapshot tests to draw.
+"""Records the replies of a run of each lesson's default, for the snapshot tests to draw.
 
 Usage: python scripts/record_frames.py [LESSON …]. Times in the recordings are those of this machine.
 """
@@ -13,7 +13,7 @@ import msgspec
 
 from llm_holes.engine.ipc.client import Client, Died, command_for
 from llm_holes.engine.ipc.messages import Failed, Finished, Framed, Hello, Ready, Reply, Run, Unavailable
-from llm_holes.lessons import catalog
+from llm_holes.lessons.catalog import catalog
 
 FOLDER = Path(__file__).parent.parent / "tests" / "ui" / "recordings"
 ENDS = (Finished, Failed, Unavailable, Died)
@@ -52,7 +52,7 @@ def _portable(reply: Reply) -> Reply:
 def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     lessons = catalog.load().lessons
-    for name in sys.argv[1:] or [lesson.id for lesson in lessons.values() if lesson.dug]:
+    for name in sys.argv[1:] or list(lessons):
         replies = asyncio.run(record(lessons[name]))
         (FOLDER / f"{name}.msgpack").write_bytes(msgspec.msgpack.encode(replies))
         print(name, len(replies), "replies")

@@ -15,8 +15,8 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from llm_holes.lessons import catalog as lessons
-from llm_holes.lessons.catalog import Catalog
+from llm_holes.lessons.catalog import catalog as lessons
+from llm_holes.lessons.catalog.catalog import Catalog
 from llm_holes.tui.actions import CHOOSE, GLOBAL, PREDICT, SCROLL, STEP, SWITCH, TREE, WALK, WRITE, bindings
 from llm_holes.tui.link import LinkFactory, to_process
 from llm_holes.tui.messages import Described, OpenLesson
@@ -44,7 +44,7 @@ class HolesApp(WayApp):
 
     Args:
         client_command: starts the engine process.
-        lesson: id of the lesson to open; where the learner left, or the first dug one, if None.
+        lesson: id of the lesson to open; where the learner left, or the first one, if None.
         link: makes the link to the engine, for tests.
         catalog: the lessons, for tests.
         clock: seconds.
@@ -103,8 +103,7 @@ class HolesApp(WayApp):
         yield Static("llm-holes needs a terminal of at least 60 × 16", id="small")
 
     def on_mount(self) -> None:
-        dug = sum(lesson.dug for lesson in self.catalog.lessons.values())
-        self.status.holes = (dug, len(self.catalog.lessons))
+        self.status.holes = len(self.catalog.lessons)
         self.holes.focus()
         self.watch(self.screen, "focused", self._focus_moved)
         self.screen.bindings_updated_signal.subscribe(self, lambda _: self._show_keys())
@@ -128,13 +127,11 @@ class HolesApp(WayApp):
             self.action_pane("lesson")  # what has the focus there is about to be replaced
         self.lesson = lesson
         self._visit()
-        self.screen.set_class(not lesson.dug, "-undug")
         self.objective.lesson = lesson
         self._show_session()
-        if lesson.dug:
-            settings = self._settings.setdefault(lesson.id, lesson.defaults())
-            await self.panel.show(lesson, settings)
-            self._read_settings()
+        settings = self._settings.setdefault(lesson.id, lesson.defaults())
+        await self.panel.show(lesson, settings)
+        self._read_settings()
         await self.page.show(lesson, self.session.model)
         self.holes.reveal(lesson.id)
         self.refresh_bindings()
@@ -191,11 +188,11 @@ class HolesApp(WayApp):
         """What is possible now; the footer, help and palette show only that."""
         if self.quitting:
             return False
-        dug = self.lesson is not None and self.lesson.dug
+        opened = self.lesson is not None
         possible = {
-            "run": dug,
+            "run": opened,
             "cancel": self.session.run.active,
-            **dict.fromkeys(("next_preset", "presets", "code", "quiz"), dug),
+            **dict.fromkeys(("next_preset", "presets", "code", "quiz"), opened),
             "pin": self.finished is not None or self.pinned is not None,
             "keep": self.finished is not None and self.session.run.case is None,
             "intact": self.open_case is not None,
@@ -205,7 +202,7 @@ class HolesApp(WayApp):
             "back": bool(self._trail),
         }
         if action == "pane":
-            return parameters[:1] != (self.pane,) and (dug or parameters[:1] != ("live",))
+            return parameters[:1] != (self.pane,) and (opened or parameters[:1] != ("live",))
         return possible.get(action, True)
 
     def action_run(self) -> None:
@@ -245,8 +242,7 @@ class HolesApp(WayApp):
             self.push_screen(CodeScreen(sources(self.lesson)))
 
     def action_next_pane(self) -> None:
-        live = self.lesson is not None and self.lesson.dug
-        panes = PANES if live else PANES[:2]
+        panes = PANES if self.lesson is not None else PANES[:2]
         self.action_pane(panes[(panes.index(self.pane) + 1) % len(panes)])
 
     def action_pane(self, pane: str) -> None:

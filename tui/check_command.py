@@ -7,8 +7,8 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 
 from llm_holes.engine.frames import Value
-from llm_holes.lessons.catalog import Lesson
-from llm_holes.lessons.inspection import Fault, at, faults_of_run, inspect
+from llm_holes.lessons.catalog.catalog import Lesson
+from llm_holes.lessons.lint import Fault, at, faults_of_run, inspect
 from llm_holes.tui.as_json import dumps
 from llm_holes.tui.clean import clean
 from llm_holes.tui.headless import Progress, Result, Unsuccessful, run_each
@@ -20,10 +20,10 @@ def main(command: Sequence[str] | None, as_json: bool, folder: Traversable | Non
     Raises Unsuccessful if there is no engine."""
     folder = folder or files("llm_holes.lessons")
     lessons, faults = inspect(folder)
-    faults += [fault for lesson in lessons for fault in _code_faults(folder, lesson)]
+    faults += [fault for lesson in lessons for fault in _code_faults(lesson)]
     runs = [(lesson, name, settings) for lesson in lessons for name, settings in _settings(lesson)]
     if command is not None:
-        faults += _run_faults(folder, runs, command)
+        faults += _run_faults(runs, command)
     made = len(runs) if command is not None else 0
     faults = list(dict.fromkeys(faults))
     if as_json:
@@ -39,12 +39,12 @@ def _settings(lesson: Lesson) -> list[tuple[str, Mapping[str, Value]]]:
     return [("", {}), *((preset.name, preset.settings) for preset in lesson.presets)]
 
 
-def _code_faults(folder: Traversable, lesson: Lesson) -> Iterable[Fault]:
+def _code_faults(lesson: Lesson) -> Iterable[Fault]:
     if _missing(f"{lesson.module}:run"):
-        yield at(folder, lesson, "", f"{lesson.module} has no run(): {_missing(f'{lesson.module}:run')}")
-    for name in lesson.front.code if lesson.front else ():
+        yield at(lesson, "", f"{lesson.module} has no run(): {_missing(f'{lesson.module}:run')}")
+    for name in lesson.data.code:
         if _missing(name):
-            yield at(folder, lesson, name, f"the code {name!r}: {_missing(name)}")
+            yield at(lesson, name, f"the code {name!r}: {_missing(name)}")
 
 
 def _missing(name: str) -> str:
@@ -55,9 +55,7 @@ def _missing(name: str) -> str:
     return ""
 
 
-def _run_faults(
-    folder: Traversable, runs: Sequence[tuple[Lesson, str, Mapping[str, Value]]], command: Sequence[str]
-) -> list[Fault]:
+def _run_faults(runs: Sequence[tuple[Lesson, str, Mapping[str, Value]]], command: Sequence[str]) -> list[Fault]:
     faults: list[Fault] = []
     left = iter(runs)
     progress = Progress()
@@ -67,7 +65,7 @@ def _run_faults(
         where = f"with the preset {preset!r}" if preset else "with the default settings"
         for needle, problem in _problems(lesson, outcome):
             line = f'name = "{preset}"' if preset and not needle else needle
-            faults.append(at(folder, lesson, line, f"{where}: {problem}"))
+            faults.append(at(lesson, line, f"{where}: {problem}"))
 
     try:
         run_each(command, [(lesson.id, settings) for lesson, _, settings in runs], progress, done)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from textual.app import App
 
     from llm_holes.engine.frames import Value
-    from llm_holes.lessons.catalog import Catalog, Lesson
+    from llm_holes.lessons.catalog.catalog import Catalog, Lesson
 
 FAILED, USAGE, INTERRUPTED, BROKEN_PIPE = 1, 2, 130, 141
 
@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _expected(error: Exception) -> int:
     """The exit status for an error that is told in one sentence. Raises the error if it is none of these."""
-    from llm_holes.lessons.catalog import CatalogError
+    from llm_holes.lessons.catalog.catalog import CatalogError
     from llm_holes.tui.headless import Unsuccessful
 
     match error:
@@ -163,7 +163,7 @@ def _engine(args: argparse.Namespace) -> int:
 
 
 def _list(args: argparse.Namespace) -> int:
-    from llm_holes.lessons import catalog
+    from llm_holes.lessons.catalog import catalog
 
     lessons = catalog.load()
     if args.json:
@@ -173,9 +173,8 @@ def _list(args: argparse.Namespace) -> int:
         return 0
     for lesson in lessons.lessons.values():
         depth = len(lessons.trail(lesson.id)) - 1
-        state = f"{lesson.front.minutes} min" if lesson.front else "not dug yet"
         name = "  " * depth + lesson.id
-        print(f"{name:<32}  {lesson.title}  ({state})")
+        print(f"{name:<32}  {lesson.title}  ({lesson.data.minutes} min)")
     return 0
 
 
@@ -185,12 +184,11 @@ def _entry(lesson: Lesson) -> dict[str, object]:
         "title": lesson.title,
         "tier": lesson.tier,
         "parent": lesson.parent or None,
-        "dug": lesson.dug,
-        "minutes": lesson.front.minutes if lesson.front else None,
-        "objective": lesson.front.objective if lesson.front else None,
+        "minutes": lesson.data.minutes,
+        "objective": lesson.data.objective,
         "controls": lesson.controls,
         "presets": lesson.presets,
-        "publishes": lesson.front.publishes if lesson.front else (),
+        "publishes": lesson.data.publishes,
     }
 
 
@@ -198,8 +196,6 @@ def _run(args: argparse.Namespace) -> int:
     from llm_holes.tui import headless
 
     lesson = _find(args.lesson_id)
-    if not lesson.dug:
-        raise UsageError(f"{lesson.id} is not dug yet; `llm-holes list` shows which lessons are")
     settings = _settings(lesson, args.preset, args.set)
     progress = headless.Progress()
     try:
@@ -240,7 +236,7 @@ def _find(name: str) -> Lesson:
     """The lesson called `name`. Raises UsageError with names like it."""
     from difflib import get_close_matches
 
-    from llm_holes.lessons import catalog
+    from llm_holes.lessons.catalog import catalog
 
     lessons: Catalog = catalog.load()
     if name in lessons.lessons:
@@ -252,7 +248,7 @@ def _find(name: str) -> Lesson:
 
 def _settings(lesson: Lesson, preset: str | None, assignments: Sequence[str]) -> dict[str, Value]:
     """The preset's settings, then those set one by one, as far as they can be checked without the model."""
-    from llm_holes.lessons.settings import SettingsError, checked, parsed
+    from llm_holes.lessons.catalog.settings import SettingsError, checked, parsed
 
     controls = {control.name: control for control in lesson.controls}
     try:

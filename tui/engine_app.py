@@ -12,7 +12,7 @@ from textual.timer import Timer
 from llm_holes.engine.frames import Value
 from llm_holes.engine.ipc.messages import Cancel, Case, Finished, Framed, Ready, Reply, Run
 from llm_holes.engine.ipc.session import Session
-from llm_holes.lessons.catalog import Lesson
+from llm_holes.lessons.catalog.catalog import Lesson
 from llm_holes.tui.link import Died, LinkFactory
 from llm_holes.tui.messages import Changed, Picked, PresetChosen, Replied
 from llm_holes.tui.widgets.lesson_page import LessonPage
@@ -57,7 +57,7 @@ class EngineApp(App[None]):
         if self._rerun is not None:
             self._rerun.stop()
         self.panel.wanted = False
-        if self.lesson is not None and self.lesson.dug:
+        if self.lesson is not None:
             self.session.start(self.lesson.id, dict(self._settings[self.lesson.id]), self.case)
             self._show_session()
 
@@ -104,7 +104,7 @@ class EngineApp(App[None]):
 
     def _read_settings(self) -> None:
         """Takes over what the controls made of their values once the model, and so their range, was known."""
-        if self.lesson is not None and self.lesson.dug:
+        if self.lesson is not None:
             settings = self._settings[self.lesson.id]
             settings |= {name: widget.value for name, widget in self.panel.settings.items()}
             self.session.amend(dict(settings))

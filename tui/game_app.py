@@ -10,13 +10,13 @@ from textual import on
 
 from llm_holes.engine.frames import Value
 from llm_holes.engine.ipc.messages import Case
-from llm_holes.lessons.find_the_hole_rules import FIND_THE_HOLE
+from llm_holes.lessons.game.rules import FIND_THE_HOLE
 from llm_holes.tui.lab_app import LabApp
 from llm_holes.tui.messages import Play
 from llm_holes.tui.widgets.case_line import CaseLine
 
 if TYPE_CHECKING:
-    from llm_holes.lessons.cases import OpenCase
+    from llm_holes.lessons.game.cases import OpenCase
     from llm_holes.tui.compare import Pinned
 
 SEEDS = 10_000
@@ -39,7 +39,7 @@ class GameApp(LabApp):
     @on(Play)
     def action_game(self) -> None:
         """Opens a case; names the damage where one is open."""
-        from llm_holes.lessons.cases import best_scores
+        from llm_holes.lessons.game.cases import best_scores
         from llm_holes.tui.screens.game import BeginScreen, NameScreen
 
         if self.open_case is None:
@@ -56,7 +56,7 @@ class GameApp(LabApp):
         self.refresh_bindings()
 
     def _begun(self, chosen: dict[str, Value] | None) -> None:
-        from llm_holes.lessons.events import Began
+        from llm_holes.lessons.learner.events import Began
 
         if chosen is not None:
             case = Case(int(str(chosen["seed"])), int(str(chosen["difficulty"])))
@@ -70,8 +70,8 @@ class GameApp(LabApp):
 
     async def _reveal(self, asked: OpenCase, guess: dict[str, Value]) -> None:
         """Asks the engine for the truth; it is shown where the results of runs are."""
-        if self.lesson is None or not self.lesson.dug:
-            await self._open(next(lesson.id for lesson in self.catalog.lessons.values() if lesson.dug), True)
+        if self.lesson is None:
+            await self._open(next(iter(self.catalog.lessons)), True)
         self.session.start(FIND_THE_HOLE, {**structs.asdict(asked.case), **guess, "probes": len(asked.probes)})
         self._show_session()
         self.action_pane("live")
@@ -95,7 +95,7 @@ class GameApp(LabApp):
         super()._show_session()
         run, frame = self.session.run, self.session.frame
         if run.case is not None and run.fresh and not run.active and run.id != self._counted and frame is not None:
-            from llm_holes.lessons.events import Probed
+            from llm_holes.lessons.learner.events import Probed
 
             self._counted = run.id
             self._keep(Probed(lesson=FIND_THE_HOLE, probe=run.lesson, saw=frame.caption))
@@ -108,7 +108,7 @@ class GameApp(LabApp):
             super()._run_done()
 
     def _ended(self) -> None:
-        from llm_holes.lessons.events import Named
+        from llm_holes.lessons.learner.events import Named
 
         run, frame = self.session.run, self.session.frame
         if frame is None or run.settings is None:
@@ -121,7 +121,7 @@ class GameApp(LabApp):
         self.refresh_bindings()
 
     def _show_progress(self) -> None:
-        from llm_holes.lessons.cases import open_case
+        from llm_holes.lessons.game.cases import open_case
 
         super()._show_progress()
         self.open_case = open_case(self.learner.events)

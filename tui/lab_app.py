@@ -70,7 +70,7 @@ class LabApp(TutorApp):
             self.run_worker(self._keep_run(self.finished), group="notebook")
 
     async def _keep_run(self, run: Pinned) -> None:
-        from llm_holes.lessons.notebook import FILE
+        from llm_holes.lessons.notebook.notebook import FILE
         from llm_holes.lessons.state_file import state_folder
         from llm_holes.tui.headless import Result
         from llm_holes.tui.notebook_command import add

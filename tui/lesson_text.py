@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from rich.cells import cell_len
 
-from llm_holes.lessons.catalog import Catalog, Lesson, fill, readable
-from llm_holes.lessons.checks import LINK
+from llm_holes.lessons.catalog.catalog import Catalog, Lesson, fill, readable
+from llm_holes.lessons.catalog.checks import LINK
 from llm_holes.tui.clean import visible
 from llm_holes.tui.draw import Row, Span, fit, plain
 
@@ -80,33 +80,10 @@ def ways(catalog: Catalog, lesson: Lesson) -> list[tuple[str, Lesson]]:
     if lesson.parent:
         found.append(("up", catalog[lesson.parent]))
     found += [("deeper", child) for child in catalog.children(lesson.id)]
-    across = lesson.front.see_also if lesson.front else ()
-    found += [("across", catalog[name]) for name in across]
+    found += [("across", catalog[name]) for name in lesson.data.see_also]
     seen = {other.id for _, other in found}
     for name in LINK.findall(lesson.body):
         if name not in seen:
             found.append(("in the text", catalog[name]))
             seen.add(name)
     return found
-
-
-def undug_page(catalog: Catalog, lesson: Lesson) -> str:
-    """What is said about a hole nobody has dug: where it is, and what to read meanwhile."""
-    near = "\n".join(f"- [{other.title}](hole:{other.id})" for other in nearest(catalog, lesson))
-    reading = f"\n\nNearest to it, and ready to read:\n\n{near}" if near else ""
-    return f"**Not dug yet.** This hole is on the map, in tier {lesson.tier}, but nobody has written it.{reading}\n"
-
-
-def nearest(catalog: Catalog, lesson: Lesson, count: int = 3) -> list[Lesson]:
-    """The dug lessons fewest steps away in the tree."""
-    distances = {other.id: distance for other, distance in _around(catalog, lesson)}
-    dug = [other for other in catalog.lessons.values() if other.dug and other.id in distances]
-    return sorted(dug, key=lambda other: distances[other.id])[:count]
-
-
-def _around(catalog: Catalog, lesson: Lesson) -> Iterator[tuple[Lesson, int]]:
-    here = [above.id for above in catalog.trail(lesson.id)]
-    for other in catalog.lessons.values():
-        there = [above.id for above in catalog.trail(other.id)]
-        shared = sum(a == b for a, b in zip(here, there, strict=False))
-        yield other, len(here) + len(there) - 2 * shared

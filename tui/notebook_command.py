@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from llm_holes.engine.frames import View
-from llm_holes.lessons import notebook
-from llm_holes.lessons.catalog import Lesson
-from llm_holes.lessons.notebook import Drawn, Entry, entry_of
+from llm_holes.lessons.catalog.catalog import Lesson
+from llm_holes.lessons.notebook import notebook
+from llm_holes.lessons.notebook.notebook import Drawn, Entry, entry_of
 from llm_holes.tui.clean import clean, visible
 from llm_holes.tui.headless import Result, Unsuccessful
 from llm_holes.tui.plain import view_text

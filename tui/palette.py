@@ -34,8 +34,7 @@ class HolesCommands(Provider):
         for index, preset in enumerate(app.lesson.presets if app.lesson else ()):
             yield f"preset: {preset.name}", preset.why, partial(app.choose_preset, index)
         for lesson in app.catalog.lessons.values():
-            note = lesson.front.objective if lesson.front else "not dug yet"
-            yield f"hole: {lesson.title}", note, partial(app.open_lesson, lesson.id)
+            yield f"hole: {lesson.title}", lesson.data.objective, partial(app.open_lesson, lesson.id)
         yield "theme: all themes", "Choose among all themes there are", app.search_themes
 
     async def discover(self) -> Hits:
@@ -54,7 +53,7 @@ class HolesCommands(Provider):
 
     def _terms(self) -> Iterator[Command]:
         for lesson in self.holes.catalog.lessons.values():
-            for term, meaning in (lesson.front.terms if lesson.front else {}).items():
+            for term, meaning in lesson.data.terms.items():
                 yield f"term: {term}", f"{meaning} ({lesson.title})", partial(self.holes.open_lesson, lesson.id)
 
 

@@ -6,11 +6,11 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from llm_holes.lessons import catalog
-from llm_holes.lessons.events import ForeignFile
-from llm_holes.lessons.progress import Progress
-from llm_holes.lessons.review import Calibration, calibration, due, queue
-from llm_holes.lessons.standing import statuses
+from llm_holes.lessons.catalog import catalog
+from llm_holes.lessons.learner.events import ForeignFile
+from llm_holes.lessons.learner.mastery import statuses
+from llm_holes.lessons.learner.progress import Progress
+from llm_holes.lessons.learner.spaced_repetition import Calibration, calibration, due, queue
 from llm_holes.tui.as_json import dumps
 from llm_holes.tui.clean import clean
 from llm_holes.tui.headless import Unsuccessful
@@ -86,7 +86,7 @@ def _text(progress: Progress) -> str:
         for tier in totals.tiers
     ]
     found = statuses(lessons, progress.events)
-    lines += [""] + [f"{found[lesson.id]:<8}{lesson.title}" for lesson in lessons.lessons.values() if lesson.dug]
+    lines += [""] + [f"{found[lesson.id]:<8}{lesson.title}" for lesson in lessons.lessons.values()]
     waiting = due(progress.events, progress.now(), lessons)
     lines += ["", f"Questions to review now: {len(waiting)}; later: {len(queue(progress.events)) - len(waiting)}."]
     return clean("\n".join([*lines, *_calibration(calibration(progress.events))]))

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from llm_holes.lessons.events import ForeignFile
-from llm_holes.lessons.notebook import Entry, Recorded, plain, seal_holds
-from llm_holes.lessons.replay import TOLERANCE, Comparison, changed_settings, compare, doubts, read_transcript
+from llm_holes.lessons.learner.events import ForeignFile
+from llm_holes.lessons.notebook.notebook import Entry, Recorded, plain, seal_holds
+from llm_holes.lessons.notebook.replay import TOLERANCE, Comparison, changed_settings, compare, doubts, read_transcript
 from llm_holes.tui.as_json import Json, dumps, jsonable
 from llm_holes.tui.clean import clean, visible
 from llm_holes.tui.headless import Progress, Result, Unsuccessful, run_each

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from llm_holes.lessons.catalog import Lesson
+from llm_holes.lessons.catalog.catalog import Lesson
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class NotFound(Exception):
 
 def sources(lesson: Lesson) -> list[Source]:
     """The lesson's experiment, then what its front matter names as `module:name`."""
-    return [source(lesson.module)] + [source(name) for name in (lesson.front.code if lesson.front else ())]
+    return [source(lesson.module)] + [source(name) for name in (lesson.data.code)]
 
 
 def source(name: str) -> Source:

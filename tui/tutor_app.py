@@ -12,16 +12,16 @@ from textual.timer import Timer
 from textual.widget import Widget
 
 from llm_holes.engine.frames import Value
-from llm_holes.lessons.catalog import Catalog, Lesson
-from llm_holes.lessons.schema import Predict, Question
+from llm_holes.lessons.catalog.catalog import Catalog, Lesson
+from llm_holes.lessons.catalog.schema import Predict, Question
 from llm_holes.tui.engine_app import EngineApp
 from llm_holes.tui.messages import Changed, Decided, Scrolled
 from llm_holes.tui.widgets.lesson_tree import LessonTree
 from llm_holes.tui.widgets.pane import Pane
 
 if TYPE_CHECKING:
-    from llm_holes.lessons.events import Event, Resume
-    from llm_holes.tui.learner import Learner
+    from llm_holes.lessons.learner.events import Event, Resume
+    from llm_holes.lessons.learner.learner import Learner
 
 NARROW, WIDE = 100, 160
 """Columns from which there are two panes, and three."""
@@ -46,7 +46,7 @@ class TutorApp(EngineApp):
 
     @cached_property
     def learner(self) -> Learner:
-        from llm_holes.tui.learner import Learner
+        from llm_holes.lessons.learner.learner import Learner
 
         return Learner()
 
@@ -69,19 +69,16 @@ class TutorApp(EngineApp):
             await self._resume()
 
     async def _resume(self) -> None:
-        from llm_holes.tui.learner import restored
+        from llm_holes.lessons.learner.learner import restored
 
         point = self.learner.resume
         lesson = self.catalog.lessons.get(point.lesson) if point is not None else None
         if point is None or lesson is None:
-            first = next((x.id for x in self.catalog.lessons.values() if x.dug), None)
-            if first is not None:
-                await self._open(first, False)
+            await self._open(next(iter(self.catalog.lessons)), False)
             return
-        if lesson.dug:
-            self._settings[lesson.id] = restored(lesson, point.settings)
+        self._settings[lesson.id] = restored(lesson, point.settings)
         await self._open(lesson.id, False)
-        if point.pane == "lesson" or (point.pane == "live" and lesson.dug):
+        if point.pane in ("lesson", "live"):
             self.action_pane(point.pane)
         self.call_after_refresh(self._scroll_to, point.scroll)
 
@@ -94,7 +91,7 @@ class TutorApp(EngineApp):
         return [pane for pane in (*self.page.ancestors_with_self, self.panel) if isinstance(pane, Pane)]
 
     def _point(self) -> Resume | None:
-        from llm_holes.lessons.events import Resume
+        from llm_holes.lessons.learner.events import Resume
 
         if self.lesson is None:
             return None
@@ -147,8 +144,8 @@ class TutorApp(EngineApp):
     # -- recall -------------------------------------------------------------------------------------------------------
 
     def action_quiz(self) -> None:
-        if self.lesson is not None and self.lesson.front is not None:
-            self._ask("quiz", [(self.lesson, question) for question in self.lesson.front.quiz])
+        if self.lesson is not None:
+            self._ask("quiz", [(self.lesson, question) for question in self.lesson.data.quiz])
 
     def action_review(self) -> None:
         from llm_holes.tui.screens.review import ReviewScreen

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from llm_holes.lessons.catalog import Lesson
+from llm_holes.lessons.catalog.catalog import Lesson
 from llm_holes.tui.game_app import GameApp
 from llm_holes.tui.lesson_text import ways
 from llm_holes.tui.messages import OpenLesson
@@ -50,7 +50,7 @@ class WayApp(GameApp):
         if len(found) == 1 and not ask:
             go(0)
             return
-        entries = [(kind + lesson.title, "" if lesson.dug else "not dug yet") for kind, lesson in found]
+        entries = [(kind + lesson.title, "") for kind, lesson in found]
         self.push_screen(PickScreen(title, entries), go)
 
     async def action_back(self) -> None:

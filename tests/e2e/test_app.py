@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from llm_holes.lessons import catalog
+from llm_holes.lessons.catalog import catalog
 from tests.support.processes import within
 from tests.support.sshd import Server
 from tests.support.terminal import Terminal

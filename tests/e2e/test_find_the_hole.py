@@ -8,7 +8,7 @@ import pytest
 
 from llm_holes.engine.frames import Frame
 from llm_holes.engine.ipc.messages import Case, Failed, Finished, Run
-from llm_holes.lessons.find_the_hole_rules import FIND_THE_HOLE
+from llm_holes.lessons.game.rules import FIND_THE_HOLE
 from tests.support.talk import Talk
 
 pytestmark = pytest.mark.model

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from llm_holes.lessons.events import Began, Named, Probed, decode
-from llm_holes.lessons.progress import FILE
+from llm_holes.lessons.learner.events import Began, Named, Probed, decode
+from llm_holes.lessons.learner.progress import FILE
 from tests.e2e.test_app import open_lesson
 
 pytestmark = pytest.mark.model

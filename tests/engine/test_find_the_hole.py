@@ -17,10 +17,10 @@ from llm_holes.engine.ipc.messages import Case
 from llm_holes.engine.measure import fingerprint, kl_nats, perplexity
 from llm_holes.engine.model.decoder import Decoder
 from llm_holes.engine.surgery.operations import operated
-from llm_holes.lessons import damage
-from llm_holes.lessons.damage import DRAWS, Draw, Measured, Yardstick, effect, find, logits
-from llm_holes.lessons.find_the_hole import Cases
-from llm_holes.lessons.find_the_hole_rules import DIFFICULTIES, KINDS, PUBLISHES, Difficulty, checked_guess
+from llm_holes.lessons.game import damage
+from llm_holes.lessons.game.damage import DRAWS, Draw, Measured, Yardstick, effect, find, logits
+from llm_holes.lessons.game.engine_side import Cases
+from llm_holes.lessons.game.rules import DIFFICULTIES, KINDS, PUBLISHES, Difficulty, checked_guess
 
 SEEDS = range(12)
 

@@ -10,7 +10,7 @@ from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Gallery, Heatmap, Table
 from llm_holes.engine.interpret.head_types import head_scores
 from llm_holes.engine.surgery.operations import HeadOff, reweighted
-from llm_holes.lessons.heads import NONE, ORDER, shrunk
+from llm_holes.lessons.shared.head_views import NONE, ORDER, shrunk
 from tests.support.lessons import frames, measured
 
 pytestmark = pytest.mark.model

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 
-from llm_holes.engine.attention_trials import Times, future_leak, relative_error
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Curve
 from llm_holes.engine.measure import Timing
 from llm_holes.engine.model.hook_names import tap
 from llm_holes.engine.surgery.linear_attention import RandomFeatures
-from llm_holes.lessons.passage import passage
+from llm_holes.lessons.shared.passage import passage
+from llm_holes.lessons.tier3.attention_approximations.trials import Times, future_leak, relative_error
 from tests.support.lessons import frames, measured
 
 pytestmark = pytest.mark.model

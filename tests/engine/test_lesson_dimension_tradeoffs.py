@@ -16,7 +16,7 @@ from llm_holes.engine.surgery.low_rank import (
     factored_parameters,
 )
 from llm_holes.engine.surgery.operations import operated
-from llm_holes.lessons.widths import costs
+from llm_holes.lessons.tier3.dimension_tradeoffs.widths import costs
 from tests.engine.test_surgery import digest
 from tests.support.lessons import measured
 

@@ -13,9 +13,9 @@ from llm_holes.engine.errors import Cancelled, InputError
 from llm_holes.engine.frames import Diff
 from llm_holes.engine.model.hook_names import tap
 from llm_holes.engine.surgery.vectors import TABLE
-from llm_holes.lessons import glove
-from llm_holes.lessons.analogies import ANALOGIES
-from llm_holes.lessons.spaces import ranked, states
+from llm_holes.lessons.tier2.directions import glove
+from llm_holes.lessons.tier2.directions.analogies import ANALOGIES
+from llm_holes.lessons.tier2.directions.spaces import ranked, states
 from tests.support.lessons import frames, measured
 
 pytestmark = pytest.mark.model

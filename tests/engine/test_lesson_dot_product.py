@@ -10,7 +10,7 @@ from llm_holes.engine.errors import InputError
 from llm_holes.engine.frames import Table
 from llm_holes.engine.model.decoder import inverse_frequencies, rotary, rotate
 from llm_holes.engine.surgery.vectors import TABLE
-from llm_holes.lessons.tier2.dot_product import turned
+from llm_holes.lessons.tier2.dot_product.experiment import turned
 from tests.support.lessons import frames, measured
 
 pytestmark = pytest.mark.model

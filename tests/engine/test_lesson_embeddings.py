@@ -13,7 +13,7 @@ from llm_holes.engine.measure import fingerprint
 from llm_holes.engine.model.decoder import Decoder
 from llm_holes.engine.surgery.operations import operated
 from llm_holes.engine.surgery.vectors import TABLE, RowMixed, RowsSwapped, Steer
-from llm_holes.lessons.tier1.embeddings import one_hot_product, principal_plane
+from llm_holes.lessons.tier1.embeddings.experiment import one_hot_product, principal_plane
 from tests.support.lessons import frames, measured
 
 pytestmark = pytest.mark.model

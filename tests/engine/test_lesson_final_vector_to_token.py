@@ -13,7 +13,7 @@ from llm_holes.engine.frames import Bars, Curve, Table
 from llm_holes.engine.generation.sampling import SamplingParams, generator, stages
 from llm_holes.engine.model.decoder import Decoder
 from llm_holes.engine.model.hook_names import tap
-from llm_holes.lessons.tier3.final_vector_to_token import chance_tv_distance, draws, recomputed, tv_distance
+from llm_holes.lessons.tier3.final_vector_to_token.experiment import chance_tv_distance, draws, recomputed, tv_distance
 from tests.support.lessons import frames, measured
 
 pytestmark = pytest.mark.model

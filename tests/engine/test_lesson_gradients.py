@@ -12,7 +12,7 @@ from llm_holes.engine.errors import Cancelled
 from llm_holes.engine.frames import Curve
 from llm_holes.engine.interpret.gradients import MAX_TOKENS
 from llm_holes.engine.measure import fingerprint
-from llm_holes.lessons.tier2.gradients import taught
+from llm_holes.lessons.tier2.gradients.experiment import taught
 from tests.support.lessons import frames, measured
 
 pytestmark = pytest.mark.model

@@ -9,7 +9,7 @@ from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import InputError
 from llm_holes.engine.frames import Heatmap, Scatter
 from llm_holes.engine.model.hook_names import tap
-from llm_holes.lessons.tier2.hidden_states import place
+from llm_holes.lessons.tier2.hidden_states.experiment import place
 from tests.support.lessons import frames, measured
 
 pytestmark = pytest.mark.model

@@ -6,7 +6,7 @@ import pytest
 
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Table
-from llm_holes.lessons.architectures import ARCHITECTURES
+from llm_holes.lessons.shared.architectures import ARCHITECTURES
 from tests.support.lessons import frames, measured
 
 

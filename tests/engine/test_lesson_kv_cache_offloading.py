@@ -6,7 +6,7 @@ import pytest
 
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Blocks
-from llm_holes.lessons.reload import Saved
+from llm_holes.lessons.tier3.kv_cache_offloading.reload import Saved
 from tests.support.lessons import frames, measured
 
 pytestmark = pytest.mark.model

@@ -12,8 +12,8 @@ from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import Cancelled, InputError
 from llm_holes.engine.frames import Tokens
 from llm_holes.engine.model.hook_names import tap
-from llm_holes.lessons.memory_store import FIRST, MemoryStore
-from llm_holes.lessons.recall import asked, attention, embedding
+from llm_holes.lessons.tier1.memory.memory_store import FIRST, MemoryStore
+from llm_holes.lessons.tier1.memory.retrieval import asked, attention, embedding
 from tests.support.lessons import frames, measured
 
 pytestmark = [pytest.mark.model, pytest.mark.usefixtures("state")]

@@ -12,9 +12,9 @@ from llm_holes.engine.errors import Cancelled, InputError
 from llm_holes.engine.frames import Heatmap
 from llm_holes.engine.measure import fingerprint
 from llm_holes.engine.surgery.ablations import LayerSkipped, LayersSwapped
-from llm_holes.lessons import catalog
-from llm_holes.lessons.settings import validated
-from llm_holes.lessons.tier2.model_layers import chosen, listed
+from llm_holes.lessons.catalog import catalog
+from llm_holes.lessons.catalog.settings import validated
+from llm_holes.lessons.tier2.model_layers.experiment import chosen, listed
 from tests.support.lessons import frames, measured
 
 

@@ -6,8 +6,8 @@ import pytest
 
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Bars, Diff
-from llm_holes.lessons import catalog
-from llm_holes.lessons.architectures import ARCHITECTURES
+from llm_holes.lessons.catalog import catalog
+from llm_holes.lessons.shared.architectures import ARCHITECTURES
 from tests.support.lessons import frames, measured
 
 pytestmark = pytest.mark.model

@@ -11,7 +11,7 @@ from llm_holes.engine.errors import Cancelled
 from llm_holes.engine.frames import Bars, Gallery, Heatmap
 from llm_holes.engine.measure import fingerprint, kl_nats
 from llm_holes.engine.surgery.operations import HeadOff
-from llm_holes.lessons.architectures import scores_of_layers
+from llm_holes.lessons.shared.architectures import scores_of_layers
 from tests.support.lessons import frames, measured
 
 pytestmark = pytest.mark.model

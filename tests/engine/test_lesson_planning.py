@@ -11,7 +11,7 @@ from llm_holes.engine.frames import Transcript
 from llm_holes.engine.generation.sampling import SamplingParams
 from llm_holes.engine.harness.reader import Reader
 from llm_holes.engine.model.hook_names import tap
-from llm_holes.lessons.errands import VARIANTS, Attempt, attention_on_plan, errand
+from llm_holes.lessons.tier2.planning.lookup_task import VARIANTS, Attempt, attention_on_plan, errand
 from tests.support.lessons import frames, measured
 
 pytestmark = pytest.mark.model

@@ -10,7 +10,7 @@ import pytest
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import Cancelled, InputError
 from llm_holes.engine.frames import Diff, Text, Tokens
-from llm_holes.lessons.skill_files import SHIPPED
+from llm_holes.lessons.tier2.skills.skill_files import SHIPPED
 from tests.support.lessons import frames, measured
 
 pytestmark = [pytest.mark.model, pytest.mark.usefixtures("state")]

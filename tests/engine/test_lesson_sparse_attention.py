@@ -9,8 +9,8 @@ from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import InputError
 from llm_holes.engine.measure import perplexity
 from llm_holes.engine.surgery.ablations import WindowOnly
-from llm_holes.lessons.needle import hide, look, split
-from llm_holes.lessons.passage import passage
+from llm_holes.lessons.shared.passage import passage
+from llm_holes.lessons.tier3.sparse_attention.needle import hide, look, split
 from tests.support.lessons import measured
 
 pytestmark = pytest.mark.model

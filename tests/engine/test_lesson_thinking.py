@@ -9,7 +9,7 @@ import pytest
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import Cancelled, InputError
 from llm_holes.engine.frames import Tokens
-from llm_holes.lessons.sums import MISTAKE, conversation, drawn
+from llm_holes.lessons.tier1.thinking.sums import MISTAKE, conversation, drawn
 from tests.support.lessons import frames, measured
 
 pytestmark = pytest.mark.model

@@ -9,8 +9,8 @@ import pytest
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import Cancelled
 from llm_holes.engine.frames import Frame, Table, Tokens
-from llm_holes.lessons import catalog
-from llm_holes.lessons.settings import validated
+from llm_holes.lessons.catalog import catalog
+from llm_holes.lessons.catalog.settings import validated
 from tests.support.lessons import frames, measured
 
 pytestmark = pytest.mark.model

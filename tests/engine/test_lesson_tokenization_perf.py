@@ -7,9 +7,9 @@ import pytest
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import Cancelled
 from llm_holes.engine.frames import Curve
-from llm_holes.lessons import catalog
-from llm_holes.lessons.settings import validated
-from llm_holes.lessons.tier3 import tokenization_perf
+from llm_holes.lessons.catalog import catalog
+from llm_holes.lessons.catalog.settings import validated
+from llm_holes.lessons.tier3.tokenization_perf import experiment
 from tests.support.lessons import frames, measured
 
 pytestmark = pytest.mark.model
@@ -21,9 +21,9 @@ def test_three_programs_give_the_same_ids(engine: Engine, preset: str) -> None:
 
 
 def test_a_difference_would_be_noticed(engine: Engine) -> None:
-    race, _ = tokenization_perf._contenders(engine, "some text")
+    race, _ = experiment._contenders(engine, "some text")
     race.encoders["our Python"] = lambda text: [0, *engine.tokenizer.encode(text)]
-    tokenization_perf._run_size(engine, race, "some text")
+    experiment._run_size(engine, race, "some text")
     assert race.equal is False
 
 

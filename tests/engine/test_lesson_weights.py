@@ -11,7 +11,7 @@ from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import Cancelled
 from llm_holes.engine.frames import Heatmap, Table
 from llm_holes.engine.measure import fingerprint
-from llm_holes.lessons.tier2 import weights as lesson
+from llm_holes.lessons.tier2.weights import experiment as lesson
 from tests.support.lessons import frames, measured
 
 pytestmark = pytest.mark.model

@@ -1,4 +1,4 @@
-"""Every dug lesson publishes what it promises, with its default and all presets, on the real model."""
+"""Every lesson publishes what it promises, with its default and all presets, on the real model."""
 
 from __future__ import annotations
 
@@ -8,20 +8,19 @@ import pytest
 
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Diff, Heatmap
-from llm_holes.lessons import catalog
+from llm_holes.lessons.catalog import catalog
 from tests.support.lessons import frames, measured
 
 pytestmark = pytest.mark.model
-DUG = [lesson for lesson in catalog.load().lessons.values() if lesson.dug]
-CASES = [(lesson.id, name) for lesson in DUG for name in ("", *(preset.name for preset in lesson.presets))]
+LESSONS = list(catalog.load().lessons.values())
+CASES = [(lesson.id, name) for lesson in LESSONS for name in ("", *(preset.name for preset in lesson.presets))]
 
 
 @pytest.mark.parametrize(("lesson_id", "preset"), CASES)
 def test_the_default_and_presets_run_and_publish_every_name(engine: Engine, lesson_id: str, preset: str) -> None:
     lesson = catalog.load()[lesson_id]
-    assert lesson.front is not None
     found = frames(engine, lesson_id, preset)
-    assert set(found[-1].measured) == set(lesson.front.publishes)
+    assert set(found[-1].measured) == set(lesson.data.publishes)
     assert found[-1].progress is None
     assert all(frame.caption and frame.views for frame in found)
 

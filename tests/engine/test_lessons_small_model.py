@@ -9,8 +9,8 @@ import pytest
 
 from llm_holes.engine.checkpoint import store
 from llm_holes.engine.engine import Engine
-from llm_holes.lessons import catalog
-from llm_holes.lessons.settings import validated
+from llm_holes.lessons.catalog import catalog
+from llm_holes.lessons.catalog.settings import validated
 from tests.support import tiny_gguf
 
 LESSONS = (
@@ -41,8 +41,7 @@ def numbers(value: Any) -> list[float]:
 @pytest.mark.parametrize("lesson_id", LESSONS)
 def test_default_and_presets_publish_finite_numbers(small: Engine, lesson_id: str) -> None:
     lesson = catalog.load()[lesson_id]
-    assert lesson.front is not None
     for settings in ({}, *(preset.settings for preset in lesson.presets)):
         *_, last = catalog.experiment(lesson).run(small, validated(lesson, settings, small.info))
-        assert set(last.measured) == set(lesson.front.publishes)
+        assert set(last.measured) == set(lesson.data.publishes)
         assert all(map(math.isfinite, numbers(dict(last.measured))))

@@ -8,7 +8,7 @@ import torch
 from llm_holes.engine import selfcheck
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.model.decoder import Decoder
-from llm_holes.lessons.passage import passage
+from llm_holes.lessons.shared.passage import passage
 
 pytestmark = pytest.mark.model
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from llm_holes.engine.model.decoder import Decoder
 from llm_holes.engine.model.quantize import CHUNK, quantize
-from llm_holes.engine.quantize_trials import LADDER, Trial, levels_per_block, pareto, sizes, trials
 from llm_holes.engine.surgery.operations import QuantizedKV, QuantizedWeights, operated
+from llm_holes.lessons.tier3.quantization.trials import LADDER, Trial, levels_per_block, pareto, sizes, trials
 
 IDS = list(range(20))
 

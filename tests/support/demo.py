@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from llm_holes.engine.ipc.messages import Status
-from llm_holes.lessons import catalog as lessons
+from llm_holes.lessons.catalog import catalog as lessons
 from llm_holes.tui.app import HolesApp
 from tests.support import gallery
 from tests.support.fake_link import FakeEngine

@@ -6,14 +6,14 @@ import math
 from pathlib import Path
 
 from llm_holes.engine.frames import Array, Bars, Curve, Diff, Frame, Heatmap, Series, Table, Text, Token, Tokens
-from llm_holes.lessons.catalog import Catalog, read
+from llm_holes.lessons.catalog.catalog import Catalog, read
+from tests.support import lesson_files
 
 WORDS = ("What", " happens", " when", " you", " send", " a", " message", " to", " a", " model", "?")
 
 
-def lesson(title: str, parent: str, order: int, controls: str, body: str, stages: str = '"tokens"') -> str:
-    return f"""+++
-title = "{title}"
+def lesson(title: str, parent: str, order: int, controls: str, stages: str = '"tokens"') -> str:
+    return f"""title = "{title}"
 objective = "See what the model does with {title.lower()}, and what it costs."
 parent = "{parent}"
 order = {order}
@@ -65,8 +65,6 @@ because = "It is."
 [[quiz.options]]
 text = "that"
 because = "It is not."
-+++
-{body}
 """
 
 
@@ -144,26 +142,20 @@ Your text: **{measured.tokens} tokens**. The model answered `{measured.answer}`,
 
 How the pieces are chosen is the next hole down: [embeddings](hole:embeddings).
 """
-UNDUG = """what-happens = { title = "What happens when you send a message", tier = 0, order = 1 }
-embeddings = { title = "Embeddings: ids become vectors", tier = 1, order = 3, parent = "what-happens" }
-weights = { title = "What are weights?", tier = 2, order = 1, parent = "embeddings" }
-"""
 
 
 def catalog(folder: Path) -> Catalog:
     """Writes the lessons' files into `folder` and reads them."""
-    files = {
-        "tier1/tokens.md": lesson("What is a token?", "what-happens", 2, TEXT, BODY, '"text", "tokens"'),
-        "tier2/attention.md": lesson("Attention", "embeddings", 2, TEXT + HEAD, BODY, '"attention"'),
-        "tier2/kv_cache.md": lesson(
-            "KV cache and what context costs", "what-happens", 3, TEXT + COST, BODY, '"attention"'
-        ),
-        "tier3/quantization.md": lesson("Fewer bits", "kv-cache", 3, TEXT, BODY, '"attention", "FFN"'),
-        "undug.toml": UNDUG,
-    }
-    for name, text in files.items():
-        (folder / name).parent.mkdir(exist_ok=True)
-        (folder / name).write_text(text, encoding="utf-8")
+    for place, toml in {
+        "tier0/what_happens": lesson("What happens when you send a message", "", 1, TEXT, '"text"'),
+        "tier1/tokens": lesson("What is a token?", "what-happens", 2, TEXT, '"text", "tokens"'),
+        "tier1/embeddings": lesson("Embeddings: ids become vectors", "what-happens", 3, TEXT, '"embedding"'),
+        "tier2/weights": lesson("What are weights?", "embeddings", 1, TEXT, '"FFN"'),
+        "tier2/attention": lesson("Attention", "embeddings", 2, TEXT + HEAD, '"attention"'),
+        "tier2/kv_cache": lesson("KV cache and what context costs", "what-happens", 3, TEXT + COST, '"attention"'),
+        "tier3/quantization": lesson("Fewer bits", "kv-cache", 3, TEXT, '"attention", "FFN"'),
+    }.items():
+        lesson_files.write(folder, place, toml, BODY)
     return read(folder)
 
 

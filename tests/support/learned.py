@@ -5,13 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from llm_holes.lessons import catalog
-from llm_holes.lessons.events import Answered
+from llm_holes.lessons.catalog import catalog
+from llm_holes.lessons.learner.events import Answered
 
 LESSONS = catalog.load()
 TOKENS = LESSONS["tokens"]
-assert TOKENS.front is not None
-QUIZ = [question.question for question in TOKENS.front.quiz]
+QUIZ = [question.question for question in TOKENS.data.quiz]
 ROOT = Path(__file__).parents[2]
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Frame
-from llm_holes.lessons import catalog
-from llm_holes.lessons.settings import validated
+from llm_holes.lessons.catalog import catalog
+from llm_holes.lessons.catalog.settings import validated
 
 RUNS: dict[tuple[str, str], list[Frame]] = {}
 

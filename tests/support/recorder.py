@@ -9,8 +9,8 @@ import itertools
 import sys
 from pathlib import Path
 
-from llm_holes.lessons.events import Answered
-from llm_holes.lessons.progress import Progress
+from llm_holes.lessons.learner.events import Answered
+from llm_holes.lessons.learner.progress import Progress
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 import pytest
 from textual.pilot import Pilot
 
-from llm_holes.lessons.catalog import Catalog
+from llm_holes.lessons.catalog.catalog import Catalog
 from llm_holes.tui.app import HolesApp
 from tests.support import gallery
 from tests.support.fake_link import FakeEngine

@@ -12,9 +12,9 @@ from textual.pilot import Pilot
 
 from llm_holes.engine.frames import Array, Diff, Frame, Table, Text
 from llm_holes.engine.ipc import client
-from llm_holes.lessons import notebook
-from llm_holes.lessons.catalog import Catalog
-from llm_holes.lessons.notebook import FILE, seal_holds
+from llm_holes.lessons.catalog.catalog import Catalog
+from llm_holes.lessons.notebook import notebook
+from llm_holes.lessons.notebook.notebook import FILE, seal_holds
 from llm_holes.tui import cli
 from llm_holes.tui.app import HolesApp
 from llm_holes.tui.views.base import ViewWidget

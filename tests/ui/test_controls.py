@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from llm_holes.lessons.schema import Control
+from llm_holes.lessons.catalog.schema import Control
 from llm_holes.tui.widgets.controls import Choice, Stepper, Switch
 from llm_holes.tui.widgets.lines import HintLine
 from llm_holes.tui.widgets.live_panel import LivePanel

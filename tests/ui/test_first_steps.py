@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from llm_holes.engine.frames import Bars, Frame, Text
-from llm_holes.lessons.catalog import load
+from llm_holes.lessons.catalog.catalog import load
+from llm_holes.lessons.catalog.search import find
 from llm_holes.tui import views
-from llm_holes.tui.find import find
 from llm_holes.tui.views.plain import TextView, UnknownView
 from llm_holes.tui.widgets.controls import Stepper
 from llm_holes.tui.widgets.lines import GAP, KeyBar

@@ -10,8 +10,8 @@ from textual.widgets import Static
 
 from llm_holes.engine.frames import Frame, Table
 from llm_holes.engine.ipc.messages import Case
-from llm_holes.lessons.events import Began, Graded, Named, Predicted, Probed, Ran
-from llm_holes.lessons.find_the_hole_rules import DIFFICULTIES, FIND_THE_HOLE, GIVE_UP
+from llm_holes.lessons.game.rules import DIFFICULTIES, FIND_THE_HOLE, GIVE_UP
+from llm_holes.lessons.learner.events import Began, Graded, Named, Predicted, Probed, Ran
 from llm_holes.tui.app import HolesApp
 from llm_holes.tui.screens.game import BeginScreen, NameScreen
 from llm_holes.tui.widgets.case_line import CaseLine

@@ -8,27 +8,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from msgspec import structs
 
-from llm_holes.lessons import catalog
-from llm_holes.lessons.catalog import Catalog
+from llm_holes.lessons.catalog import catalog
 from llm_holes.tui.app import HolesApp
 from tests.support.fake_link import FakeEngine, recorded
 from tests.ui.test_snapshots import MIDDLE, SMALL, WIDE, Compare, after
 
 RECORDINGS = Path(__file__).parent / "recordings"
-FIRST = ("tokens", "attention", "kv-cache", "quantization", "stopping")
 LESSONS = sorted(path.stem for path in RECORDINGS.glob("*.msgpack"))
-
-
-def dug(*shown: str) -> Catalog:
-    """The real catalog with only the first five and `shown` dug, so that a new lesson changes no other picture."""
-    return Catalog(
-        {
-            name: lesson if name in (*FIRST, *shown) else structs.replace(lesson, file="", text="")
-            for name, lesson in catalog.load().lessons.items()
-        }
-    )
 
 
 @pytest.mark.parametrize("size", [SMALL, MIDDLE], ids=str)
@@ -36,13 +23,13 @@ def dug(*shown: str) -> Catalog:
 def test_a_lesson_after_its_run(snap_compare: Compare, lesson: str, size: tuple[int, int]) -> None:
     """You should see the lesson's controls, one line of measured values in the measured colour, and its first views."""
     engine = FakeEngine({lesson: recorded(RECORDINGS / f"{lesson}.msgpack")})
-    app = HolesApp([], lesson, link=engine.link, catalog=dug(lesson), clock=lambda: 0.0)
+    app = HolesApp([], lesson, link=engine.link, clock=lambda: 0.0)
     assert snap_compare(app, terminal_size=size, run_before=after("3", "r", "skip"))
 
 
 def tokens_app() -> HolesApp:
     engine = FakeEngine({"tokens": recorded(RECORDINGS / "tokens.msgpack")})
-    return HolesApp([], "tokens", link=engine.link, catalog=dug(), clock=lambda: 0.0)
+    return HolesApp([], "tokens", link=engine.link, clock=lambda: 0.0)
 
 
 @pytest.mark.parametrize("size", [SMALL, MIDDLE, WIDE], ids=str)
@@ -60,12 +47,10 @@ def test_the_verdict(snap_compare: Compare, size: tuple[int, int]) -> None:
 @pytest.mark.parametrize("lesson", LESSONS)
 def test_a_lesson_to_read(snap_compare: Compare, lesson: str) -> None:
     """You should see the trail to the lesson, the lit stages, the objective, and its text with … where unknown."""
-    app = HolesApp([], lesson, link=FakeEngine({}).link, catalog=dug(lesson), clock=lambda: 0.0)
+    app = HolesApp([], lesson, link=FakeEngine({}).link, clock=lambda: 0.0)
     assert snap_compare(app, terminal_size=SMALL, run_before=after("2"))
 
 
 @pytest.mark.parametrize("lesson", LESSONS)
 def test_recordings_are_of_the_lessons_as_they_are(lesson: str) -> None:
-    front = catalog.load()[lesson].front
-    assert front is not None
-    assert set(recorded(RECORDINGS / f"{lesson}.msgpack")[-1].measured) == set(front.publishes)
+    assert set(recorded(RECORDINGS / f"{lesson}.msgpack")[-1].measured) == set(catalog.load()[lesson].data.publishes)

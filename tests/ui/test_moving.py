@@ -66,22 +66,6 @@ async def test_a_folded_lesson_is_shown_in_the_tree_when_opened(open_app: OpenAp
         assert at(app) == "quantization"
 
 
-async def test_an_undug_lesson_says_so_and_shows_the_nearest(open_app: OpenApp) -> None:
-    async with open_app() as (app, pilot):
-        await press(pilot, "j")
-        assert "not dug yet" in hint(app)
-        await press(pilot, "enter")
-        text = app.query_one(Markdown).source
-        assert "Not dug yet" in text
-        assert "(hole:attention)" in text
-        assert not app.query_one(LivePanel).display
-        for action in ("run", "code", "next_preset"):
-            assert not app.check_action(action, ())
-        await press(pilot, "r", "c", "p")
-        assert app.session.run.phase == "idle"
-        assert len(app.screen_stack) == 1
-
-
 async def test_search_finds_titles_terms_and_text_and_enter_jumps(open_app: OpenApp) -> None:
     async with open_app() as (app, pilot):
         for query, expected in (("cach", "kv-cache"), ("fewer bits term", "quantization"), ("unheard of", None)):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from textual.pilot import Pilot
 
-from llm_holes.lessons import catalog
+from llm_holes.lessons.catalog import catalog
 from llm_holes.tui.app import HolesApp
 from llm_holes.tui.views.places import PipelineView, PlacesView, ScatterView
 from tests.support.fake_link import FakeEngine, recorded

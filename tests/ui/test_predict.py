@@ -7,7 +7,7 @@ from pathlib import Path
 from textual.widget import Widget
 
 from llm_holes.engine.frames import Frame
-from llm_holes.lessons.events import Event, Graded, Predicted, Ran, Read, Skipped
+from llm_holes.lessons.learner.events import Event, Graded, Predicted, Ran, Read, Skipped
 from llm_holes.tui.app import HolesApp
 from llm_holes.tui.views.base import ViewWidget
 from llm_holes.tui.widgets.controls import Stepper

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
-from llm_holes.lessons.events import Answered, Ran, Read
-from llm_holes.lessons.progress import FILE, Progress
+from llm_holes.lessons.learner.events import Answered, Ran, Read
+from llm_holes.lessons.learner.progress import FILE, Progress
 from llm_holes.tui.app import HolesApp
 from llm_holes.tui.widgets.controls import Choice, Stepper
 from llm_holes.tui.widgets.lesson_tree import MARKS
@@ -216,5 +216,5 @@ async def test_a_state_folder_that_cannot_be_written_does_not_stop_anything(
 
 @pytest.mark.parametrize("size", [SMALL, MIDDLE], ids=str)
 def test_marks(snap_compare: Compare, make_app: MakeApp, size: tuple[int, int]) -> None:
-    """You should see one lesson run, the one on the page read, the others unseen, undug ones as dots."""
+    """You should see one lesson run, the one on the page read, the others unseen."""
     assert snap_compare(make_app(), terminal_size=size, run_before=after("r", "skip", "j", "j", "j", "j", "enter", "1"))

@@ -6,9 +6,9 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Static
 
-from llm_holes.lessons.events import Answered, Graded, Hinted, Predicted
-from llm_holes.lessons.review import DAY, calibration
-from llm_holes.lessons.schema import Option, Question
+from llm_holes.lessons.catalog.schema import Option, Question
+from llm_holes.lessons.learner.events import Answered, Graded, Hinted, Predicted
+from llm_holes.lessons.learner.spaced_repetition import DAY, calibration
 from llm_holes.tui.app import HolesApp
 from llm_holes.tui.draw import plain
 from llm_holes.tui.screens.quiz import QuizScreen

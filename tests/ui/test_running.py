@@ -12,7 +12,7 @@ from textual import events
 from llm_holes.engine.frames import Bars, Frame
 from llm_holes.engine.ipc.messages import Cancel, Cancelled, Failed, Status, Unavailable
 from llm_holes.engine.ipc.session import RunState
-from llm_holes.lessons.catalog import Catalog
+from llm_holes.lessons.catalog.catalog import Catalog
 from llm_holes.tui.app import HolesApp
 from llm_holes.tui.views.base import ViewWidget
 from llm_holes.tui.views.heatmap import HeatmapView

@@ -86,7 +86,7 @@ async def test_the_palette_finds_lessons_terms_presets_and_actions(open_app: Ope
 
 
 def test_sources_of_a_lesson(catalog: object) -> None:
-    from llm_holes.lessons.catalog import Catalog
+    from llm_holes.lessons.catalog.catalog import Catalog
 
     assert isinstance(catalog, Catalog)
     assert [item.name.rpartition(".")[2] for item in sources(catalog["tokens"])] == [

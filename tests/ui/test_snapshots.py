@@ -34,7 +34,7 @@ def after(*keys: str) -> Before:
 
 @pytest.mark.parametrize("size", [SMALL, MIDDLE, WIDE], ids=str)
 def test_start(snap_compare: Compare, make_app: MakeApp, size: tuple[int, int]) -> None:
-    """You should see the tree with its first dug lesson chosen; from 100 columns on also the lesson's text."""
+    """You should see the tree with its first lesson chosen; from 100 columns on also the lesson's text."""
     assert snap_compare(make_app(), terminal_size=size, run_before=after())
 
 
@@ -72,11 +72,6 @@ def test_diff_and_text(snap_compare: Compare, make_app: MakeApp, size: tuple[int
 def test_preset(snap_compare: Compare, make_app: MakeApp) -> None:
     """You should see the first preset's name and why it is there."""
     assert snap_compare(make_app("kv-cache"), terminal_size=MIDDLE, run_before=after("3", "p", "skip"))
-
-
-def test_undug(snap_compare: Compare, make_app: MakeApp) -> None:
-    """You should see that the hole is not dug yet and links to the nearest dug ones; no live panel."""
-    assert snap_compare(make_app("weights"), terminal_size=MIDDLE, run_before=after())
 
 
 def test_search(snap_compare: Compare, make_app: MakeApp) -> None:

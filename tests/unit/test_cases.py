@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from llm_holes.engine.ipc.messages import Case
-from llm_holes.lessons.cases import OpenCase, best_scores, open_case
-from llm_holes.lessons.events import Began, Event, Named, Probed, Record, decode, encode
-from llm_holes.lessons.find_the_hole_rules import FIND_THE_HOLE
+from llm_holes.lessons.game.cases import OpenCase, best_scores, open_case
+from llm_holes.lessons.game.rules import FIND_THE_HOLE
+from llm_holes.lessons.learner.events import Began, Event, Named, Probed, Record, decode, encode
 
 
 def began(seed: int, difficulty: int) -> Event:

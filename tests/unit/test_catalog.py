@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
+import shutil
 from importlib.resources import files
 from pathlib import Path
 
 import pytest
 
 from llm_holes.engine.ipc.messages import ModelInfo
-from llm_holes.lessons import catalog
-from llm_holes.lessons.catalog import CatalogError, fill
-from llm_holes.lessons.settings import SettingsError, parsed, validated
+from llm_holes.lessons.catalog import catalog
+from llm_holes.lessons.catalog.catalog import CatalogError, fill
+from llm_holes.lessons.catalog.settings import SettingsError, parsed, validated
+from tests.support.lesson_files import write
 
-GOOD = (Path(catalog.__file__).parent / "tier1" / "tokens.md").read_text(encoding="utf-8")
+LESSONS = Path(str(files("llm_holes.lessons")))
+GOOD, TEXT = (
+    (LESSONS / "tier1" / "tokens" / name).read_text(encoding="utf-8") for name in ("lesson.toml", "lesson.md")
+)
 MODEL = ModelInfo("m", "", "", "fp32", 1, 4, 32, 2, 1, 16, 64, 100, 128, 1000, True, "")
 
 
-def read(tmp_path: Path, text: str = GOOD, undug: str = "") -> catalog.Catalog:
-    (tmp_path / "tier1").mkdir()
-    (tmp_path / "tier1" / "tokens.md").write_text(text, encoding="utf-8")
-    places = ("what-happens", 0), ("tokenization", 2), ("embeddings", 1)
-    (tmp_path / "undug.toml").write_text(
-        "".join(f'{name} = {{ title = "{name}", tier = {tier}, order = 1 }}\n' for name, tier in places) + undug
-    )
+def read(tmp_path: Path, toml: str = GOOD, text: str = TEXT) -> catalog.Catalog:
+    """A catalog of the real lessons, with other files for `tokens`."""
+    shutil.copytree(LESSONS, tmp_path, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
+    write(tmp_path, "tier1/tokens", toml, text)
     return catalog.read(tmp_path)
 
 
@@ -34,7 +36,7 @@ def test_all_thirty_two_holes_are_on_the_map_in_their_tiers() -> None:
     lessons = catalog.load().lessons
     assert [sum(lesson.tier == tier for lesson in lessons.values()) for tier in range(5)] == [1, 7, 11, 11, 2]
     assert next(iter(lessons)) == "what-happens"
-    assert {"tokens", "attention", "kv-cache", "quantization", "stopping"} <= {x.id for x in lessons.values() if x.dug}
+    assert {"tokens", "attention", "kv-cache", "quantization", "stopping"} <= lessons.keys()
 
 
 def test_trail_and_children_follow_the_tree() -> None:
@@ -67,12 +69,13 @@ BROKEN = [
 
 @pytest.mark.parametrize(("old", "new", "marked"), BROKEN)
 def test_a_fault_is_named_with_file_and_line(tmp_path: Path, old: str, new: str, marked: str | None) -> None:
-    text = GOOD.replace(old, new, 1)
-    assert text != GOOD
+    toml, text = (GOOD.replace(old, new, 1), TEXT) if old in GOOD else (GOOD, TEXT.replace(old, new, 1))
+    assert (toml, text) != (GOOD, TEXT)
     with pytest.raises(CatalogError) as caught:
-        read(tmp_path, text)
-    line = line_of(text, marked) if marked else 1
-    assert str(caught.value).startswith(f"tier1/tokens.md:{line}:")
+        read(tmp_path, toml, text)
+    file, changed = ("lesson.md", text) if text != TEXT else ("lesson.toml", toml)
+    line = line_of(changed, marked) if marked else 1
+    assert str(caught.value).startswith(f"tier1/tokens/{file}:{line}:")
 
 
 def test_a_question_without_two_hints_or_without_one_right_answer_is_refused(tmp_path: Path) -> None:
@@ -87,10 +90,9 @@ def test_two_right_answers_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_circle_in_the_tree_is_refused(tmp_path: Path) -> None:
-    place = '{own} = {{ title = "x", tier = 3, order = 1, parent = "{parent}" }}\n'
-    circle = place.format(own="a", parent="b") + place.format(own="b", parent="a")
+    circle = GOOD.replace('parent = "what-happens"', 'parent = "tokenization"', 1)
     with pytest.raises(CatalogError, match="own ancestor"):
-        read(tmp_path, undug=circle)
+        read(tmp_path, circle)
 
 
 def test_fill_takes_measured_values_escapes_text_and_leaves_what_is_not_known() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,23 +11,22 @@ import pytest
 
 from llm_holes.engine.frames import Frame
 from llm_holes.engine.ipc import client
-from llm_holes.lessons import catalog
-from llm_holes.lessons.inspection import faults_of_run, inspect
+from llm_holes.lessons.catalog import catalog
+from llm_holes.lessons.lint import faults_of_run, inspect
 from llm_holes.tui import check_command, cli
 from tests.support.fake_engine import MODEL, gallery
+from tests.support.lesson_files import write
 
 LESSONS = Path(catalog.__file__).parent
 FAKE = Path(__file__).parents[1] / "support" / "fake_engine.py"
 NAMES = tuple(gallery(3, 3).measured)
-TEXT = """+++
-title = "What is a token?"
+DATA = """title = "What is a token?"
 objective = "See tokens."
-parent = "what-happens"
 order = 2
 minutes = 6
 stages = ["tokens"]
 publishes = ["step", "ms_per_token", "answer", "spread"]
-see_also = ["embeddings"]
+see_also = ["tokens"]
 code = ["llm_holes.engine.tokenizer.tokenizer:Tokenizer"]
 
 [terms]
@@ -88,17 +86,14 @@ because = "This."
 [[quiz.options]]
 text = "that"
 because = "Not that."
-+++
-Steps: {measured.step:.2f} of {model.layers}. See [vectors](hole:embeddings).
 """
+TEXT = "Steps: {measured.step:.2f} of {model.layers}. See [vectors](hole:tokens).\n"
+TOML, MD = "tier1/tokens/lesson.toml", "tier1/tokens/lesson.md"
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    (tmp_path / "tier1").mkdir()
-    (tmp_path / "tier1" / "tokens.md").write_text(TEXT, encoding="utf-8")
-    place = '{} = {{ title = "x", tier = 0, order = 1 }}\n'
-    (tmp_path / "undug.toml").write_text(place.format("what-happens") + place.format("embeddings"))
+    write(tmp_path, "tier1/tokens", DATA, TEXT)
     return tmp_path
 
 
@@ -109,8 +104,7 @@ def check(folder: Path, capsys: pytest.CaptureFixture[str], command: list[str] |
 
 def test_the_lessons_of_this_program_have_no_faults(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["check"]) == 0
-    dug = sum(lesson.dug for lesson in catalog.load().lessons.values())
-    assert capsys.readouterr().out == f"{dug} lessons, 0 runs, 0 problems\n"
+    assert capsys.readouterr().out == f"{len(catalog.load().lessons)} lessons, 0 runs, 0 problems\n"
 
 
 def test_a_good_lesson_has_no_faults(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -119,11 +113,10 @@ def test_a_good_lesson_has_no_faults(folder: Path, capsys: pytest.CaptureFixture
 
 FAULTS = {
     "unknown key": ("minutes = 6", "minutes = 6\nmintues = 7", "mintues = 7", "mintues"),
-    "no front matter": ("+++\ntitle", "title", "title", "between two +++"),
     "not TOML": ("order = 2", "order = = 2", "order = = 2", "Invalid"),
-    "missing parent": ('parent = "what-happens"', 'parent = "nowhere"', "+++", "nowhere"),
-    "dead see_also": ('see_also = ["embeddings"]', 'see_also = ["nowhere"]', "see_also", "not a lesson"),
-    "dead link": ("(hole:embeddings)", "(hole:nowhere)", "(hole:nowhere)", "not a lesson"),
+    "missing parent": ("minutes = 6", 'minutes = 6\nparent = "nowhere"', "title", "nowhere"),
+    "dead see_also": ('see_also = ["tokens"]', 'see_also = ["nowhere"]', "see_also", "not a lesson"),
+    "dead link": ("(hole:tokens)", "(hole:nowhere)", "(hole:nowhere)", "not a lesson"),
     "one hint": ('hints = ["Look.", "Look closer."]', 'hints = ["Look."]', 'hints = ["Look."]', "length >= 2"),
     "no explanation": ('because = "It is not."\n', "", "[[quiz]]", "because"),
     "prediction of nothing": ('measurement = "step"', 'measurement = "steps"', "[predict]", "not publish"),
@@ -145,54 +138,51 @@ FAULTS = {
 def test_each_kind_of_fault_is_found_with_file_and_line(
     folder: Path, capsys: pytest.CaptureFixture[str], old: str, new: str, marked: str, said: str
 ) -> None:
-    assert TEXT.count(old) >= 1
-    text = TEXT.replace(old, new, 1)
-    (folder / "tier1" / "tokens.md").write_text(text, encoding="utf-8")
+    assert (DATA + TEXT).count(old) >= 1
+    name, text = (TOML, DATA) if old in DATA else (MD, TEXT)
+    text = text.replace(old, new, 1)
+    (folder / name).write_text(text, encoding="utf-8")
     status, found = check(folder, capsys)
     assert status == 1
     (problem,) = found["problems"]
-    assert problem["file"] == "tier1/tokens.md"
+    assert problem["file"] == name
     assert said in problem["problem"]
     lines = text.splitlines()
     assert abs(problem["line"] - 1 - next(n for n, line in enumerate(lines) if marked in line)) <= 1
 
 
 def test_a_lesson_without_an_experiment_is_a_fault(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (folder / "tier1" / "tokens.md").rename(folder / "tier1" / "no_such_lesson.md")
+    write(folder, "tier1/no_such_lesson", DATA)
     status, found = check(folder, capsys)
     assert (status, len(found["problems"])) == (1, 1)
     assert "has no run()" in found["problems"][0]["problem"]
 
 
 def test_all_faults_of_all_files_are_reported(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    text = (
-        TEXT.replace(":Tokenizer", ":X")
-        .replace("(hole:embeddings)", "(hole:nowhere)")
-        .replace("below = 2", "below = 1")
-    )
-    (folder / "tier1" / "tokens.md").write_text(text)
-    (folder / "tier1" / "broken.md").write_text("no lesson")
-    (folder / "tier1" / "latin.md").write_bytes(b"+++\n\xe9")
+    data = DATA.replace(":Tokenizer", ":X").replace("below = 2", "below = 1")
+    write(folder, "tier1/tokens", data, TEXT.replace("(hole:tokens)", "(hole:nowhere)"))
+    write(folder, "tier1/broken", "no lesson")
+    write(folder, "tier1/mute", DATA)
+    (folder / "tier1/mute/lesson.md").unlink()
+    (write(folder, "tier1/latin", "") / "lesson.toml").write_bytes(b"\xe9")
     status, found = check(folder, capsys)
     assert status == 1
-    assert sorted(p["file"] for p in found["problems"]) == [
-        "tier1/broken.md",
-        "tier1/latin.md",
-        *["tier1/tokens.md"] * 3,
+    assert sorted(problem["file"] for problem in found["problems"]) == [
+        "tier1/broken/lesson.toml",
+        "tier1/latin/lesson.toml",
+        "tier1/mute/lesson.md",
+        MD,
+        TOML,
+        TOML,
     ]
 
 
-def test_a_broken_map_is_reported(folder: Path) -> None:
-    (folder / "undug.toml").write_text("a = 1\n")
-    assert next(fault.file for fault in inspect(folder)[1]) == "undug.toml"
-
-
 def test_a_report_for_people_has_file_line_and_problem(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (folder / "tier1" / "tokens.md").write_text(TEXT.replace('"nobody"', "").replace("below = 2", "below = 1"))
+    write(folder, "tier1/tokens", DATA.replace("below = 2", "below = 1"), TEXT)
     assert check_command.main(None, False, folder) == 1
-    line = TEXT.splitlines().index('question = "How many steps?"') + 1
+    line = DATA.splitlines().index('question = "How many steps?"') + 1
     assert capsys.readouterr().out == (
-        f"lessons/tier1/tokens.md:{line}: no option is right for numbers from 1 to 2\n1 lesson, 0 runs, 1 problem\n"
+        f"lessons/{TOML}:{line}: no option is right for numbers from 1 to 2\n1 lesson, 0 runs, 1 problem\n"
     )
 
 
@@ -202,8 +192,8 @@ def test_every_default_and_preset_is_run(folder: Path, capsys: pytest.CaptureFix
 
 
 def test_what_a_run_does_not_keep_is_a_problem_of_its_preset(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    text = TEXT.replace('"spread"]', '"spreads"]').replace('equals = "Paris"', 'equals = "Rome"')
-    (folder / "tier1" / "tokens.md").write_text(text)
+    data = DATA.replace('"spread"]', '"spreads"]').replace('equals = "Paris"', 'equals = "Rome"')
+    write(folder, "tier1/tokens", data, TEXT)
     status, found = check(folder, capsys, [sys.executable, str(FAKE)])
     problems = [problem["problem"] for problem in found["problems"]]
     assert status == 1
@@ -215,11 +205,12 @@ def test_what_a_run_does_not_keep_is_a_problem_of_its_preset(folder: Path, capsy
 
 def test_a_run_that_fails_is_a_problem(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The fake engine crashes in a lesson of that name; it is started again for each preset."""
-    shutil.move(folder / "tier1" / "tokens.md", folder / "tier1" / "crash.md")
+    (folder / "tier1/tokens").rename(folder / "tier1/crash")
+    write(folder, "tier1/crash", DATA.replace('see_also = ["tokens"]', "see_also = []"), "Text.")
     found = check(folder, capsys, [sys.executable, str(FAKE)])[1]["problems"]
     assert ["SIGSEGV" in problem["problem"] for problem in found] == [False, True, True, True]
     assert [problem["line"] for problem in found[2:]] == [
-        TEXT.splitlines().index(f'name = "{name}"') + 1 for name in ("first", "second")
+        DATA.splitlines().index(f'name = "{name}"') + 1 for name in ("first", "second")
     ]
 
 
@@ -233,9 +224,7 @@ def test_the_command_needs_an_engine_only_to_run(
 
 
 def test_a_placeholder_that_cannot_be_formatted_is_found(folder: Path) -> None:
-    (folder / "tier1" / "tokens.md").write_text(
-        TEXT.replace("Steps: {measured.step:.2f}", "Steps: {measured.step:.2q}")
-    )
+    write(folder, "tier1/tokens", DATA, TEXT.replace("{measured.step:.2f}", "{measured.step:.2q}"))
     (lesson,), faults = inspect(folder)
     assert not faults
     (fault,) = faults_of_run(lesson, [gallery(3, 3)], MODEL)

@@ -12,15 +12,14 @@ from pathlib import Path
 import pytest
 
 from llm_holes.engine.ipc import client
-from llm_holes.lessons import catalog
+from llm_holes.lessons.catalog import catalog
 from llm_holes.tui import cli, doctor
 from llm_holes.tui.headless import Result
 from tests.support.fake_engine import gallery
 from tests.support.processes import running, within
 
 FAKE = Path(__file__).parents[1] / "support" / "fake_engine.py"
-LESSON = next(lesson for lesson in catalog.load().lessons.values() if lesson.dug)
-UNDUG = next((lesson for lesson in catalog.load().lessons.values() if not lesson.dug), None)
+LESSON = next(iter(catalog.load().lessons.values()))
 
 
 @pytest.fixture
@@ -38,7 +37,7 @@ def test_list_shows_every_lesson_under_its_parent(capsys: pytest.CaptureFixture[
     for line, lesson in zip(lines, catalog.load().lessons.values(), strict=True):
         depth = len(catalog.load().trail(lesson.id)) - 1
         assert line.startswith("  " * depth + lesson.id + " ")
-        assert line.endswith("(not dug yet)") is not lesson.dug
+        assert line.endswith(f"({lesson.data.minutes} min)")
 
 
 def test_list_as_json_says_what_can_be_set(capsys: pytest.CaptureFixture[str]) -> None:
@@ -94,7 +93,6 @@ def test_a_preset_is_where_settings_start(fake: list[str], capsys: pytest.Captur
         (["run", "kv-cache", "--set", "max_new_tokens=many"], "whole number"),
         (["--engine", "telnet://x", "run", LESSON.id], "ssh://"),
         (["--lesson", "xyzzy"], "llm-holes list"),
-        *([(["run", UNDUG.id], "not dug yet")] if UNDUG else []),
     ],
 )
 def test_a_wrong_request_is_one_sentence_and_status_2(
@@ -113,7 +111,7 @@ def test_a_wrong_request_is_one_sentence_and_status_2(
 def test_what_the_engine_says_decides_the_status(
     lesson: str, status: int, fake: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cli, "_find", lambda _: catalog.Lesson(lesson, "", 0, 0, "", LESSON.file, LESSON.text))
+    monkeypatch.setattr(cli, "_find", lambda _: catalog.Lesson(lesson, "", 0, 0, "", LESSON.place, LESSON.toml))
     assert cli.main(["run", lesson, "--json"]) == status
     captured = capsys.readouterr()
     assert captured.out == ""
@@ -183,13 +181,13 @@ def test_a_run_without_frames_is_not_a_passed_check(
 def start(*arguments: str, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
     """The command line as a process of its own, with the fake engine and any lesson id."""
     code = (
-        "import signal, sys; from llm_holes.engine import client; from llm_holes.tui import cli\n"
+        "import signal, sys; from llm_holes.engine.ipc import client; from llm_holes.tui import cli\n"
         # a test run started in the background hands down an ignored SIGINT
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         f"client.command_for = lambda *_: [sys.executable, {str(FAKE)!r}]\n"
-        "from llm_holes.lessons import catalog\n"
+        "from llm_holes.lessons.catalog import catalog\n"
         f"some = catalog.load()[{LESSON.id!r}]\n"
-        "cli._find = lambda name: catalog.Lesson(name, '', 0, 0, '', some.file, some.text)\n"
+        "cli._find = lambda name: catalog.Lesson(name, '', 0, 0, '', some.place, some.toml)\n"
         "sys.exit(cli.main())"
     )
     return subprocess.Popen(

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from llm_holes.engine.ipc.messages import Case, Run, decode_request, pack
-from llm_holes.lessons.find_the_hole_rules import (
+from llm_holes.lessons.catalog.settings import SettingsError
+from llm_holes.lessons.game.rules import (
     DIFFICULTIES,
     EVERYWHERE,
     GIVE_UP,
@@ -16,7 +17,6 @@ from llm_holes.lessons.find_the_hole_rules import (
     checked_guess,
     score,
 )
-from llm_holes.lessons.settings import SettingsError
 from tests.support.fake_engine import MODEL
 from tests.unit.test_imports import DRAWING_LIBRARIES, MODEL_LIBRARIES, SLOW_ON_THE_WAY_TO_THE_FIRST_PAINT, loaded_by
 
@@ -110,5 +110,5 @@ def test_a_run_carries_its_case_and_one_without_it_is_as_before() -> None:
 
 
 def test_the_choice_list_needs_no_model_library() -> None:
-    loaded = loaded_by("import llm_holes.lessons.find_the_hole_rules")
+    loaded = loaded_by("import llm_holes.lessons.game.rules")
     assert not loaded & (MODEL_LIBRARIES | DRAWING_LIBRARIES | SLOW_ON_THE_WAY_TO_THE_FIRST_PAINT)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from llm_holes.lessons import catalog
-from llm_holes.lessons.glossary import Term, glossary, lookup
+from llm_holes.lessons.catalog import catalog
+from llm_holes.lessons.catalog.glossary import Term, glossary, lookup
 
 TERMS = tuple(
     Term(name, "what it means", "tokens", "Tokens")
@@ -20,8 +20,7 @@ def test_every_term_of_every_lesson_is_in_the_glossary_sorted() -> None:
     expected = {
         (term, meaning, lesson.id)
         for lesson in catalog.load().lessons.values()
-        if lesson.front
-        for term, meaning in lesson.front.terms.items()
+        for term, meaning in lesson.data.terms.items()
     }
     assert {(term.term, term.meaning, term.lesson) for term in found} == expected
     assert len(found) == len(expected)

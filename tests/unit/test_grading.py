@@ -9,15 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llm_holes.engine.frames import Scalar, Value
-from llm_holes.lessons import catalog
-from llm_holes.lessons.checks import check_lesson
-from llm_holes.lessons.grading import explained, grade, needs_run, readable, right_option
-from llm_holes.lessons.schema import Option, Predict, Question
+from llm_holes.lessons.catalog import catalog
+from llm_holes.lessons.catalog.checks import check_lesson
+from llm_holes.lessons.catalog.schema import Option, Predict, Question
+from llm_holes.lessons.learner.grading import explained, grade, needs_run, readable, right_option
 
 HINTS = ("look", "look closer")
-DUG = [lesson for lesson in catalog.load().lessons.values() if lesson.dug]
+LESSONS = catalog.load().lessons.values()
 QUESTIONS: list[tuple[str, Predict | Question]] = [
-    (lesson.id, question) for lesson in DUG if lesson.front for question in (lesson.front.predict, *lesson.front.quiz)
+    (lesson.id, question) for lesson in LESSONS for question in (lesson.data.predict, *lesson.data.quiz)
 ]
 MEASURED = [(name, question) for name, question in QUESTIONS if needs_run(question)]
 
@@ -166,7 +166,7 @@ BAD_OPTIONS = {
 
 
 def faults_of(options: tuple[Option, ...]) -> list[str]:
-    front = catalog.load()["tokens"].front
+    front = catalog.load()["tokens"].data
     assert front is not None
     predict = Predict("how many?", "tokens", options)
     changed = type(front)(**{**{f: getattr(front, f) for f in front.__struct_fields__}, "predict": predict})

@@ -31,5 +31,5 @@ def test_the_engine_loads_no_drawing_library(module: str) -> None:
 
 
 def test_the_catalog_reads_every_lesson_without_a_model_library() -> None:
-    loaded = loaded_by("from llm_holes.lessons import catalog; catalog.load()")
+    loaded = loaded_by("from llm_holes.lessons.catalog import catalog; catalog.load()")
     assert not loaded & (MODEL_LIBRARIES | DRAWING_LIBRARIES | SLOW_ON_THE_WAY_TO_THE_FIRST_PAINT)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from llm_holes.engine.errors import InputError
-from llm_holes.lessons.memory_store import FIRST, MAX_CHARACTERS, MAX_MEMORIES, MemoryStore
+from llm_holes.lessons.tier1.memory.memory_store import FIRST, MAX_CHARACTERS, MAX_MEMORIES, MemoryStore
 
 
 def edit(store: MemoryStore, *statements: str) -> None:
@@ -61,7 +61,7 @@ def test_a_damaged_file_is_set_aside_and_said_so(tmp_path: Path, content: bytes 
 
 
 def test_a_file_in_use_is_said_so_and_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("llm_holes.lessons.memory_store.WAIT_SECONDS", 0)
+    monkeypatch.setattr("llm_holes.lessons.tier1.memory.memory_store.WAIT_SECONDS", 0)
     store = MemoryStore(tmp_path)
     with closing(sqlite3.connect(store.path, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")

@@ -10,9 +10,9 @@ import msgspec
 import pytest
 
 from llm_holes.engine.frames import Frame, Text
-from llm_holes.lessons import notebook
-from llm_holes.lessons.events import ForeignFile
-from llm_holes.lessons.notebook import (
+from llm_holes.lessons.learner.events import ForeignFile
+from llm_holes.lessons.notebook import notebook
+from llm_holes.lessons.notebook.notebook import (
     FILE,
     Drawn,
     Entry,

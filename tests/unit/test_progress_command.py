@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from llm_holes.lessons import catalog
-from llm_holes.lessons.events import Answered, Graded, Predicted, Read
-from llm_holes.lessons.progress import FILE, Progress
+from llm_holes.lessons.catalog import catalog
+from llm_holes.lessons.learner.events import Answered, Graded, Predicted, Read
+from llm_holes.lessons.learner.progress import FILE, Progress
 from llm_holes.tui import cli
 
-FRONT = catalog.load()["tokens"].front
+FRONT = catalog.load()["tokens"].data
 assert FRONT is not None
 
 

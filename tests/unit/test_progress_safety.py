@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 
 from llm_holes.lessons import state_file
-from llm_holes.lessons.events import (
+from llm_holes.lessons.learner.events import (
     ForeignFile,
     decode,
 )
-from llm_holes.lessons.progress import FILE, Progress
+from llm_holes.lessons.learner.progress import FILE, Progress
 from tests.support.learned import QUIZ, ROOT, TOKENS, answered
 
 

@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llm_holes.engine.ipc import client
-from llm_holes.lessons.events import ForeignFile
-from llm_holes.lessons.notebook import Entry, Model, sealed, to_json
-from llm_holes.lessons.replay import changed_settings, compare, doubts, read_transcript
+from llm_holes.lessons.learner.events import ForeignFile
+from llm_holes.lessons.notebook.notebook import Entry, Model, sealed, to_json
+from llm_holes.lessons.notebook.replay import changed_settings, compare, doubts, read_transcript
 from llm_holes.tui import cli
 from tests.support.fake_engine import MODEL
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from llm_holes.lessons import catalog
-from llm_holes.lessons.events import Answered, Event, Graded, Predicted
-from llm_holes.lessons.review import DAY, calibration, due, question_of, queue
+from llm_holes.lessons.catalog import catalog
+from llm_holes.lessons.learner.events import Answered, Event, Graded, Predicted
+from llm_holes.lessons.learner.spaced_repetition import DAY, calibration, due, question_of, queue
 
 T0 = 1_800_000_000.0
-TOKENS = catalog.load()["tokens"].front
+TOKENS = catalog.load()["tokens"].data
 assert TOKENS is not None
 REAL = TOKENS.quiz[0].question
 

@@ -7,7 +7,17 @@ from pathlib import Path
 import pytest
 
 from llm_holes.engine.errors import InputError
-from llm_holes.lessons.skill_files import MAX_BYTES, SHIPPED, called, command, expanded, found, listing, load, seed
+from llm_holes.lessons.tier2.skills.skill_files import (
+    MAX_BYTES,
+    SHIPPED,
+    called,
+    command,
+    expanded,
+    found,
+    listing,
+    load,
+    seed,
+)
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from llm_holes.lessons.sums import Sum, conversation, drawn, sum_in
+from llm_holes.lessons.tier1.thinking.sums import Sum, conversation, drawn, sum_in
 
 
 def test_steps_lead_to_the_total_and_a_mistake_is_carried_on() -> None:

@@ -15,8 +15,8 @@ from textual.widgets import Static
 
 from llm_holes.engine.frames import Value
 from llm_holes.engine.ipc.messages import ModelInfo
-from llm_holes.lessons.cases import OpenCase
-from llm_holes.lessons.find_the_hole_rules import CONTROLS, DIFFICULTIES, GIVE_UP, KINDS
+from llm_holes.lessons.game.cases import OpenCase
+from llm_holes.lessons.game.rules import CONTROLS, DIFFICULTIES, GIVE_UP, KINDS
 from llm_holes.tui.draw import Row, Span, fit, wrapped
 from llm_holes.tui.messages import Changed, Described
 from llm_holes.tui.paint import lines

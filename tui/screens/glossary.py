@@ -3,8 +3,8 @@ from __future__ import annotations
 from textual.content import Content
 from textual.widgets.option_list import Option
 
-from llm_holes.lessons.catalog import Catalog
-from llm_holes.lessons.glossary import Term, glossary, lookup
+from llm_holes.lessons.catalog.catalog import Catalog
+from llm_holes.lessons.catalog.glossary import Term, glossary, lookup
 from llm_holes.tui.screens.search import FindScreen
 
 

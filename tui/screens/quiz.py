@@ -10,11 +10,11 @@ from textual.binding import Binding, BindingType
 from textual.events import Key
 from textual.widgets import Static
 
-from llm_holes.lessons.catalog import Lesson
-from llm_holes.lessons.events import Answered, Event, Hinted
-from llm_holes.lessons.grading import Measured, Outcome, explained, grade
-from llm_holes.lessons.review import SPACING
-from llm_holes.lessons.schema import Question
+from llm_holes.lessons.catalog.catalog import Lesson
+from llm_holes.lessons.catalog.schema import Question
+from llm_holes.lessons.learner.events import Answered, Event, Hinted
+from llm_holes.lessons.learner.grading import Measured, Outcome, explained, grade
+from llm_holes.lessons.learner.spaced_repetition import SPACING
 from llm_holes.tui.draw import POINTER, Row, Span, wrapped
 from llm_holes.tui.paint import lines
 from llm_holes.tui.screens.dialog import Dialog

@@ -8,10 +8,10 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import Static
 
-from llm_holes.lessons.catalog import Catalog
-from llm_holes.lessons.events import Event
-from llm_holes.lessons.review import DAY, SPACING, Calibration, Item, calibration, due, queue
-from llm_holes.lessons.standing import Totals, totals
+from llm_holes.lessons.catalog.catalog import Catalog
+from llm_holes.lessons.learner.events import Event
+from llm_holes.lessons.learner.mastery import Totals, totals
+from llm_holes.lessons.learner.spaced_repetition import DAY, SPACING, Calibration, Item, calibration, due, queue
 from llm_holes.tui.draw import Row, Span, fit
 from llm_holes.tui.paint import lines
 from llm_holes.tui.screens.dialog import Dialog

@@ -9,8 +9,8 @@ from textual.content import Content
 from textual.widgets import Input, OptionList
 from textual.widgets.option_list import Option
 
-from llm_holes.lessons.catalog import Catalog
-from llm_holes.tui.find import Hit, find
+from llm_holes.lessons.catalog.catalog import Catalog
+from llm_holes.lessons.catalog.search import Hit, find
 from llm_holes.tui.screens.dialog import Dialog
 
 
@@ -85,10 +85,7 @@ class SearchScreen(FindScreen):
 
 def _option(hit: Hit) -> Option:
     lesson = hit.lesson
-    mark, look = ("● ", "$act") if lesson.dug else ("· ", "$muted")
     where = f"\n    {hit.where}" if hit.where else ""
-    note = "" if lesson.dug else "  not dug yet"
-    name = (lesson.title, "bold" if lesson.dug else "$muted")
-    return Option(
-        Content.assemble((mark, look), name, (f"  tier {lesson.tier}{note}", "$muted"), (where, "$muted")), id=lesson.id
-    )
+    tier = f"  tier {lesson.tier}"
+    text = Content.assemble(("● ", "$act"), (lesson.title, "bold"), (tier, "$muted"), (where, "$muted"))
+    return Option(text, id=lesson.id)

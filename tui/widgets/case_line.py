@@ -6,13 +6,13 @@ from textual.reactive import reactive
 from textual.visual import VisualType
 from textual.widget import Widget
 
-from llm_holes.lessons.find_the_hole_rules import DIFFICULTIES
+from llm_holes.lessons.game.rules import DIFFICULTIES
 from llm_holes.tui.draw import Row, Span
 from llm_holes.tui.paint import content
 from llm_holes.tui.widgets.status_line import fitted
 
 if TYPE_CHECKING:
-    from llm_holes.lessons.cases import OpenCase
+    from llm_holes.lessons.game.cases import OpenCase
 
 
 class CaseLine(Widget):

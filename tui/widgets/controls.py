@@ -13,8 +13,8 @@ from textual.widget import Widget
 
 from llm_holes.engine.frames import Scalar
 from llm_holes.engine.ipc.messages import ModelInfo
-from llm_holes.lessons.schema import Control
-from llm_holes.lessons.settings import SettingsError, bounds, parsed
+from llm_holes.lessons.catalog.schema import Control
+from llm_holes.lessons.catalog.settings import SettingsError, bounds, parsed
 from llm_holes.tui.actions import CHOOSE, STEP, SWITCH, bindings
 from llm_holes.tui.draw import Row, Span, fit, number, plain
 from llm_holes.tui.messages import Changed, Described

@@ -9,12 +9,12 @@ from textual.widget import Widget
 from textual.widgets import Markdown
 
 from llm_holes.engine.ipc.messages import ModelInfo
-from llm_holes.lessons.catalog import PLACEHOLDER, Catalog, Lesson
+from llm_holes.lessons.catalog.catalog import PLACEHOLDER, Catalog, Lesson
 from llm_holes.tui.draw import Row, Span, fit, wrapped
-from llm_holes.tui.lesson_text import breadcrumb, filled, pipeline, undug_page, ways
+from llm_holes.tui.lesson_text import breadcrumb, filled, pipeline, ways
 from llm_holes.tui.messages import OpenLesson
 from llm_holes.tui.paint import lines
-from llm_holes.tui.widgets.lesson_tree import DUG, UNDUG
+from llm_holes.tui.widgets.lesson_tree import UNSEEN
 from llm_holes.tui.widgets.pane import Pane
 
 SCHEME = "hole:"
@@ -37,10 +37,8 @@ class LessonHead(Widget):
         rows: list[Row] = [[Span(line, "strong")] for line in wrapped(lesson.title, width)]
         if above := breadcrumb(self.catalog, lesson, width):
             rows.insert(0, [Span(above, "dim")])
-        if lesson.front is None:
-            return lines([*rows, [Span(f"tier {lesson.tier} · not dug yet", "dim")]])
-        rows.append([Span(f"tier {lesson.tier} · {lesson.front.minutes} minutes", "dim")])
-        return lines([*rows, [], pipeline(lesson.front.stages, width)])
+        rows.append([Span(f"tier {lesson.tier} · {lesson.data.minutes} minutes", "dim")])
+        return lines([*rows, [], pipeline(lesson.data.stages, width)])
 
 
 class Ways(Widget):
@@ -62,10 +60,8 @@ class Ways(Widget):
                 continue
             head = f"{kind:<8}" if kind != last else " " * 8
             last = kind
-            mark = f"{DUG if other.dug else UNDUG} "
             title = fit(other.title, max(self.content_size.width - 10, 8)).rstrip()
-            look = ("act", "") if other.dug else ("dim", "dim")
-            rows.append([Span(head, "dim"), Span(mark, look[0]), Span(title, look[1])])
+            rows.append([Span(head, "dim"), Span(f"{UNSEEN} ", "act"), Span(title)])
         if rows:
             rows.append([Span(" " * 8), Span("g", "act-strong"), Span(" goes there", "dim")])
         return lines(rows)
@@ -87,7 +83,7 @@ class LessonPage(Pane, can_focus=True):
         yield Ways(self.catalog)
 
     def describe(self) -> str:
-        if self.lesson is None or not self.lesson.dug:
+        if self.lesson is None:
             return ""
         return "lesson · ↓ j and ↑ k scroll; r asks what you expect, then runs the experiment"
 
@@ -96,7 +92,7 @@ class LessonPage(Pane, can_focus=True):
         self.query_one(LessonHead).lesson = lesson
         self.query_one(Ways).lesson = lesson
         self.scroll_home(animate=False)
-        await self._write(lesson.body if lesson.dug else undug_page(self.catalog, lesson), {}, model)
+        await self._write(lesson.body, {}, model)
 
     async def fill(self, measured: Mapping[str, object], model: ModelInfo | None) -> None:
         """Puts the run's results into the text, if it quotes any: laying out Markdown costs up to half a second."""

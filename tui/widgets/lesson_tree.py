@@ -9,20 +9,20 @@ from textual.reactive import var
 from textual.widgets import Tree
 from textual.widgets.tree import TreeNode
 
-from llm_holes.lessons.catalog import Catalog, Lesson
-from llm_holes.lessons.find_the_hole_rules import FIND_THE_HOLE
+from llm_holes.lessons.catalog.catalog import Catalog, Lesson
+from llm_holes.lessons.game.rules import FIND_THE_HOLE
 from llm_holes.tui.actions import TREE, bindings
 from llm_holes.tui.draw import fit
 from llm_holes.tui.messages import Described, OpenLesson, Play
 
 if TYPE_CHECKING:
-    from llm_holes.lessons.standing import Status
+    from llm_holes.lessons.learner.mastery import Status
 
-DUG, UNDUG, HERE = "●", "·", "◂"
+UNSEEN, HERE = "●", "◂"
 ROOMY = 60
 """Columns from which every title is whole in the tree."""
 PLAY, GAME = "◇", "Find the hole"
-MARKS = {"unseen": DUG, "read": "◐", "run": "◑", "passed": "✓"}
+MARKS = {"unseen": UNSEEN, "read": "◐", "run": "◑", "passed": "✓"}
 
 
 class LessonTree(Tree[str]):
@@ -30,7 +30,7 @@ class LessonTree(Tree[str]):
 
     BINDINGS = bindings(TREE)
     BINDING_GROUP_TITLE = "In the tree of holes"
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"tree--dug", "tree--undug", "tree--here", "tree--mark"}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"tree--lesson", "tree--quiet", "tree--here", "tree--mark"}
     ICON_NODE = "▸ "
     ICON_NODE_EXPANDED = "▾ "
 
@@ -61,16 +61,16 @@ class LessonTree(Tree[str]):
             bright = self.get_component_rich_style("tree--mark", partial=True)
             return Text.assemble("  ", (f"{PLAY} ", style + bright), (str(node.label), style))
         here = lesson.id == self.shown
-        kind = "here" if here else "dug" if lesson.dug else "undug"
+        kind = "here" if here else "lesson"
         look = self.get_component_rich_style(f"tree--{kind}", partial=True)
         icon = (self.ICON_NODE_EXPANDED if node.is_expanded else self.ICON_NODE) if node.allow_expand else "  "
-        mark = MARKS[self.statuses.get(lesson.id, "unseen")] if lesson.dug else UNDUG
+        mark = MARKS[self.statuses.get(lesson.id, "unseen")]
         room = self.size.width - self.guide_depth * _depth(node) - cell_len(icon) - 4
-        quiet = self.get_component_rich_style("tree--undug", partial=True)
+        quiet = self.get_component_rich_style("tree--quiet", partial=True)
         bright = self.get_component_rich_style("tree--mark", partial=True)
         return Text.assemble(
             (icon, style + quiet),
-            (mark + " ", style + (bright if lesson.dug and mark != MARKS["passed"] else quiet)),
+            (mark + " ", style + (bright if mark != MARKS["passed"] else quiet)),
             (fit(lesson.title, max(room, 4)), style + look),
             (HERE if here else " ", style + bright),
             (str(lesson.tier), style + quiet),
@@ -88,11 +88,9 @@ class LessonTree(Tree[str]):
         lesson = self.at
         if lesson is None:
             return f"{GAME} · a game: one part of the model is broken in secret; probe it with any lesson and name it"
-        if lesson.front is None:
-            return f"{lesson.title} · tier {lesson.tier} · not dug yet"
         status = self.statuses.get(lesson.id, "unseen")
         title = "" if self.size.width > ROOMY else f"{lesson.title} · "
-        return f"{title}tier {lesson.tier} · {lesson.front.minutes} min · {status} · {lesson.front.objective}"
+        return f"{title}tier {lesson.tier} · {lesson.data.minutes} min · {status} · {lesson.data.objective}"
 
     def reveal(self, lesson: str) -> None:
         """Moves the cursor to a lesson, opening what it is folded in."""

@@ -9,7 +9,7 @@ from textual.reactive import reactive
 from textual.visual import VisualType
 from textual.widget import Widget
 
-from llm_holes.lessons.catalog import Lesson
+from llm_holes.lessons.catalog.catalog import Lesson
 from llm_holes.tui.clean import visible
 from llm_holes.tui.draw import Row, Span, fit, wrapped
 from llm_holes.tui.paint import lines
@@ -23,11 +23,10 @@ class ObjectiveLine(Widget):
     lesson: reactive[Lesson | None] = reactive(None, layout=True)
 
     def render(self) -> VisualType:
-        front = self.lesson.front if self.lesson is not None else None
-        if front is None:
+        if self.lesson is None:
             return ""
         head = "aim  "
-        first, *rest = wrapped(front.objective, max(self.content_size.width - len(head), 20))
+        first, *rest = wrapped(self.lesson.data.objective, max(self.content_size.width - len(head), 20))
         rows: list[Row] = [[Span(head, "dim"), Span(first, "strong")]]
         return lines([*rows, *([Span(" " * len(head)), Span(line, "strong")] for line in rest)])
 

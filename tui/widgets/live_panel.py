@@ -10,8 +10,8 @@ from textual.widget import Widget
 from llm_holes.engine.frames import Frame, Scalar, Value, View
 from llm_holes.engine.ipc.messages import ModelInfo
 from llm_holes.engine.ipc.session import RunState
-from llm_holes.lessons.catalog import Lesson
-from llm_holes.lessons.schema import Control, Predict
+from llm_holes.lessons.catalog.catalog import Lesson
+from llm_holes.lessons.catalog.schema import Control, Predict
 from llm_holes.tui.draw import Row, Span, wrapped
 from llm_holes.tui.paint import lines
 from llm_holes.tui.views import widget_for, widget_type

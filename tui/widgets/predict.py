@@ -10,7 +10,7 @@ from textual.reactive import reactive
 from textual.visual import VisualType
 from textual.widget import Widget
 
-from llm_holes.lessons.schema import Option, Predict
+from llm_holes.lessons.catalog.schema import Option, Predict
 from llm_holes.tui.actions import PREDICT, bindings
 from llm_holes.tui.draw import POINTER, Row, Span, wrapped
 from llm_holes.tui.messages import Decided
@@ -18,7 +18,7 @@ from llm_holes.tui.paint import lines
 from llm_holes.tui.widgets.controls import BACK, ON
 
 if TYPE_CHECKING:
-    from llm_holes.tui.learner import Judged
+    from llm_holes.lessons.learner.learner import Judged
 
 GUESS, CERTAIN, STEP = 50, 100, 10
 FIRST_SURE = 70

@@ -8,7 +8,7 @@ from textual.reactive import reactive
 from textual.visual import VisualType
 from textual.widget import Widget
 
-from llm_holes.lessons.schema import Preset
+from llm_holes.lessons.catalog.schema import Preset
 from llm_holes.tui.actions import CHOOSE, bindings
 from llm_holes.tui.draw import Row, Span, fit, plain
 from llm_holes.tui.messages import Described, PresetChosen

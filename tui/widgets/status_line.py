@@ -61,12 +61,12 @@ def _again(what: str) -> Row:
 
 
 class StatusLine(Widget):
-    """The top line: the program, the model and what it does, and how much of the map is dug."""
+    """The top line: the program, the model and what it does, and how far the learner is."""
 
     engine: reactive[EngineState] = reactive(EngineState())
     run: reactive[RunState] = reactive(RunState())
     seconds: reactive[float] = reactive(0.0)
-    holes: reactive[tuple[int, int]] = reactive((0, 0))
+    holes: reactive[int] = reactive(0)
     progress: reactive[tuple[int, int]] = reactive((0, 0))
     """How many lessons were run, passed ones included, and how many passed."""
     due: reactive[int] = reactive(0)
@@ -81,12 +81,12 @@ class StatusLine(Widget):
 
     def counts(self) -> str:
         due = f" · {self.due} due · v" if self.due else ""
-        holes = f"{self.holes[0]}/{self.holes[1]} holes"
+        holes = f"{self.holes} holes"
         run, passed = self.progress
         if not run and not passed:
             return holes + due
         if self.size.width < ROOMY:
-            return f"{passed}/{self.holes[0]} passed{due}"
+            return f"{passed}/{self.holes} passed{due}"
         return f"{holes} · {run} run · {passed} passed{due}"
 
 

@@ -1,0 +1,135 @@
+"""What must hold in a lesson beyond its types: every name it uses exists, every question can be answered."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+from math import inf
+
+from llm_holes.engine.frames import Value
+from llm_holes.engine.ipc.messages import ModelInfo
+from llm_holes.lessons.catalog.schema import Control, Kind, LessonData, Option, Predict, Question
+
+Problem = tuple[str, str]
+"""A text to find in the file (the line to point at) and what is wrong there."""
+
+LINK = re.compile(r"\]\(hole:([\w-]+)\)")
+MEASURED = re.compile(r"\{measured\.(\w+)")
+MODEL = re.compile(r"\{model\.(\w+)")
+
+
+def check_lesson(lesson_id: str, data: LessonData, body: str, ids: Collection[str]) -> Iterator[Problem]:
+    """The problems of one lesson; `ids` are all lessons there are."""
+    links = [*((name, name) for name in data.see_also), *((name, f"(hole:{name})") for name in LINK.findall(body))]
+    for other, needle in links:
+        if other not in ids:
+            yield needle, f"link to {other!r}, which is not a lesson"
+    yield from _check_quotes(body, data.publishes)
+    for control in data.controls:
+        yield from _check_control(control)
+    yield from _check_presets(data)
+    yield from _check_predict(data.predict, data.publishes)
+    for question in data.quiz:
+        yield from _check_question(question, data.publishes)
+
+
+def _check_quotes(text: str, publishes: Collection[str]) -> Iterator[Problem]:
+    for name in MEASURED.findall(text):
+        if name not in publishes:
+            yield f"measured.{name}", f"the text quotes {name!r}, which the lesson does not publish"
+    for name in MODEL.findall(text):
+        if name not in ModelInfo.__struct_fields__:
+            yield f"model.{name}", f"the text quotes {name!r}, which is not known of a model"
+
+
+def _check_control(control: Control) -> Iterator[Problem]:
+    where = f'"{control.name}"'
+    if control.kind == "choice" and control.default not in control.choices:
+        yield where, f"the default of {control.name!r} is not one of its choices"
+    if control.kind in {"int", "float"} and (control.min is None or control.max is None):
+        yield where, f"{control.name!r} needs min and max"
+    if not fits(control.kind, control.default):
+        yield where, f"the default of {control.name!r} does not fit its kind, {control.kind}"
+
+
+def fits(kind: Kind, value: Value) -> bool:
+    """Whether the value is of the type a control of this kind takes."""
+    if kind == "toggle" or isinstance(value, bool):
+        return kind == "toggle" and isinstance(value, bool)
+    if kind in {"text", "choice"}:
+        return isinstance(value, str)
+    return isinstance(value, (int, float) if kind == "float" else int)
+
+
+def _check_presets(data: LessonData) -> Iterator[Problem]:
+    names = {control.name for control in data.controls}
+    for preset in data.presets:
+        for name in preset.settings.keys() - names:
+            yield f'"{preset.name}"', f"preset {preset.name!r} sets {name!r}, which is not a control"
+    for kind in ("expected", "surprise"):
+        if all(preset.expect != kind for preset in data.presets):
+            yield "[[presets]]", f'no preset with expect = "{kind}"'
+
+
+def _check_predict(predict: Predict, publishes: Collection[str]) -> Iterator[Problem]:
+    if predict.measurement not in publishes:
+        yield "[predict]", f"the prediction is decided by {predict.measurement!r}, which the lesson does not publish"
+    yield from _check_options(predict.question, predict.options, publishes, measured=True)
+
+
+def _check_question(question: Question, publishes: Collection[str]) -> Iterator[Problem]:
+    if question.measurement and question.measurement not in publishes:
+        yield question.question, f"the answer is {question.measurement!r}, which the lesson does not publish"
+    if not question.measurement and sum(option.correct for option in question.options) != 1:
+        yield question.question, "exactly one option must be correct"
+    yield from _check_options(question.question, question.options, publishes, measured=bool(question.measurement))
+
+
+def _check_options(
+    question: str, options: tuple[Option, ...], publishes: Collection[str], measured: bool
+) -> Iterator[Problem]:
+    for option in options:
+        yield from _check_quotes(option.because, publishes)
+        if measured and (not _decided(option) or option.correct):
+            yield option.text, "an option of a measured question needs at_least, below or equals, not correct"
+        if not measured and _decided(option):
+            yield option.text, "at_least, below and equals need a measurement to compare with"
+    if measured and options and all(map(_decided, options)):
+        yield from _check_cover(question, options)
+
+
+def _decided(option: Option) -> bool:
+    return option.at_least is not None or option.below is not None or option.equals is not None
+
+
+def _check_cover(question: str, options: tuple[Option, ...]) -> Iterator[Problem]:
+    """Whatever is measured, exactly one option must be right."""
+    values = [option.equals for option in options if option.equals is not None]
+    if not values:
+        yield from _check_ranges(question, options)
+    elif len(values) < len(options) or any(o.at_least is not None or o.below is not None for o in options):
+        yield question, "the options must all be ranges, or all compare with equals"
+    elif len({(type(value), value) for value in values}) < len(values):
+        yield question, "two options equal the same value"
+    elif any(isinstance(value, bool) for value in values) and set(values) != {True, False}:
+        yield question, "a yes or no is measured: one option must equal true and one false"
+
+
+def _check_ranges(question: str, options: tuple[Option, ...]) -> Iterator[Problem]:
+    ranges = sorted((-inf if o.at_least is None else o.at_least, inf if o.below is None else o.below) for o in options)
+    for low, high in ranges:
+        if low >= high:
+            yield question, f"no number is at least {low:g} and below {high:g}"
+    ends = [-inf, *(high for _, high in ranges)]
+    starts = [*(low for low, _ in ranges), inf]
+    for end, start in zip(ends, starts, strict=True):
+        if start > end:
+            yield question, f"no option is right for {_stretch(end, start)}"
+        if start < end:
+            yield question, f"two options are right for {_stretch(start, end)}"
+
+
+def _stretch(low: float, high: float) -> str:
+    if low == -inf:
+        return f"numbers below {high:g}"
+    return f"numbers from {low:g} on" if high == inf else f"numbers from {low:g} to {high:g}"

@@ -1,0 +1,106 @@
+"""Checks what a learner set against what the lesson's controls allow, in the learner's words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from llm_holes.engine.frames import Scalar, Value
+from llm_holes.engine.ipc.messages import ModelInfo
+from llm_holes.lessons.catalog.catalog import Lesson
+from llm_holes.lessons.catalog.checks import fits
+from llm_holes.lessons.catalog.schema import Control
+
+PLACES = frozenset({"layer", "head", "token"})
+
+
+class SettingsError(ValueError):
+    """A setting the experiment cannot run with; the message says what is allowed."""
+
+
+def validated(lesson: Lesson, given: Mapping[str, Value], model: ModelInfo) -> dict[str, Value]:
+    """All settings of the lesson, defaults filled in. Raises SettingsError.
+
+    A default or preset made for a larger model is brought inside this one's layers and heads; a learner's value is not.
+    """
+    return completed(lesson.id, lesson.controls, {**given, **_brought_inside(lesson, given, model)}, model)
+
+
+def _brought_inside(lesson: Lesson, given: Mapping[str, Value], model: ModelInfo) -> dict[str, Value]:
+    """The layers and heads among `given` that a preset names and this model does not have, at the last it has."""
+    inside: dict[str, Value] = {}
+    for control in lesson.controls:
+        value = given.get(control.name)
+        _, last = bounds(control, model)
+        from_preset = any(value == preset.settings.get(control.name) for preset in lesson.presets)
+        if control.kind in PLACES and from_preset and isinstance(value, int) and last is not None:
+            inside[control.name] = min(value, int(last))
+    return inside
+
+
+def completed(
+    lesson_id: str, controls: Sequence[Control], given: Mapping[str, Value], model: ModelInfo
+) -> dict[str, Value]:
+    """A value for each control: the one given, checked, or its default. Raises SettingsError."""
+    by_name = {control.name: control for control in controls}
+    for name in given:
+        if name not in by_name:
+            raise SettingsError(f"{lesson_id} has no setting {name!r}; it has: {', '.join(by_name) or 'none'}")
+    return {
+        name: checked(control, given[name], model) if name in given else _default(control, model)
+        for name, control in by_name.items()
+    }
+
+
+def parsed(control: Control, text: str) -> Scalar:
+    """What `--set name=text` or an input field means for this control. Raises SettingsError."""
+    if control.kind in {"text", "choice"}:
+        return text
+    if control.kind == "toggle":
+        if text.lower() in {"on", "true", "yes", "1"}:
+            return True
+        if text.lower() in {"off", "false", "no", "0"}:
+            return False
+        raise SettingsError(f"{control.name} is on or off, not {text!r}")
+    number = float if control.kind == "float" else int
+    try:
+        return number(text)
+    except ValueError:
+        wanted = "a number" if control.kind == "float" else "a whole number"
+        raise SettingsError(f"{control.name} must be {wanted}, not {text!r}") from None
+
+
+def bounds(control: Control, model: ModelInfo | None) -> tuple[float | None, float | None]:
+    """The smallest and largest value, as far as they are known (layers and heads need the model)."""
+    if model is not None and control.kind in PLACES:
+        count = {"layer": model.layers, "head": model.n_heads, "token": model.vocabulary}[control.kind]
+        return control.min if control.min is not None else 0, count - 1
+    return control.min, control.max
+
+
+def checked(control: Control, value: Value, model: ModelInfo | None) -> Scalar:
+    """The value, if the control allows it; without a model, layers and heads are not compared. Raises SettingsError."""
+    if not fits(control.kind, value):
+        raise SettingsError(f"{control.name} must be of kind {control.kind}, not {value!r}")
+    assert isinstance(value, str | int | float)
+    if control.kind == "choice" and value not in control.choices:
+        raise SettingsError(f"{control.name} must be one of {', '.join(control.choices)}, not {value!r}")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise SettingsError(f"{control.name} must be a finite number, not {value!r}")
+    low, high = bounds(control, model)
+    if not isinstance(value, str) and ((low is not None and value < low) or (high is not None and value > high)):
+        raise SettingsError(f"{control.name} must be {_within(low, high)}, not {value!r}")
+    return value
+
+
+def _within(low: float | None, high: float | None) -> str:
+    if low is None or high is None:
+        return f"at least {low:g}" if high is None else f"at most {high:g}"
+    return f"between {low:g} and {high:g}"
+
+
+def _default(control: Control, model: ModelInfo) -> Scalar:
+    _, high = bounds(control, model)
+    if control.kind in PLACES and high is not None and isinstance(control.default, int):
+        return min(control.default, int(high))
+    return control.default

@@ -1,0 +1,96 @@
+"""Find the hole: the open cases of one engine process, and the run that names the damage and sees the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+
+from llm_holes.engine.engine import Engine
+from llm_holes.engine.frames import Frame, Table
+from llm_holes.engine.ipc.messages import Case
+from llm_holes.lessons.game.damage import Measured, Yardstick, find, logits
+from llm_holes.lessons.game.rules import DIFFICULTIES, EVERYWHERE, GIVE_UP, KINDS, NO_HEAD, Score, score
+from llm_holes.lessons.shared.passage import NAME, passage
+
+TOKENS = 128
+"""The start of the passage that damages are measured on."""
+
+
+class Cases:
+    """The damage of each case asked for so far, found once."""
+
+    def __init__(self) -> None:
+        self._yardstick: Yardstick | None = None
+        self._found: dict[Case, Measured] = {}
+
+    def damaged(self, engine: Engine, case: Case) -> Engine:
+        """The engine with what the case breaks. Raises InputError, Cancelled."""
+        return engine.operated(self.found(engine, case).damage.operations)
+
+    def found(self, engine: Engine, case: Case) -> Measured:
+        if case not in self._found:
+            self._found[case] = find(engine.model, self.yardstick(engine), case)
+        return self._found[case]
+
+    def yardstick(self, engine: Engine) -> Yardstick:
+        if self._yardstick is None:
+            self._yardstick = Yardstick.of(engine.model, engine.encode(passage())[:TOKENS])
+        return self._yardstick
+
+    def reveal(self, engine: Engine, guess: Mapping[str, Any]) -> Iterator[Frame]:
+        """One frame: the truth of the case, its effect, and what the guess is worth."""
+        case = Case(guess["seed"], guess["difficulty"])
+        found, yardstick = self.found(engine, case), self.yardstick(engine)
+        damage, effect = found.damage, found.effect
+        points = score(DIFFICULTIES[case.difficulty], damage.kind, damage.layers, damage.head, guess)
+        measured: dict[str, Any] = {
+            "truth_kind": damage.kind,
+            "truth_layer": damage.layers[0] if damage.layers else EVERYWHERE,
+            "truth_head": damage.head,
+            "kl_nats": effect.kl_nats,
+            "perplexity_intact": effect.perplexity_intact,
+            "perplexity_damaged": effect.perplexity_damaged,
+            "top1_unchanged_share": effect.top1_unchanged,
+            "undo_bit_identical": torch.equal(logits(engine.model, yardstick.ids), yardstick.intact),
+            "score": points.total,
+            "probes": guess["probes"],
+        }
+        caption = (
+            f"{damage.text[0].upper()}{damage.text[1:]}: KL {effect.kl_nats:.3g} nats on the passage, perplexity "
+            f"{effect.perplexity_intact:.1f} → {effect.perplexity_damaged:,.1f}. {points.total} of 100 points."
+        )
+        yield Frame(caption, (_verdict(found, guess, points), _effect(found)), measured)
+
+
+def _verdict(found: Measured, guess: Mapping[str, Any], points: Score) -> Table:
+    damage, kind = found.damage, guess["guess_kind"]
+    par = DIFFICULTIES[guess["difficulty"]].par
+    rows = (
+        ("kind", "given up" if kind == GIVE_UP else KINDS[kind].label, KINDS[damage.kind].label, points.kind),
+        ("layer", _layer(guess["guess_layer"]), _layer(*damage.layers), points.layer),
+        ("head", _head(guess["guess_head"]), _head(damage.head), points.head),
+        ("probes", str(guess["probes"]), f"par {par}", points.thrift),
+        ("", "", "", points.total),
+    )
+    return Table("what you named and what it was", ("", "you said", "it was", "points"), rows)
+
+
+def _effect(found: Measured) -> Table:
+    effect = found.effect
+    rows = (
+        ("perplexity, intact", effect.perplexity_intact),
+        ("perplexity, damaged", effect.perplexity_damaged),
+        ("KL, nats", effect.kl_nats),
+        ("same likeliest token, share", effect.top1_unchanged),
+    )
+    return Table(f"on the first {TOKENS} tokens of {NAME}", ("", "measured"), rows)
+
+
+def _layer(*layers: int) -> str:
+    return " and ".join(str(n) for n in layers if n != EVERYWHERE) or "every"
+
+
+def _head(head: int) -> str:
+    return "none" if head == NO_HEAD else str(head)

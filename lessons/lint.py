@@ -1,0 +1,97 @@
+"""Everything that is wrong with the lessons, where the catalog stops at the first fault. No torch, no textual."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.resources.abc import Traversable
+from typing import NamedTuple
+
+import msgspec
+
+from llm_holes.engine.frames import Frame
+from llm_holes.engine.ipc.messages import ModelInfo
+from llm_holes.lessons.catalog.catalog import CatalogError, Lesson, check_tree, fill, parse, places
+from llm_holes.lessons.catalog.checks import check_lesson
+from llm_holes.lessons.catalog.schema import Predict, Question
+from llm_holes.lessons.learner.grading import explained, needs_run
+
+
+class Fault(NamedTuple):
+    """What is wrong, and where: the file as a path inside the folder of the lessons."""
+
+    file: str
+    line: int
+    problem: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.problem}"
+
+
+def inspect(folder: Traversable) -> tuple[list[Lesson], list[Fault]]:
+    """The lessons under `folder` that can be read, and the faults of all files."""
+    lessons, faults = _readable(folder)
+    try:
+        check_tree(lessons)
+    except CatalogError as error:
+        faults.append(_fault(error))
+    ids = {lesson.id for lesson in lessons}
+    for lesson in lessons:
+        for needle, problem in check_lesson(lesson.id, lesson.data, lesson.body, ids):
+            faults.append(at(lesson, needle, problem))
+    return lessons, faults
+
+
+def at(lesson: Lesson, needle: str, problem: str) -> Fault:
+    """The fault, at the first line of the lesson's files with the needle in it."""
+    return Fault(*lesson.locate(needle), problem)
+
+
+def faults_of_run(lesson: Lesson, frames: Sequence[Frame], model: ModelInfo) -> Iterator[tuple[str, str]]:
+    """What a finished run shows to be wrong with its lesson: (a text to find in the file, the problem)."""
+    if not frames:
+        yield "", "the run showed nothing"
+        return
+    measured = frames[-1].measured
+    for name in sorted(set(lesson.data.publishes) - measured.keys()):
+        yield f'"{name}"', f"{name!r} was not measured"
+    for name in sorted(measured.keys() - set(lesson.data.publishes)):
+        yield "publishes", f"{name!r} was measured, but the lesson does not publish it"
+    questions: list[Predict | Question] = [lesson.data.predict, *lesson.data.quiz]
+    for question in questions:
+        if needs_run(question) and question.options and question.measurement in measured:
+            right = sum(bool(option.right) for option in explained(question, measured))
+            if right != 1:
+                value = measured[question.measurement]
+                yield question.question, f"{right} options are right where {question.measurement} is {value!r}"
+    known = {"measured": measured, "model": msgspec.structs.asdict(model)}
+    for text in (lesson.body, *(option.because for question in questions for option in question.options)):
+        yield from _unfillable(text, known)
+
+
+def _readable(folder: Traversable) -> tuple[list[Lesson], list[Fault]]:
+    lessons: list[Lesson] = []
+    faults: list[Fault] = []
+    for tier, place in places(folder):
+        try:
+            lesson = parse(place, tier)
+            # all of its data and its text are read only now
+            _ = lesson.data, lesson.body
+            lessons.append(lesson)
+        except CatalogError as error:
+            faults.append(_fault(error))
+    return lessons, faults
+
+
+def _unfillable(text: str, known: Mapping[str, Mapping[str, object]]) -> Iterator[tuple[str, str]]:
+    for placeholder in re.findall(r"\{(?:measured|model)\.[^{}]*\}", text):
+        try:
+            if fill(placeholder, known) == placeholder:
+                yield placeholder, f"{placeholder} is no placeholder"
+        except (ValueError, TypeError) as error:
+            yield placeholder, f"{placeholder} cannot be filled in: {error}"
+
+
+def _fault(error: CatalogError) -> Fault:
+    file, line, problem = str(error).split(":", 2)
+    return Fault(file, int(line), problem.strip())

@@ -1,0 +1,158 @@
+"""Ids look up rows of a table: the lookup itself, who lives near a row, a map of words, and rows exchanged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from llm_holes.engine.engine import Engine
+from llm_holes.engine.errors import InputError
+from llm_holes.engine.frames import Array, Bars, Frame, Heatmap, Scatter, Table, View
+from llm_holes.engine.surgery.vectors import TABLE, RowMixed, RowsSwapped
+from llm_holes.lessons.shared.words import Word, best, cosines, embedding_table, labels, word
+
+ROWS_SHOWN = 24
+NEIGHBOURS = 10
+CANDIDATES = 6
+MAX_WORDS = 200
+
+
+def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
+    ids = engine.encode(p["text"])
+    looked_up, other = word(engine, p["word"], "word"), word(engine, p["word_b"], "word_b")
+    names = p["words"].replace(",", " ").split()
+    if len(names) > MAX_WORDS:
+        raise InputError(f"the map has {len(names)} words", f"Give at most {MAX_WORDS}.")
+    measured, views = _lookup(engine, ids)
+    caption = (
+        f"{len(ids)} ids took {len(ids)} of {measured['table_rows']:,} rows; the same as one-hot × table to "
+        f"{measured['lookup_equals_onehot_max_abs_diff']:g}."
+    )
+    yield Frame(caption, views, dict(measured), 0.2)
+
+    table = embedding_table(engine)
+    found = cosines(table, table[looked_up.ids[0]])
+    near = best(found, NEIGHBOURS, {looked_up.ids[0]})
+    measured |= {
+        "token": engine.token_text(looked_up.ids[0]),
+        "pieces": len(looked_up.ids),
+        "neighbours": list(labels(engine, near)),
+        "nearest_cosine": float(found[near[0]]),
+    }
+    title = f"nearest rows to {measured['token']!r}, id {looked_up.ids[0]:,}, by cosine"
+    views = (*views, Bars(title, labels(engine, near), tuple(found[near].tolist())))
+    if names:
+        share, view = _map(engine, names, looked_up)
+        measured["map_share_of_variance"], views = share, (*views, view)
+    else:
+        measured["map_share_of_variance"] = 0.0
+    caption += f" Nearest to {measured['token']!r}: {measured['neighbours'][0]!r} ({measured['nearest_cosine']:.2f})."
+    yield Frame(caption, views, dict(measured), 0.5)
+
+    changes, answers = _exchange(engine, ids, looked_up.ids[0], other.ids[0], None if p["swap"] else p["mix"])
+    measured |= changes
+    caption += f" After the exchange: {measured['next_token']!r} → {measured['next_token_changed']!r}."
+    yield Frame(caption, (*views, answers), measured)
+
+
+def one_hot_product(ids: Tensor, table: Tensor) -> Tensor:
+    """The rows as a matrix product: a 1 in the place of each id, 0 everywhere else, times the table."""
+    return torch.nn.functional.one_hot(ids, len(table)).float() @ table
+
+
+def _lookup(engine: Engine, ids: Sequence[int]) -> tuple[dict[str, Any], tuple[View, ...]]:
+    table, shown = engine.model.weights[TABLE], torch.tensor(list(ids[:ROWS_SHOWN]))
+    rows = table[shown]
+    entered = torch.from_numpy(
+        engine.model.forward(shown[None], taps=["hook_embed"], logits_to_keep=1).acts["hook_embed"]
+    )
+    names = labels(engine, ids[:ROWS_SHOWN])
+    measured = {
+        "table_rows": table.shape[0],
+        "table_columns": table.shape[1],
+        "table_share_of_parameters": table.numel() / engine.info.parameters,
+        "lookup_equals_onehot_max_abs_diff": float((one_hot_product(shown, table) - rows).abs().max()),
+        "lookup_equals_model_max_abs_diff": float((entered[0] - rows).abs().max()),
+    }
+    more = f" (the first {ROWS_SHOWN})" if len(ids) > ROWS_SHOWN else ""
+    heat = Heatmap(
+        f"the rows your text looked up{more}",
+        Array.of(rows.numpy()),
+        row_label="token",
+        column_label="dimension",
+        row_names=tuple(f"{name} {i}" for name, i in zip(names, ids, strict=False)),
+    )
+    return measured, (heat, _shape(engine, measured))
+
+
+def _shape(engine: Engine, measured: Mapping[str, Any]) -> Table:
+    rows = (
+        ("rows: tokens in the vocabulary", measured["table_rows"]),
+        ("columns: numbers for each", measured["table_columns"]),
+        ("numbers in the table", measured["table_rows"] * measured["table_columns"]),
+        ("share of all the model's numbers", f"{measured['table_share_of_parameters']:.1%}"),
+        (
+            "also used to read out the next token",
+            "yes" if engine.model.config.tied_embeddings else "no, another is",
+        ),
+        ("lookup against one-hot × table, largest difference", measured["lookup_equals_onehot_max_abs_diff"]),
+    )
+    return Table("the embedding table", ("", ""), rows)
+
+
+def principal_plane(vectors: Tensor) -> tuple[Tensor, float]:
+    """Coordinates [rows, 2] of vectors [rows, d_model] in their two widest directions, and the share of the variance
+    these hold; signs are fixed so that the same words give the same map."""
+    centred = vectors - vectors.mean(0)
+    u, s, _ = torch.linalg.svd(centred, full_matrices=False)
+    plane = torch.zeros(len(vectors), 2)
+    count = min(2, len(s))
+    plane[:, :count] = u[:, :count] * s[:count]
+    plane *= plane.gather(0, plane.abs().argmax(0, keepdim=True)).sign()
+    return plane, float((s[:2] ** 2).sum() / (s**2).sum().clamp_min(1e-12))
+
+
+def _map(engine: Engine, names: Sequence[str], looked_up: Word) -> tuple[float, Scatter]:
+    words = [word(engine, name, "words") for name in names]
+    plane, share = principal_plane(torch.stack([w.vector for w in words]))
+    return share, Scatter(
+        f"your words, in the two directions in which they differ most ({share:.0%} of the variance)",
+        tuple(names),
+        tuple(plane[:, 0].tolist()),
+        tuple(plane[:, 1].tolist()),
+        marked=names.index(looked_up.text) if looked_up.text in names else None,
+        x_label="first direction",
+        y_label="second",
+        control="word",
+    )
+
+
+def _exchange(engine: Engine, ids: Sequence[int], a: int, b: int, share: float | None) -> tuple[dict[str, Any], Table]:
+    """What the model predicts with row `a` moved towards row `b`, or the two swapped (`share` None)."""
+    operation = RowsSwapped(a, b) if share is None else RowMixed(a, b, share)
+    before = engine.logits(ids, 1)[-1]
+    after = engine.operated([operation]).logits(ids, 1)[-1].softmax(-1)
+    undone = bool((engine.logits(ids, 1)[-1] == before).all())
+    p = before.softmax(-1)
+    shown = best(p, CANDIDATES)
+    shown += [i for i in best(after, CANDIDATES) if i not in shown]
+    first, second = int(p.argmax()), int(after.argmax())
+    measured = {
+        "next_token": engine.token_text(first),
+        "p_next": float(p[first]),
+        "next_token_changed": engine.token_text(second),
+        "p_next_changed": float(after[second]),
+        "p_next_after_change": float(after[first]),
+        "undo_bit_identical": undone,
+    }
+    names = labels(engine, (a, b))
+    how = (
+        f"{names[0]!r} ⇄ {names[1]!r}"
+        if share is None
+        else f"{names[0]!r} moved {share:.0%} of the way to {names[1]!r}"
+    )
+    rows = tuple((engine.token_text(i), float(p[i]), float(after[i])) for i in shown)
+    return measured, Table(f"the next token, with the row of {how}", ("token", "before", "after"), rows)

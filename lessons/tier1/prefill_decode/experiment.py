@@ -1,0 +1,203 @@
+"""Times passes over more and more tokens, then single tokens at longer contexts, against the machine's best."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from llm_holes.engine.engine import Engine
+from llm_holes.engine.frames import Bars, Curve, Frame, Series, Table, Tokens, View
+from llm_holes.engine.generation.generate import PREFILL_CHUNK, last_logits
+from llm_holes.engine.machine import matmul_gflop_per_s, read_gb_per_s
+from llm_holes.engine.measure import Timing, repeated, timed
+from llm_holes.engine.model.cache import ContiguousCache
+from llm_holes.lessons.shared.passage import passage
+
+SIXTEEN = 16
+FIRST_CONTEXT = 64
+CACHE_BYTES = 2**30
+
+
+@dataclass
+class Times:
+    """What was timed so far: passes by their number of tokens, single tokens by the length of the context."""
+
+    prompt: Timing
+    written: list[int]
+    token: Timing
+    passes: dict[int, Timing] = field(default_factory=dict)
+    steps: dict[int, Timing] = field(default_factory=dict)
+
+
+def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
+    config, model = engine.model.config, engine.model
+    prompt = engine.chat(p["text"], p["max_new_tokens"] + 1)
+    cache = ContiguousCache(config, len(prompt) + p["max_new_tokens"] + 1)
+    yield Frame(
+        f"Reading {len(prompt):,} tokens.", (Tokens("the prompt", engine.tokens(prompt[:FIRST_CONTEXT])),), {}, 0.0
+    )
+    times = _answer(engine, prompt, cache, p["max_new_tokens"])
+    caption = f"{times.prompt.median:.0f} ms until the first token, then {times.token.median:.0f} ms for each."
+    yield Frame(caption, (_written(engine, times),), {"ttft_ms": times.prompt.median}, 0.15)
+
+    limit = min(p["max_prompt"], config.context - 1)
+    text = (prompt + engine.tokenizer.encode(passage()) * (1 + limit // 500))[:limit]
+    for count in _lengths(1, limit):
+        ids = torch.tensor([text[:count]])
+        _, times.passes[count] = repeated(lambda: model.forward(ids, logits_to_keep=1), _runs(count))  # noqa: B023
+        yield Frame(_pass_caption(times), (*_passes(times), _written(engine, times)), {}, 0.3)
+
+    room = min(p["max_context"], config.context - 1, CACHE_BYTES // config.kv_bytes_per_token())
+    cache = ContiguousCache(config, min(room, FIRST_CONTEXT) + 1)
+    last_logits(model, (text * FIRST_CONTEXT)[: min(room, FIRST_CONTEXT)], cache)
+    for length in _lengths(FIRST_CONTEXT, room):
+        times.steps[length] = _step_at(engine, cache, length)
+        yield Frame(_pass_caption(times), (_contexts(times), *_passes(times), _written(engine, times)), {}, 0.6)
+    machine = read_gb_per_s(model.stop), matmul_gflop_per_s(model.stop)
+    yield _last(engine, times, len(prompt), machine)
+
+
+def _answer(engine: Engine, prompt: list[int], cache: ContiguousCache, new_tokens: int) -> Times:
+    """The prompt in one go, then the answer token by token, the end token or not."""
+    read = []
+    for _ in range(2 if len(prompt) <= PREFILL_CHUNK else 1):
+        cache.length = 0
+        logits, ms = timed(lambda: last_logits(engine.model, prompt, cache))
+        read.append(ms)
+    written, single = [int(logits.argmax())], []
+    for _ in range(new_tokens):
+        logits, ms = timed(lambda: last_logits(engine.model, written[-1:], cache))
+        written.append(int(logits.argmax()))
+        single.append(ms)
+    return Times(Timing.of(read), written, Timing.of(single))
+
+
+def _lengths(first: int, last: int) -> list[int]:
+    """first, 4 × first, … and last."""
+    found = [first * 4**n for n in range(12) if first * 4**n < last]
+    return [*found, last]
+
+
+def _runs(count: int) -> int:
+    return 4 if count <= SIXTEEN else 2
+
+
+def _step_at(engine: Engine, cache: ContiguousCache, length: int) -> Timing:
+    """One token behind `length` others. What is cached is said over and over: the clock sees only how much it is."""
+    while cache.length < length:
+        for layer in range(engine.model.config.n_layers):
+            nothing = torch.empty(1, engine.model.config.n_kv_heads, 0, engine.model.config.d_head)
+            cache.append(layer, *(x[:, :, : length - cache.length] for x in cache.append(layer, nothing, nothing)))
+        cache.advance(min(cache.length, length - cache.length))
+
+    def step() -> None:
+        cache.length = length
+        last_logits(engine.model, [0], cache)
+
+    step()
+    timing = repeated(step, 3)[1]
+    cache.length = length
+    return timing
+
+
+def weight_bytes(engine: Engine) -> int:
+    """Bytes of the matrices one pass reads whole; of an embedding table that is not also the output, it reads a row."""
+    table = "" if engine.model.config.tied_embeddings else "model.embed_tokens.weight"
+    return sum(w.nbytes for name, w in engine.model.weights.items() if w.dim() == 2 and name != table)
+
+
+def flops(engine: Engine, tokens: int, context: float) -> float:
+    """Additions and multiplications of a pass over `tokens`, each looking at `context` others, logits for the last."""
+    config = engine.model.config
+    head = config.vocabulary * config.d_model
+    layers = weight_bytes(engine) // 4 - head
+    attention = 4 * config.n_layers * config.n_heads * config.d_head * context
+    return tokens * (2 * layers + attention) + 2 * head
+
+
+def _last(engine: Engine, times: Times, prompt_tokens: int, machine: tuple[float, float]) -> Frame:
+    (longest, prefill), (context, slow) = list(times.passes.items())[-1], list(times.steps.items())[-1]
+    first = next(iter(times.steps.values()))
+    weights, config = weight_bytes(engine), engine.model.config
+    read = weights + prompt_tokens * config.kv_bytes_per_token()
+    rates = {
+        "achieved_gb_per_s": read / times.token.fastest / 1e6,
+        "decode_gflop_per_s": flops(engine, 1, prompt_tokens) / times.token.fastest / 1e6,
+        "prefill_gb_per_s": weights / prefill.fastest / 1e6,
+        "prefill_gflop_per_s": flops(engine, longest, longest / 2) / prefill.fastest / 1e6,
+        "machine_gb_per_s": machine[0],
+        "machine_gflop_per_s": machine[1],
+    }
+    measured: dict[str, Any] = {
+        "prompt_tokens": prompt_tokens,
+        "ttft_ms": times.prompt.median,
+        "ttft_ms_spread": [times.prompt.fastest, times.prompt.slowest],
+        "decode_ms": times.token.median,
+        "decode_ms_spread": [times.token.fastest, times.token.slowest],
+        "longest_prompt": longest,
+        "prefill_tok_per_s": 1e3 * longest / prefill.median,
+        "decode_tok_per_s": 1e3 / times.token.median,
+        "sixteen_vs_one": times.passes.get(SIXTEEN, prefill).fastest / times.passes[1].fastest,
+        "longest_context": context,
+        "decode_ms_long_context": slow.median,
+        "decode_slowdown": slow.fastest / first.fastest,
+        "weight_bytes_per_token": weights,
+        "flops_per_token": flops(engine, 1, prompt_tokens),
+        **rates,
+    }
+    caption = (
+        f"{_pass_caption(times)} One token at {context:,} of context: {measured['decode_slowdown']:.1f}× the time."
+    )
+    views: tuple[View, ...] = (*_passes(times), _contexts(times), _limits(longest, rates), _written(engine, times))
+    return Frame(caption, views, measured)
+
+
+def _limits(longest: int, m: Mapping[str, float]) -> Table:
+    rows = (
+        ("this machine at best", m["machine_gb_per_s"], 1.0, m["machine_gflop_per_s"], 1.0),
+        _row(f"reading {longest} tokens at once", m["prefill_gb_per_s"], m["prefill_gflop_per_s"], m),
+        _row("writing one token", m["achieved_gb_per_s"], m["decode_gflop_per_s"], m),
+    )
+    return Table("how near to the limits", ("", "GB/s read", "of best", "GFLOP/s", "of best"), rows)
+
+
+def _row(name: str, gb: float, gflop: float, m: Mapping[str, float]) -> tuple[str, float, float, float, float]:
+    return name, gb, gb / m["machine_gb_per_s"], gflop, gflop / m["machine_gflop_per_s"]
+
+
+def _pass_caption(times: Times) -> str:
+    count, timing = list(times.passes.items())[-1]
+    one = times.passes[1].fastest
+    return f"A pass over {count:,} tokens takes {timing.fastest / one:.1f}× as long as one over a single token."
+
+
+def _passes(times: Times) -> tuple[View, ...]:
+    counts = tuple(times.passes)
+    labels, each = tuple(f"{n:,} at once" for n in counts), tuple(t.fastest / n for n, t in times.passes.items())
+    return (
+        Bars("milliseconds per token, by how many go through together", labels, each, "ms"),
+        Table("one pass, ms", ("tokens", "median", "fastest", "slowest"), _rows(times.passes)),
+    )
+
+
+def _rows(found: Mapping[int, Timing]) -> tuple[tuple[int, float, float, float], ...]:
+    return tuple((n, t.median, t.fastest, t.slowest) for n, t in found.items())
+
+
+def _contexts(times: Times) -> Curve:
+    found: Sequence[Timing] = list(times.steps.values())
+    line = Series(
+        "one token",
+        tuple(map(float, times.steps)),
+        tuple(t.median for t in found),
+        tuple(t.fastest for t in found),
+        tuple(t.slowest for t in found),
+    )
+    return Curve("writing one token, by the length of the context", (line,), "tokens in the cache", "ms")
+
+
+def _written(engine: Engine, times: Times) -> Tokens:
+    return Tokens("what it wrote meanwhile", engine.tokens(times.written))

@@ -1,0 +1,149 @@
+"""Replaces attention by something cheaper, in a model trained with the real thing: the error, the damage, the time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+
+from llm_holes.engine.engine import Engine
+from llm_holes.engine.errors import Cancelled
+from llm_holes.engine.frames import Bars, Curve, Frame, Series, Table, View, series
+from llm_holes.engine.measure import kl_nats, perplexity
+from llm_holes.engine.model.decoder import Mixer
+from llm_holes.engine.model.hook_names import tap
+from llm_holes.engine.surgery.linear_attention import EluFeatures, NoFeatures, RandomFeatures
+from llm_holes.engine.surgery.operations import AttentionReplaced
+from llm_holes.engine.surgery.pooled_attention import Landmarks, TopKeys, WholeTextLandmarks
+from llm_holes.lessons.shared.layer_choice import chosen
+from llm_holes.lessons.shared.passage import NAME, passage
+from llm_holes.lessons.tier3.attention_approximations.trials import Heads, Times, future_leak, race, relative_error
+
+POINTS = ("attn.hook_rot_q", "attn.hook_rot_k", "attn.hook_v")
+SIZES = {
+    "random features": (4, 16, 64, 256),
+    "landmarks": (2, 4, 8, 16, 32),
+    "landmarks of the whole text": (2, 4, 8, 16, 32),
+    "best keys": (1, 2, 4, 8, 16, 32),
+}
+
+
+def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
+    config = engine.model.config
+    layers = chosen(p["layers"], p["layer"], config.n_layers)
+    mixer = mixer_of(p["method"], p["size"], p["seed"])
+    ids = engine.fits(engine.tokenizer.encode(passage())[: p["tokens"]])
+    targets = torch.tensor(ids)
+    names = [tap(layer, point) for layer in layers for point in POINTS]
+    whole = engine.model.forward(targets[None], taps=names)
+    heads = [_heads(whole.acts, layer) for layer in layers]
+    measured: dict[str, Any] = {
+        "method": p["method"],
+        "tokens": len(ids),
+        "layers_changed": len(layers),
+        "relative_error": relative_error(mixer, heads),
+        "future_leak": future_leak(mixer, heads[len(heads) // 2]),
+    }
+    caption = f"{p['method']}: what attention brings home is off by {measured['relative_error']:.0%} of its length."
+    views: list[View] = [_by_layer(layers, heads, mixer) if len(layers) > 1 else _by_head(heads[0], mixer)]
+    if p["method"] in SIZES:
+        views.insert(0, _by_size(engine, p, heads))
+    yield Frame(caption, tuple(views), dict(measured), 0.3)
+
+    intact = whole.logits[0]
+    changed = engine.operated([AttentionReplaced(mixer, layers)]).logits(ids)
+    average = engine.operated([AttentionReplaced(NoFeatures(), layers)]).logits(ids)
+    measured |= {
+        "kl_nats": kl_nats(intact, changed),
+        "perplexity_full": perplexity(intact, targets),
+        "perplexity_approx": perplexity(changed, targets),
+        "perplexity_average": perplexity(average, targets),
+    }
+    caption = (
+        f"{p['method']} in {len(layers)} of {config.n_layers} layers: perplexity {measured['perplexity_full']:.0f} "
+        f"becomes {measured['perplexity_approx']:,.0f}; not looking at all gives {measured['perplexity_average']:,.0f}."
+    )
+    views.insert(0, _quality(measured))
+    yield Frame(caption, tuple(views), dict(measured), 0.7)
+
+    times = race(engine.model, mixer, min(p["time_tokens"], config.context))
+    views.append(_times(times))
+    found = f"faster from {times.crossover:,} tokens on" if times.crossover else "not faster at any length tried"
+    yield Frame(f"{caption} Here it is {found}.", tuple(views), measured | _timed(times))
+
+
+def mixer_of(method: str, size: int, seed: int) -> Mixer:
+    mixers: dict[str, Mixer] = {
+        "linear": EluFeatures(),
+        "random features": RandomFeatures(size, seed),
+        "landmarks": Landmarks(size),
+        "landmarks of the whole text": WholeTextLandmarks(size),
+        "best keys": TopKeys(size),
+        "plain average": NoFeatures(),
+    }
+    return mixers[method]
+
+
+def _heads(acts: Mapping[str, Any], layer: int) -> Heads:
+    q, k, v = (torch.from_numpy(acts[tap(layer, point)]).transpose(1, 2) for point in POINTS)
+    return q, k, v
+
+
+def _timed(times: Times) -> dict[str, Any]:
+    exact, other = times.exact[-1], times.approximate[-1]
+    return {
+        "crossover_found": times.crossover > 0,
+        "crossover_tokens": times.crossover,
+        "longest_tokens": times.tokens[-1],
+        "ms_exact": exact.median,
+        "ms_exact_spread": [exact.fastest, exact.slowest],
+        "ms_approx": other.median,
+        "ms_approx_spread": [other.fastest, other.slowest],
+    }
+
+
+def _quality(measured: Mapping[str, Any]) -> Table:
+    rows = (
+        ("exact attention", measured["perplexity_full"], 0.0),
+        (measured["method"], measured["perplexity_approx"], measured["kl_nats"]),
+        ("all earlier tokens alike", measured["perplexity_average"], ""),
+    )
+    return Table(f"{measured['tokens']} tokens of {NAME}", ("", "perplexity", "KL, nats"), rows)
+
+
+def _by_size(engine: Engine, p: Mapping[str, Any], heads: Sequence[Heads]) -> Curve:
+    errors = []
+    for size in SIZES[p["method"]]:
+        if engine.model.stop():
+            raise Cancelled
+        errors.append(relative_error(mixer_of(p["method"], size, p["seed"]), heads))
+    title = "error by size (1: as long as the right answer)"
+    return Curve(title, (series("error", SIZES[p["method"]], errors),), x_label="size", y_label="error")
+
+
+def _by_layer(layers: Sequence[int], heads: Sequence[Heads], mixer: Mixer) -> Curve:
+    errors = [relative_error(mixer, [one]) for one in heads]
+    return Curve("error by layer", (series("error", layers, errors),), x_label="layer", y_label="error")
+
+
+def _by_head(heads: Heads, mixer: Mixer) -> Bars:
+    q, k, v = heads
+    group = q.shape[1] // k.shape[1]
+    errors = [
+        relative_error(mixer, [(q[:, n, None], k[:, n // group, None], v[:, n // group, None])])
+        for n in range(q.shape[1])
+    ]
+    return Bars("error by head", tuple(f"head {n}" for n in range(len(errors))), tuple(errors))
+
+
+def _times(times: Times) -> Curve:
+    lines = tuple(
+        Series(
+            name,
+            tuple(map(float, times.tokens)),
+            *(tuple(getattr(t, part) for t in found) for part in ("median", "fastest", "slowest")),
+        )
+        for name, found in (("exact", times.exact), ("approximate", times.approximate))
+    )
+    return Curve("time of one layer's attention, with spread", lines, x_label="tokens", y_label="ms")

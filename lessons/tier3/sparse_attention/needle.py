@@ -1,0 +1,73 @@
+"""A fact hidden in a long text, and whether the model still completes it at the end (Kamradt 2023, "needle in a
+haystack")."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from llm_holes.engine.engine import Engine
+from llm_holes.lessons.shared.passage import passage
+
+
+@dataclass(frozen=True)
+class Needle:
+    """`ids` is the whole text: haystack with the fact in it, the fact's beginning again, and its `answer` tokens."""
+
+    ids: tuple[int, ...]
+    at: int
+    length: int
+    answer: tuple[int, ...]
+
+    @property
+    def distance(self) -> int:
+        """How far before the answer the fact ends."""
+        return len(self.ids) - len(self.answer) - self.at - self.length
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """`p` is the probability of the whole answer, `found` whether each of its tokens is the likeliest."""
+
+    p: float
+    found: bool
+
+
+def hide(engine: Engine, fact: str, depth: float, tokens: int) -> Needle:
+    """Hides `fact` at `depth` (0 is the start, 1 the end) of `tokens` tokens. Raises InputError where that is too long.
+
+    The answer is the last word of the fact, or the second half of a fact without spaces.
+    """
+    beginning, answer = split(fact)
+    encode = engine.tokenizer.encode
+    stated, asked, answered = encode(f"\n{fact.strip()}\n"), encode(f"\n{beginning}"), encode(answer)
+    repeats = 1 + tokens // max(1, len(encode(passage())))
+    hay = encode(passage() * repeats)[:tokens]
+    at = round(depth * len(hay))
+    ids = engine.fits([*hay[:at], *stated, *hay[at:], *asked, *answered])
+    return Needle(tuple(ids), at, len(stated), tuple(answered))
+
+
+def split(fact: str) -> tuple[str, str]:
+    """The fact's beginning, and the word it ends with, without the full stop."""
+    bare = fact.strip().rstrip(".!?。！？") or fact
+    beginning, space, last = bare.rpartition(" ")
+    if beginning:
+        return beginning, space + last
+    half = len(bare) // 2
+    return bare[:half], bare[half:]
+
+
+def look(engine: Engine, needle: Needle) -> Found:
+    """Reads the haystack up to the answer and compares what the model expects there."""
+    size = len(needle.answer)
+    logits = engine.logits(needle.ids, keep=size + 1)[:-1]
+    answer = torch.tensor(needle.answer)
+    p = logits.softmax(-1)[torch.arange(size), answer]
+    return Found(float(p.prod()), bool((logits.argmax(-1) == answer).all()))
+
+
+def sweep(engine: Engine, fact: str, depths: Sequence[float], tokens: int) -> list[Found]:
+    return [look(engine, hide(engine, fact, depth, tokens)) for depth in depths]

@@ -1,0 +1,176 @@
+"""All heads of a layer side by side; each head of the model silenced in turn; what many cost; softmax in tiles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from llm_holes.engine.engine import Engine
+from llm_holes.engine.frames import Array, Bars, Frame, Heatmap, Table, View
+from llm_holes.engine.interpret.ablation_sweep import without_each_head
+from llm_holes.engine.interpret.attention_flops import FP32_BYTES, AttentionCost, cost_of, counted
+from llm_holes.engine.interpret.flash_attention import tiled_attention
+from llm_holes.engine.interpret.logit_lens import tapped
+from llm_holes.engine.model.hook_names import tap
+from llm_holes.lessons.shared.architectures import scores_of_layers
+from llm_holes.lessons.shared.head_views import head_name, layer_gallery
+
+LONGEST = 128
+"""Tokens of the text whose patterns are drawn."""
+POINTS = (
+    "ln1.hook_normalized",
+    "attn.hook_rot_q",
+    "attn.hook_rot_k",
+    "attn.hook_v",
+    "attn.hook_pattern",
+    "attn.hook_z",
+)
+STEPS = (0.001, 0.01, 0.1, 1.0)
+UNMISSED, FLOOR = 0.01, 0.0001
+
+
+def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
+    ids = engine.encode(p["text"])
+    layer, config = p["layer"], engine.model.config
+    acts = tapped(engine.model, ids[:LONGEST], [tap(layer, x) for x in POINTS])
+    normed, q, k, v, pattern, z = (torch.from_numpy(acts[tap(layer, x)][0]) for x in POINTS)
+    patterns = pattern.numpy()
+    measured: dict[str, Any] = {"heads": config.n_heads, "patterns_mean_cosine": _alike(pattern)}
+    measured |= _costs(engine, normed, layer, p["tokens"], p["heads"])
+    measured |= _tiled(q, k, v, z, config.group, p["tile"])
+    tables = [_cost_table(measured, p["tokens"]), _tile_table(measured, p["tile"]), scores_of_layers(p["tokens"])]
+    gallery = layer_gallery(layer, patterns, p["head"])
+    caption = f"{config.n_heads} heads of layer {layer} look in {config.n_heads} ways; now each is silenced."
+    yield Frame(caption, (gallery, *tables), dict(measured), 0.05)
+
+    layers = [layer] if p["ablate"] == "this layer" else list(range(config.n_layers))
+    text = ids[: p["kl_tokens"]]
+    importance: list[list[float]] = []
+    for found in without_each_head(engine.model, text, layers):
+        importance += found
+        views: list[View] = [gallery, _map(importance, layers, (layer, p["head"]), len(text)), *tables]
+        yield Frame(
+            _so_far(importance, layers), tuple(views), dict(measured), 0.05 + 0.95 * len(importance) / len(layers)
+        )
+
+    measured |= _importance(importance, layers)
+    own = importance[layers.index(layer)]
+    gallery = layer_gallery(layer, patterns, p["head"], [f"silenced: KL {kl:.4f}" for kl in own])
+    map_ = _map(importance, layers, (layer, p["head"]), len(text))
+    yield Frame(_caption(measured), (gallery, map_, _histogram(importance), *tables), dict(measured))
+
+
+def _alike(pattern: Tensor) -> float:
+    """Mean cosine of two heads' patterns [head, query, key]; 1 for a single head."""
+    flat = torch.nn.functional.normalize(pattern.flatten(1), dim=-1)
+    heads = len(flat)
+    return float(((flat @ flat.T).sum() - heads) / (heads * (heads - 1))) if heads > 1 else 1.0
+
+
+def _costs(engine: Engine, normed: Tensor, layer: int, tokens: int, heads: int) -> dict[str, Any]:
+    """One layer over `tokens`: as it is here, with so many ungrouped heads, and with one; and counted on the text."""
+    here, width = cost_of(engine.model, tokens), engine.model.config.n_heads * engine.model.config.d_head
+    heads = max(n for n in range(1, min(heads or here.heads, width) + 1) if width % n == 0)
+    many, one = (AttentionCost(tokens, here.d_model, n, width // n, width) for n in (heads, 1))
+    flops, scores = counted(engine.model, layer, normed)
+    return {
+        "heads_compared": heads,
+        "flops_multi": many.flops,
+        "flops_single": one.flops,
+        "flops_here": here.flops,
+        "projections_share": here.projections / here.flops,
+        "score_bytes": many.score_bytes,
+        "score_bytes_single": one.score_bytes,
+        "flops_counted_to_formula": flops / cost_of(engine.model, len(normed)).flops,
+        "score_bytes_counted_to_formula": scores / cost_of(engine.model, len(normed)).score_bytes,
+    }
+
+
+def _tiled(q: Tensor, k: Tensor, v: Tensor, z: Tensor, group: int, tile: int) -> dict[str, Any]:
+    """The layer's own attention again, in tiles, against what the model computed; q, k, v, z [pos, head, d_head]."""
+    k, v = (x.repeat_interleave(group, dim=1).transpose(0, 1) for x in (k, v))
+    tiled = tiled_attention(q.transpose(0, 1), k, v, tile).transpose(0, 1)
+    tokens, heads = q.shape[:2]
+    return {
+        "tiled_equals_plain_max_abs_diff": float((tiled - z).abs().max()),
+        "tokens": tokens,
+        "tile_bytes": heads * min(tile, tokens) ** 2 * FP32_BYTES,
+        "plain_bytes": heads * tokens**2 * FP32_BYTES,
+    }
+
+
+def _importance(importance: Sequence[Sequence[float]], layers: Sequence[int]) -> dict[str, Any]:
+    values = np.array(importance)
+    row, head = divmod(int(values.argmax()), values.shape[1])
+    return {
+        "head_importance": values.flatten().tolist(),
+        "heads_silenced": values.size,
+        "most_important_head": head_name(layers[row], head),
+        "kl_most_important_head": float(values.max()),
+        "kl_median_head": float(np.median(values)),
+        "share_hardly_missed": float((values < UNMISSED).mean()),
+    }
+
+
+def _map(importance: Sequence[Sequence[float]], layers: Sequence[int], chosen: tuple[int, int], tokens: int) -> Heatmap:
+    """Shades by powers of ten: one head can weigh as much as a hundred others."""
+    rows = np.full((len(layers), len(importance[0])), np.nan, np.float32)
+    rows[: len(importance)] = importance
+    kls = rows.flatten().tolist()
+    return Heatmap(
+        f"without one head: KL on the first {tokens} tokens of the text",
+        Array.of(np.log10(rows.clip(FLOOR) / FLOOR)),
+        row_label="layer",
+        column_label="head",
+        row_names=tuple(map(str, layers)),
+        unit=f"powers of ten above {FLOOR} nats",
+        row_control="layer" if len(layers) > 1 else "",
+        column_control="head",
+        cursor=(layers.index(chosen[0]), chosen[1]),
+        details=tuple("not silenced yet" if np.isnan(kl) else f"silenced, KL {kl:.4f} nats" for kl in kls),
+    )
+
+
+def _histogram(importance: Sequence[Sequence[float]]) -> Bars:
+    values = np.array(importance).flatten()
+    counts = np.bincount(np.searchsorted(STEPS, values, side="right"), minlength=len(STEPS) + 1)
+    labels = [f"under {STEPS[0]}", *(f"{low:g} to {high:g}" for low, high in pairwise(STEPS))]
+    title = "how many heads cost how much, nats"
+    return Bars(title, (*labels, f"{STEPS[-1]:g} and more"), tuple(map(float, counts)), f"heads of {len(values)}")
+
+
+def _cost_table(m: Mapping[str, Any], tokens: int) -> Table:
+    rows = (
+        (f"{m['heads_compared']} heads, each with its own keys", m["flops_multi"], m["score_bytes"]),
+        ("1 head as wide as all", m["flops_single"], m["score_bytes_single"]),
+        (f"this model: {m['heads']} heads, shared keys", m["flops_here"], m["heads"] * m["score_bytes_single"]),
+    )
+    return Table(
+        f"attention of one layer over {tokens:,} tokens, by formula", ("", "operations", "bytes of scores"), rows
+    )
+
+
+def _tile_table(m: Mapping[str, Any], tile: int) -> Table:
+    rows = (
+        ("all scores at once", m["plain_bytes"]),
+        (f"{tile} × {tile} at a time, running softmax", m["tile_bytes"]),
+    )
+    return Table(f"scores in memory at once, over {m['tokens']} tokens", ("", "bytes"), rows)
+
+
+def _so_far(importance: Sequence[Sequence[float]], layers: Sequence[int]) -> str:
+    done = sum(map(len, importance))
+    row, head = divmod(int(np.argmax(importance)), len(importance[0]))
+    return f"{done} heads silenced, one at a time; so far {head_name(layers[row], head)} is missed most."
+
+
+def _caption(m: Mapping[str, Any]) -> str:
+    return (
+        f"{m['share_hardly_missed']:.0%} of {m['heads_silenced']} heads cost under {UNMISSED} nats, the median "
+        f"{m['kl_median_head']:.4f}; {m['most_important_head']}, missed most, {m['kl_most_important_head']:.3f}."
+    )
