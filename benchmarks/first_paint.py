@@ -27,7 +27,7 @@ class Bare(App):
 
 Bare().run()
 """
-OURS = "from llm_holes.tui.cli import main; main([])"
+OURS = "from llm_holes.tui.cli.main import main; main([])"
 
 
 def first_paint(code: str, text: bytes) -> float:

@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("--keys", type=int, default=100)
     parser.add_argument("--lesson", default="kv-cache")
     args = parser.parse_args()
-    code = f"from llm_holes.tui.cli import main; main(['--lesson', {args.lesson!r}])"
+    code = f"from llm_holes.tui.cli.main import main; main(['--lesson', {args.lesson!r}])"
     terminal = Terminal([sys.executable, "-c", code])
     try:
         terminal.wait(lambda output: b"ready" in output, 180)

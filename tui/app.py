@@ -236,7 +236,7 @@ class HolesApp(WayApp):
     def action_code(self) -> None:
         # the highlighter and its lexers are only needed here
         from llm_holes.tui.screens.code import CodeScreen
-        from llm_holes.tui.sources import sources
+        from llm_holes.tui.state.sources import sources
 
         if self.lesson is not None:
             self.push_screen(CodeScreen(sources(self.lesson)))

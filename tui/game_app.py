@@ -17,7 +17,7 @@ from llm_holes.tui.widgets.case_line import CaseLine
 
 if TYPE_CHECKING:
     from llm_holes.lessons.game.cases import OpenCase
-    from llm_holes.tui.compare import Pinned
+    from llm_holes.tui.state.compare import Pinned
 
 SEEDS = 10_000
 

@@ -9,7 +9,7 @@ from llm_holes.engine.frames import Text, View
 from llm_holes.tui.tutor_app import TutorApp
 
 if TYPE_CHECKING:
-    from llm_holes.tui.compare import Pinned
+    from llm_holes.tui.state.compare import Pinned
 
 PINNED = Text(
     "A is pinned", "Change something and run: A and B will stand here side by side. The same key lets go of A."
@@ -37,7 +37,7 @@ class LabApp(TutorApp):
     @property
     def finished(self) -> Pinned | None:
         """The run on the screen, once it is done: before that there is nothing to hold on to."""
-        from llm_holes.tui.compare import Pinned
+        from llm_holes.tui.state.compare import Pinned
 
         run, frame = self.session.run, self.session.frame
         if run.phase != "done" or frame is None or self.lesson is None or run.lesson != self.lesson.id:
@@ -56,7 +56,7 @@ class LabApp(TutorApp):
             self.panel.comparison = views
 
     def _against(self, pinned: Pinned, here: Pinned | None) -> tuple[View, ...]:
-        from llm_holes.tui.compare import compared
+        from llm_holes.tui.state.compare import compared
 
         if here is None or here.run == pinned.run:
             return (PINNED,)
@@ -72,8 +72,8 @@ class LabApp(TutorApp):
     async def _keep_run(self, run: Pinned) -> None:
         from llm_holes.lessons.notebook.notebook import FILE
         from llm_holes.lessons.state_file import state_folder
-        from llm_holes.tui.headless import Result
-        from llm_holes.tui.notebook_command import add
+        from llm_holes.tui.cli.notebook import add
+        from llm_holes.tui.cli.run import Result
 
         session = self.session
         result = Result(session.versions, session.model, [run.frame], dict(run.settings), session.run.ms)

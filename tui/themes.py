@@ -6,6 +6,8 @@ from dataclasses import replace
 
 from textual.theme import Theme
 
+from llm_holes.tui.draw import colours
+
 DARK = Theme(
     name="holes-dark",
     primary="#7aa2d8",
@@ -14,19 +16,13 @@ DARK = Theme(
     warning="#e0b070",
     error="#d8dbe2",
     success="#7aa2d8",
-    foreground="#c9cdd6",
-    background="#15171c",
+    foreground=colours.DARK["ink"],
+    background=colours.DARK["ground"],
     surface="#15171c",
     panel="#1d2027",
     dark=True,
     variables={
-        "act": "#82aee8",
-        "measured": "#e3b36b",
-        "muted": "#7d8492",
-        "faint": "#3a3f4a",
-        "strong": "#eceff4",
-        "chip": "#262a33",
-        "chip-other": "#323743",
+        **colours.DARK,
         "cursor-ink": "#101216",
         "block-cursor-foreground": "#eceff4",
         "block-cursor-background": "#2b3547",
@@ -51,19 +47,13 @@ LIGHT = Theme(
     warning="#9a5b00",
     error="#23262c",
     success="#2f62a8",
-    foreground="#33373f",
-    background="#faf9f6",
+    foreground=colours.LIGHT["ink"],
+    background=colours.LIGHT["ground"],
     surface="#faf9f6",
     panel="#f0eeea",
     dark=False,
     variables={
-        "act": "#1f5fb4",
-        "measured": "#a05a00",
-        "muted": "#6d737e",
-        "faint": "#cfcdc7",
-        "strong": "#111318",
-        "chip": "#ebe9e4",
-        "chip-other": "#dedbd4",
+        **colours.LIGHT,
         "cursor-ink": "#ffffff",
         "block-cursor-foreground": "#111318",
         "block-cursor-background": "#d9e4f2",

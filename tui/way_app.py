@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from llm_holes.lessons.catalog.catalog import Lesson
+from llm_holes.tui.draw.lesson_text import ways
 from llm_holes.tui.game_app import GameApp
-from llm_holes.tui.lesson_text import ways
 from llm_holes.tui.messages import OpenLesson
 from llm_holes.tui.screens.pick import PickScreen
 from llm_holes.tui.screens.search import SearchScreen

@@ -17,7 +17,7 @@ from textual.widgets import Static
 
 from llm_holes.engine.ipc.client import Client
 from llm_holes.engine.ipc.messages import Run
-from llm_holes.tui.terminal import run_app
+from llm_holes.tui.terminal.terminal import run_app
 
 
 class TinyApp(App[None]):

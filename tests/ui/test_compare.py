@@ -15,8 +15,8 @@ from llm_holes.engine.ipc import client
 from llm_holes.lessons.catalog.catalog import Catalog
 from llm_holes.lessons.notebook import notebook
 from llm_holes.lessons.notebook.notebook import FILE, seal_holds
-from llm_holes.tui import cli
 from llm_holes.tui.app import HolesApp
+from llm_holes.tui.cli import main as cli
 from llm_holes.tui.views.base import ViewWidget
 from llm_holes.tui.widgets.live_panel import Views
 from tests.support import gallery

@@ -46,7 +46,7 @@ async def test_opening_running_and_passing_show_in_the_tree(open_app: OpenApp, f
         assert mark(app, "tokens") == "✓"
         await pilot.resize_terminal(80, 24)
         await settle(pilot)
-        assert "1/4 passed" in str(app.status.render())
+        assert "1/7 passed" in str(app.status.render())
 
 
 async def leave(app: HolesApp, pilot: Pilot[None]) -> None:

@@ -10,7 +10,7 @@ from llm_holes.lessons.catalog.schema import Option, Question
 from llm_holes.lessons.learner.events import Answered, Graded, Hinted, Predicted
 from llm_holes.lessons.learner.spaced_repetition import DAY, calibration
 from llm_holes.tui.app import HolesApp
-from llm_holes.tui.draw import plain
+from llm_holes.tui.draw.spans import plain
 from llm_holes.tui.screens.quiz import QuizScreen
 from llm_holes.tui.screens.review import ReviewScreen, calibration_rows
 from tests.ui.conftest import MakeApp, OpenApp, done, press, settle

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from llm_holes.engine.frames import Array, Bars, Curve, Diff, Frame, Heatmap, Series, Table, Text, Token, Tokens
 from llm_holes.engine.ipc.messages import Failed, Framed, Ready, Status, Unavailable
 from llm_holes.tui.app import HolesApp
-from llm_holes.tui.clean import visible
+from llm_holes.tui.draw.sanitize import visible
 from llm_holes.tui.link import Died
 from llm_holes.tui.views.walk import WalkView
 from llm_holes.tui.widgets.lines import HintLine

@@ -8,7 +8,7 @@ from textual.widgets import Input, OptionList, Static
 from llm_holes.tui.actions import GLOBAL, TREE
 from llm_holes.tui.screens.code import CodeScreen, Listing
 from llm_holes.tui.screens.help import HelpScreen
-from llm_holes.tui.sources import source, sources
+from llm_holes.tui.state.sources import source, sources
 from tests.support.fake_link import FakeEngine
 from tests.ui.conftest import OpenApp, settle, until
 
@@ -90,7 +90,7 @@ def test_sources_of_a_lesson(catalog: object) -> None:
 
     assert isinstance(catalog, Catalog)
     assert [item.name.rpartition(".")[2] for item in sources(catalog["tokens"])] == [
-        "tokens",
+        "experiment",
         "frames:Heatmap",
         "frames:series",
     ]

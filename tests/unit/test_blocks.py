@@ -5,9 +5,9 @@ from __future__ import annotations
 from textual.app import App, ComposeResult
 
 from llm_holes.engine.frames import Block, Blocks, BlockTable
-from llm_holes.tui.draw import plain
-from llm_holes.tui.draw_blocks import block_facts, blocks_rows
-from llm_holes.tui.plain import view_text
+from llm_holes.tui.draw.as_text import view_text
+from llm_holes.tui.draw.blocks import block_facts, blocks_rows
+from llm_holes.tui.draw.spans import plain
 from llm_holes.tui.views import widget_for
 from llm_holes.tui.views.blocks import BlocksView
 

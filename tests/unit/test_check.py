@@ -13,7 +13,8 @@ from llm_holes.engine.frames import Frame
 from llm_holes.engine.ipc import client
 from llm_holes.lessons.catalog import catalog
 from llm_holes.lessons.lint import faults_of_run, inspect
-from llm_holes.tui import check_command, cli
+from llm_holes.tui.cli import check as check_command
+from llm_holes.tui.cli import main as cli
 from tests.support.fake_engine import MODEL, gallery
 from tests.support.lesson_files import write
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_holes.tui.clean import clean, editable, from_bytes, meant, visible
+from llm_holes.tui.draw.sanitize import clean, editable, from_bytes, meant, visible
 
 ANY = st.text(st.characters(), max_size=60)
 """Includes lone surrogates, unlike `st.text()`."""

@@ -13,8 +13,9 @@ import pytest
 
 from llm_holes.engine.ipc import client
 from llm_holes.lessons.catalog import catalog
-from llm_holes.tui import cli, doctor
-from llm_holes.tui.headless import Result
+from llm_holes.tui.cli import doctor
+from llm_holes.tui.cli import main as cli
+from llm_holes.tui.cli.run import Result
 from tests.support.fake_engine import gallery
 from tests.support.processes import running, within
 
@@ -181,7 +182,7 @@ def test_a_run_without_frames_is_not_a_passed_check(
 def start(*arguments: str, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
     """The command line as a process of its own, with the fake engine and any lesson id."""
     code = (
-        "import signal, sys; from llm_holes.engine.ipc import client; from llm_holes.tui import cli\n"
+        "import signal, sys; from llm_holes.engine.ipc import client; from llm_holes.tui.cli import main as cli\n"
         # a test run started in the background hands down an ignored SIGINT
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         f"client.command_for = lambda *_: [sys.executable, {str(FAKE)!r}]\n"
@@ -235,14 +236,14 @@ def test_a_terminal_without_unicode_gets_what_it_can_show() -> None:
 
 def test_the_command_line_imports_nothing_heavy() -> None:
     heavy = "{'textual', 'rich', 'msgspec', 'numpy', 'torch', 'asyncio', 'platformdirs'}"
-    code = f"import llm_holes.tui.cli, sys; print(sorted({heavy} & sys.modules.keys()))"
+    code = f"import llm_holes.tui.cli.main, sys; print(sorted({heavy} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
 
 def test_a_run_imports_neither_torch_nor_textual(tmp_path: Path) -> None:
     code = (
-        "import sys, llm_holes.tui.doctor, llm_holes.tui.plain, llm_holes.tui.as_json\n"
+        "import sys, llm_holes.tui.cli.doctor, llm_holes.tui.draw.as_text, llm_holes.tui.cli.json\n"
         "print(sorted({'textual', 'torch', 'transformers', 'tiktoken', 'numpy'} & sys.modules.keys()))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -24,11 +24,9 @@ from llm_holes.engine.frames import (
     Tokens,
     View,
 )
-from llm_holes.tui.clean import clean
-from llm_holes.tui.draw import Row, aligned, bar_rows, cell_len, fit, number, plain, table_rows, text_rows, wrapped
-from llm_holes.tui.draw_curve import curve_rows
-from llm_holes.tui.draw_diff import diff_rows
-from llm_holes.tui.draw_map import (
+from llm_holes.tui.draw.curve import curve_rows
+from llm_holes.tui.draw.diff import diff_rows
+from llm_holes.tui.draw.map import (
     axis_row,
     cell_facts,
     grid_height,
@@ -41,7 +39,20 @@ from llm_holes.tui.draw_map import (
     strip_row,
     token_facts,
 )  # fmt: skip
-from llm_holes.tui.draw_places import pipeline_rows, scatter_rows
+from llm_holes.tui.draw.sanitize import clean
+from llm_holes.tui.draw.scatter import pipeline_rows, scatter_rows
+from llm_holes.tui.draw.spans import (
+    Row,
+    aligned,
+    bar_rows,
+    cell_len,
+    fit,
+    number,
+    plain,
+    table_rows,
+    text_rows,
+    wrapped,
+)
 
 FOREIGN = st.text(st.characters(), max_size=30) | st.sampled_from(["[/]", "[b]x", "\x1b[2J", "a\u202eb", "今天", ""])
 NUMBERS = st.floats(width=32) | st.integers(-(10**9), 10**9).map(float)

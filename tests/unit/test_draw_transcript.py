@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from llm_holes.engine.frames import Token, Transcript, Turn
-from llm_holes.tui.as_json import jsonable
-from llm_holes.tui.clean import clean
-from llm_holes.tui.draw import plain
-from llm_holes.tui.draw_transcript import layout_of, place_facts, transcript_row, transcript_rows
-from llm_holes.tui.plain import view_text
+from llm_holes.tui.cli.json import jsonable
+from llm_holes.tui.draw.as_text import view_text
+from llm_holes.tui.draw.sanitize import clean
+from llm_holes.tui.draw.spans import plain
+from llm_holes.tui.draw.transcript import layout_of, place_facts, transcript_row, transcript_rows
 from llm_holes.tui.views import widget_for
 
 

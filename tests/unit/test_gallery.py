@@ -7,11 +7,11 @@ import math
 from textual.app import App, ComposeResult
 
 from llm_holes.engine.frames import Array, Gallery, Heatmap, Value
-from llm_holes.tui.draw import plain
-from llm_holes.tui.draw_gallery import gallery_row, gallery_rows, gallery_scale, hanging, item_facts, thumbnails
-from llm_holes.tui.draw_map import cell_facts, matrix
+from llm_holes.tui.draw.as_text import view_text
+from llm_holes.tui.draw.gallery import gallery_row, gallery_rows, gallery_scale, hanging, item_facts, thumbnails
+from llm_holes.tui.draw.map import cell_facts, matrix
+from llm_holes.tui.draw.spans import plain
 from llm_holes.tui.messages import Picked
-from llm_holes.tui.plain import view_text
 from llm_holes.tui.views import widget_for
 from llm_holes.tui.views.gallery import GalleryView
 

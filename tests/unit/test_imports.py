@@ -18,7 +18,7 @@ def loaded_by(statement: str) -> set[str]:
 
 
 def test_the_app_loads_no_model_library() -> None:
-    loaded = loaded_by("import llm_holes.tui.app, llm_holes.tui.cli")
+    loaded = loaded_by("import llm_holes.tui.app, llm_holes.tui.cli.main")
     assert "textual" in loaded
     assert not loaded & (MODEL_LIBRARIES | SLOW_ON_THE_WAY_TO_THE_FIRST_PAINT)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from llm_holes.tui.lesson_text import filled
+from llm_holes.tui.draw.lesson_text import filled
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from llm_holes.lessons.notebook.notebook import (
     to_json,
     to_markdown,
 )
-from llm_holes.tui.clean import clean
+from llm_holes.tui.draw.sanitize import clean
 from tests.support.fake_engine import MODEL, gallery
 
 EVIL = "a|b `c` ``` \x1b[31m \u202e\n# no heading"

@@ -11,8 +11,8 @@ import pytest
 from rich.cells import cell_len
 
 from llm_holes.engine.frames import Array, Bars, Curve, Diff, Frame, Heatmap, Table, Text, Token, Tokens, View, series
-from llm_holes.tui.as_json import dumps, jsonable
-from llm_holes.tui.plain import frame_text, value_text, view_text
+from llm_holes.tui.cli.json import dumps, jsonable
+from llm_holes.tui.draw.as_text import frame_text, value_text, view_text
 from llm_holes.tui.views import WIDGETS
 from tests.support.fake_engine import gallery
 

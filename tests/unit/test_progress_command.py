@@ -13,7 +13,7 @@ import pytest
 from llm_holes.lessons.catalog import catalog
 from llm_holes.lessons.learner.events import Answered, Graded, Predicted, Read
 from llm_holes.lessons.learner.progress import FILE, Progress
-from llm_holes.tui import cli
+from llm_holes.tui.cli import main as cli
 
 FRONT = catalog.load()["tokens"].data
 assert FRONT is not None
@@ -94,8 +94,8 @@ def test_an_export_that_cannot_be_written_is_status_1(state: Path, capsys: pytes
 
 
 def test_the_learners_records_load_nothing_heavy() -> None:
-    modules = "progress_command, replay_command, check_command, notebook_command"
+    modules = "progress, replay, check, notebook"
     heavy = "{'textual', 'torch', 'transformers', 'tiktoken', 'numpy'}"
-    code = f"import sys\nfrom llm_holes.tui import {modules}\nprint(sorted({heavy} & sys.modules.keys()))"
+    code = f"import sys\nfrom llm_holes.tui.cli import {modules}\nprint(sorted({heavy} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -17,7 +17,7 @@ from llm_holes.engine.ipc import client
 from llm_holes.lessons.learner.events import ForeignFile
 from llm_holes.lessons.notebook.notebook import Entry, Model, sealed, to_json
 from llm_holes.lessons.notebook.replay import changed_settings, compare, doubts, read_transcript
-from llm_holes.tui import cli
+from llm_holes.tui.cli import main as cli
 from tests.support.fake_engine import MODEL
 
 FAKE = Path(__file__).parents[1] / "support" / "fake_engine.py"

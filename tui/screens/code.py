@@ -12,9 +12,9 @@ from textual.highlight import HighlightTheme, highlight
 from textual.widgets import Static
 
 from llm_holes.tui.actions import SCROLL, bindings
-from llm_holes.tui.clean import clean
+from llm_holes.tui.draw.sanitize import clean
 from llm_holes.tui.screens.dialog import Dialog
-from llm_holes.tui.sources import Source
+from llm_holes.tui.state.sources import Source
 
 
 class Calm(HighlightTheme):

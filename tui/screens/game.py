@@ -17,9 +17,9 @@ from llm_holes.engine.frames import Value
 from llm_holes.engine.ipc.messages import ModelInfo
 from llm_holes.lessons.game.cases import OpenCase
 from llm_holes.lessons.game.rules import CONTROLS, DIFFICULTIES, GIVE_UP, KINDS
-from llm_holes.tui.draw import Row, Span, fit, wrapped
+from llm_holes.tui.content import lines
+from llm_holes.tui.draw.spans import Row, Span, fit, wrapped
 from llm_holes.tui.messages import Changed, Described
-from llm_holes.tui.paint import lines
 from llm_holes.tui.screens.dialog import Dialog
 from llm_holes.tui.widgets.controls import Choice, Setting, Stepper
 

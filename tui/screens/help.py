@@ -5,8 +5,8 @@ from textual.containers import VerticalScroll
 from textual.widgets import Static
 
 from llm_holes.tui.actions import SCROLL, Action, bindings
-from llm_holes.tui.draw import Row, Span, fit, wrapped
-from llm_holes.tui.paint import lines
+from llm_holes.tui.content import lines
+from llm_holes.tui.draw.spans import Row, Span, fit, wrapped
 from llm_holes.tui.screens.dialog import Dialog
 
 KEY_WIDTH = 14

@@ -15,8 +15,8 @@ from llm_holes.lessons.catalog.schema import Question
 from llm_holes.lessons.learner.events import Answered, Event, Hinted
 from llm_holes.lessons.learner.grading import Measured, Outcome, explained, grade
 from llm_holes.lessons.learner.spaced_repetition import SPACING
-from llm_holes.tui.draw import POINTER, Row, Span, wrapped
-from llm_holes.tui.paint import lines
+from llm_holes.tui.content import lines
+from llm_holes.tui.draw.spans import POINTER, Row, Span, wrapped
 from llm_holes.tui.screens.dialog import Dialog
 from llm_holes.tui.screens.help import Sheet
 from llm_holes.tui.widgets.predict import FIRST_SURE, RIGHT, WRONG, option_rows, sure_row, surer

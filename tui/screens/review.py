@@ -12,8 +12,8 @@ from llm_holes.lessons.catalog.catalog import Catalog
 from llm_holes.lessons.learner.events import Event
 from llm_holes.lessons.learner.mastery import Totals, totals
 from llm_holes.lessons.learner.spaced_repetition import DAY, SPACING, Calibration, Item, calibration, due, queue
-from llm_holes.tui.draw import Row, Span, fit
-from llm_holes.tui.paint import lines
+from llm_holes.tui.content import lines
+from llm_holes.tui.draw.spans import Row, Span, fit
 from llm_holes.tui.screens.dialog import Dialog
 from llm_holes.tui.screens.help import Sheet
 

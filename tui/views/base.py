@@ -14,7 +14,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from llm_holes.engine.frames import View
-from llm_holes.tui.draw import Row, Span
+from llm_holes.tui.draw.spans import Row, Span
 
 V = TypeVar("V", bound=View)
 

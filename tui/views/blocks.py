@@ -3,8 +3,8 @@ from __future__ import annotations
 from textual.geometry import Region
 
 from llm_holes.engine.frames import Blocks, Value
-from llm_holes.tui.draw import Row
-from llm_holes.tui.draw_blocks import across, block_facts, blocks_rows, margin, slot
+from llm_holes.tui.draw.blocks import across, block_facts, blocks_rows, margin, slot
+from llm_holes.tui.draw.spans import Row
 from llm_holes.tui.views.places import PlacesView
 
 

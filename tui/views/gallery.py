@@ -3,9 +3,9 @@ from __future__ import annotations
 from textual.geometry import Region
 
 from llm_holes.engine.frames import Gallery, Value
-from llm_holes.tui.draw import Row
-from llm_holes.tui.draw_gallery import HEAD, Hanging, gallery_row, gallery_scale, hanging, item_facts, thumbnails
-from llm_holes.tui.draw_map import Cells, Scale
+from llm_holes.tui.draw.gallery import HEAD, Hanging, gallery_row, gallery_scale, hanging, item_facts, thumbnails
+from llm_holes.tui.draw.map import Cells, Scale
+from llm_holes.tui.draw.spans import Row
 from llm_holes.tui.views.base import glyphs_only
 from llm_holes.tui.views.walk import WalkView
 

@@ -3,8 +3,7 @@ from __future__ import annotations
 from textual.geometry import Region
 
 from llm_holes.engine.frames import Heatmap, Value
-from llm_holes.tui.draw import Row, titled
-from llm_holes.tui.draw_map import (
+from llm_holes.tui.draw.map import (
     Grid,
     Scale,
     axis_row,
@@ -16,6 +15,7 @@ from llm_holes.tui.draw_map import (
     matrix,
     scale_of,
 )  # fmt: skip
+from llm_holes.tui.draw.spans import Row, titled
 from llm_holes.tui.views.base import glyphs_only
 from llm_holes.tui.views.walk import WalkView
 

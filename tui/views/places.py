@@ -7,9 +7,9 @@ from typing import Generic
 from textual.geometry import Region
 
 from llm_holes.engine.frames import Pipeline, Scatter, Value
-from llm_holes.tui.clean import visible
-from llm_holes.tui.draw import Row, named, number
-from llm_holes.tui.draw_places import pipeline_rows, scatter_rows, scatter_spots, stage_rows
+from llm_holes.tui.draw.sanitize import visible
+from llm_holes.tui.draw.scatter import pipeline_rows, scatter_rows, scatter_spots, stage_rows
+from llm_holes.tui.draw.spans import Row, named, number
 from llm_holes.tui.messages import OpenLesson
 from llm_holes.tui.views.base import V
 from llm_holes.tui.views.walk import WalkView

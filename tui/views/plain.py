@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from llm_holes.engine.frames import Bars, Curve, Diff, Table, Text, View
-from llm_holes.tui.draw import Row, bar_rows, table_rows, text_rows
-from llm_holes.tui.draw_curve import curve_rows
-from llm_holes.tui.draw_diff import diff_rows
+from llm_holes.tui.draw.curve import curve_rows
+from llm_holes.tui.draw.diff import diff_rows
+from llm_holes.tui.draw.spans import Row, bar_rows, table_rows, text_rows
 from llm_holes.tui.views.base import ViewWidget
 
 

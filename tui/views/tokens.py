@@ -3,8 +3,8 @@ from __future__ import annotations
 from textual.geometry import Region
 
 from llm_holes.engine.frames import Tokens, Value
-from llm_holes.tui.draw import Row, titled
-from llm_holes.tui.draw_map import Strip, strip_of, strip_row, token_facts
+from llm_holes.tui.draw.map import Strip, strip_of, strip_row, token_facts
+from llm_holes.tui.draw.spans import Row, titled
 from llm_holes.tui.views.walk import WalkView
 
 

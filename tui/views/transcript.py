@@ -3,10 +3,10 @@ from __future__ import annotations
 from textual.geometry import Region
 
 from llm_holes.engine.frames import Transcript, Value
-from llm_holes.tui.clean import visible
-from llm_holes.tui.draw import Row, Span
-from llm_holes.tui.draw_map import Place
-from llm_holes.tui.draw_transcript import Layout, layout_of, place_facts, transcript_row
+from llm_holes.tui.draw.map import Place
+from llm_holes.tui.draw.sanitize import visible
+from llm_holes.tui.draw.spans import Row, Span
+from llm_holes.tui.draw.transcript import Layout, layout_of, place_facts, transcript_row
 from llm_holes.tui.views.base import glyphs_only
 from llm_holes.tui.views.walk import WalkView
 

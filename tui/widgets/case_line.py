@@ -7,8 +7,8 @@ from textual.visual import VisualType
 from textual.widget import Widget
 
 from llm_holes.lessons.game.rules import DIFFICULTIES
-from llm_holes.tui.draw import Row, Span
-from llm_holes.tui.paint import content
+from llm_holes.tui.content import content
+from llm_holes.tui.draw.spans import Row, Span
 from llm_holes.tui.widgets.status_line import fitted
 
 if TYPE_CHECKING:

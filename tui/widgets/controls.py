@@ -16,9 +16,9 @@ from llm_holes.engine.ipc.messages import ModelInfo
 from llm_holes.lessons.catalog.schema import Control
 from llm_holes.lessons.catalog.settings import SettingsError, bounds, parsed
 from llm_holes.tui.actions import CHOOSE, STEP, SWITCH, bindings
-from llm_holes.tui.draw import Row, Span, fit, number, plain
+from llm_holes.tui.content import content
+from llm_holes.tui.draw.spans import Row, Span, fit, number, plain
 from llm_holes.tui.messages import Changed, Described
-from llm_holes.tui.paint import content
 
 BACK, ON = "◂ ", " ▸"
 

@@ -10,10 +10,10 @@ from textual.widgets import Markdown
 
 from llm_holes.engine.ipc.messages import ModelInfo
 from llm_holes.lessons.catalog.catalog import PLACEHOLDER, Catalog, Lesson
-from llm_holes.tui.draw import Row, Span, fit, wrapped
-from llm_holes.tui.lesson_text import breadcrumb, filled, pipeline, ways
+from llm_holes.tui.content import lines
+from llm_holes.tui.draw.lesson_text import breadcrumb, filled, pipeline, ways
+from llm_holes.tui.draw.spans import Row, Span, fit, wrapped
 from llm_holes.tui.messages import OpenLesson
-from llm_holes.tui.paint import lines
 from llm_holes.tui.widgets.lesson_tree import UNSEEN
 from llm_holes.tui.widgets.pane import Pane
 

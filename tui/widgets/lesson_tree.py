@@ -12,7 +12,7 @@ from textual.widgets.tree import TreeNode
 from llm_holes.lessons.catalog.catalog import Catalog, Lesson
 from llm_holes.lessons.game.rules import FIND_THE_HOLE
 from llm_holes.tui.actions import TREE, bindings
-from llm_holes.tui.draw import fit
+from llm_holes.tui.draw.spans import fit
 from llm_holes.tui.messages import Described, OpenLesson, Play
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from textual.visual import VisualType
 from textual.widget import Widget
 
 from llm_holes.lessons.catalog.catalog import Lesson
-from llm_holes.tui.clean import visible
-from llm_holes.tui.draw import Row, Span, fit, wrapped
-from llm_holes.tui.paint import lines
+from llm_holes.tui.content import lines
+from llm_holes.tui.draw.sanitize import visible
+from llm_holes.tui.draw.spans import Row, Span, fit, wrapped
 
 GAP = 2
 

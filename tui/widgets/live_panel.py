@@ -12,8 +12,8 @@ from llm_holes.engine.ipc.messages import ModelInfo
 from llm_holes.engine.ipc.session import RunState
 from llm_holes.lessons.catalog.catalog import Lesson
 from llm_holes.lessons.catalog.schema import Control, Predict
-from llm_holes.tui.draw import Row, Span, wrapped
-from llm_holes.tui.paint import lines
+from llm_holes.tui.content import lines
+from llm_holes.tui.draw.spans import Row, Span, wrapped
 from llm_holes.tui.views import widget_for, widget_type
 from llm_holes.tui.views.base import ViewWidget
 from llm_holes.tui.widgets.controls import Choice, Setting, Stepper, Switch

@@ -12,9 +12,9 @@ from textual.widget import Widget
 
 from llm_holes.lessons.catalog.schema import Option, Predict
 from llm_holes.tui.actions import PREDICT, bindings
-from llm_holes.tui.draw import POINTER, Row, Span, wrapped
+from llm_holes.tui.content import lines
+from llm_holes.tui.draw.spans import POINTER, Row, Span, wrapped
 from llm_holes.tui.messages import Decided
-from llm_holes.tui.paint import lines
 from llm_holes.tui.widgets.controls import BACK, ON
 
 if TYPE_CHECKING:

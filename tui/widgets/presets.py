@@ -10,9 +10,9 @@ from textual.widget import Widget
 
 from llm_holes.lessons.catalog.schema import Preset
 from llm_holes.tui.actions import CHOOSE, bindings
-from llm_holes.tui.draw import Row, Span, fit, plain
+from llm_holes.tui.content import content
+from llm_holes.tui.draw.spans import Row, Span, fit, plain
 from llm_holes.tui.messages import Described, PresetChosen
-from llm_holes.tui.paint import content
 from llm_holes.tui.widgets.controls import BACK, ON
 
 MARKS = {"expected": "", "surprise": "! ", "other": ""}

@@ -5,9 +5,9 @@ from textual.visual import VisualType
 from textual.widget import Widget
 
 from llm_holes.engine.ipc.session import EngineState, RunState
-from llm_holes.tui.clean import visible
-from llm_holes.tui.draw import EIGHTHS, Row, Span, fit, plain
-from llm_holes.tui.paint import content
+from llm_holes.tui.content import content
+from llm_holes.tui.draw.sanitize import visible
+from llm_holes.tui.draw.spans import EIGHTHS, Row, Span, fit, plain
 
 NAME = "llm-holes"
 BAR = 12

@@ -11,7 +11,7 @@ from llm_holes.engine.frames import Scalar
 from llm_holes.engine.ipc.messages import ModelInfo
 from llm_holes.lessons.catalog.schema import Control
 from llm_holes.tui.actions import WRITE, bindings
-from llm_holes.tui.clean import editable, meant
+from llm_holes.tui.draw.sanitize import editable, meant
 from llm_holes.tui.messages import Changed, Described
 
 

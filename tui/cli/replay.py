@@ -11,9 +11,9 @@ from pathlib import Path
 from llm_holes.lessons.learner.events import ForeignFile
 from llm_holes.lessons.notebook.notebook import Entry, Recorded, plain, seal_holds
 from llm_holes.lessons.notebook.replay import TOLERANCE, Comparison, changed_settings, compare, doubts, read_transcript
-from llm_holes.tui.as_json import Json, dumps, jsonable
-from llm_holes.tui.clean import clean, visible
-from llm_holes.tui.headless import Progress, Result, Unsuccessful, run_each
+from llm_holes.tui.cli.json import Json, dumps, jsonable
+from llm_holes.tui.cli.run import Progress, Result, Unsuccessful, run_each
+from llm_holes.tui.draw.sanitize import clean, visible
 
 AROUND = 24
 STATED = (

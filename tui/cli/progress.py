@@ -11,9 +11,9 @@ from llm_holes.lessons.learner.events import ForeignFile
 from llm_holes.lessons.learner.mastery import statuses
 from llm_holes.lessons.learner.progress import Progress
 from llm_holes.lessons.learner.spaced_repetition import Calibration, calibration, due, queue
-from llm_holes.tui.as_json import dumps
-from llm_holes.tui.clean import clean
-from llm_holes.tui.headless import Unsuccessful
+from llm_holes.tui.cli.json import dumps
+from llm_holes.tui.cli.run import Unsuccessful
+from llm_holes.tui.draw.sanitize import clean
 
 
 def show(as_json: bool) -> int:

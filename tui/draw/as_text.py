@@ -21,13 +21,11 @@ from llm_holes.engine.frames import (
     Value,
     View,
 )
-from llm_holes.tui.clean import visible
-from llm_holes.tui.draw import Row, bar_rows, fit, number, plain, table_rows, text_rows, titled, wrapped
-from llm_holes.tui.draw_blocks import blocks_rows
-from llm_holes.tui.draw_curve import curve_rows
-from llm_holes.tui.draw_diff import diff_rows
-from llm_holes.tui.draw_gallery import gallery_rows
-from llm_holes.tui.draw_map import (
+from llm_holes.tui.draw.blocks import blocks_rows
+from llm_holes.tui.draw.curve import curve_rows
+from llm_holes.tui.draw.diff import diff_rows
+from llm_holes.tui.draw.gallery import gallery_rows
+from llm_holes.tui.draw.map import (
     axis_row,
     grid_height,
     grid_of,
@@ -38,8 +36,10 @@ from llm_holes.tui.draw_map import (
     strip_of,
     strip_row,
 )
-from llm_holes.tui.draw_places import pipeline_rows
-from llm_holes.tui.draw_transcript import transcript_rows
+from llm_holes.tui.draw.sanitize import visible
+from llm_holes.tui.draw.scatter import pipeline_rows
+from llm_holes.tui.draw.spans import Row, bar_rows, fit, number, plain, table_rows, text_rows, titled, wrapped
+from llm_holes.tui.draw.transcript import transcript_rows
 
 
 def frame_text(frame: Frame, width: int) -> str:

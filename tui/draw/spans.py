@@ -14,7 +14,7 @@ from typing import NamedTuple
 from rich.cells import cell_len, set_cell_size
 
 from llm_holes.engine.frames import Bars, Scalar, Table, Text
-from llm_holes.tui.clean import clean, visible
+from llm_holes.tui.draw.sanitize import clean, visible
 
 EIGHTHS = " ▏▎▍▌▋▊▉█"
 LOWER = "▁▂▃▄▅▆▇█"

@@ -47,42 +47,42 @@ def add_to(add: Add, shared: Callable[[], argparse.ArgumentParser], engine_comma
 
 
 def _progress(args: argparse.Namespace) -> int:
-    from llm_holes.tui import progress_command
+    from llm_holes.tui.cli import progress
 
-    return progress_command.show(args.json)
+    return progress.show(args.json)
 
 
 def _export(args: argparse.Namespace) -> int:
-    from llm_holes.tui import progress_command
+    from llm_holes.tui.cli import progress
 
-    return progress_command.export(args.file)
+    return progress.export(args.file)
 
 
 def _import(args: argparse.Namespace) -> int:
-    from llm_holes.tui import progress_command
+    from llm_holes.tui.cli import progress
 
-    return progress_command.import_(args.file)
+    return progress.import_(args.file)
 
 
 def _notebook(args: argparse.Namespace) -> int:
-    from llm_holes.tui import notebook_command
+    from llm_holes.tui.cli import notebook
 
-    return notebook_command.main(args.form, args.out)
+    return notebook.main(args.form, args.out)
 
 
 def _replay(engine_command: EngineCommand) -> Callable[[argparse.Namespace], int]:
     def replay(args: argparse.Namespace) -> int:
-        from llm_holes.tui import replay_command
+        from llm_holes.tui.cli import replay
 
-        return replay_command.main(args.file, engine_command(args), args.json)
+        return replay.main(args.file, engine_command(args), args.json)
 
     return replay
 
 
 def _check(engine_command: EngineCommand) -> Callable[[argparse.Namespace], int]:
     def check(args: argparse.Namespace) -> int:
-        from llm_holes.tui import check_command
+        from llm_holes.tui.cli import check
 
-        return check_command.main(engine_command(args) if args.run else None, args.json)
+        return check.main(engine_command(args) if args.run else None, args.json)
 
     return check

@@ -9,8 +9,8 @@ from rich.cells import cell_len
 
 from llm_holes.lessons.catalog.catalog import Catalog, Lesson, fill, readable
 from llm_holes.lessons.catalog.checks import LINK
-from llm_holes.tui.clean import visible
-from llm_holes.tui.draw import Row, Span, fit, plain
+from llm_holes.tui.draw.sanitize import visible
+from llm_holes.tui.draw.spans import Row, Span, fit, plain
 
 STAGES = ("text", "tokens", "embedding", "attention", "FFN", "logits", "token")
 BETWEEN = (" › ", " › ", " › layers[ ", " · ", " ] › ", " › ", " ↺")

@@ -9,9 +9,9 @@ from unicodedata import combining
 from rich.cells import cell_len
 
 from llm_holes.engine.frames import Token, Transcript, Turn
-from llm_holes.tui.clean import from_bytes, visible
-from llm_holes.tui.draw import Row, Span, fit, number, wrapped
-from llm_holes.tui.draw_map import Place, chip
+from llm_holes.tui.draw.map import Place, chip
+from llm_holes.tui.draw.sanitize import from_bytes, visible
+from llm_holes.tui.draw.spans import Row, Span, fit, number, wrapped
 
 LABELS = {"model": "◆ model wrote", "software": "○ software did"}
 GUTTERS = {"model": "┃ ", "software": "│ "}

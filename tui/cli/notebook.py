@@ -11,9 +11,9 @@ from llm_holes.engine.frames import View
 from llm_holes.lessons.catalog.catalog import Lesson
 from llm_holes.lessons.notebook import notebook
 from llm_holes.lessons.notebook.notebook import Drawn, Entry, entry_of
-from llm_holes.tui.clean import clean, visible
-from llm_holes.tui.headless import Result, Unsuccessful
-from llm_holes.tui.plain import view_text
+from llm_holes.tui.cli.run import Result, Unsuccessful
+from llm_holes.tui.draw.as_text import view_text
+from llm_holes.tui.draw.sanitize import clean, visible
 
 COLUMNS = 100
 """How wide the views in the notebook are: it outlives the terminal it was written from."""
@@ -59,7 +59,7 @@ def add(lesson: Lesson, result: Result) -> str:
 
 def drawn(views: Iterable[View]) -> tuple[Drawn, ...]:
     """The views as text and as pictures."""
-    from llm_holes.tui.svg import view_svg
+    from llm_holes.tui.draw.as_svg import view_svg
 
     return tuple(Drawn(view_text(view, COLUMNS), view_svg(view, COLUMNS)) for view in views)
 

@@ -10,8 +10,8 @@ from unicodedata import combining
 from rich.cells import cell_len
 
 from llm_holes.engine.frames import Array, Gallery, Heatmap, Token, Tokens
-from llm_holes.tui.clean import from_bytes, visible
-from llm_holes.tui.draw import BELOW_ZERO, LOWER, SHADES, Row, Span, fit, named, number
+from llm_holes.tui.draw.sanitize import from_bytes, visible
+from llm_holes.tui.draw.spans import BELOW_ZERO, LOWER, SHADES, Row, Span, fit, named, number
 
 IDS_UP_TO = 64
 """Longer strips show a token's id at the cursor only."""

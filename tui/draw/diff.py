@@ -9,8 +9,8 @@ from difflib import SequenceMatcher
 from rich.cells import cell_len
 
 from llm_holes.engine.frames import Diff
-from llm_holes.tui.clean import clean, visible
-from llm_holes.tui.draw import Row, Span, titled, wrapped
+from llm_holes.tui.draw.sanitize import clean, visible
+from llm_holes.tui.draw.spans import Row, Span, titled, wrapped
 
 WORDS = re.compile(r"\n|[^\S\n]+|\S+")
 MARKS = {"": ("", ""), "minus": ("[-", "-]"), "plus": ("[+", "+]")}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from textual.content import Content
 
-from llm_holes.tui.draw import Row
+from llm_holes.tui.draw.spans import Row
 
 STYLES = {
     "dim": "$muted", "faint": "$faint", "strong": "bold $strong", "act": "$act", "act-strong": "bold $act",

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from llm_holes.engine.frames import Array, Diff, Frame, Heatmap, Table, Text, Value, View
-from llm_holes.tui.draw import number
-from llm_holes.tui.draw_map import matrix
-from llm_holes.tui.plain import value_text
+from llm_holes.tui.draw.as_text import value_text
+from llm_holes.tui.draw.map import matrix
+from llm_holes.tui.draw.spans import number
 
 SHORT = 32
 """Characters up to which a text stands in the table; longer ones are compared word by word."""

@@ -23,7 +23,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llm_holes.tui.clean import visible
+from llm_holes.tui.draw.sanitize import visible
 
 if TYPE_CHECKING:
     from textual.app import App
@@ -131,7 +131,7 @@ def _run(make_app: Callable[[], App[Any]]) -> int:
     from rich.console import Console
     from textual.drivers.linux_driver import LinuxDriver
 
-    from llm_holes.tui.driver import PatientDriver
+    from llm_holes.tui.terminal.driver import PatientDriver
 
     app = make_app()
     if app.driver_class is LinuxDriver:

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from rich.cells import cell_len
 
 from llm_holes.engine.frames import Pipeline, Scatter
-from llm_holes.tui.clean import visible
-from llm_holes.tui.draw import Row, Span, fit, named, number, titled, wrapped
+from llm_holes.tui.draw.sanitize import visible
+from llm_holes.tui.draw.spans import Row, Span, fit, named, number, titled, wrapped
 
 POINTS = "●○◆◇■□▲△"
 """One mark per group, so that groups can be told apart without colour."""

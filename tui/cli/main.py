@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from llm_holes.tui import tutor_commands
+from llm_holes.tui.cli import learner_commands
 
 if TYPE_CHECKING:
     from textual.app import App
@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _expected(error: Exception) -> int:
     """The exit status for an error that is told in one sentence. Raises the error if it is none of these."""
     from llm_holes.lessons.catalog.catalog import CatalogError
-    from llm_holes.tui.headless import Unsuccessful
+    from llm_holes.tui.cli.run import Unsuccessful
 
     match error:
         case Unsuccessful():
@@ -62,7 +62,7 @@ def _expected(error: Exception) -> int:
 
 
 def _fail(error: Exception, status: int) -> int:
-    from llm_holes.tui.clean import clean
+    from llm_holes.tui.draw.sanitize import clean
 
     sys.stdout.flush()
     print(f"llm-holes: {clean(str(error))}", file=sys.stderr)
@@ -104,7 +104,7 @@ def _parser() -> argparse.ArgumentParser:
         _shared(),
         as_json,
     )
-    tutor_commands.add_to(add, _shared, _engine_command)
+    learner_commands.add_to(add, _shared, _engine_command)
     add("models", _models, "List the models in the cache.", as_json)
     add("engine", _engine, "Serve the model to an llm-holes on the other end of stdin and stdout.", _shared())
     return parser
@@ -142,7 +142,7 @@ def _engine_command(args: argparse.Namespace) -> list[str]:
 
 
 def _app(args: argparse.Namespace) -> int:
-    from llm_holes.tui.terminal import run_app
+    from llm_holes.tui.terminal.terminal import run_app
 
     command = _engine_command(args)
     lesson = args.lesson and _find(args.lesson).id
@@ -167,7 +167,7 @@ def _list(args: argparse.Namespace) -> int:
 
     lessons = catalog.load()
     if args.json:
-        from llm_holes.tui.as_json import dumps
+        from llm_holes.tui.cli.json import dumps
 
         print(dumps([_entry(lesson) for lesson in lessons.lessons.values()]))
         return 0
@@ -193,33 +193,33 @@ def _entry(lesson: Lesson) -> dict[str, object]:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from llm_holes.tui import headless
+    from llm_holes.tui.cli import run
 
     lesson = _find(args.lesson_id)
     settings = _settings(lesson, args.preset, args.set)
-    progress = headless.Progress()
+    progress = run.Progress()
     try:
-        result = headless.run(_engine_command(args), lesson.id, settings, progress)
+        result = run.run(_engine_command(args), lesson.id, settings, progress)
     finally:
         progress.clear()
-    print(headless.result_json(lesson.id, result) if args.json else headless.result_text(result))
+    print(run.result_json(lesson.id, result) if args.json else run.result_text(result))
     if args.keep:
-        from llm_holes.tui.notebook_command import keep
+        from llm_holes.tui.cli.notebook import keep
 
         keep(lesson, result)
     return 0
 
 
 def _doctor(args: argparse.Namespace) -> int:
-    from llm_holes.tui import doctor
+    from llm_holes.tui.cli import doctor
 
     return doctor.main(_engine_command(args), args.engine, args.json)
 
 
 def _models(args: argparse.Namespace) -> int:
     from llm_holes.engine.checkpoint import store
-    from llm_holes.tui.as_json import dumps
-    from llm_holes.tui.clean import clean
+    from llm_holes.tui.cli.json import dumps
+    from llm_holes.tui.draw.sanitize import clean
 
     models = store.cached()
     if args.json:

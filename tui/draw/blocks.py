@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from rich.cells import cell_len
 
 from llm_holes.engine.frames import Block, Blocks
-from llm_holes.tui.clean import visible
-from llm_holes.tui.draw import LOWER, Row, Span, fit, titled, wrapped
+from llm_holes.tui.draw.sanitize import visible
+from llm_holes.tui.draw.spans import LOWER, Row, Span, fit, titled, wrapped
 
 STRIDE = 8
 """Rows hold a multiple of so many blocks, so that a block's number can be read off."""

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 
 from llm_holes.engine.frames import Frame, Table
 from llm_holes.engine.ipc.versions import versions
-from llm_holes.tui.clean import clean
-from llm_holes.tui.headless import Progress, Result, run, width
-from llm_holes.tui.terminal import known_colours
+from llm_holes.tui.cli.run import Progress, Result, run, width
+from llm_holes.tui.draw.sanitize import clean
+from llm_holes.tui.terminal.terminal import known_colours
 
 CHECKS = "doctor"
 FAILED = "FAILED"
@@ -61,7 +61,7 @@ def _print(name: str, text: str) -> None:
 
 
 def _print_text(result: Result, engine: str) -> None:
-    from llm_holes.tui.plain import view_text
+    from llm_holes.tui.draw.as_text import view_text
 
     if engine != "local":
         _print("engine", f"{engine}, " + ", ".join(f"{name} {version}" for name, version in result.versions.items()))
@@ -75,7 +75,7 @@ def _print_text(result: Result, engine: str) -> None:
 
 
 def _print_json(result: Result, terminal: dict[str, str], passed: bool) -> None:
-    from llm_holes.tui.as_json import dumps
+    from llm_holes.tui.cli.json import dumps
 
     frame = result.frames[-1] if result.frames else Frame("")
     print(

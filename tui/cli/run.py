@@ -24,7 +24,7 @@ from llm_holes.engine.ipc.messages import (
     Status,
     Unavailable,
 )
-from llm_holes.tui.clean import visible
+from llm_holes.tui.draw.sanitize import visible
 
 SPARSE_SECONDS = 10.0
 
@@ -129,7 +129,7 @@ def _finished(reply: Reply | Died, result: Result, progress: Callable[[str, floa
 
 def result_json(lesson: str, result: Result) -> str:
     """The run as one JSON object; `seed` is null where nothing is random."""
-    from llm_holes.tui.as_json import dumps
+    from llm_holes.tui.cli.json import dumps
 
     return dumps(
         {
@@ -147,7 +147,7 @@ def result_json(lesson: str, result: Result) -> str:
 
 def result_text(result: Result) -> str:
     """The last frame, which has everything the run measured."""
-    from llm_holes.tui.plain import frame_text
+    from llm_holes.tui.draw.as_text import frame_text
 
     return frame_text(result.frames[-1], width()).rstrip() if result.frames else "The run showed nothing."
 

@@ -9,10 +9,10 @@ from importlib.resources.abc import Traversable
 from llm_holes.engine.frames import Value
 from llm_holes.lessons.catalog.catalog import Lesson
 from llm_holes.lessons.lint import Fault, at, faults_of_run, inspect
-from llm_holes.tui.as_json import dumps
-from llm_holes.tui.clean import clean
-from llm_holes.tui.headless import Progress, Result, Unsuccessful, run_each
-from llm_holes.tui.sources import NotFound, found
+from llm_holes.tui.cli.json import dumps
+from llm_holes.tui.cli.run import Progress, Result, Unsuccessful, run_each
+from llm_holes.tui.draw.sanitize import clean
+from llm_holes.tui.state.sources import NotFound, found
 
 
 def main(command: Sequence[str] | None, as_json: bool, folder: Traversable | None = None) -> int:

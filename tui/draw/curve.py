@@ -14,8 +14,8 @@ from itertools import pairwise
 from rich.cells import cell_len
 
 from llm_holes.engine.frames import Curve, Series
-from llm_holes.tui.clean import visible
-from llm_holes.tui.draw import Row, Span, fit, titled
+from llm_holes.tui.draw.sanitize import visible
+from llm_holes.tui.draw.spans import Row, Span, fit, titled
 
 ROLES = ("measured", "strong", "measured-soft", "dim")
 DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))

@@ -9,9 +9,9 @@ from typing import cast
 from rich.cells import cell_len
 
 from llm_holes.engine.frames import Array, Gallery
-from llm_holes.tui.clean import visible
-from llm_holes.tui.draw import Row, Span, fit, named, titled
-from llm_holes.tui.draw_map import CODES, Cells, Scale, halves, legend_row, shade
+from llm_holes.tui.draw.map import CODES, Cells, Scale, halves, legend_row, shade
+from llm_holes.tui.draw.sanitize import visible
+from llm_holes.tui.draw.spans import Row, Span, fit, named, titled
 
 HEAD = 2
 """Rows above the maps: title and scale."""

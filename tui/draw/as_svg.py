@@ -9,16 +9,19 @@ from rich.console import Console
 from rich.style import Style
 from rich.terminal_theme import TerminalTheme
 from rich.text import Text
-from textual.color import Color
 
 from llm_holes.engine.frames import View
-from llm_holes.tui.draw import Row
-from llm_holes.tui.plain import view_rows
-from llm_holes.tui.themes import LIGHT
+from llm_holes.tui.draw.as_text import view_rows
+from llm_holes.tui.draw.colours import LIGHT
+from llm_holes.tui.draw.spans import Row
 
-COLOURS = LIGHT.variables
-GROUND, INK = (Color.parse(colour or "") for colour in (LIGHT.background, LIGHT.foreground))
-THEME = TerminalTheme(GROUND.rgb, INK.rgb, [(0, 0, 0)] * 8)
+
+def _rgb(colour: str) -> tuple[int, int, int]:
+    red, green, blue = bytes.fromhex(LIGHT[colour].removeprefix("#"))
+    return red, green, blue
+
+
+THEME = TerminalTheme(_rgb("ground"), _rgb("ink"), [(0, 0, 0)] * 8)
 PAGE = """<svg class="rich-terminal" viewBox="0 0 {terminal_width} {terminal_height}" xmlns="http://www.w3.org/2000/svg">
 <style>
 .{unique_id}-matrix {{ font-family: monospace; font-size: {char_height}px; line-height: {line_height}px; }}
@@ -29,18 +32,18 @@ PAGE = """<svg class="rich-terminal" viewBox="0 0 {terminal_width} {terminal_hei
 {backgrounds}
 <g class="{unique_id}-matrix">{matrix}</g>
 </svg>
-""".replace("#GROUND", GROUND.hex6)
+""".replace("#GROUND", LIGHT["ground"].upper())
 ROLES = {
-    "title": Style(color=COLOURS["muted"], bold=True),
-    "dim": Style(color=COLOURS["muted"]),
-    "muted": Style(color=COLOURS["muted"]),
-    "strong": Style(color=COLOURS["strong"], bold=True),
-    "measured": Style(color=COLOURS["measured"]),
-    "measured-soft": Style(color=COLOURS["measured"]),
-    "chip0": Style(bgcolor=COLOURS["chip"]),
-    "chip1": Style(color=COLOURS["strong"], bgcolor=COLOURS["chip-other"]),
-    "plus": Style(color=COLOURS["measured"], bold=True),
-    "minus": Style(color=COLOURS["muted"], strike=True),
+    "title": Style(color=LIGHT["muted"], bold=True),
+    "dim": Style(color=LIGHT["muted"]),
+    "muted": Style(color=LIGHT["muted"]),
+    "strong": Style(color=LIGHT["strong"], bold=True),
+    "measured": Style(color=LIGHT["measured"]),
+    "measured-soft": Style(color=LIGHT["measured"]),
+    "chip0": Style(bgcolor=LIGHT["chip"]),
+    "chip1": Style(color=LIGHT["strong"], bgcolor=LIGHT["chip-other"]),
+    "plus": Style(color=LIGHT["measured"], bold=True),
+    "minus": Style(color=LIGHT["muted"], strike=True),
 }
 
 
