@@ -15,7 +15,7 @@ from llm_holes.engine.ipc.client import Client, Died, command_for
 from llm_holes.engine.ipc.messages import Failed, Finished, Framed, Hello, Ready, Reply, Run, Unavailable
 from llm_holes.lessons.catalog import catalog
 
-FOLDER = Path(__file__).parent.parent / "tests" / "ui" / "recordings"
+FOLDER = Path(__file__).parent.parent / "tests" / "tui" / "recordings"
 ENDS = (Finished, Failed, Unavailable, Died)
 KEPT_FRAMES = 3
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -11,8 +13,27 @@ os.environ.setdefault("TQDM_DISABLE", "1")
 
 from llm_holes.engine.checkpoint import store  # the settings above are read at import
 
+if TYPE_CHECKING:
+    from llm_holes.engine.engine import Engine
+
 
 @pytest.fixture(scope="session")
 def model_files() -> store.ModelFiles:
     """The default model, from the learner's own cache; fetched once if it is not there yet."""
     return store.locate(None, lambda status: None)
+
+
+@pytest.fixture(scope="session")
+def engine(model_files: store.ModelFiles) -> Engine:
+    """The default model, loaded once; experiments never write into it."""
+    # torch takes two seconds to import, which most tests do not need
+    from llm_holes.engine.engine import Engine
+
+    return Engine.load(model_files, threads=1)
+
+
+@pytest.fixture
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A state directory of the test's own, which does not exist yet."""
+    monkeypatch.setenv("LLM_HOLES_STATE", str(tmp_path / "state"))
+    return tmp_path / "state"

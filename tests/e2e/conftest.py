@@ -12,6 +12,7 @@ import pytest
 from llm_holes.engine.checkpoint import store
 from llm_holes.engine.ipc.client import command_for
 from llm_holes.engine.ipc.messages import Ready
+from tests.support.paths import ROOT
 from tests.support.processes import running
 from tests.support.sshd import Server, start_server
 from tests.support.talk import Talk
@@ -23,7 +24,7 @@ def env(tmp_path: Path) -> dict[str, str]:
     home = {name: str(tmp_path) for name in ("HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME")}
     return {
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        "PYTHONPATH": str(Path(__file__).parents[2]),
+        "PYTHONPATH": str(ROOT),
         "TERM": "xterm-256color",
         "LANG": "C.UTF-8",
         "LLM_HOLES_CACHE": str(store.root()),

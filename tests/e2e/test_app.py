@@ -11,27 +11,19 @@ from pathlib import Path
 
 import pytest
 
-from llm_holes.lessons.catalog import catalog
 from tests.support.processes import within
 from tests.support.sshd import Server
+from tests.support.start import START, open_lesson
 from tests.support.terminal import Terminal
 
 pytestmark = pytest.mark.model
 
 Ours = Callable[[], list[int]]
-START = 60.0
 """Seconds until the model is ready, on a busy machine; fetching it takes longer, which another test does."""
 
 
 def engines(ours: Ours) -> list[int]:
     return [pid for pid in ours() if b"llm_holes.lessons.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()]
-
-
-def open_lesson(env: dict[str, str], lesson: str) -> Terminal:
-    t = Terminal(["llm-holes", "--threads", "1", "--lesson", lesson], env)
-    t.until(catalog.load()[lesson].title)
-    t.until("· ready", START)
-    return t
 
 
 def run(t: Terminal) -> None:

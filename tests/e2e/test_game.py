@@ -8,7 +8,7 @@ import pytest
 
 from llm_holes.lessons.learner.events import Began, Named, Probed, decode
 from llm_holes.lessons.learner.progress import FILE
-from tests.e2e.test_app import open_lesson
+from tests.support.start import open_lesson
 
 pytestmark = pytest.mark.model
 

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.paths import SUPPORT
 from tests.support.processes import running, within
 from tests.support.terminal import Terminal
 
-TINY = str(Path(__file__).parents[1] / "support" / "tiny_app.py")
+TINY = str(SUPPORT / "tiny_app.py")
 
 
 def tiny(mode: str, tmp_path: Path, env: dict[str, str]) -> Terminal:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from llm_holes.lessons.catalog import catalog
@@ -11,7 +10,6 @@ from llm_holes.lessons.learner.events import Answered
 LESSONS = catalog.load()
 TOKENS = LESSONS["tokens"]
 QUIZ = [question.question for question in TOKENS.data.quiz]
-ROOT = Path(__file__).parents[2]
 
 
 def answered(question: str = QUIZ[0], right: bool | None = True, **more: Any) -> Answered:

@@ -1,0 +1,293 @@
+"""The client and the server, over real pipes, with an engine that has no model."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from llm_holes.engine.frames import Text
+from llm_holes.engine.ipc.client import Died, command_for
+from llm_holes.engine.ipc.messages import (
+    HEADER,
+    VERSION,
+    Cancel,
+    Cancelled,
+    Failed,
+    Finished,
+    Hello,
+    ModelInfo,
+    Ready,
+    Run,
+    Status,
+    Unavailable,
+    pack,
+)
+from tests.support.paths import SUPPORT
+from tests.support.processes import alive, within
+from tests.support.talk import Talk
+
+FAKE = (sys.executable, str(SUPPORT / "fake_engine.py"))
+
+
+@asynccontextmanager
+async def talk(*options: str) -> AsyncIterator[Talk]:
+    started = Talk(*FAKE, *options)
+    await started.client.start()
+    try:
+        yield started
+    finally:
+        await started.client.close()
+
+
+async def test_greeting_comes_first_and_then_the_model() -> None:
+    async with talk() as t:
+        await t.until(lambda r: isinstance(r, Ready))
+        hello, status, ready = t.replies
+        assert isinstance(hello, Hello)
+        assert hello.protocol == VERSION
+        assert "torch" in hello.versions
+        assert isinstance(status, Status)
+        assert isinstance(ready, Ready)
+        assert isinstance(ready.model, ModelInfo)
+
+
+async def test_a_run_asked_for_while_loading_is_answered_when_ready() -> None:
+    async with talk("--load", "0.3") as t:
+        t.client.send(Run(1, "gallery", {"text": "hi"}))
+        done = await t.answer(1)
+        assert isinstance(done, Finished)
+        assert done.settings == {"text": "hi"}
+        assert done.ms > 0
+        assert [reply.frame.caption for reply in t.frames(1)] == ["Step 1 of 3.", "Step 2 of 3.", "Step 3 of 3."]
+        assert t.replies[-1] is done
+
+
+async def test_cancel_ends_a_run_at_its_next_check() -> None:
+    async with talk() as t:
+        t.client.send(Run(1, "slow", {}))
+        await t.first_frame(1)
+        start = time.perf_counter()
+        t.client.send(Cancel(1))
+        assert await t.answer(1) == Cancelled(1)
+        assert time.perf_counter() - start < 0.5
+
+
+async def test_cancelling_another_run_changes_nothing() -> None:
+    async with talk() as t:
+        t.client.send(Run(1, "slow", {}))
+        await t.first_frame(1)
+        t.client.send(Cancel(7))
+        seen = len(t.frames(1))
+        await t.until(lambda _: len(t.frames(1)) > seen + 1)
+
+
+async def test_a_newer_run_cancels_the_older_ones() -> None:
+    async with talk() as t:
+        t.client.send(Run(1, "slow", {}))
+        await t.first_frame(1)
+        t.client.send(Run(2, "slow", {}))
+        t.client.send(Run(3, "gallery", {}))
+        assert isinstance(await t.answer(3), Finished)
+        ends = [r for r in t.replies if isinstance(r, Cancelled | Finished)]
+        assert ends[:2] == [Cancelled(1), Cancelled(2)]
+        assert not t.frames(2)
+
+
+@pytest.mark.parametrize(
+    ("lesson", "error", "hint", "usage"),
+    [
+        ("refused", "The text is too long.", "Use at most 8,192 tokens.", True),
+        ("broken", "KeyError: 'layer'", "The engine's log has the details.", False),
+        ("out-of-memory", "Not enough memory for this.", "shorter text", False),
+    ],
+)
+async def test_a_failed_run_says_why_and_the_next_one_works(lesson: str, error: str, hint: str, usage: bool) -> None:
+    async with talk() as t:
+        t.client.send(Run(1, lesson, {}))
+        failed = await t.answer(1)
+        assert isinstance(failed, Failed)
+        assert failed.error == error
+        assert hint in failed.hint
+        assert failed.usage is usage
+        t.client.send(Run(2, "gallery", {}))
+        assert isinstance(await t.answer(2), Finished)
+
+
+async def test_without_a_model_runs_are_refused() -> None:
+    async with talk("--unavailable") as t:
+        t.client.send(Run(1, "gallery", {}))
+        failed = await t.answer(1)
+        assert Unavailable("There is no fake model.", "Start the fake without --unavailable.") in t.replies
+        assert failed == Failed(1, "There is no fake model.", "Start the fake without --unavailable.")
+
+
+async def test_what_libraries_print_does_not_reach_the_protocol() -> None:
+    async with talk() as t:
+        t.client.send(Run(1, "noisy", {}))
+        assert isinstance(await t.answer(1), Finished)
+        os.kill(t.pid, signal.SIGKILL)
+        tail = (await t.died()).stderr_tail
+        for line in ("a library says hello", "and so does its C code", "and so does a child"):
+            assert line in tail
+
+
+async def test_more_frames_than_the_pipe_holds_all_arrive() -> None:
+    async with talk() as t:
+        t.client.send(Run(1, "flood", {}))
+        assert isinstance(await t.answer(1, 20), Finished)
+        assert [r.frame.caption for r in t.frames(1)] == [f"flood {n}" for n in range(64)]
+        view = t.frames(1)[-1].frame.views[0]
+        assert isinstance(view, Text)
+        assert len(view.text) == 100_000
+
+
+async def test_death_is_told_within_a_second_and_restart_works() -> None:
+    async with talk() as t:
+        t.client.send(Run(1, "slow", {}))
+        await t.first_frame(1)
+        start = time.perf_counter()
+        os.kill(t.pid, signal.SIGKILL)
+        died = await t.died()
+        assert time.perf_counter() - start < 1
+        assert died.returncode == -signal.SIGKILL
+        assert "SIGKILL" in died.reason
+        t.client.send(Run(2, "gallery", {}))
+        await t.client.restart()
+        t.client.send(Run(3, "gallery", {}))
+        assert isinstance(await t.answer(3), Finished)
+        assert sum(isinstance(r, Died) for r in t.replies) == 1
+
+
+async def test_a_crash_in_native_code_is_told() -> None:
+    async with talk() as t:
+        t.client.send(Run(1, "crash", {}))
+        assert (await t.died(5)).returncode == -signal.SIGSEGV
+
+
+async def test_a_reply_that_does_not_decode_ends_the_connection_with_a_clear_reason() -> None:
+    async with talk("--garbage") as t:
+        died = await t.died(5)
+        assert "no message" in died.reason
+        assert "Welcome" in died.reason
+        assert within(1, lambda: not alive(t.pid))
+
+
+async def test_a_command_that_does_not_exist_is_reported_like_a_death() -> None:
+    t = Talk("/nonexistent/llm-holes")
+    await t.client.start()
+    died = await t.died()
+    assert died.returncode == 127
+    assert "/nonexistent/llm-holes" in died.reason
+    await t.client.close()
+
+
+async def test_an_engine_that_ends_by_itself_is_told_with_its_last_words() -> None:
+    t = Talk("sh", "-c", "echo trying >&2; echo 'llm-holes: command not found' >&2; exit 127")
+    await t.client.start()
+    died = await t.died()
+    assert died.reason == "The engine ended by itself with status 127. llm-holes: command not found"
+    assert died.stderr_tail.startswith("trying")
+    await t.client.close()
+
+
+async def test_settings_that_do_not_fit_into_a_message_are_a_failed_run() -> None:
+    async with talk() as t:
+        t.client.send(Run(1, "gallery", {"text": "\ud800"}))
+        failed = await t.answer(1)
+        assert isinstance(failed, Failed)
+        assert failed.usage
+        assert "UTF-8" in failed.error
+        t.client.send(Run(2, "gallery", {"text": "x"}))
+        assert isinstance(await t.answer(2), Finished)
+
+
+@pytest.mark.parametrize("lesson", ["slow", "deaf", "busy", "child"])
+async def test_close_leaves_no_process(lesson: str) -> None:
+    async with talk() as t:
+        t.client.send(Run(1, lesson, {}))
+        frame = await t.first_frame(1)
+        pid = t.pid
+        start = time.perf_counter()
+        await t.client.close()
+        assert time.perf_counter() - start < 1
+        assert not alive(pid)
+        if lesson == "child":
+            grandchild = frame.frame.measured["pid"]
+            assert isinstance(grandchild, int)
+            assert within(1, lambda: not alive(grandchild))
+        assert not any(isinstance(reply, Died) for reply in t.replies)
+
+
+def engine() -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        FAKE, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+    )
+
+
+@pytest.mark.parametrize("lesson", ["deaf", "busy", "flood"])
+def test_the_engine_leaves_when_its_input_ends(lesson: str) -> None:
+    """No signal is sent: this is what is left when the front end was killed. "flood" is stuck in a full pipe."""
+    with engine() as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(pack(Run(1, lesson, {})))
+        process.stdin.flush()
+        process.stdout.read(1000 if lesson == "flood" else 1)
+        process.stdin.close()
+        assert process.wait(1) == 0
+
+
+def test_the_engine_leaves_while_loading() -> None:
+    command = (*FAKE, "--load", "60")
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdout.read(4)
+        process.stdin.close()
+        assert process.wait(1) == 0
+
+
+@pytest.mark.parametrize(
+    ("sent", "complaint"),
+    [
+        (b"GET / HTTP/1.1\r\n", "announced"),
+        (HEADER.pack(3) + b"abc", "does not decode"),
+        (HEADER.pack(2**31), "the limit is"),
+        (pack(Cancel(1))[:-1], "inside a message"),
+        (b"\x00", "inside a message"),
+    ],
+)
+def test_bytes_that_are_no_request_end_the_engine_with_one_line(sent: bytes, complaint: str) -> None:
+    with engine() as process:
+        _, err = process.communicate(sent, timeout=5)
+        assert process.returncode == 2
+        assert err.decode().count("\n") == 1
+        assert complaint in err.decode()
+
+
+def test_local_command_runs_the_worker_with_this_python() -> None:
+    assert command_for("local") == [sys.executable, "-m", "llm_holes.lessons.worker"]
+    assert command_for("local", "my model", 2)[3:] == ["--model", "my model", "--threads", "2"]
+
+
+def test_remote_command_is_quoted_for_the_shell_on_the_other_side() -> None:
+    command = command_for("ssh://ann@gpu.example:2222", "it's; rm -rf ~", 4)
+    assert command[0] == "ssh"
+    assert command[-4:-1] == ["2222", "--", "gpu.example"]
+    echo = subprocess.run(["sh", "-c", f"printf '%s\\n' {command[-1]}"], capture_output=True, text=True, check=True)
+    assert echo.stdout.splitlines() == ["llm-holes", "engine", "--model", "it's; rm -rf ~", "--threads", "4"]
+
+
+@pytest.mark.parametrize(
+    "engine", ["ssh://-oProxyCommand=id", "ssh://a@-b", "ssh://", "ssh://h/x", "remote", "ssh://a b"]
+)
+def test_an_address_that_is_none_is_refused(engine: str) -> None:
+    with pytest.raises(ValueError, match="ssh://"):
+        command_for(engine)

@@ -1,0 +1,109 @@
+"""The decoder equals transformers' own, whatever the family; taps see what was computed and cost nothing unasked."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from llm_holes.engine.errors import Cancelled
+from llm_holes.engine.model.cache import ContiguousCache
+from llm_holes.engine.model.decoder import Decoder
+from llm_holes.engine.model.hook_names import GLOBAL, PER_LAYER, in_all_layers, tap
+from tests.support.tiny_models import VARIANTS, ours, reference
+
+IDS = torch.randint(0, 97, (2, 33), generator=torch.Generator().manual_seed(3))
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_logits_equal_transformers(variant: str) -> None:
+    model = reference(variant)
+    with torch.no_grad():
+        expected = model(IDS).logits
+    difference = (ours(model).forward(IDS).logits - expected).abs().max().item()
+    assert expected.std().item() > 0.1
+    assert difference <= 1e-4
+
+
+@pytest.mark.parametrize("chunks", [[33], [1] * 33, [20, 1, 1, 11]])
+def test_cache_gives_the_same_logits_however_the_text_is_cut(tiny: Decoder, chunks: list[int]) -> None:
+    cache = ContiguousCache(tiny.config, capacity=4, batch=2)
+    whole = tiny.forward(IDS).logits
+    parts = [tiny.forward(part, cache).logits for part in IDS.split(chunks, dim=1)]
+    assert (torch.cat(parts, 1) - whole).abs().max().item() < 1e-4
+    assert cache.length == 33
+    assert cache.nbytes == 2 * tiny.config.kv_bytes_per_token() * 33
+
+
+def test_every_tap_is_recorded_and_changes_no_logit(tiny: Decoder) -> None:
+    names = {*GLOBAL, *(tap(layer, point) for layer in range(3) for point in PER_LAYER)}
+    plain, tapped = tiny.forward(IDS), tiny.forward(IDS, taps=names)
+    assert plain.acts == {}
+    assert tapped.acts.keys() == names
+    assert (plain.logits - tapped.logits).abs().max().item() < 1e-5
+
+
+def test_taps_have_the_shapes_of_transformer_lens(tiny: Decoder) -> None:
+    shapes = {
+        "hook_resid_post": (2, 33, 48),
+        "attn.hook_q": (2, 33, 6, 16),
+        "attn.hook_rot_k": (2, 33, 2, 16),
+        "attn.hook_pattern": (2, 6, 33, 33),
+        "attn.hook_z": (2, 33, 6, 16),
+        "mlp.hook_post": (2, 33, 80),
+    }
+    acts = tiny.forward(IDS, taps=[tap(1, point) for point in shapes]).acts
+    assert {point: acts[tap(1, point)].shape for point in shapes} == shapes
+
+
+def test_the_stream_is_the_embedding_plus_every_update(tiny: Decoder) -> None:
+    points = ("hook_attn_out", "hook_mlp_out")
+    names = {"hook_embed", tap(2, "hook_resid_post"), *(t for p in points for t in in_all_layers(p, 3))}
+    acts = tiny.forward(IDS, taps=names).acts
+    total = acts["hook_embed"] + sum(acts[t] for p in points for t in in_all_layers(p, 3))
+    assert abs(total - acts[tap(2, "hook_resid_post")]).max() < 1e-4
+
+
+def test_attention_recomputed_from_its_taps(tiny: Decoder) -> None:
+    names = [tap(1, f"attn.hook_{x}") for x in ("rot_q", "rot_k", "v", "pattern", "z")]
+    q, k, v, pattern, z = (torch.tensor(tiny.forward(IDS, taps=names).acts[name]) for name in names)
+    head, kv_head = 4, 4 // 3
+    scores = q[0, :, head] @ k[0, :, kv_head].T / math.sqrt(16)
+    expected = scores.masked_fill(~torch.ones(33, 33, dtype=torch.bool).tril(), -torch.inf).softmax(-1)
+    assert (pattern[0, head] - expected).abs().max() < 1e-5
+    assert (z[0, :, head] - expected @ v[0, :, kv_head]).abs().max() < 1e-5
+
+
+def test_a_later_token_changes_nothing_before_it(tiny: Decoder) -> None:
+    changed = IDS.clone()
+    changed[:, 20] = (changed[:, 20] + 1) % 97
+    difference = (tiny.forward(IDS).logits - tiny.forward(changed).logits).abs().amax((0, 2))
+    assert difference[:20].max() == 0
+    assert difference[20] > 0.01
+
+
+def test_logits_of_the_last_positions_only(tiny: Decoder) -> None:
+    assert torch.allclose(tiny.forward(IDS, logits_to_keep=2).logits, tiny.forward(IDS).logits[:, -2:], atol=1e-5)
+
+
+def test_stop_is_asked_before_every_layer_and_leaves_the_cache_usable(tiny: Decoder) -> None:
+    asked = 0
+
+    def stop() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked == 3
+
+    cache = ContiguousCache(tiny.config, batch=2)
+    with pytest.raises(Cancelled):
+        tiny.stoppable(stop).forward(IDS, cache)
+    assert asked == 3
+    assert cache.length == 0
+    assert torch.equal(tiny.forward(IDS, cache).logits, tiny.forward(IDS, ContiguousCache(tiny.config, batch=2)).logits)
+
+
+@pytest.mark.parametrize("name", ["blocks.3.hook_resid_pre", "blocks.0.hook_nothing", "hook_logits", ""])
+def test_a_tap_that_does_not_exist_is_refused(tiny: Decoder, name: str) -> None:
+    with pytest.raises(ValueError, match="no such tap"):
+        tiny.forward(IDS, taps=[name])

@@ -1,0 +1,81 @@
+"""Tiny random models made by transformers itself, and the same weights in our decoder."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import torch
+
+from llm_holes.engine.model.config import from_hugging_face
+from llm_holes.engine.model.decoder import Decoder
+
+SIZES: dict[str, Any] = {
+    "vocab_size": 97,
+    "hidden_size": 48,
+    "intermediate_size": 80,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 6,
+    "num_key_value_heads": 2,
+    "head_dim": 16,
+    "max_position_embeddings": 64,
+}
+LLAMA3_ROPE = {
+    "rope_type": "llama3",
+    "rope_theta": 10_000.0,
+    "factor": 4.0,
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 16,
+}
+VARIANTS: dict[str, dict[str, Any]] = {
+    "llama": {},
+    "llama-bias": {"attention_bias": True},
+    "llama-mha": {"num_key_value_heads": 6},
+    "llama-mqa-tied": {"num_key_value_heads": 1, "tie_word_embeddings": True},
+    "llama-rope3": {"rope_parameters": LLAMA3_ROPE},
+    "llama-linear": {"rope_parameters": {"rope_type": "linear", "rope_theta": 500.0, "factor": 2.0}},
+    "mistral": {"sliding_window": None},
+    "qwen2": {},
+    "qwen3": {},
+}
+
+
+def reference(variant: str) -> Any:
+    """A transformers model with random weights, every vector of it (norms and biases too) away from its default."""
+    from transformers import (
+        LlamaConfig,
+        LlamaForCausalLM,
+        MistralConfig,
+        MistralForCausalLM,
+        Qwen2Config,
+        Qwen2ForCausalLM,
+        Qwen3Config,
+        Qwen3ForCausalLM,
+    )
+
+    classes: dict[str, tuple[Any, Any]] = {
+        "llama": (LlamaConfig, LlamaForCausalLM),
+        "mistral": (MistralConfig, MistralForCausalLM),
+        "qwen2": (Qwen2Config, Qwen2ForCausalLM),
+        "qwen3": (Qwen3Config, Qwen3ForCausalLM),
+    }
+    config_class, model_class = classes[variant.split("-")[0]]
+    torch.manual_seed(1)
+    model = model_class(config_class(**{**SIZES, **VARIANTS[variant]}, attn_implementation="eager")).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.2)
+    return model
+
+
+def ours(model: Any) -> Decoder:
+    return Decoder(from_hugging_face(model.config.to_dict()), dict(model.state_dict()))
+
+
+def digest(model: Decoder) -> str:
+    """A hash of all weights."""
+    sha = hashlib.sha256()
+    for name in sorted(model.weights):
+        sha.update(model.weights[name].numpy().tobytes())
+    return sha.hexdigest()

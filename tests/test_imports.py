@@ -1,0 +1,30 @@
+"""What each half loads, seen in a fresh interpreter: a static graph cannot see a deferred import being taken."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.imports import (
+    DRAWING_LIBRARIES,
+    MODEL_LIBRARIES,
+    SLOW_ON_THE_WAY_TO_THE_FIRST_PAINT,
+    loaded_by,
+)
+
+
+def test_the_app_loads_no_model_library() -> None:
+    loaded = loaded_by("import llm_holes.tui.app, llm_holes.tui.cli.main")
+    assert "textual" in loaded
+    assert not loaded & (MODEL_LIBRARIES | SLOW_ON_THE_WAY_TO_THE_FIRST_PAINT)
+
+
+@pytest.mark.parametrize(
+    "module", ["llm_holes.engine.engine", "llm_holes.lessons.worker", "llm_holes.engine.selfcheck"]
+)
+def test_the_engine_loads_no_drawing_library(module: str) -> None:
+    assert not loaded_by(f"import {module}") & DRAWING_LIBRARIES
+
+
+def test_the_catalog_reads_every_lesson_without_a_model_library() -> None:
+    loaded = loaded_by("from llm_holes.lessons.catalog import catalog; catalog.load()")
+    assert not loaded & (MODEL_LIBRARIES | DRAWING_LIBRARIES | SLOW_ON_THE_WAY_TO_THE_FIRST_PAINT)

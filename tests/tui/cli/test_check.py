@@ -1,0 +1,235 @@
+"""`llm-holes check` finds each kind of fault, says where it is, and does not stop at the first."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llm_holes.engine.frames import Frame
+from llm_holes.engine.ipc import client
+from llm_holes.lessons.catalog import catalog
+from llm_holes.lessons.lint import faults_of_run, inspect
+from llm_holes.tui.cli import check as check_command
+from llm_holes.tui.cli import main as cli
+from tests.support.fake_engine import MODEL, gallery
+from tests.support.lesson_files import write
+from tests.support.paths import SUPPORT
+
+LESSONS = Path(catalog.__file__).parent
+FAKE = SUPPORT / "fake_engine.py"
+NAMES = tuple(gallery(3, 3).measured)
+DATA = """title = "What is a token?"
+objective = "See tokens."
+order = 2
+minutes = 6
+stages = ["tokens"]
+publishes = ["step", "ms_per_token", "answer", "spread"]
+see_also = ["tokens"]
+code = ["llm_holes.engine.tokenizer.tokenizer:Tokenizer"]
+
+[terms]
+token = "A piece of text."
+
+[[controls]]
+name = "text"
+kind = "text"
+label = "text"
+default = "hello"
+help = "Any text."
+
+[[presets]]
+name = "first"
+expect = "expected"
+why = "As everyone expects."
+settings = { text = "one" }
+
+[[presets]]
+name = "second"
+expect = "surprise"
+why = "As nobody expects."
+settings = { text = "two" }
+
+[predict]
+question = "How many steps?"
+measurement = "step"
+[[predict.options]]
+text = "few"
+below = 2
+because = "Few: {measured.step}."
+[[predict.options]]
+text = "many"
+at_least = 2
+because = "Many, with {model.layers} layers."
+
+[[quiz]]
+question = "What was the answer?"
+measurement = "answer"
+hints = ["Look.", "Look closer."]
+[[quiz.options]]
+text = "the capital"
+equals = "Paris"
+because = "It is."
+[[quiz.options]]
+text = "another town"
+equals = "Lyon"
+because = "It is not."
+
+[[quiz]]
+question = "Which one?"
+hints = ["Think.", "Think harder."]
+[[quiz.options]]
+text = "this"
+correct = true
+because = "This."
+[[quiz.options]]
+text = "that"
+because = "Not that."
+"""
+TEXT = "Steps: {measured.step:.2f} of {model.layers}. See [vectors](hole:tokens).\n"
+TOML, MD = "tier1/tokens/lesson.toml", "tier1/tokens/lesson.md"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    write(tmp_path, "tier1/tokens", DATA, TEXT)
+    return tmp_path
+
+
+def check(folder: Path, capsys: pytest.CaptureFixture[str], command: list[str] | None = None) -> tuple[int, Any]:
+    status = check_command.main(command, True, folder)
+    return status, json.loads(capsys.readouterr().out)
+
+
+def test_the_lessons_of_this_program_have_no_faults(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["check"]) == 0
+    assert capsys.readouterr().out == f"{len(catalog.load().lessons)} lessons, 0 runs, 0 problems\n"
+
+
+def test_a_good_lesson_has_no_faults(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert check(folder, capsys) == (0, {"lessons": 1, "runs": 0, "problems": []})
+
+
+FAULTS = {
+    "unknown key": ("minutes = 6", "minutes = 6\nmintues = 7", "mintues = 7", "mintues"),
+    "not TOML": ("order = 2", "order = = 2", "order = = 2", "Invalid"),
+    "missing parent": ("minutes = 6", 'minutes = 6\nparent = "nowhere"', "title", "nowhere"),
+    "dead see_also": ('see_also = ["tokens"]', 'see_also = ["nowhere"]', "see_also", "not a lesson"),
+    "dead link": ("(hole:tokens)", "(hole:nowhere)", "(hole:nowhere)", "not a lesson"),
+    "one hint": ('hints = ["Look.", "Look closer."]', 'hints = ["Look."]', 'hints = ["Look."]', "length >= 2"),
+    "no explanation": ('because = "It is not."\n', "", "[[quiz]]", "because"),
+    "prediction of nothing": ('measurement = "step"', 'measurement = "steps"', "[predict]", "not publish"),
+    "answer of nothing": ('measurement = "answer"', 'measurement = "answers"', "What was the answer?", "not publish"),
+    "text quotes nothing": ("Steps: {measured.step:", "Steps: {measured.steps:", "measured.steps", "not publish"),
+    "reason quotes nothing": ("Few: {measured.step}", "Few: {measured.few}", "measured.few", "not publish"),
+    "no such fact": ("with {model.layers}", "with {model.layer}", "model.layer}", "not known of a model"),
+    "gap": ("below = 2", "below = 1", "How many steps?", "no option is right for numbers from 1 to 2"),
+    "overlap": ("below = 2", "below = 3", "How many steps?", "two options are right for numbers from 2 to 3"),
+    "no right option": ("correct = true\n", "", "Which one?", "exactly one"),
+    "no surprise": ('expect = "surprise"\n', "", "[[presets]]", "surprise"),
+    "preset of nothing": ('settings = { text = "two" }', 'settings = { txt = "two" }', '"second"', "not a control"),
+    "no such module": ("tokenizer.tokenizer:", "tokenizer.tokeniser:", "tokeniser:", "not there yet"),
+    "no such class": (":Tokenizer", ":Tokeniser", ":Tokeniser", "Tokeniser is not in this module"),
+}
+
+
+@pytest.mark.parametrize(("old", "new", "marked", "said"), FAULTS.values(), ids=FAULTS)
+def test_each_kind_of_fault_is_found_with_file_and_line(
+    folder: Path, capsys: pytest.CaptureFixture[str], old: str, new: str, marked: str, said: str
+) -> None:
+    assert (DATA + TEXT).count(old) >= 1
+    name, text = (TOML, DATA) if old in DATA else (MD, TEXT)
+    text = text.replace(old, new, 1)
+    (folder / name).write_text(text, encoding="utf-8")
+    status, found = check(folder, capsys)
+    assert status == 1
+    (problem,) = found["problems"]
+    assert problem["file"] == name
+    assert said in problem["problem"]
+    lines = text.splitlines()
+    assert abs(problem["line"] - 1 - next(n for n, line in enumerate(lines) if marked in line)) <= 1
+
+
+def test_a_lesson_without_an_experiment_is_a_fault(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(folder, "tier1/no_such_lesson", DATA)
+    status, found = check(folder, capsys)
+    assert (status, len(found["problems"])) == (1, 1)
+    assert "has no run()" in found["problems"][0]["problem"]
+
+
+def test_all_faults_of_all_files_are_reported(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = DATA.replace(":Tokenizer", ":X").replace("below = 2", "below = 1")
+    write(folder, "tier1/tokens", data, TEXT.replace("(hole:tokens)", "(hole:nowhere)"))
+    write(folder, "tier1/broken", "no lesson")
+    write(folder, "tier1/mute", DATA)
+    (folder / "tier1/mute/lesson.md").unlink()
+    (write(folder, "tier1/latin", "") / "lesson.toml").write_bytes(b"\xe9")
+    status, found = check(folder, capsys)
+    assert status == 1
+    assert sorted(problem["file"] for problem in found["problems"]) == [
+        "tier1/broken/lesson.toml",
+        "tier1/latin/lesson.toml",
+        "tier1/mute/lesson.md",
+        MD,
+        TOML,
+        TOML,
+    ]
+
+
+def test_a_report_for_people_has_file_line_and_problem(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(folder, "tier1/tokens", DATA.replace("below = 2", "below = 1"), TEXT)
+    assert check_command.main(None, False, folder) == 1
+    line = DATA.splitlines().index('question = "How many steps?"') + 1
+    assert capsys.readouterr().out == (
+        f"lessons/{TOML}:{line}: no option is right for numbers from 1 to 2\n1 lesson, 0 runs, 1 problem\n"
+    )
+
+
+def test_every_default_and_preset_is_run(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, found = check(folder, capsys, [sys.executable, str(FAKE)])
+    assert (status, found) == (0, {"lessons": 1, "runs": 3, "problems": []})
+
+
+def test_what_a_run_does_not_keep_is_a_problem_of_its_preset(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = DATA.replace('"spread"]', '"spreads"]').replace('equals = "Paris"', 'equals = "Rome"')
+    write(folder, "tier1/tokens", data, TEXT)
+    status, found = check(folder, capsys, [sys.executable, str(FAKE)])
+    problems = [problem["problem"] for problem in found["problems"]]
+    assert status == 1
+    for where in ("with the default settings: ", "with the preset 'first': ", "with the preset 'second': "):
+        assert f"{where}'spreads' was not measured" in problems
+        assert f"{where}'spread' was measured, but the lesson does not publish it" in problems
+        assert f"{where}0 options are right where answer is 'Paris'" in problems
+
+
+def test_a_run_that_fails_is_a_problem(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The fake engine crashes in a lesson of that name; it is started again for each preset."""
+    (folder / "tier1/tokens").rename(folder / "tier1/crash")
+    write(folder, "tier1/crash", DATA.replace('see_also = ["tokens"]', "see_also = []"), "Text.")
+    found = check(folder, capsys, [sys.executable, str(FAKE)])[1]["problems"]
+    assert ["SIGSEGV" in problem["problem"] for problem in found] == [False, True, True, True]
+    assert [problem["line"] for problem in found[2:]] == [
+        DATA.splitlines().index(f'name = "{name}"') + 1 for name in ("first", "second")
+    ]
+
+
+def test_the_command_needs_an_engine_only_to_run(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "command_for", lambda *_: [sys.executable, str(FAKE), "--unavailable"])
+    assert cli.main(["check"]) == 0
+    assert cli.main(["check", "--run"]) == 1
+    assert "no fake model" in capsys.readouterr().err
+
+
+def test_a_placeholder_that_cannot_be_formatted_is_found(folder: Path) -> None:
+    write(folder, "tier1/tokens", DATA, TEXT.replace("{measured.step:.2f}", "{measured.step:.2q}"))
+    (lesson,), faults = inspect(folder)
+    assert not faults
+    (fault,) = faults_of_run(lesson, [gallery(3, 3)], MODEL)
+    assert fault[0] == "{measured.step:.2q}"
+    assert next(faults_of_run(lesson, [Frame("x")], MODEL))[1].endswith("was not measured")
+    assert list(faults_of_run(lesson, [], MODEL)) == [("", "the run showed nothing")]

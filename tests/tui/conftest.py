@@ -1,0 +1,64 @@
+"""The app on a recorded engine, with nothing of the outside world in it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from textual.pilot import Pilot
+
+from llm_holes.lessons.catalog.catalog import Catalog
+from llm_holes.tui.app import HolesApp
+from tests.support import gallery
+from tests.support.app import MakeApp, OpenApp, settle
+from tests.support.fake_link import FakeEngine
+
+
+@pytest.fixture(autouse=True)
+def world(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    for name in ("NO_COLOR", "TEXTUAL_THEME"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {
+        "TERM": "xterm-256color",
+        "COLORTERM": "truecolor",
+        "LANG": "C.UTF-8",
+        "TZ": "UTC",
+        "TEXTUAL_ANIMATIONS": "none",
+        "LLM_HOLES_STATE": str(tmp_path_factory.mktemp("state")),
+    }.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture(scope="session")
+def catalog(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
+    return gallery.catalog(tmp_path_factory.mktemp("lessons"))
+
+
+@pytest.fixture
+def engine() -> FakeEngine:
+    return FakeEngine(gallery.frames())
+
+
+@pytest.fixture
+def make_app(engine: FakeEngine, catalog: Catalog) -> MakeApp:
+    """An app whose clock stands still, so that no snapshot holds a time."""
+
+    def make(lesson: str | None = "tokens") -> HolesApp:
+        return HolesApp([], lesson, link=engine.link, catalog=catalog, clock=lambda: 0.0)
+
+    return make
+
+
+@pytest.fixture
+def open_app(make_app: MakeApp) -> OpenApp:
+    @asynccontextmanager
+    async def opened(
+        lesson: str | None = "tokens", size: tuple[int, int] = (120, 40)
+    ) -> AsyncIterator[tuple[HolesApp, Pilot[None]]]:
+        app = make_app(lesson)
+        async with app.run_test(size=size) as pilot:
+            await settle(pilot)
+            yield app, pilot
+
+    return opened

@@ -1,0 +1,67 @@
+"""What a first-time learner needs is on the screen: how to read on, how to leave a control, what is not drawn."""
+
+from __future__ import annotations
+
+import pytest
+
+from llm_holes.engine.frames import Bars, Frame, Text
+from llm_holes.lessons.catalog.catalog import load
+from llm_holes.lessons.catalog.search import find
+from llm_holes.tui import views
+from llm_holes.tui.views.plain import TextView, UnknownView
+from llm_holes.tui.widgets.controls import Stepper
+from llm_holes.tui.widgets.lines import GAP, KeyBar
+from llm_holes.tui.widgets.text_field import TextField
+from tests.support.app import OpenApp, settle, until
+from tests.support.fake_link import FakeEngine
+
+
+async def test_the_lesson_says_how_to_scroll_and_run(open_app: OpenApp) -> None:
+    async with open_app(size=(80, 24)) as (app, pilot):
+        await pilot.press("2")
+        await settle(pilot)
+        assert "↓ j and ↑ k scroll; r asks" in app.hint.text
+
+
+async def test_the_way_out_of_a_control_is_a_shown_key_and_can_be_clicked(open_app: OpenApp) -> None:
+    async with open_app("attention", (80, 24)) as (app, pilot):
+        await pilot.press("3")
+        await settle(pilot)
+        before = app.focused
+        assert isinstance(before, Stepper)
+        bar = app.query_one(KeyBar)
+        labels = [label for _, label, _ in bar.fitting()]
+        assert {"next", "run", "help", "quit"} <= set(labels)
+        shown = bar.fitting()[: labels.index("next")]
+        await pilot.click(bar, offset=(1 + sum(len(key) + 1 + len(label) + GAP for key, label, _ in shown), 0))
+        await settle(pilot)
+        assert app.focused is not before
+        app.query_one(TextField).focus()
+        await settle(pilot)
+        assert ("tab", "leave") in [entry[:2] for entry in bar.fitting()]
+        await pilot.press("tab")
+        await settle(pilot)
+        assert not isinstance(app.focused, TextField)
+
+
+async def test_a_view_without_a_drawing_leaves_the_rest_in_sight(
+    open_app: OpenApp, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(views.WIDGETS, Bars)
+    frame = Frame("done", (Bars("what comes next", (" Paris",), (0.6,)), Text("answer", "Paris")), {"tokens": 1})
+    engine.frames = {"tokens": [frame, frame]}
+    async with open_app() as (app, pilot):
+        await pilot.press("r", "s")
+        await until(pilot, lambda: app.session.run.phase == "done")
+        await settle(pilot)
+        drawn = app.query_one(UnknownView).layout_rows(200)
+        assert "what comes next" in drawn[0][0].text
+        assert "no drawing for a Bars" in drawn[1][-1].text
+        assert app.query_one(TextView).view.text == "Paris"
+
+
+def test_no_lesson_is_found_by_the_name_of_a_number_that_is_filled_in_later() -> None:
+    catalog = load()
+    assert any("{measured." in lesson.body for lesson in catalog.lessons.values())
+    assert [hit.where for hit in find(catalog, "the") if "{" in hit.where] == []
+    assert find(catalog, "measured.prefill_ms") == []

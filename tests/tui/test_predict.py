@@ -1,0 +1,208 @@
+"""Nothing of a run can be seen before its question is answered or skipped; afterwards both stand side by side."""
+
+from __future__ import annotations
+
+from textual.widget import Widget
+
+from llm_holes.engine.frames import Frame
+from llm_holes.lessons.learner.events import Event, Graded, Predicted, Ran, Read, Skipped
+from llm_holes.tui.app import HolesApp
+from llm_holes.tui.views.base import ViewWidget
+from llm_holes.tui.widgets.controls import Stepper
+from llm_holes.tui.widgets.lines import KeyBar
+from llm_holes.tui.widgets.text_field import TextField
+from tests.support.app import OpenApp, done, press, settle, until
+from tests.support.fake_link import FakeEngine, recorded
+from tests.support.paths import RECORDINGS
+
+RESULT = "11 tokens for 48 characters"
+
+
+def everything(app: HolesApp) -> str:
+    """All that is on the screen or kept in its widgets."""
+    shown = [str(widget.render()) for widget in app.screen.walk_children(Widget)]
+    return "\n".join([*shown, *(repr(vars(widget)) for widget in app.screen.walk_children(Widget)), app.page._text])
+
+
+def decisions(app: HolesApp) -> list[Event]:
+    return [event for event in app.learner.events if not isinstance(event, Read | Ran)]
+
+
+def form(app: HolesApp) -> str:
+    return str(app.panel.form.render()) if app.panel.form.display else ""
+
+
+def verdict(app: HolesApp) -> str:
+    return str(app.panel.verdict.render()) if app.panel.verdict.display else ""
+
+
+async def test_nothing_runs_and_no_result_exists_before_the_answer(open_app: OpenApp, engine: FakeEngine) -> None:
+    async with open_app() as (app, pilot):
+        await press(pilot, "r", "r")
+        assert "How many?" in form(app)
+        assert engine.runs == []
+        assert RESULT not in everything(app)
+        assert not app.query(ViewWidget)
+        await press(pilot, "1", "2", "right", "enter")
+        await done(app, pilot)
+        assert RESULT in everything(app)
+        assert form(app) == ""
+        assert verdict(app).startswith("✓ You said 12; it was 11.")
+        predicted, graded = decisions(app)
+        assert isinstance(predicted, Predicted)
+        assert (predicted.answer, predicted.confidence) == (12, 80)
+        assert isinstance(graded, Graded)
+        assert (graded.prediction, graded.was, graded.right) == (predicted.id, "11", True)
+
+
+async def test_the_question_comes_into_sight_in_a_small_terminal(open_app: OpenApp) -> None:
+    async with open_app("kv-cache", (80, 18)) as (app, pilot):
+        await press(pilot, "2", "r")
+        assert app.focused is app.panel.form
+        assert app.panel.region.contains_region(app.panel.form.region)
+
+
+async def test_the_verdict_waits_for_the_end_of_the_run(open_app: OpenApp, engine: FakeEngine) -> None:
+    engine.manual = True
+    async with open_app() as (app, pilot):
+        engine.ready()
+        await press(pilot, "r", "4", "0", "enter")
+        engine.frame(Frame("half way", (), {"tokens": 5}, 0.5))
+        await settle(pilot)
+        assert verdict(app) == ""
+        engine.frame(engine.frames["tokens"][-1])
+        engine.finish()
+        await done(app, pilot)
+        assert verdict(app).startswith("✗ You said 40; it was 11.")
+
+
+async def test_skipping_is_remembered_and_a_new_visit_asks_again(open_app: OpenApp, engine: FakeEngine) -> None:
+    async with open_app() as (app, pilot):
+        await press(pilot, "r", "s")
+        await done(app, pilot)
+        await press(pilot, "r")
+        assert len(engine.runs) == 2
+        assert [type(event) for event in decisions(app)] == [Skipped]
+        assert verdict(app) == ""
+        for lesson in ("attention", "tokens"):
+            app.open_lesson(lesson)
+            await settle(pilot)
+        await press(pilot, "r")
+        assert "How many?" in form(app)
+        assert len(engine.runs) == 2
+
+
+async def test_an_answer_holds_for_later_visits(open_app: OpenApp, engine: FakeEngine) -> None:
+    async with open_app() as (app, pilot):
+        await press(pilot, "r", "9", "enter")
+        await done(app, pilot)
+        for lesson in ("attention", "tokens"):
+            app.open_lesson(lesson)
+            await settle(pilot)
+        assert verdict(app) == ""
+        await press(pilot, "r")
+        await done(app, pilot)
+        assert len(engine.runs) == 2
+
+
+async def test_an_open_question_is_gone_with_its_lesson(open_app: OpenApp, engine: FakeEngine) -> None:
+    async with open_app() as (app, pilot):
+        await press(pilot, "r", "3")
+        app.open_lesson("attention")
+        await settle(pilot)
+        assert form(app) == ""
+        assert app.panel.caption.display
+        assert decisions(app) == []
+        assert engine.runs == []
+
+
+async def test_a_changed_control_asks_without_taking_the_keys(open_app: OpenApp, engine: FakeEngine) -> None:
+    async with open_app() as (app, pilot):
+        field = app.query_one(TextField)
+        field.focus()
+        await press(pilot, "s")
+        await until(pilot, lambda: form(app))
+        assert app.focused is field
+        assert engine.runs == []
+        assert "r comes here to answer" in form(app)
+        await press(pilot, "s", "enter")
+        assert app.focused is app.panel.form
+        assert "0-9 answers" in form(app)
+        await press(pilot, "7", "enter")
+        await done(app, pilot)
+        assert app.focused is field
+        assert str(engine.runs[-1].settings["text"]).startswith("ssWhat")
+
+
+async def test_after_the_answer_controls_run_by_themselves(open_app: OpenApp, engine: FakeEngine) -> None:
+    async with open_app("kv-cache") as (app, pilot):
+        await press(pilot, "r", "1", "1", "enter")
+        await done(app, pilot)
+        app.query_one(Stepper).focus()
+        await press(pilot, "right")
+        await until(pilot, lambda: len(engine.runs) == 2)
+        await done(app, pilot)
+        assert form(app) == ""
+        assert verdict(app).startswith("first run: ✓ You said 11; it was 11.")
+
+
+async def test_settings_changed_before_the_result_are_told(open_app: OpenApp, engine: FakeEngine) -> None:
+    engine.manual = True
+    async with open_app("kv-cache") as (app, pilot):
+        engine.ready()
+        await press(pilot, "r", "5", "enter", "p")
+        app.query_one(Stepper).focus()
+        await press(pilot, "right")
+        await until(pilot, lambda: len(engine.runs) == 3)
+        engine.frame(engine.frames["kv-cache"][-1])
+        engine.finish()
+        await done(app, pilot)
+        assert "settings were changed after you answered" in verdict(app)
+
+
+async def test_what_the_run_did_not_measure_is_not_graded(open_app: OpenApp, engine: FakeEngine) -> None:
+    engine.manual = True
+    async with open_app() as (app, pilot):
+        engine.ready()
+        await press(pilot, "r", "5", "enter")
+        engine.frame(Frame("nothing", (), {}))
+        engine.finish()
+        await done(app, pilot)
+        assert "measured no tokens" in verdict(app)
+        assert app.learner.state(app.catalog["tokens"]).pending is not None
+
+
+async def test_committing_to_nothing_says_how_to_answer(open_app: OpenApp, engine: FakeEngine) -> None:
+    async with open_app() as (app, pilot):
+        await press(pilot, "r", "enter")
+        assert "0-9 answers; then enter runs it, or s skips" in form(app)
+        assert engine.runs == []
+        await press(pilot, "minus", "1", "full_stop", "5", "full_stop", "backspace", "2")
+        assert app.panel.form.answer == -1.2
+        keys = str(app.query_one(KeyBar).render())
+        assert "enter commit" in keys
+        assert "s skip" in keys
+
+
+def real(lesson: str) -> HolesApp:
+    path = RECORDINGS / f"{lesson}.msgpack"
+    return HolesApp([], lesson, link=FakeEngine({lesson: recorded(path)}).link, clock=lambda: 0.0)
+
+
+async def test_options_are_chosen_by_number_or_arrows() -> None:
+    app = real("tokens")
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await press(pilot, "r", "down", "down", "up", "9")
+        assert app.panel.form.answer == 0
+        await press(pilot, *["right"] * 9, "2", "left", "enter")
+        await done(app, pilot)
+        predicted, graded = decisions(app)
+        assert isinstance(predicted, Predicted)
+        assert (predicted.said, predicted.confidence) == ("2 or 3", 90)
+        assert isinstance(graded, Graded)
+        assert not graded.right
+        lines = verdict(app).splitlines()
+        assert lines[0].startswith("✗ You said “2 or 3”; it was ")
+        assert "Mixed text lands here" in verdict(app)
+        assert "It is “4 or 5, about a word”. Plain English" in " ".join(lines)

@@ -1,0 +1,220 @@
+"""What the learner did is kept, shown, and taken up again."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+
+from llm_holes.lessons.learner.events import Answered, Ran, Read
+from llm_holes.lessons.learner.progress import FILE, Progress
+from llm_holes.tui.app import HolesApp
+from llm_holes.tui.widgets.controls import Choice, Stepper
+from llm_holes.tui.widgets.lesson_tree import MARKS
+from tests.support.app import MakeApp, OpenApp, done, press, settle, until
+from tests.support.fake_link import FakeEngine
+from tests.support.pictures import MIDDLE, SMALL, Compare, after
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("LLM_HOLES_STATE", str(tmp_path))
+    return tmp_path
+
+
+def mark(app: HolesApp, lesson: str) -> str:
+    label = app.holes.render_label(app.holes.nodes[lesson], app.holes.rich_style, app.holes.rich_style)
+    return next(character for character in label.plain if character in MARKS.values())
+
+
+async def test_opening_running_and_passing_show_in_the_tree(open_app: OpenApp, folder: Path) -> None:
+    async with open_app() as (app, pilot):
+        assert (mark(app, "tokens"), mark(app, "attention")) == ("◐", "●")
+        await press(pilot, "r", "s")
+        await done(app, pilot)
+        assert mark(app, "tokens") == "◑"
+        assert "1 run · 0 passed" in str(app.status.render())
+        kinds = {(type(event), event.lesson) for event in Progress.open(folder).events}
+        assert {(Read, "tokens"), (Ran, "tokens")} <= kinds
+        for question in ("Which?", "Which now?"):
+            app.learner.record(Answered(lesson="tokens", question=question, option=0, said="this", right=True))
+        app.save_soon()
+        await settle(pilot)
+        assert mark(app, "tokens") == "✓"
+        await pilot.resize_terminal(80, 24)
+        await settle(pilot)
+        assert "1/7 passed" in str(app.status.render())
+
+
+async def leave(app: HolesApp, pilot: Pilot[None]) -> None:
+    await press(pilot, "3")
+    app.query_one(Choice).focus()
+    await press(pilot, "right")
+    app.query(Stepper).first().focus()
+    await press(pilot, "right")
+    app.action_pane("lesson")
+    await settle(pilot)
+    app.page.scroll_to(y=3, animate=False)
+    await settle(pilot)
+
+
+@pytest.mark.parametrize("way", ["quit", "signal", "killed while running"])
+async def test_it_goes_on_where_the_learner_left(
+    way: str, make_app: Callable[..., HolesApp], engine: FakeEngine, folder: Path
+) -> None:
+    app = make_app("kv-cache")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await leave(app, pilot)
+        if way == "quit":
+            await press(pilot, "q")
+        elif way == "signal":
+            thread = threading.Thread(target=app.save_now)
+            thread.start()
+            thread.join()
+        else:
+            engine.manual = True
+            await press(pilot, "r", "s")
+            await until(pilot, lambda: app.session.run.phase == "running")
+    again = make_app(None)
+    async with again.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        assert again.lesson is not None
+        assert again.lesson.id == "kv-cache"
+        assert again.pane == ("live" if way == "killed while running" else "lesson")
+        assert again.query_one(Choice).value == "on"
+        assert again.query(Stepper).first().value == 136
+        if way != "killed while running":
+            assert again.page.scroll_y == 3
+
+
+async def test_a_pane_that_is_hidden_is_where_it_was_once_it_is_shown(make_app: MakeApp, folder: Path) -> None:
+    app = make_app("kv-cache")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await press(pilot, "2", "j", "j", "j", "j", "3")
+        await press(pilot, "r", "s")
+        await done(app, pilot)
+        await press(pilot, "2")
+        assert app.page.line == 4
+        await press(pilot, "3", "q")
+    for _ in range(2):  # also from a session in which the pane was never shown
+        app = make_app(None)
+        async with app.run_test(size=(80, 24)) as pilot:
+            await settle(pilot)
+            assert (app.pane, app.page.line) == ("live", 4)
+            await press(pilot, "q")
+    app = make_app(None)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await press(pilot, "2")
+        assert app.page.scroll_y == 4
+        app.open_lesson("tokens")
+        await settle(pilot)
+        await press(pilot, "2")
+        assert app.page.scroll_y == 0
+
+
+async def test_scrolling_and_controls_are_written_while_the_app_runs(open_app: OpenApp, folder: Path) -> None:
+    def kept() -> tuple[object, ...]:
+        point = Progress.open(folder).resume
+        return (point.scroll, point.settings.get("max_new_tokens")) if point else ()
+
+    async with open_app("kv-cache", (80, 24)) as (app, pilot):
+        await press(pilot, "2", "j", "j", "3")
+        app.query(Stepper).first().focus()
+        await press(pilot, "right")
+        await until(pilot, lambda: kept() == ({"lesson": 2}, 136))
+
+
+@pytest.mark.parametrize("key", ["i", "z", "slash"])
+async def test_keys_typed_after_quit_open_nothing(key: str, open_app: OpenApp) -> None:
+    async with open_app() as (app, pilot):
+        app.simulate_key("q")
+        app.simulate_key(key)
+        await until(pilot, lambda: not app.is_running)
+        assert len(app.screen_stack) <= 1
+
+
+async def test_a_lesson_asked_for_is_opened_instead(make_app: MakeApp, folder: Path) -> None:
+    for lesson in ("kv-cache", "tokens"):
+        app = make_app(lesson)
+        async with app.run_test() as pilot:
+            await settle(pilot)
+            assert app.lesson is not None
+            assert app.lesson.id == lesson
+
+
+async def test_a_prediction_of_an_earlier_session_is_not_asked_again(
+    make_app: MakeApp, engine: FakeEngine, folder: Path
+) -> None:
+    for _ in range(2):
+        app = make_app("tokens")
+        async with app.run_test() as pilot:
+            await settle(pilot)
+            await press(pilot, "r")
+            if app.panel.form.question is not None:
+                await press(pilot, "9", "enter")
+            await done(app, pilot)
+    assert len(engine.runs) == 2
+    assert [type(event).__name__ for event in app.learner.events] == ["Read", "Predicted", "Ran", "Graded"]
+
+
+@pytest.mark.parametrize(
+    ("content", "aside"),
+    [("[b]not progress", "damaged"), ('{"format":"llm-holes progress","version":99,"more":[]}', "newer")],
+)
+async def test_a_file_it_cannot_read_is_set_aside_with_a_message(
+    content: str, aside: str, make_app: MakeApp, folder: Path
+) -> None:
+    (folder / FILE).write_text(content)
+    app = make_app("tokens")
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        told = " ".join(notification.message for notification in app._notifications)
+        assert "could not be read" in told
+        assert (folder / f"progress.{aside}-1.json").read_text() == content
+        assert mark(app, "tokens") == "◐"
+
+
+async def test_two_apps_at_once_lose_nothing(make_app: MakeApp, folder: Path) -> None:
+    one, other = make_app("tokens"), make_app("attention")
+    async with one.run_test() as first, other.run_test() as second:
+        for app, pilot in ((one, first), (other, second), (one, first)):
+            await settle(pilot)
+            await press(pilot, "z", "1", "enter", "q")
+            assert len([event for event in app.learner.events if isinstance(event, Answered)])
+        await press(second, "r", "s")
+        await done(other, second)
+        await press(first, "q")
+        await press(second, "q")
+    events = Progress.open(folder).events
+    answered = [event.lesson for event in events if isinstance(event, Answered)]
+    assert sorted(answered) == ["attention", "tokens", "tokens"]
+    assert {event.lesson for event in events if isinstance(event, Read)} == {"attention", "tokens"}
+    assert {event.lesson for event in events if isinstance(event, Ran)} == {"attention"}
+
+
+async def test_a_state_folder_that_cannot_be_written_does_not_stop_anything(
+    make_app: MakeApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("LLM_HOLES_STATE", str(tmp_path / "file" / "state"))
+    app = make_app("tokens")
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await press(pilot, "r", "s")
+        await done(app, pilot)
+        assert mark(app, "tokens") == "◑"
+        told = [notification.message for notification in app._notifications]
+        assert len(told) == 1
+        assert "cannot be saved" in told[0]
+
+
+@pytest.mark.parametrize("size", [SMALL, MIDDLE], ids=str)
+def test_marks(snap_compare: Compare, make_app: MakeApp, size: tuple[int, int]) -> None:
+    """You should see one lesson run, the one on the page read, the others unseen."""
+    assert snap_compare(make_app(), terminal_size=size, run_before=after("r", "skip", "j", "j", "j", "j", "enter", "1"))

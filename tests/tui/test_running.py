@@ -1,0 +1,275 @@
+"""From a key to a request to a frame on the screen."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+from textual import events
+
+from llm_holes.engine.frames import Bars, Frame
+from llm_holes.engine.ipc.messages import Cancel, Cancelled, Failed, Status, Unavailable
+from llm_holes.engine.ipc.session import RunState
+from llm_holes.lessons.catalog.catalog import Catalog
+from llm_holes.tui.app import HolesApp
+from llm_holes.tui.views.base import ViewWidget
+from llm_holes.tui.views.heatmap import HeatmapView
+from llm_holes.tui.widgets.controls import Choice, Stepper
+from llm_holes.tui.widgets.lesson_page import LessonPage
+from llm_holes.tui.widgets.live_panel import Caption, LivePanel
+from llm_holes.tui.widgets.status_line import StatusLine
+from llm_holes.tui.widgets.text_field import TextField
+from tests.support import gallery
+from tests.support.app import OpenApp, done, press, settle, until
+from tests.support.fake_link import FakeEngine
+
+
+def said(app: HolesApp) -> str:
+    return str(app.query_one(Caption).render())
+
+
+def status(app: HolesApp) -> str:
+    return str(app.query_one(StatusLine).render())
+
+
+async def test_r_runs_and_the_frames_reach_the_views(open_app: OpenApp, engine: FakeEngine) -> None:
+    async with open_app() as (app, pilot):
+        await press(pilot, "r", "s")
+        await done(app, pilot)
+        assert engine.runs[0].lesson == "tokens"
+        assert engine.runs[0].settings == {"text": "What happens when you send a message to a model?"}
+        assert len(app.query(ViewWidget)) == 3
+        assert "11 tokens for 48 characters" in said(app)
+
+
+async def test_the_text_quotes_what_was_measured(open_app: OpenApp) -> None:
+    async with open_app() as (app, pilot):
+        page = app.query_one(LessonPage)
+        assert "… tokens" in page._text
+        await press(pilot, "r", "s")
+        await done(app, pilot)
+        assert "~~11~~ tokens" in page._text
+        assert "~~49\\,152~~" in page._text or "~~49,152~~" in page._text
+        assert r"the \*cat\* \[sat\] \`here\`" in page._text
+
+
+async def test_a_changed_control_runs_again_and_replaces_the_run(open_app: OpenApp, engine: FakeEngine) -> None:
+    engine.manual = True
+    async with open_app("kv-cache") as (app, pilot):
+        engine.ready()
+        await press(pilot, "r", "s")
+        app.query_one("LivePanel Stepper", Stepper).focus()
+        await press(pilot, "right", "right", "left")
+        await until(pilot, lambda: len(engine.runs) == 2)
+        assert engine.runs[1].settings["max_new_tokens"] == 136
+        assert engine.runs[1].id > engine.runs[0].id
+        engine.say(Cancelled(engine.runs[0].id))
+        engine.frame(Frame("of the second run"))
+        engine.finish()
+        await until(pilot, lambda: app.session.run.phase == "done")
+        assert "of the second run" in said(app)
+
+
+async def test_frames_of_a_replaced_run_are_dropped(open_app: OpenApp, engine: FakeEngine) -> None:
+    engine.manual = True
+    async with open_app() as (app, pilot):
+        engine.ready()
+        await press(pilot, "r", "s", "r", "s")
+        app.session.reply(Failed(engine.runs[0].id, "old", ""))
+        assert app.session.run.phase == "running"
+
+
+async def test_results_stay_in_sight_until_the_next_run_has_its_own(open_app: OpenApp, engine: FakeEngine) -> None:
+    async with open_app() as (app, pilot):
+        await press(pilot, "r", "s")
+        await done(app, pilot)
+        engine.manual = True
+        await press(pilot, "r")
+        assert said(app).startswith("running again…")
+        assert "11 tokens for 48 characters" in said(app)
+        assert len(app.query(ViewWidget)) == 3
+        engine.frame(Frame("fresh"))
+        await until(pilot, lambda: said(app) == "fresh")
+
+
+async def test_replies_before_and_after_the_panel_is_on_the_screen_do_no_harm() -> None:
+    panel = LivePanel()
+    panel.watch_run(RunState("running", 1))
+    await panel.watch_frame(Frame("early"))
+    assert panel.caption.run.phase == "running"
+    assert len(panel.views.children) == 0
+
+
+async def test_x_cancels(open_app: OpenApp, engine: FakeEngine) -> None:
+    engine.manual = True
+    async with open_app() as (app, pilot):
+        engine.ready()
+        await press(pilot, "r", "s", "x")
+        assert engine.requests[-1] == Cancel(engine.runs[0].id)
+        engine.say(Cancelled(engine.runs[0].id))
+        await settle(pilot)
+        assert said(app).startswith("stopped")
+
+
+async def test_a_run_asked_for_before_the_model_is_ready_waits(open_app: OpenApp, engine: FakeEngine) -> None:
+    engine.manual = True
+    async with open_app() as (app, pilot):
+        engine.say(Status("downloading", "", 43_000_000, 93_000_000))
+        await press(pilot, "r", "s")
+        assert "43 of 93 MB" in status(app)
+        assert "run queued" in status(app)
+        assert said(app).startswith("queued")
+        assert engine.runs == []
+        engine.ready()
+        await settle(pilot)
+        assert len(engine.runs) == 1
+
+
+async def test_a_queued_run_can_be_cancelled(open_app: OpenApp, engine: FakeEngine) -> None:
+    engine.manual = True
+    async with open_app() as (_, pilot):
+        await press(pilot, "r", "s", "x")
+        engine.ready()
+        await settle(pilot)
+        assert engine.runs == []
+
+
+async def test_a_failed_run_shows_why_and_keeps_the_settings(open_app: OpenApp, engine: FakeEngine) -> None:
+    engine.manual = True
+    async with open_app("kv-cache") as (app, pilot):
+        engine.ready()
+        app.query_one(Choice).focus()
+        await press(pilot, "right", "r", "s")
+        engine.fail("The text is [too] long.", "Use at most 8,192 tokens.")
+        await settle(pilot)
+        assert "! The text is [too] long." in said(app)
+        assert "Use at most 8,192 tokens." in said(app)
+        assert app.query_one(Choice).value == "on"
+
+
+async def test_without_a_model_the_reason_shows_and_r_tries_again(open_app: OpenApp, engine: FakeEngine) -> None:
+    engine.manual = True
+    async with open_app() as (app, pilot):
+        engine.say(Unavailable("no network", "Check the connection."))
+        await settle(pilot)
+        assert "no model · r tries again · no network" in status(app)
+        await press(pilot, "r", "s")
+        assert engine.starts == 2
+        engine.ready()
+        await settle(pilot)
+        assert len(engine.runs) == 1
+
+
+async def test_the_engine_dies_and_r_starts_it_again(open_app: OpenApp, engine: FakeEngine) -> None:
+    async with open_app() as (app, pilot):
+        engine.manual = True
+        await press(pilot, "r", "s")
+        engine.die()
+        await settle(pilot)
+        assert "signal 9" in status(app)
+        assert "starts it again" in status(app)
+        engine.manual = False
+        await press(pilot, "r")
+        await done(app, pilot)
+        assert engine.starts == 2
+        assert "11 tokens" in said(app)
+
+
+async def test_a_killed_process_is_noticed_within_a_second(catalog: Catalog) -> None:
+    command = [sys.executable, "-m", "tests.support.fake_engine"]
+    app = HolesApp(command, "tokens", catalog=catalog)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: app.session.engine.phase == "ready", 20)
+        connection = app._link._connection  # type: ignore[attr-defined]
+        os.kill(connection._transport.get_pid(), signal.SIGKILL)
+        await until(pilot, lambda: app.session.engine.phase == "stopped", 1)
+        assert "SIGKILL" in status(app)
+        await pilot.press("r", "s")
+        await until(pilot, lambda: app.session.run.phase == "done", 20)
+        assert len(app.query(ViewWidget)) == 7
+
+
+async def test_many_frames_repaint_at_most_ten_times_a_second(open_app: OpenApp, engine: FakeEngine) -> None:
+    engine.manual = True
+    async with open_app() as (app, pilot):
+        engine.ready()
+        await press(pilot, "r", "s")
+        painted: list[Frame | None] = []
+        app.watch(app.query_one(LivePanel), "frame", lambda frame: painted.append(frame), init=False)
+        for number in range(200):
+            engine.frame(Frame(str(number)))
+        await until(pilot, lambda: said(app) == "199")
+        assert len(painted) <= 2
+
+
+async def test_views_of_the_same_kind_are_updated_in_place(open_app: OpenApp, engine: FakeEngine) -> None:
+    async with open_app("attention") as (app, pilot):
+        await press(pilot, "r", "s")
+        await done(app, pilot)
+        heatmap = app.query(HeatmapView).first()
+        heatmap.focus()
+        await press(pilot, "right", "down", "r")
+        await done(app, pilot)
+        assert app.query(HeatmapView).first() is heatmap
+        assert heatmap.cursor == (5, 3)
+        assert app.focused is heatmap
+
+
+async def test_other_views_replace_the_old_ones(open_app: OpenApp, engine: FakeEngine) -> None:
+    async with open_app() as (app, pilot):
+        await press(pilot, "r", "s")
+        await done(app, pilot)
+        engine.manual = True
+        await press(pilot, "r")
+        engine.frame(Frame("bars", (Bars("b", ("x",), (1.0,)),)))
+        await until(pilot, lambda: said(app) == "bars")
+        assert [type(view.view) for view in app.query(ViewWidget)] == [Bars]
+
+
+async def test_enter_on_a_cell_sets_the_controls_it_names(open_app: OpenApp, engine: FakeEngine) -> None:
+    async with open_app("attention") as (app, pilot):
+        await press(pilot, "r", "s")
+        await done(app, pilot)
+        app.query(HeatmapView).first().focus()
+        await press(pilot, "down", "right", "right", "enter")
+        await done(app, pilot)
+        assert engine.runs[-1].settings["position"] == 5
+        assert engine.runs[-1].settings["layer"] == 4
+        panel = app.query_one(LivePanel)
+        assert panel.settings["position"].value == 5
+
+
+async def test_resize_in_mid_run(open_app: OpenApp, engine: FakeEngine) -> None:
+    engine.manual = True
+    async with open_app("kv-cache", (160, 45)) as (app, pilot):
+        engine.ready()
+        await press(pilot, "r", "s")
+        for frame, size in zip(gallery.frames()["kv-cache"], ((80, 24), (10, 5), (120, 40), (200, 60)), strict=False):
+            engine.frame(frame)
+            await pilot.resize_terminal(*size)
+            await settle(pilot)
+        engine.finish()
+        await done(app, pilot)
+        assert len(app.query(ViewWidget)) == 1
+
+
+async def test_ten_thousand_pasted_words_do_not_freeze_it(open_app: OpenApp, engine: FakeEngine) -> None:
+    engine.manual = True
+    async with open_app() as (app, pilot):
+        engine.ready()
+        field = app.query_one(TextField)
+        field.focus()
+        field.text = ""
+        loop = app._loop
+        assert loop is not None
+        start = loop.time()
+        app.post_message(events.Paste("word \u202esalad\x1b[2J " * 5000))
+        await until(pilot, lambda: len(field.value) > 50_000)
+        await pilot.press("a")
+        assert loop.time() - start < 3
+        await press(pilot, "enter", "s")
+        assert engine.runs[-1].settings["text"] == field.value
+        assert field.value.startswith("word \u202esalad\x1b[2J ")
+        assert "\x1b" not in field.text
+        assert "\u202e" not in field.text
