@@ -20,10 +20,10 @@ async def main() -> None:
     os.environ["LLM_HOLES_STATE"] = tempfile.mkdtemp()
     app = HolesApp(command_for("local", None, 1), LESSON)
     async with app.run_test(size=(160, 45)) as pilot:
-        while app.session.engine.phase != "ready":
+        while app.main.session.engine.phase != "ready":
             await pilot.pause(0.1)
         await pilot.press("r", "s")
-        while app.session.run.phase != "done":
+        while app.main.session.run.phase != "done":
             await pilot.pause(0.1)
         await pilot.pause(1)
         PICTURE.write_text(app.export_screenshot(title="llm-holes"), encoding="utf-8")

@@ -15,6 +15,7 @@ from llm_holes.engine.checkpoint import store  # the settings above are read at 
 
 if TYPE_CHECKING:
     from llm_holes.engine.engine import Engine
+    from llm_holes.engine.model.decoder import Decoder
 
 
 @pytest.fixture(scope="session")
@@ -30,6 +31,14 @@ def engine(model_files: store.ModelFiles) -> Engine:
     from llm_holes.engine.engine import Engine
 
     return Engine.load(model_files, threads=1)
+
+
+@pytest.fixture(scope="session")
+def tiny() -> Decoder:
+    """A tiny random Llama."""
+    from tests.support.tiny_models import ours, reference
+
+    return ours(reference("llama"))
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ class Action:
         )
 
 
-GLOBAL = (
+LESSON = (
     Action("run", "r", "run", "run", "Run the experiment on the model with the settings shown"),
     Action("cancel", "x", "cancel", "stop", "Stop the run"),
     Action("next-pane", "w", "next_pane", "next pane", "To the next pane: holes, lesson, live"),
@@ -51,11 +51,17 @@ GLOBAL = (
     Action("holes", "1", "pane('holes')", "holes", "To the tree of holes", footer=False),
     Action("lesson", "2", "pane('lesson')", "lesson", "To the lesson's text", footer=False),
     Action("live", "3", "pane('live')", "live", "To the live panel", footer=False),
+)  # fmt: skip
+
+APP = (
     Action("theme", "t", "theme", "dark/light", "Switch between the dark and the light theme", footer=False),
     Action("palette", "ctrl+p", "command_palette", "palette", "Find a lesson, preset or action", footer=False),
     Action("help", "question_mark", "help", "help", "Keys of what is focused, and everything you can do", shown="?"),
     Action("quit", "q,ctrl+q", "quit", "quit", "Leave at once"),
 )  # fmt: skip
+
+GLOBAL = (*LESSON, *APP)
+"""What is possible wherever the focus is, in the order of footer and help."""
 
 TREE = (
     Action("tree-down", "down,j", "cursor_down", "down", "Next hole", shown="↓ j", footer=False),
@@ -113,6 +119,12 @@ WRITE = (
     Action("write-line", "ctrl+j,alt+enter", "new_line", "new line", "Start a new line in the text", shown="ctrl+j"),
     Action("write-leave", "tab", "app.focus_next", "leave", "Out of the text, to the next thing; shift+tab goes back"),
 )
+
+
+OWN_KEYS = {
+    action.id: action for group in (TREE, SCROLL, WALK, STEP, CHOOSE, SWITCH, WRITE, PREDICT) for action in group
+}
+"""What the focused widget can do besides."""
 
 
 def bindings(actions: tuple[Action, ...]) -> list[BindingType]:

@@ -12,7 +12,7 @@ from textual.content import Content
 from llm_holes.tui.actions import GLOBAL
 
 if TYPE_CHECKING:
-    from llm_holes.tui.app import HolesApp
+    from llm_holes.tui.screens.lesson import LessonScreen
 
 Command = tuple[str, str, Callable[[], object]]
 """Name, help, what to do."""
@@ -20,22 +20,22 @@ Command = tuple[str, str, Callable[[], object]]
 
 class HolesCommands(Provider):
     @property
-    def holes(self) -> HolesApp:
-        from llm_holes.tui.app import HolesApp
+    def holes(self) -> LessonScreen:
+        from llm_holes.tui.screens.lesson import LessonScreen
 
-        assert isinstance(self.app, HolesApp)
-        return self.app
+        assert isinstance(self.screen, LessonScreen)
+        return self.screen
 
     def commands(self) -> Iterator[Command]:
-        app = self.holes
+        holes = self.holes
         for action in GLOBAL:
-            if action.id != "palette" and app.check_action(action.action.partition("(")[0], ()):
-                yield action.tooltip, f"key {action.key}", partial(app.run_action, action.action)
-        for index, preset in enumerate(app.lesson.presets if app.lesson else ()):
-            yield f"preset: {preset.name}", preset.why, partial(app.choose_preset, index)
-        for lesson in app.catalog.lessons.values():
-            yield f"hole: {lesson.title}", lesson.data.objective, partial(app.open_lesson, lesson.id)
-        yield "theme: all themes", "Choose among all themes there are", app.search_themes
+            if action.id != "palette" and holes.offers(action):
+                yield action.tooltip, f"key {action.key}", partial(holes.perform, action)
+        for index, preset in enumerate(holes.lesson.presets if holes.lesson else ()):
+            yield f"preset: {preset.name}", preset.why, partial(holes.choose_preset, index)
+        for lesson in holes.catalog.lessons.values():
+            yield f"hole: {lesson.title}", lesson.data.objective, partial(holes.open_lesson, lesson.id)
+        yield "theme: all themes", "Choose among all themes there are", self.app.search_themes
 
     async def discover(self) -> Hits:
         for name, note, callback in self.commands():

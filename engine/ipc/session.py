@@ -59,6 +59,10 @@ class RunState:
     fresh: bool = False
     error: str = ""
     hint: str = ""
+    usage: bool = False
+    """Whether the request was wrong, rather than the engine."""
+    gone: bool = False
+    """Whether the engine ended; `hint` is then the last it said."""
 
     @property
     def active(self) -> bool:
@@ -148,13 +152,14 @@ class Session:
                 self.run = replace(self.run, phase="done", settings=settings, ms=ms, progress=None)
             case Cancelled():
                 self.run = replace(self.run, phase="cancelled", progress=None)
-            case Failed(_, error, hint):
-                self.run = replace(self.run, phase="failed", error=error, hint=hint, progress=None)
+            case Failed(_, error, hint, usage):
+                self.run = replace(self.run, phase="failed", error=error, hint=hint, usage=usage, progress=None)
 
     def _died(self, died: Died) -> None:
         self.engine = EngineState("stopped", died.reason)
         if self.run.active:
-            self.run = replace(self.run, phase="failed", error=self.engine.message, hint="r starts it again")
+            tail = "" if died.reason.endswith(died.stderr_tail[-60:]) else died.stderr_tail
+            self.run = replace(self.run, phase="failed", error=died.reason, hint=tail, gone=True)
 
     def _send_run(self) -> None:
         self.run = replace(self.run, phase="running", started=self._clock())

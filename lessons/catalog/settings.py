@@ -31,10 +31,9 @@ def _brought_inside(lesson: Lesson, given: Mapping[str, Value], model: ModelInfo
     inside: dict[str, Value] = {}
     for control in lesson.controls:
         value = given.get(control.name)
-        _, last = bounds(control, model)
         from_preset = any(value == preset.settings.get(control.name) for preset in lesson.presets)
-        if control.kind in PLACES and from_preset and isinstance(value, int) and last is not None:
-            inside[control.name] = min(value, int(last))
+        if control.kind in PLACES and from_preset and value is not None:
+            inside[control.name] = clamped(control, value, model)
     return inside
 
 
@@ -47,7 +46,7 @@ def completed(
         if name not in by_name:
             raise SettingsError(f"{lesson_id} has no setting {name!r}; it has: {', '.join(by_name) or 'none'}")
     return {
-        name: checked(control, given[name], model) if name in given else _default(control, model)
+        name: checked(control, given[name], model) if name in given else clamped(control, control.default, model)
         for name, control in by_name.items()
     }
 
@@ -93,14 +92,26 @@ def checked(control: Control, value: Value, model: ModelInfo | None) -> Scalar:
     return value
 
 
+def clamped(control: Control, value: Value, model: ModelInfo | None) -> Scalar:
+    """The nearest value that the control and the model allow; the default where it is of another kind."""
+    if not _possible(control, value):
+        value = control.default
+    assert isinstance(value, str | int | float)
+    if isinstance(value, str | bool):
+        return value
+    low, high = bounds(control, model)
+    value = value if low is None else max(value, low)
+    value = value if high is None else min(value, high)
+    return float(f"{value:.6g}") if control.kind == "float" else int(value)
+
+
+def _possible(control: Control, value: Value) -> bool:
+    if control.kind == "choice":
+        return value in control.choices
+    return fits(control.kind, value) and (not isinstance(value, float) or math.isfinite(value))
+
+
 def _within(low: float | None, high: float | None) -> str:
     if low is None or high is None:
         return f"at least {low:g}" if high is None else f"at most {high:g}"
     return f"between {low:g} and {high:g}"
-
-
-def _default(control: Control, model: ModelInfo) -> Scalar:
-    _, high = bounds(control, model)
-    if control.kind in PLACES and high is not None and isinstance(control.default, int):
-        return min(control.default, int(high))
-    return control.default

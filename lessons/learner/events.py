@@ -160,6 +160,11 @@ def merged(*records: Record) -> Record:
     return Record(events=in_order(events.values()), resume=max(points, key=_rank, default=None))
 
 
+def repeats(event: Event, known: Iterable[Event]) -> bool:
+    """Whether the event says nothing new: that a lesson was read or run counts once."""
+    return isinstance(event, Read | Ran) and any(type(e) is type(event) and e.lesson == event.lesson for e in known)
+
+
 def in_order(events: Iterable[Event]) -> tuple[Event, ...]:
     return tuple(sorted(events, key=lambda event: (event.at, event.id)))
 

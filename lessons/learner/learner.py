@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,8 +13,18 @@ from msgspec import structs
 from llm_holes.engine.frames import Value
 from llm_holes.lessons.catalog.catalog import Catalog, Lesson
 from llm_holes.lessons.catalog.schema import Predict, Question
-from llm_holes.lessons.catalog.settings import SettingsError, checked
-from llm_holes.lessons.learner.events import Event, Graded, Predicted, Ran, Read, Record, Resume, Skipped, merged
+from llm_holes.lessons.learner.events import (
+    Event,
+    Graded,
+    Predicted,
+    Ran,
+    Read,
+    Record,
+    Resume,
+    Skipped,
+    merged,
+    repeats,
+)
 from llm_holes.lessons.learner.grading import Measured, Outcome, grade
 from llm_holes.lessons.learner.mastery import LessonState, Status, standing
 from llm_holes.lessons.learner.progress import Progress
@@ -52,7 +62,7 @@ class Learner:
         if self._progress is None:
             progress = Progress.open(folder, self.now)
             with self._changing:
-                self._unsaved = [event for event in self._unsaved if not _repeats(event, progress.events)]
+                self._unsaved = [event for event in self._unsaved if not repeats(event, progress.events)]
                 self._events = merged(Record(events=progress.events), Record(events=tuple(self._unsaved))).events
                 self._progress = progress
         return self._progress
@@ -83,7 +93,7 @@ class Learner:
 
     def record(self, event: Event) -> None:
         """That a lesson was read or run is recorded once."""
-        if _repeats(event, self._events):
+        if repeats(event, self._events):
             return
         event = structs.replace(event, at=self.now())
         with self._changing:
@@ -137,18 +147,3 @@ class Learner:
             self.record(Graded(lesson=lesson.id, prediction=predicted.id, was=outcome.was, right=outcome.right))
         changed = any(settings.get(name, value) != value for name, value in predicted.settings.items())
         return Judged(outcome, changed)
-
-
-def _repeats(event: Event, known: Iterable[Event]) -> bool:
-    return isinstance(event, Read | Ran) and any(type(e) is type(event) and e.lesson == event.lesson for e in known)
-
-
-def restored(lesson: Lesson, settings: Mapping[str, Value]) -> dict[str, Value]:
-    """The lesson's settings as they were left; defaults for those it does not have, or not like that, any more."""
-    found = lesson.defaults()
-    for control in lesson.controls:
-        try:
-            found[control.name] = checked(control, settings.get(control.name, control.default), None)
-        except SettingsError:
-            continue
-    return found

@@ -18,13 +18,12 @@ from llm_holes.lessons.learner.events import (
     Event,
     ForeignFile,
     NewerFile,
-    Ran,
-    Read,
     Record,
     Resume,
     decode,
     encode,
     merged,
+    repeats,
 )
 from llm_holes.lessons.learner.mastery import LessonState, Totals, standing, totals
 from llm_holes.lessons.state_file import locked, previous, replace, set_aside, state_folder, sweep
@@ -89,7 +88,7 @@ class Progress:
         """
         with self._mutex:
             event = self._dated(event)
-            if not self._known(event):
+            if not repeats(event, self.events):
                 self._add(Record(events=(event,)))
         return event
 
@@ -124,11 +123,6 @@ class Progress:
         if 0 <= last - now < CLOCK_STEP:
             now = last + TICK
         return item if getattr(item, "at", 0.0) else msgspec.structs.replace(item, at=now)
-
-    def _known(self, event: Event) -> bool:
-        if not isinstance(event, Read | Ran):
-            return False
-        return any(type(other) is type(event) and other.lesson == event.lesson for other in self.events)
 
     def _add(self, record: Record) -> None:
         try:

@@ -38,5 +38,5 @@ async def press(pilot: Pilot[None], *keys: str) -> None:
 
 async def done(app: HolesApp, pilot: Pilot[None]) -> None:
     """Waits until the run is finished and its results are drawn."""
-    await until(pilot, lambda: app.session.run.phase == "done")
+    await until(pilot, lambda: app.main.session.run.phase == "done")
     await settle(pilot)

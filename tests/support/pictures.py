@@ -23,7 +23,7 @@ def after(*keys: str) -> Before:
             await pilot.press(STARTING.get(key, key))
             await settle(pilot)
             if key in STARTING:
-                await until(pilot, lambda: pilot.app.session.run.phase == "done")  # type: ignore[attr-defined]
+                await until(pilot, lambda: pilot.app.main.session.run.phase == "done")  # type: ignore[attr-defined]
                 await settle(pilot)
 
     return run_before

@@ -29,11 +29,11 @@ LONG = "The cat sat on the mat and looked at the rain."
 
 async def finished(app: HolesApp, pilot: Pilot[None], engine: FakeEngine, frame: Frame) -> None:
     """The engine answers the run that was just asked for."""
-    number = app.session.run.id
+    number = app.main.session.run.id
     await until(pilot, lambda: engine.runs and engine.runs[-1].id == number)
     engine.frame(frame)
     engine.finish()
-    await until(pilot, lambda: app.session.run.phase == "done")
+    await until(pilot, lambda: app.main.session.run.phase == "done")
     await settle(pilot)
 
 
@@ -74,20 +74,20 @@ async def test_a_pinned_run_stands_beside_the_next_and_the_same_key_lets_go(
 async def test_the_pin_waits_for_its_lesson_and_leaks_into_no_other(open_app: OpenApp) -> None:
     async with open_app() as (app, pilot):
         await press(pilot, "r", "s")
-        await until(pilot, lambda: app.session.run.phase == "done")
+        await until(pilot, lambda: app.main.session.run.phase == "done")
         await press(pilot, "a")
-        app.open_lesson("quantization")
+        app.main.open_lesson("quantization")
         await settle(pilot)
         assert shown(app) == []
         await press(pilot, "r", "s")
-        await until(pilot, lambda: app.session.run.phase == "done")
+        await until(pilot, lambda: app.main.session.run.phase == "done")
         await settle(pilot)
         assert shown(app) == []
-        app.open_lesson("tokens")
+        app.main.open_lesson("tokens")
         await settle(pilot)
         assert [view.title for view in shown(app) if isinstance(view, Text)] == ["A is pinned"]
         await press(pilot, "r", "s")
-        await until(pilot, lambda: app.session.run.phase == "done")
+        await until(pilot, lambda: app.main.session.run.phase == "done")
         await settle(pilot)
         assert next(view.title for view in shown(app) if isinstance(view, Text)) == "A | B: the same settings"
 
@@ -100,7 +100,7 @@ async def test_a_run_is_added_to_the_notebook_by_key(
         await press(pilot, "n")
         assert not (tmp_path / FILE).exists()
         await press(pilot, "r", "s")
-        await until(pilot, lambda: app.session.run.phase == "done")
+        await until(pilot, lambda: app.main.session.run.phase == "done")
         await press(pilot, "n")
         await until(pilot, lambda: (tmp_path / FILE).exists())
         await settle(pilot)
@@ -125,9 +125,9 @@ async def test_what_the_key_kept_is_replayed_and_a_doctored_copy_is_caught(
     monkeypatch.setattr(client, "command_for", lambda *_: command)
     app, kept = HolesApp(command, "tokens", catalog=catalog), tmp_path / FILE
     async with app.run_test(size=(120, 40)) as pilot:
-        await until(pilot, lambda: app.session.engine.phase == "ready", 20)
+        await until(pilot, lambda: app.main.session.engine.phase == "ready", 20)
         await pilot.press("r", "s")
-        await until(pilot, lambda: app.session.run.phase == "done", 20)
+        await until(pilot, lambda: app.main.session.run.phase == "done", 20)
         await press(pilot, "n")
         await until(pilot, kept.exists)
     assert await asyncio.to_thread(cli.main, ["replay", str(kept)]) == 0
@@ -145,14 +145,14 @@ async def test_a_notebook_that_cannot_be_written_is_told_and_the_run_stays(
 ) -> None:
     async with open_app() as (app, pilot):
         await press(pilot, "r", "s")
-        await until(pilot, lambda: app.session.run.phase == "done")
+        await until(pilot, lambda: app.main.session.run.phase == "done")
         blocked = tmp_path / "file"
         blocked.write_text("")
         monkeypatch.setenv("LLM_HOLES_STATE", str(blocked))
         await press(pilot, "n")
         await until(pilot, lambda: app._notifications)
         assert "was not added to the notebook" in next(iter(app._notifications)).message
-        assert app.session.frame is not None
+        assert app.main.session.frame is not None
 
 
 @pytest.mark.parametrize("size", [SMALL, MIDDLE])
@@ -168,7 +168,7 @@ def test_side_by_side(snap_compare: Compare, make_app: MakeApp, engine: FakeEngi
         await press(pilot, "r", "s")
         await finished(app, pilot, engine, answer(LONG, 11))
         await press(pilot, "a", "3")
-        app.choose_preset(1)
+        app.main.choose_preset(1)
         other = answer(LONG.replace("mat", "old sofa"), 14)
         turned = Array.of(gallery.attention().numpy()[::-1])
         await finished(

@@ -20,7 +20,7 @@ async def test_the_lesson_says_how_to_scroll_and_run(open_app: OpenApp) -> None:
     async with open_app(size=(80, 24)) as (app, pilot):
         await pilot.press("2")
         await settle(pilot)
-        assert "↓ j and ↑ k scroll; r asks" in app.hint.text
+        assert "↓ j and ↑ k scroll; r asks" in app.main.hint.text
 
 
 async def test_the_way_out_of_a_control_is_a_shown_key_and_can_be_clicked(open_app: OpenApp) -> None:
@@ -52,7 +52,7 @@ async def test_a_view_without_a_drawing_leaves_the_rest_in_sight(
     engine.frames = {"tokens": [frame, frame]}
     async with open_app() as (app, pilot):
         await pilot.press("r", "s")
-        await until(pilot, lambda: app.session.run.phase == "done")
+        await until(pilot, lambda: app.main.session.run.phase == "done")
         await settle(pilot)
         drawn = app.query_one(UnknownView).layout_rows(200)
         assert "what comes next" in drawn[0][0].text

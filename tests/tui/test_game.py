@@ -48,8 +48,8 @@ async def begin(pilot: Pilot[None]) -> Case:
     await press(pilot, "f", "enter")
     app = pilot.app
     assert isinstance(app, HolesApp)
-    assert app.open_case is not None
-    return app.open_case.case
+    assert app.main.game.open_case is not None
+    return app.main.game.open_case.case
 
 
 async def test_from_the_tree_to_the_truth(open_app: OpenApp, engine: FakeEngine) -> None:
@@ -64,7 +64,7 @@ async def test_from_the_tree_to_the_truth(open_app: OpenApp, engine: FakeEngine)
         await done(app, pilot)
         assert engine.runs[-1].case == Case(42, 1)
         assert "probes 1, par 5" in line(app)
-        assert events(app, Probed)[0].saw == app.session.frame.caption  # type: ignore[union-attr]
+        assert events(app, Probed)[0].saw == app.main.session.frame.caption  # type: ignore[union-attr]
 
         await press(pilot, "f")
         assert isinstance(app.screen, NameScreen)
@@ -89,10 +89,10 @@ async def test_probes_are_neither_predicted_nor_graded_nor_kept(open_app: OpenAp
         await begin(pilot)
         await press(pilot, "r")
         await done(app, pilot)
-        assert app.panel.form.question is None
-        assert not app.check_action("keep", ())
+        assert app.main.panes.panel.form.question is None
+        assert not app.main.check_action("keep", ())
         assert not any(events(app, kind) for kind in (Predicted, Graded, Ran))
-        assert app._measured(app.catalog["tokens"]) is None, "a quiz is not graded by the broken model"
+        assert app.main.runs.measured(app.main.catalog["tokens"]) is None, "a quiz is not graded by the broken model"
 
 
 async def test_the_intact_model_costs_nothing_and_asks_first(open_app: OpenApp, engine: FakeEngine) -> None:
@@ -101,7 +101,7 @@ async def test_the_intact_model_costs_nothing_and_asks_first(open_app: OpenApp, 
         await press(pilot, "o")
         assert "intact model" in line(app)
         await press(pilot, "r")
-        assert app.panel.form.question is not None
+        assert app.main.panes.panel.form.question is not None
         assert engine.runs == []
         await press(pilot, "s")
         await done(app, pilot)
@@ -111,7 +111,7 @@ async def test_the_intact_model_costs_nothing_and_asks_first(open_app: OpenApp, 
         await done(app, pilot)
         assert engine.runs[-1].case == case
         assert "probes 1" in line(app)
-        rows = [row for view in app.panel.comparison if isinstance(view, Table) for row in view.rows]
+        rows = [row for view in app.main.panes.panel.comparison if isinstance(view, Table) for row in view.rows]
         assert ("the model", "intact", "broken") in rows
 
 
@@ -120,7 +120,7 @@ async def test_a_changed_control_waits_for_r_and_the_text_keeps_its_gaps(open_ap
         await begin(pilot)
         app.query_one("LivePanel Stepper", Stepper).focus()
         await press(pilot, "right")
-        assert app._rerun is None
+        assert app.main._rerun._timer is None
         await press(pilot, "r")
         await done(app, pilot)
         assert [run.settings["max_new_tokens"] for run in engine.runs] == [136]
@@ -134,7 +134,7 @@ async def test_after_the_truth_nothing_is_compared(open_app: OpenApp, engine: Fa
         await done(app, pilot)
         await press(pilot, "a", "f", "enter")
         await done(app, pilot)
-        assert app.panel.comparison == ()
+        assert app.main.panes.panel.comparison == ()
         assert any("f opens another case" in note.message for note in app._notifications)
 
 
@@ -164,7 +164,7 @@ async def test_giving_up_shows_the_truth(open_app: OpenApp, engine: FakeEngine) 
         await press(pilot, "f", "x")
         await done(app, pilot)
         assert engine.runs[-1].settings["guess_kind"] == GIVE_UP
-        assert app.open_case is None
+        assert app.main.game.open_case is None
 
 
 async def test_an_engine_that_dies_while_naming_leaves_the_case_open(open_app: OpenApp, engine: FakeEngine) -> None:
@@ -175,7 +175,7 @@ async def test_an_engine_that_dies_while_naming_leaves_the_case_open(open_app: O
         await press(pilot, "f", "enter")
         engine.die()
         await settle(pilot)
-        assert app.open_case is not None
+        assert app.main.game.open_case is not None
         await press(pilot, "f")
         assert isinstance(app.screen, NameScreen)
 
@@ -187,9 +187,9 @@ async def test_an_open_case_is_there_at_the_next_start(open_app: OpenApp) -> Non
         await done(app, pilot)
         await pilot.press("q")
     async with open_app() as (app, pilot):
-        await until(pilot, lambda: app.open_case is not None)
-        assert app.open_case is not None
-        assert app.open_case.case == case
+        await until(pilot, lambda: app.main.game.open_case is not None)
+        assert app.main.game.open_case is not None
+        assert app.main.game.open_case.case == case
         assert "probes 1" in line(app)
 
 
@@ -223,7 +223,7 @@ def test_game(
         for key in keys:
             await press(pilot, key)
             if key == "r" or keys.count("enter") == 2:
-                await until(pilot, lambda: not pilot.app.session.run.active)  # type: ignore[attr-defined]
+                await until(pilot, lambda: not pilot.app.main.session.run.active)  # type: ignore[attr-defined]
                 await settle(pilot)
 
     assert snap_compare(make_app(), terminal_size=size, run_before=run_before)

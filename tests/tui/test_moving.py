@@ -51,17 +51,17 @@ async def test_left_goes_up_from_a_leaf_and_stops_at_the_root(open_app: OpenApp)
 async def test_enter_opens_and_b_goes_back(open_app: OpenApp) -> None:
     async with open_app() as (app, pilot):
         await press(pilot, "j", "j", "j", "enter")
-        assert app.lesson is not None
-        assert app.lesson.id == "attention"
+        assert app.main.lesson is not None
+        assert app.main.lesson.id == "attention"
         await press(pilot, "b")
-        assert app.lesson.id == "tokens"
+        assert app.main.lesson.id == "tokens"
         assert at(app) == "tokens"
-        assert not app.check_action("back", ())
+        assert not app.main.check_action("back", ())
 
 
 async def test_a_folded_lesson_is_shown_in_the_tree_when_opened(open_app: OpenApp) -> None:
     async with open_app() as (app, pilot):
-        app.open_lesson("quantization")
+        app.main.open_lesson("quantization")
         await settle(pilot)
         assert at(app) == "quantization"
 
@@ -79,8 +79,8 @@ async def test_search_finds_titles_terms_and_text_and_enter_jumps(open_app: Open
             if expected is None:
                 assert isinstance(app.screen, SearchScreen)
             else:
-                assert app.lesson is not None
-                assert app.lesson.id == expected
+                assert app.main.lesson is not None
+                assert app.main.lesson.id == expected
 
 
 async def test_search_in_texts_shows_where(open_app: OpenApp) -> None:
@@ -89,8 +89,8 @@ async def test_search_in_texts_shows_where(open_app: OpenApp) -> None:
         options = app.screen.query_one(OptionList)
         assert "separate program" in str(options.get_option_at_index(0).prompt)
         await press(pilot, "down", "down", "up", "enter")
-        assert app.lesson is not None
-        assert app.lesson.id == [*app.catalog.lessons][1] == "tokens"
+        assert app.main.lesson is not None
+        assert app.main.lesson.id == [*app.main.catalog.lessons][1] == "tokens"
 
 
 async def test_the_glossary_narrows_while_typing_and_enter_opens_the_hole(open_app: OpenApp) -> None:
@@ -102,8 +102,8 @@ async def test_the_glossary_narrows_while_typing_and_enter_opens_the_hole(open_a
         assert options.option_count == 1
         assert "What the lesson called Fewer bits explains." in str(options.get_option_at_index(0).prompt)
         await press(pilot, "enter")
-        assert app.lesson is not None
-        assert app.lesson.id == "quantization"
+        assert app.main.lesson is not None
+        assert app.main.lesson.id == "quantization"
         await press(pilot, "i", *"zzz", "enter")
         assert isinstance(app.screen, GlossaryScreen)
 
@@ -111,20 +111,20 @@ async def test_the_glossary_narrows_while_typing_and_enter_opens_the_hole(open_a
 async def test_d_goes_deeper_and_u_goes_up(open_app: OpenApp) -> None:
     async with open_app("kv-cache") as (app, pilot):
         await press(pilot, "d")
-        assert app.lesson is not None
-        assert app.lesson.id == "quantization"
-        assert not app.check_action("deeper", ())
+        assert app.main.lesson is not None
+        assert app.main.lesson.id == "quantization"
+        assert not app.main.check_action("deeper", ())
         await press(pilot, "d", "u")
-        assert app.lesson.id == "kv-cache"
+        assert app.main.lesson.id == "kv-cache"
         await press(pilot, "u")
-        assert app.lesson.id == "what-happens"
-        assert not app.check_action("up", ())
+        assert app.main.lesson.id == "what-happens"
+        assert not app.main.check_action("up", ())
         await press(pilot, "d")
         assert isinstance(app.screen, PickScreen), "there are several holes below"
         await press(pilot, "j", "enter")
-        assert app.lesson.id == "embeddings"
+        assert app.main.lesson.id == "embeddings"
         await press(pilot, "b", "b")
-        assert app.lesson.id == "kv-cache"
+        assert app.main.lesson.id == "kv-cache"
 
 
 async def test_the_objective_stays_in_sight(open_app: OpenApp) -> None:
@@ -142,10 +142,10 @@ async def test_links_and_g_lead_to_other_lessons(open_app: OpenApp) -> None:
         page = app.query_one(LessonPage)
         page.post_message(Markdown.LinkClicked(page.query_one(Markdown), "hole:kv-cache"))
         await settle(pilot)
-        assert app.lesson is not None
-        assert app.lesson.id == "kv-cache"
+        assert app.main.lesson is not None
+        assert app.main.lesson.id == "kv-cache"
         await press(pilot, "g", "j", "enter")
-        assert app.lesson.id == "quantization"
+        assert app.main.lesson.id == "quantization"
 
 
 async def test_header_shows_place_and_stages(open_app: OpenApp) -> None:

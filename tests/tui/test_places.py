@@ -22,7 +22,7 @@ async def after_its_run(app: HolesApp, pilot: Pilot[None], kind: type[PlacesView
     await pilot.press("3", "r")
     await settle(pilot)
     await pilot.press("s")
-    await until(pilot, lambda: app.session.run.phase == "done" and app.query(kind))
+    await until(pilot, lambda: app.main.session.run.phase == "done" and app.query(kind))
     view = app.query(kind).first()
     view.focus()
     await settle(pilot)
@@ -40,11 +40,11 @@ async def test_a_stage_opens_its_hole_and_back_leads_back() -> None:
         assert stages[target].name in view.describe()
         await pilot.press("enter")
         await settle(pilot)
-        assert app.lesson is not None
-        assert app.lesson.id == stages[target].hole
+        assert app.main.lesson is not None
+        assert app.main.lesson.id == stages[target].hole
         await pilot.press("b")
         await settle(pilot)
-        assert app.lesson.id == "what-happens"
+        assert app.main.lesson.id == "what-happens"
 
 
 async def test_the_cursor_walks_to_the_next_point_and_enter_takes_its_word() -> None:

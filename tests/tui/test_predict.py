@@ -21,7 +21,9 @@ RESULT = "11 tokens for 48 characters"
 def everything(app: HolesApp) -> str:
     """All that is on the screen or kept in its widgets."""
     shown = [str(widget.render()) for widget in app.screen.walk_children(Widget)]
-    return "\n".join([*shown, *(repr(vars(widget)) for widget in app.screen.walk_children(Widget)), app.page._text])
+    return "\n".join(
+        [*shown, *(repr(vars(widget)) for widget in app.screen.walk_children(Widget)), app.main.panes.page._text]
+    )
 
 
 def decisions(app: HolesApp) -> list[Event]:
@@ -29,11 +31,11 @@ def decisions(app: HolesApp) -> list[Event]:
 
 
 def form(app: HolesApp) -> str:
-    return str(app.panel.form.render()) if app.panel.form.display else ""
+    return str(app.main.panes.panel.form.render()) if app.main.panes.panel.form.display else ""
 
 
 def verdict(app: HolesApp) -> str:
-    return str(app.panel.verdict.render()) if app.panel.verdict.display else ""
+    return str(app.main.panes.panel.verdict.render()) if app.main.panes.panel.verdict.display else ""
 
 
 async def test_nothing_runs_and_no_result_exists_before_the_answer(open_app: OpenApp, engine: FakeEngine) -> None:
@@ -58,8 +60,8 @@ async def test_nothing_runs_and_no_result_exists_before_the_answer(open_app: Ope
 async def test_the_question_comes_into_sight_in_a_small_terminal(open_app: OpenApp) -> None:
     async with open_app("kv-cache", (80, 18)) as (app, pilot):
         await press(pilot, "2", "r")
-        assert app.focused is app.panel.form
-        assert app.panel.region.contains_region(app.panel.form.region)
+        assert app.focused is app.main.panes.panel.form
+        assert app.main.panes.panel.region.contains_region(app.main.panes.panel.form.region)
 
 
 async def test_the_verdict_waits_for_the_end_of_the_run(open_app: OpenApp, engine: FakeEngine) -> None:
@@ -85,7 +87,7 @@ async def test_skipping_is_remembered_and_a_new_visit_asks_again(open_app: OpenA
         assert [type(event) for event in decisions(app)] == [Skipped]
         assert verdict(app) == ""
         for lesson in ("attention", "tokens"):
-            app.open_lesson(lesson)
+            app.main.open_lesson(lesson)
             await settle(pilot)
         await press(pilot, "r")
         assert "How many?" in form(app)
@@ -97,7 +99,7 @@ async def test_an_answer_holds_for_later_visits(open_app: OpenApp, engine: FakeE
         await press(pilot, "r", "9", "enter")
         await done(app, pilot)
         for lesson in ("attention", "tokens"):
-            app.open_lesson(lesson)
+            app.main.open_lesson(lesson)
             await settle(pilot)
         assert verdict(app) == ""
         await press(pilot, "r")
@@ -108,10 +110,10 @@ async def test_an_answer_holds_for_later_visits(open_app: OpenApp, engine: FakeE
 async def test_an_open_question_is_gone_with_its_lesson(open_app: OpenApp, engine: FakeEngine) -> None:
     async with open_app() as (app, pilot):
         await press(pilot, "r", "3")
-        app.open_lesson("attention")
+        app.main.open_lesson("attention")
         await settle(pilot)
         assert form(app) == ""
-        assert app.panel.caption.display
+        assert app.main.panes.panel.caption.display
         assert decisions(app) == []
         assert engine.runs == []
 
@@ -126,7 +128,7 @@ async def test_a_changed_control_asks_without_taking_the_keys(open_app: OpenApp,
         assert engine.runs == []
         assert "r comes here to answer" in form(app)
         await press(pilot, "s", "enter")
-        assert app.focused is app.panel.form
+        assert app.focused is app.main.panes.panel.form
         assert "0-9 answers" in form(app)
         await press(pilot, "7", "enter")
         await done(app, pilot)
@@ -169,7 +171,7 @@ async def test_what_the_run_did_not_measure_is_not_graded(open_app: OpenApp, eng
         engine.finish()
         await done(app, pilot)
         assert "measured no tokens" in verdict(app)
-        assert app.learner.state(app.catalog["tokens"]).pending is not None
+        assert app.learner.state(app.main.catalog["tokens"]).pending is not None
 
 
 async def test_committing_to_nothing_says_how_to_answer(open_app: OpenApp, engine: FakeEngine) -> None:
@@ -178,7 +180,7 @@ async def test_committing_to_nothing_says_how_to_answer(open_app: OpenApp, engin
         assert "0-9 answers; then enter runs it, or s skips" in form(app)
         assert engine.runs == []
         await press(pilot, "minus", "1", "full_stop", "5", "full_stop", "backspace", "2")
-        assert app.panel.form.answer == -1.2
+        assert app.main.panes.panel.form.answer == -1.2
         keys = str(app.query_one(KeyBar).render())
         assert "enter commit" in keys
         assert "s skip" in keys
@@ -194,7 +196,7 @@ async def test_options_are_chosen_by_number_or_arrows() -> None:
     async with app.run_test(size=(120, 40)) as pilot:
         await settle(pilot)
         await press(pilot, "r", "down", "down", "up", "9")
-        assert app.panel.form.answer == 0
+        assert app.main.panes.panel.form.answer == 0
         await press(pilot, *["right"] * 9, "2", "left", "enter")
         await done(app, pilot)
         predicted, graded = decisions(app)

@@ -35,8 +35,8 @@ async def test_settings_are_kept_when_the_learner_comes_back(open_app: OpenApp, 
     async with open_app("kv-cache") as (app, pilot):
         app.query_one(Switch).focus()
         await press(pilot, "space")
-        app.open_lesson("tokens")
+        app.main.open_lesson("tokens")
         await settle(pilot)
-        app.open_lesson("kv-cache")
+        app.main.open_lesson("kv-cache")
         await settle(pilot)
         assert app.query_one(Switch).value is False

@@ -26,7 +26,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def mark(app: HolesApp, lesson: str) -> str:
-    label = app.holes.render_label(app.holes.nodes[lesson], app.holes.rich_style, app.holes.rich_style)
+    label = app.main.panes.holes.render_label(
+        app.main.panes.holes.nodes[lesson], app.main.panes.holes.rich_style, app.main.panes.holes.rich_style
+    )
     return next(character for character in label.plain if character in MARKS.values())
 
 
@@ -36,17 +38,17 @@ async def test_opening_running_and_passing_show_in_the_tree(open_app: OpenApp, f
         await press(pilot, "r", "s")
         await done(app, pilot)
         assert mark(app, "tokens") == "◑"
-        assert "1 run · 0 passed" in str(app.status.render())
+        assert "1 run · 0 passed" in str(app.main.status.render())
         kinds = {(type(event), event.lesson) for event in Progress.open(folder).events}
         assert {(Read, "tokens"), (Ran, "tokens")} <= kinds
         for question in ("Which?", "Which now?"):
             app.learner.record(Answered(lesson="tokens", question=question, option=0, said="this", right=True))
-        app.save_soon()
+        app.main.save_soon()
         await settle(pilot)
         assert mark(app, "tokens") == "✓"
         await pilot.resize_terminal(80, 24)
         await settle(pilot)
-        assert "1/7 passed" in str(app.status.render())
+        assert "1/7 passed" in str(app.main.status.render())
 
 
 async def leave(app: HolesApp, pilot: Pilot[None]) -> None:
@@ -55,9 +57,9 @@ async def leave(app: HolesApp, pilot: Pilot[None]) -> None:
     await press(pilot, "right")
     app.query(Stepper).first().focus()
     await press(pilot, "right")
-    app.action_pane("lesson")
+    app.main.panes.go("lesson")
     await settle(pilot)
-    app.page.scroll_to(y=3, animate=False)
+    app.main.panes.page.scroll_to(y=3, animate=False)
     await settle(pilot)
 
 
@@ -78,17 +80,17 @@ async def test_it_goes_on_where_the_learner_left(
         else:
             engine.manual = True
             await press(pilot, "r", "s")
-            await until(pilot, lambda: app.session.run.phase == "running")
+            await until(pilot, lambda: app.main.session.run.phase == "running")
     again = make_app(None)
     async with again.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
-        assert again.lesson is not None
-        assert again.lesson.id == "kv-cache"
-        assert again.pane == ("live" if way == "killed while running" else "lesson")
+        assert again.main.lesson is not None
+        assert again.main.lesson.id == "kv-cache"
+        assert again.main.panes.here == ("live" if way == "killed while running" else "lesson")
         assert again.query_one(Choice).value == "on"
         assert again.query(Stepper).first().value == 136
         if way != "killed while running":
-            assert again.page.scroll_y == 3
+            assert again.main.panes.page.scroll_y == 3
 
 
 async def test_a_pane_that_is_hidden_is_where_it_was_once_it_is_shown(make_app: MakeApp, folder: Path) -> None:
@@ -99,23 +101,23 @@ async def test_a_pane_that_is_hidden_is_where_it_was_once_it_is_shown(make_app: 
         await press(pilot, "r", "s")
         await done(app, pilot)
         await press(pilot, "2")
-        assert app.page.line == 4
+        assert app.main.panes.page.line == 4
         await press(pilot, "3", "q")
     for _ in range(2):  # also from a session in which the pane was never shown
         app = make_app(None)
         async with app.run_test(size=(80, 24)) as pilot:
             await settle(pilot)
-            assert (app.pane, app.page.line) == ("live", 4)
+            assert (app.main.panes.here, app.main.panes.page.line) == ("live", 4)
             await press(pilot, "q")
     app = make_app(None)
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         await press(pilot, "2")
-        assert app.page.scroll_y == 4
-        app.open_lesson("tokens")
+        assert app.main.panes.page.scroll_y == 4
+        app.main.open_lesson("tokens")
         await settle(pilot)
         await press(pilot, "2")
-        assert app.page.scroll_y == 0
+        assert app.main.panes.page.scroll_y == 0
 
 
 async def test_scrolling_and_controls_are_written_while_the_app_runs(open_app: OpenApp, folder: Path) -> None:
@@ -144,8 +146,8 @@ async def test_a_lesson_asked_for_is_opened_instead(make_app: MakeApp, folder: P
         app = make_app(lesson)
         async with app.run_test() as pilot:
             await settle(pilot)
-            assert app.lesson is not None
-            assert app.lesson.id == lesson
+            assert app.main.lesson is not None
+            assert app.main.lesson.id == lesson
 
 
 async def test_a_prediction_of_an_earlier_session_is_not_asked_again(
@@ -156,7 +158,7 @@ async def test_a_prediction_of_an_earlier_session_is_not_asked_again(
         async with app.run_test() as pilot:
             await settle(pilot)
             await press(pilot, "r")
-            if app.panel.form.question is not None:
+            if app.main.panes.panel.form.question is not None:
                 await press(pilot, "9", "enter")
             await done(app, pilot)
     assert len(engine.runs) == 2

@@ -46,9 +46,9 @@ async def test_a_lesson_is_passed_by_its_questions_alone(open_app: OpenApp) -> N
         await press(pilot, "enter")
         assert len(app.screen_stack) == 1
         assert answers(app) == [("Which?", False), ("Which now?", True)]
-        assert app.holes.statuses["tokens"] == "read"
+        assert app.main.panes.holes.statuses["tokens"] == "read"
         await press(pilot, "z", "1", "enter", "q")
-        assert app.holes.statuses["tokens"] == "passed"
+        assert app.main.panes.holes.statuses["tokens"] == "passed"
 
 
 async def test_how_sure_an_answer_was_is_kept_and_starts_anew_with_each_question(open_app: OpenApp) -> None:
@@ -80,14 +80,14 @@ async def test_hints_come_one_by_one_and_are_remembered(open_app: OpenApp) -> No
 
 async def test_a_measured_answer_needs_a_run_and_is_graded_by_it(open_app: OpenApp) -> None:
     async with open_app() as (app, pilot):
-        assert app.lesson is not None
-        app._ask("quiz", [(app.lesson, MEASURED)])
+        assert app.main.lesson is not None
+        app.main._ask("quiz", [(app.main.lesson, MEASURED)])
         await press(pilot, "2", "enter")
         assert "Run the experiment first" in card(app)
         assert answers(app) == []
         await press(pilot, "q", "r", "s")
         await done(app, pilot)
-        app._ask("quiz", [(app.lesson, MEASURED)])
+        app.main._ask("quiz", [(app.main.lesson, MEASURED)])
         await press(pilot, "1", "enter")
         assert "✗ You said “few”; it was 11." in card(app)
         assert "Many: 11." in card(app)
@@ -101,8 +101,8 @@ async def test_numbers_that_were_not_measured_yet_are_said_to_come_with_a_run(op
             await press(pilot, *keys)
             if keys:
                 await done(app, pilot)
-            assert app.lesson is not None
-            app._ask("quiz", [(app.lesson, Question("How many?", options, ("Look.", "Count.")))])
+            assert app.main.lesson is not None
+            app.main._ask("quiz", [(app.main.lesson, Question("How many?", options, ("Look.", "Count.")))])
             await press(pilot, "1", "enter")
             assert shown in card(app)
             assert ("once the lesson was run" in card(app)) is said
@@ -117,14 +117,14 @@ async def test_answered_questions_come_back_a_day_later(open_app: OpenApp) -> No
         await press(pilot, "enter", "q", "z", "1", "enter", "q")
         now = app.learner.now() + DAY
         app.learner.now = lambda: now
-        app.save_soon()
+        app.main.save_soon()
         await settle(pilot)
-        assert "1 due · v" in str(app.status.render())
+        assert "1 due · v" in str(app.main.status.render())
         await press(pilot, "v", "enter")
         assert isinstance(app.screen, QuizScreen)
         assert "Which?" in card(app)
         await press(pilot, "1", "enter", "q")
-        assert "due" not in str(app.status.render())
+        assert "due" not in str(app.main.status.render())
         assert answers(app) == [("Which?", True)] * 2
 
 

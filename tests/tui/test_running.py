@@ -67,7 +67,7 @@ async def test_a_changed_control_runs_again_and_replaces_the_run(open_app: OpenA
         engine.say(Cancelled(engine.runs[0].id))
         engine.frame(Frame("of the second run"))
         engine.finish()
-        await until(pilot, lambda: app.session.run.phase == "done")
+        await until(pilot, lambda: app.main.session.run.phase == "done")
         assert "of the second run" in said(app)
 
 
@@ -76,8 +76,8 @@ async def test_frames_of_a_replaced_run_are_dropped(open_app: OpenApp, engine: F
     async with open_app() as (app, pilot):
         engine.ready()
         await press(pilot, "r", "s", "r", "s")
-        app.session.reply(Failed(engine.runs[0].id, "old", ""))
-        assert app.session.run.phase == "running"
+        app.main.session.reply(Failed(engine.runs[0].id, "old", ""))
+        assert app.main.session.run.phase == "running"
 
 
 async def test_results_stay_in_sight_until_the_next_run_has_its_own(open_app: OpenApp, engine: FakeEngine) -> None:
@@ -180,13 +180,13 @@ async def test_a_killed_process_is_noticed_within_a_second(catalog: Catalog) -> 
     command = [sys.executable, "-m", "tests.support.fake_engine"]
     app = HolesApp(command, "tokens", catalog=catalog)
     async with app.run_test(size=(120, 40)) as pilot:
-        await until(pilot, lambda: app.session.engine.phase == "ready", 20)
-        connection = app._link._connection  # type: ignore[attr-defined]
+        await until(pilot, lambda: app.main.session.engine.phase == "ready", 20)
+        connection = app.link._connection  # type: ignore[attr-defined]
         os.kill(connection._transport.get_pid(), signal.SIGKILL)
-        await until(pilot, lambda: app.session.engine.phase == "stopped", 1)
+        await until(pilot, lambda: app.main.session.engine.phase == "stopped", 1)
         assert "SIGKILL" in status(app)
         await pilot.press("r", "s")
-        await until(pilot, lambda: app.session.run.phase == "done", 20)
+        await until(pilot, lambda: app.main.session.run.phase == "done", 20)
         assert len(app.query(ViewWidget)) == 7
 
 

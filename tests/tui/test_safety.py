@@ -77,7 +77,7 @@ async def test_every_sink_shows_foreign_text_literally(open_app: OpenApp, engine
         await settle(pilot)
         engine.frame(frame(text))
         engine.finish()
-        await until(pilot, lambda: app.session.run.phase == "done")
+        await until(pilot, lambda: app.main.session.run.phase == "done")
         await settle(pilot)
         assert_harmless(app)
         said = await walk_everything(app, pilot)
@@ -85,13 +85,13 @@ async def test_every_sink_shows_foreign_text_literally(open_app: OpenApp, engine
         shown = "".join(drawn(app).split())
         assert shown.count("".join(visible(text).split())) >= 10
         for reply in (
-            Failed(app.session.run.id, text, text),
+            Failed(app.main.session.run.id, text, text),
             Status("loading", text),
             Ready(msgspec.structs.replace(MODEL, name=text, dtype=text)),
             Unavailable(text, text),
             Died(1, text, text),
         ):
-            app.session.run = replace(app.session.run, phase="running")
+            app.main.session.run = replace(app.main.session.run, phase="running")
             engine.say(reply)
             await settle(pilot)
             assert_harmless(app)
@@ -108,12 +108,12 @@ async def test_generated_texts_crash_nothing(open_app: OpenApp, engine: FakeEngi
         await pilot.press("r", "s")
         await settle(pilot)
         for text in texts:
-            app._painted = -1.0
+            app.main._painted = -1.0
             app.query_one(TextField).value = text
             assert app.query_one(TextField).value == text.replace("\r\n", "\n").replace("\r", "\n") or any(
                 c in text for c in "‹›"
             )
-            engine.say(Framed(app.session.run.id, frame(text)))
+            engine.say(Framed(app.main.session.run.id, frame(text)))
             await settle(pilot)
             await walk_everything(app, pilot)
             assert_harmless(app)

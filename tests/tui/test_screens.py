@@ -73,7 +73,7 @@ async def test_the_palette_finds_lessons_terms_presets_and_actions(open_app: Ope
             await until(pilot, lambda: app.screen.query_one(OptionList).option_count)
             await settle(pilot)
             await pilot.press("enter", "enter")
-            await until(pilot, lambda opened=opened: app.lesson is not None and app.lesson.id == opened)
+            await until(pilot, lambda opened=opened: app.main.lesson is not None and app.main.lesson.id == opened)
         await pilot.press("ctrl+p")
         await until(pilot, lambda: isinstance(app.screen, CommandPalette))
         assert app.screen.query_one(Input).cursor_blink is False
@@ -104,9 +104,9 @@ async def test_a_run_goes_on_behind_a_dialog(open_app: OpenApp, engine: FakeEngi
         await settle(pilot)
         engine.frame(engine.frames["tokens"][-1])
         engine.finish()
-        app._tick()
-        await until(pilot, lambda: app.session.run.phase == "done")
+        app.main._tick()
+        await until(pilot, lambda: app.main.session.run.phase == "done")
         await settle(pilot)
         await pilot.press("q")
         await settle(pilot)
-        assert "11 tokens" in app.panel.query_one("Caption").render().plain  # type: ignore[union-attr]
+        assert "11 tokens" in app.main.panes.panel.query_one("Caption").render().plain  # type: ignore[union-attr]

@@ -10,8 +10,9 @@ from llm_holes.engine.frames import Value
 from llm_holes.lessons.catalog.catalog import Lesson
 from llm_holes.lessons.lint import Fault, at, faults_of_run, inspect
 from llm_holes.tui.cli.json import dumps
-from llm_holes.tui.cli.run import Progress, Result, Unsuccessful, run_each
+from llm_holes.tui.cli.run import Progress, Unsuccessful, run_each
 from llm_holes.tui.draw.sanitize import clean
+from llm_holes.tui.state.kept_runs import MadeRun
 from llm_holes.tui.state.sources import NotFound, found
 
 
@@ -60,7 +61,7 @@ def _run_faults(runs: Sequence[tuple[Lesson, str, Mapping[str, Value]]], command
     left = iter(runs)
     progress = Progress()
 
-    def done(outcome: Result | Unsuccessful) -> None:
+    def done(outcome: MadeRun | Unsuccessful) -> None:
         lesson, preset, _ = next(left)
         where = f"with the preset {preset!r}" if preset else "with the default settings"
         for needle, problem in _problems(lesson, outcome):
@@ -74,7 +75,7 @@ def _run_faults(runs: Sequence[tuple[Lesson, str, Mapping[str, Value]]], command
     return faults
 
 
-def _problems(lesson: Lesson, outcome: Result | Unsuccessful) -> Iterable[tuple[str, str]]:
+def _problems(lesson: Lesson, outcome: MadeRun | Unsuccessful) -> Iterable[tuple[str, str]]:
     if isinstance(outcome, Unsuccessful):
         return [("", f"the run failed: {outcome}")]
     assert outcome.model is not None

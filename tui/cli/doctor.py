@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 
 from llm_holes.engine.frames import Frame, Table
 from llm_holes.engine.ipc.versions import versions
-from llm_holes.tui.cli.run import Progress, Result, run, width
+from llm_holes.tui.cli.run import Progress, run, width
 from llm_holes.tui.draw.sanitize import clean
+from llm_holes.tui.state.kept_runs import MadeRun
 from llm_holes.tui.terminal.terminal import known_colours
 
 CHECKS = "doctor"
@@ -60,7 +61,7 @@ def _print(name: str, text: str) -> None:
     print(f"{name:<10} {clean(text)}")
 
 
-def _print_text(result: Result, engine: str) -> None:
+def _print_text(result: MadeRun, engine: str) -> None:
     from llm_holes.tui.draw.as_text import view_text
 
     if engine != "local":
@@ -74,7 +75,7 @@ def _print_text(result: Result, engine: str) -> None:
         print("", *(view_text(view, width()) for view in result.frames[-1].views), sep="\n")
 
 
-def _print_json(result: Result, terminal: dict[str, str], passed: bool) -> None:
+def _print_json(result: MadeRun, terminal: dict[str, str], passed: bool) -> None:
     from llm_holes.tui.cli.json import dumps
 
     frame = result.frames[-1] if result.frames else Frame("")

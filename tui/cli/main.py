@@ -204,9 +204,10 @@ def _run(args: argparse.Namespace) -> int:
         progress.clear()
     print(run.result_json(lesson.id, result) if args.json else run.result_text(result))
     if args.keep:
-        from llm_holes.tui.cli.notebook import keep
+        from llm_holes.tui.state.kept_runs import keep
 
-        keep(lesson, result)
+        if notice := keep(lesson, result):
+            raise run.Unsuccessful(notice)
     return 0
 
 

@@ -12,8 +12,9 @@ from llm_holes.lessons.learner.events import ForeignFile
 from llm_holes.lessons.notebook.notebook import Entry, Recorded, plain, seal_holds
 from llm_holes.lessons.notebook.replay import TOLERANCE, Comparison, changed_settings, compare, doubts, read_transcript
 from llm_holes.tui.cli.json import Json, dumps, jsonable
-from llm_holes.tui.cli.run import Progress, Result, Unsuccessful, run_each
+from llm_holes.tui.cli.run import Progress, Unsuccessful, run_each
 from llm_holes.tui.draw.sanitize import clean, visible
+from llm_holes.tui.state.kept_runs import MadeRun
 
 AROUND = 24
 STATED = (
@@ -25,12 +26,12 @@ STATED = (
 class Replay:
     """One entry and what became of it."""
 
-    def __init__(self, entry: Entry, outcome: Result | Unsuccessful) -> None:
+    def __init__(self, entry: Entry, outcome: MadeRun | Unsuccessful) -> None:
         self.entry = entry
         self.error = str(outcome) if isinstance(outcome, Unsuccessful) else ""
         self.comparisons: tuple[Comparison, ...] = ()
         self.doubts: list[str] = []
-        if isinstance(outcome, Result):
+        if isinstance(outcome, MadeRun):
             after = plain(outcome.frames[-1].measured if outcome.frames else {})
             self.doubts = doubts(entry, outcome.model, outcome.versions) + changed_settings(entry, outcome.settings)
             self.comparisons = compare(entry.measured, after)
@@ -50,7 +51,7 @@ def main(file: str, command: Sequence[str], as_json: bool) -> int:
     replays: list[Replay] = []
     progress = Progress()
 
-    def done(outcome: Result | Unsuccessful) -> None:
+    def done(outcome: MadeRun | Unsuccessful) -> None:
         replays.append(Replay(entries[len(replays)], outcome))
 
     try:

@@ -8,50 +8,31 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from llm_holes.engine.frames import Frame, Value
 from llm_holes.engine.ipc.client import Client, Died
-from llm_holes.engine.ipc.messages import (
-    Failed,
-    Finished,
-    Framed,
-    Hello,
-    ModelInfo,
-    Ready,
-    Reply,
-    Run,
-    Status,
-    Unavailable,
-)
+from llm_holes.engine.ipc.messages import Framed, Reply
+from llm_holes.engine.ipc.session import Session
 from llm_holes.tui.draw.sanitize import visible
+from llm_holes.tui.state.kept_runs import MadeRun
 
 SPARSE_SECONDS = 10.0
 
+OnProgress = Callable[[str, float | None], None]
+"""Is told what is being waited for, and the share that is done."""
+
 
 class Unsuccessful(Exception):
-    """The run has no result. `usage` is true when the request was wrong, `gone` when the engine is no longer there."""
+    """The run has no result. `usage` is true when the request was wrong."""
 
-    def __init__(self, message: str, hint: str = "", usage: bool = False, gone: bool = False) -> None:
+    def __init__(self, message: str, hint: str = "", usage: bool = False) -> None:
         super().__init__("\n".join(filter(None, (message, hint))))
         self.usage = usage
-        self.gone = gone
 
 
-@dataclass
-class Result:
-    versions: dict[str, str] = field(default_factory=dict)
-    model: ModelInfo | None = None
-    frames: list[Frame] = field(default_factory=list)
-    settings: dict[str, Value] = field(default_factory=dict)
-    ms: float = 0.0
-
-
-def run(
-    command: Sequence[str], lesson: str, settings: Mapping[str, Value], progress: Callable[[str, float | None], None]
-) -> Result:
+def run(command: Sequence[str], lesson: str, settings: Mapping[str, Value], progress: OnProgress) -> MadeRun:
     """The finished run. Raises Unsuccessful; whatever happens, no engine is left."""
-    outcomes: list[Result | Unsuccessful] = []
+    outcomes: list[MadeRun | Unsuccessful] = []
     run_each(command, [(lesson, settings)], progress, outcomes.append)
     if isinstance(outcomes[0], Unsuccessful):
         raise outcomes[0]
@@ -61,73 +42,66 @@ def run(
 def run_each(
     command: Sequence[str],
     runs: Sequence[tuple[str, Mapping[str, Value]]],
-    progress: Callable[[str, float | None], None],
-    done: Callable[[Result | Unsuccessful], None],
+    progress: OnProgress,
+    done: Callable[[MadeRun | Unsuccessful], None],
 ) -> None:
     """Makes the runs, lesson and settings, one after the other on one engine; `done` is given the outcome of each.
 
     An engine that dies of a run is started again for the next. Raises Unsuccessful if there is none to run on.
     """
-    asyncio.run(
-        _run_each(command, [Run(n, name, dict(given)) for n, (name, given) in enumerate(runs, 1)], progress, done)
-    )
+    asyncio.run(_run_each(command, runs, progress, done))
 
 
 async def _run_each(
     command: Sequence[str],
-    requests: Sequence[Run],
-    progress: Callable[[str, float | None], None],
-    done: Callable[[Result | Unsuccessful], None],
+    runs: Sequence[tuple[str, Mapping[str, Value]]],
+    progress: OnProgress,
+    done: Callable[[MadeRun | Unsuccessful], None],
 ) -> None:
     replies: asyncio.Queue[Reply | Died] = asyncio.Queue()
     client = Client(command, replies.put_nowait)
-    result = Result()
+    restarts: list[asyncio.Task[None]] = []
+    session = Session(client.send, lambda: restarts.append(asyncio.create_task(client.restart())), time.monotonic)
     try:
         await client.start()
-        for request in requests:
-            client.send(request)
-            result = Result(result.versions, result.model)
-            try:
-                while not _finished(await replies.get(), result, progress):
-                    pass
-                done(result)
-            except Unsuccessful as error:
-                if result.model is None:
-                    raise
-                done(error)
-                if error.gone and request is not requests[-1]:
-                    result = Result()
-                    await client.restart()
+        for lesson, settings in runs:
+            session.start(lesson, dict(settings))
+            done(await _outcome(session, replies, progress))
     finally:
         await client.close()
 
 
-def _finished(reply: Reply | Died, result: Result, progress: Callable[[str, float | None], None]) -> bool:
-    """Puts the reply into the result; true if it was the last one. Raises Unsuccessful."""
-    match reply:
-        case Hello(_, versions):
-            result.versions = versions
-        case Status(_, message, done, total):
-            progress(message, done / total if total else None)
-        case Ready(model):
-            result.model = model
-        case Framed(_, frame):
-            result.frames.append(frame)
-            if frame.progress is not None:
-                progress(frame.caption, frame.progress)
-        case Finished(_, settings, ms):
-            result.settings, result.ms = settings, ms
-            return True
-        case Unavailable(error, hint):
-            raise Unsuccessful(error, hint, gone=True)
-        case Failed(_, error, hint, usage):
-            raise Unsuccessful(error, hint, usage)
-        case Died(_, tail, reason):
-            raise Unsuccessful(reason if reason.endswith(tail[-60:]) else f"{reason}\n{tail}", gone=True)
-    return False
+async def _outcome(
+    session: Session, replies: asyncio.Queue[Reply | Died], progress: OnProgress
+) -> MadeRun | Unsuccessful:
+    """What comes of the run that was just asked for. Raises Unsuccessful if the engine never got to it."""
+    frames: list[Frame] = []
+    begun = session.run.phase == "running"
+    while session.run.active:
+        reply = await replies.get()
+        session.reply(reply)
+        begun = begun or session.run.phase == "running"
+        if isinstance(reply, Framed) and session.frame is not None:
+            frames.append(session.frame)
+        _report(session, progress)
+    run = session.run
+    if run.phase == "done":
+        return MadeRun(session.versions, session.model, tuple(frames), run.settings or {}, run.ms)
+    error = Unsuccessful(run.error, run.hint, run.usage)
+    if not begun:
+        raise error
+    return error
 
 
-def result_json(lesson: str, result: Result) -> str:
+def _report(session: Session, progress: OnProgress) -> None:
+    engine, frame = session.engine, session.frame
+    if session.run.phase == "queued" and not engine.down:
+        progress(engine.message, engine.done / engine.total if engine.total else None)
+    elif session.run.active and frame is not None and frame.progress is not None:
+        progress(frame.caption, frame.progress)
+
+
+def result_json(lesson: str, result: MadeRun) -> str:
     """The run as one JSON object; `seed` is null where nothing is random."""
     from llm_holes.tui.cli.json import dumps
 
@@ -145,7 +119,7 @@ def result_json(lesson: str, result: Result) -> str:
     )
 
 
-def result_text(result: Result) -> str:
+def result_text(result: MadeRun) -> str:
     """The last frame, which has everything the run measured."""
     from llm_holes.tui.draw.as_text import frame_text
 

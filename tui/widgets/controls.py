@@ -14,7 +14,7 @@ from textual.widget import Widget
 from llm_holes.engine.frames import Scalar
 from llm_holes.engine.ipc.messages import ModelInfo
 from llm_holes.lessons.catalog.schema import Control
-from llm_holes.lessons.catalog.settings import SettingsError, bounds, parsed
+from llm_holes.lessons.catalog.settings import SettingsError, bounds, clamped, parsed
 from llm_holes.tui.actions import CHOOSE, STEP, SWITCH, bindings
 from llm_holes.tui.content import content
 from llm_holes.tui.draw.spans import Row, Span, fit, number, plain
@@ -79,12 +79,19 @@ class Stepper(Setting):
 
     def __init__(self, control: Control, value: Scalar, label_width: int) -> None:
         super().__init__(control, value, label_width)
-        self.low, self.high = bounds(control, None)
+        self.model: ModelInfo | None = None
+
+    @property
+    def low(self) -> float | None:
+        return bounds(self.control, self.model)[0]
+
+    @property
+    def high(self) -> float | None:
+        return bounds(self.control, self.model)[1]
 
     def take(self, model: ModelInfo | None) -> None:
-        self.low, self.high = bounds(self.control, model)
-        if isinstance(self.value, int | float):
-            self.value = self._inside(self.value)
+        self.model = model
+        self.value = clamped(self.control, self.value, model)
         self.refresh()
 
     def value_row(self) -> Row:
@@ -148,10 +155,8 @@ class Stepper(Setting):
         if self._inside(float(value)) == value:
             self.set_by_hand(value)
 
-    def _inside(self, value: float) -> float | int:
-        value = value if self.low is None else max(value, self.low)
-        value = value if self.high is None else min(value, self.high)
-        return float(f"{value:.6g}") if self.control.kind == "float" else int(value)
+    def _inside(self, value: float) -> Scalar:
+        return clamped(self.control, value if self.control.kind == "float" else int(value), self.model)
 
     def _set(self, value: float) -> None:
         self.set_by_hand(self._inside(value))

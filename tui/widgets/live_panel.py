@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.containers import Vertical
@@ -7,7 +9,7 @@ from textual.reactive import reactive
 from textual.visual import VisualType
 from textual.widget import Widget
 
-from llm_holes.engine.frames import Frame, Scalar, Value, View
+from llm_holes.engine.frames import Frame, Scalar, View
 from llm_holes.engine.ipc.messages import ModelInfo
 from llm_holes.engine.ipc.session import RunState
 from llm_holes.lessons.catalog.catalog import Lesson
@@ -41,7 +43,8 @@ class Caption(Widget):
         run = self.run
         if run.phase == "failed":
             rows: list[Row] = [[Span(line, "strong")] for line in wrapped("! " + run.error, width)]
-            return rows + [[Span(line, "dim")] for line in wrapped(run.hint, width) if run.hint]
+            hint = "r starts it again" if run.gone else run.hint
+            return rows + [[Span(line, "dim")] for line in wrapped(hint, width) if hint]
         if run.phase == "queued":
             return [[Span("queued: runs as soon as the model is ready", "dim")]]
         if run.phase == "cancelled":
@@ -98,7 +101,7 @@ class LivePanel(Pane, can_focus=False):
         yield self.compared
         yield self.views
 
-    async def show(self, lesson: Lesson, settings: dict[str, Value]) -> None:
+    async def show(self, lesson: Lesson, settings: Mapping[str, Scalar]) -> None:
         """Puts up the lesson's controls, holding these settings."""
         controls = self.settings_box
         labels = [control.label for control in lesson.controls if control.kind != "text"]
@@ -116,6 +119,15 @@ class LivePanel(Pane, can_focus=False):
 
     def controls(self) -> list[Setting | TextField]:
         return [w for w in self.settings_box.children if isinstance(w, Setting | TextField)]
+
+    def show_settings(self, values: Mapping[str, Scalar]) -> None:
+        for widget in self.controls():
+            widget.value = values[widget.control.name]
+
+    def mark_preset(self, index: int | None) -> None:
+        """Names the preset that is set; none once anything was changed."""
+        if self.presets is not None:
+            self.presets.chosen = index
 
     @property
     def presets(self) -> PresetPicker | None:
@@ -165,11 +177,9 @@ class LivePanel(Pane, can_focus=False):
         await self.compared.show(views)
 
 
-def _widget(control: Control, value: Value, label_width: int) -> Setting | TextField:
-    assert isinstance(value, str | int | float)
-    scalar: Scalar = value
+def _widget(control: Control, value: Scalar, label_width: int) -> Setting | TextField:
     if control.kind == "text":
-        return TextField(control, scalar, label_width)
+        return TextField(control, value, label_width)
     if control.kind == "choice":
-        return Choice(control, scalar, label_width)
-    return (Switch if control.kind == "toggle" else Stepper)(control, scalar, label_width)
+        return Choice(control, value, label_width)
+    return (Switch if control.kind == "toggle" else Stepper)(control, value, label_width)

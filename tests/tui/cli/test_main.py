@@ -15,7 +15,7 @@ from llm_holes.engine.ipc import client
 from llm_holes.lessons.catalog import catalog
 from llm_holes.tui.cli import doctor
 from llm_holes.tui.cli import main as cli
-from llm_holes.tui.cli.run import Result
+from llm_holes.tui.state.kept_runs import MadeRun
 from tests.support.fake_engine import gallery
 from tests.support.paths import SUPPORT
 from tests.support.processes import running, within
@@ -141,6 +141,7 @@ def test_doctor_reports_and_fails_with_any_failed_check(
     fake: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("COLORTERM")
     assert cli.main(["doctor"]) == 0
     out = capsys.readouterr().out
     for fact in ("torch", "TERM xterm-256color", "colours 256", "Fake-1M", "0" * 64, "threads"):
@@ -176,7 +177,7 @@ def test_doctor_finds_the_failed_rows() -> None:
 def test_a_run_without_frames_is_not_a_passed_check(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(doctor, "run", lambda *_: Result())
+    monkeypatch.setattr(doctor, "run", lambda *_: MadeRun({}, None, (), {}, 0.0))
     assert cli.main(["doctor"]) == 1
 
 
