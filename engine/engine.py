@@ -17,7 +17,7 @@ from llm_holes.engine.frames import Token
 from llm_holes.engine.generation.generate import Limits, Step, generate
 from llm_holes.engine.generation.sampling import SamplingParams
 from llm_holes.engine.ipc.messages import ModelInfo
-from llm_holes.engine.model.config import Config, read_config
+from llm_holes.engine.model.config import Config, Sizes, read_config
 from llm_holes.engine.model.decoder import Decoder
 from llm_holes.engine.surgery.operations import Surgery, operated
 from llm_holes.engine.tokenizer.tokenizer import Tokenizer
@@ -52,7 +52,7 @@ class Engine:
         """The ids, if they and the tokens to come fit the context. Raises InputError with the count and the limit."""
         if not ids:
             raise InputError("there is no text to run on", "Type at least one character.")
-        limit = self.model.config.context
+        limit = self.model.config.n_ctx
         if len(ids) + new_tokens > limit:
             room = f" and room for {new_tokens:,} more" if new_tokens else ""
             raise InputError(
@@ -103,7 +103,7 @@ def load_weights(folder: Path) -> dict[str, Tensor]:
 def check_shapes(config: Config, weights: dict[str, Tensor]) -> None:
     """Raises ModelError unless every matrix the decoder reads is there in the size the config says."""
     q, kv = config.n_heads * config.d_head, config.n_kv_heads * config.d_head
-    table = (config.vocabulary, config.d_model)
+    table = (config.d_vocab, config.d_model)
     expected: dict[str, tuple[int, ...]] = {"model.embed_tokens.weight": table, "model.norm.weight": (config.d_model,)}
     if not config.tied_embeddings:
         expected["lm_head.weight"] = table
@@ -128,20 +128,12 @@ def check_shapes(config: Config, weights: dict[str, Tensor]) -> None:
 
 def _info(files: ModelFiles, config: Config, weights: dict[str, Tensor], threads: int) -> ModelInfo:
     return ModelInfo(
+        **{name: getattr(config, name) for name in Sizes.__struct_fields__},
         name=files.name,
         path=files.folder,
         sha256=files.sha256,
         dtype="fp32",
         threads=threads,
-        layers=config.n_layers,
-        d_model=config.d_model,
-        n_heads=config.n_heads,
-        n_kv_heads=config.n_kv_heads,
-        d_head=config.d_head,
-        d_mlp=config.d_mlp,
-        vocabulary=config.vocabulary,
-        context=config.context,
         parameters=sum(w.numel() for w in weights.values()),
-        tied_embeddings=config.tied_embeddings,
         weight_format=files.weight_format,
     )

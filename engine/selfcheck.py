@@ -129,7 +129,7 @@ def undo(engine: Engine, ids: Sequence[int]) -> Check:
 
 
 def future(engine: Engine, ids: Sequence[int]) -> Check:
-    other = [*ids[:-1], (ids[-1] + 1) % engine.model.config.vocabulary]
+    other = [*ids[:-1], (ids[-1] + 1) % engine.model.config.d_vocab]
     difference = (engine.logits(ids)[:-1] - engine.logits(other)[:-1]).abs().max()
     return Check("influence of the last token on earlier ones", float(difference), 0)
 

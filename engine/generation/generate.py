@@ -72,7 +72,7 @@ def generate(
             reason = "end token"
         elif out.stopped:
             reason = "stop string"
-        elif len(ids) >= model.config.context:
+        elif len(ids) >= model.config.n_ctx:
             reason = "context full"
         elif count == limits.max_new_tokens:
             reason = "max tokens"

@@ -42,7 +42,7 @@ class HeadScores:
 def head_scores(model: Decoder, ids: Sequence[int]) -> HeadScores:
     """Looks at the first 128 of `ids` and at one random text."""
     rng = torch.Generator().manual_seed(SEED)
-    once = torch.randint(0, model.config.vocabulary, (REPEATED,), generator=rng)
+    once = torch.randint(0, model.config.d_vocab, (REPEATED,), generator=rng)
     text = patterns(model, ids[:LONGEST])
     twice = patterns(model, torch.cat((once, once)).tolist())
     again = np.arange(REPEATED, 2 * REPEATED)

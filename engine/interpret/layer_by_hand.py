@@ -93,8 +93,8 @@ class _Layer:
             "attn.hook_rot_q",
         )
         k = rotate(k[None, None], turn)[0, 0]
-        keys = torch.cat((self.recorded["attn.hook_rot_k"][:-1], k[None])).repeat_interleave(c.group, 1)
-        values = torch.cat((self.recorded["attn.hook_v"][:-1], v[None])).repeat_interleave(c.group, 1)
+        keys = torch.cat((self.recorded["attn.hook_rot_k"][:-1], k[None])).repeat_interleave(c.kv_group, 1)
+        values = torch.cat((self.recorded["attn.hook_v"][:-1], v[None])).repeat_interleave(c.kv_group, 1)
         cache = FLOAT * count * c.n_kv_heads * c.d_head
         scores = torch.einsum("hd,khd->hk", q, keys) / math.sqrt(c.d_head)
         scores = self.add("scores", "q · k / √d", q.numel(), scores, 2 * q.numel() * count, cache, "")

@@ -41,7 +41,7 @@ def states(model: Decoder, ids: Sequence[int], last: int | None = None) -> Tenso
 
 def rows_at_once(model: Decoder) -> int:
     """How many vectors to unembed together."""
-    return max(LOGITS // model.config.vocabulary, 1)
+    return max(LOGITS // model.config.d_vocab, 1)
 
 
 @dataclass(frozen=True)

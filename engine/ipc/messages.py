@@ -12,10 +12,11 @@ from typing import Literal, TypeVar
 import msgspec
 
 from llm_holes.engine.frames import Frame, Value
+from llm_holes.engine.model.config import Sizes
 
 T = TypeVar("T")
 
-VERSION = 1
+VERSION = 2
 MAX_MESSAGE = 64 * 2**20
 HEADER = struct.Struct(">I")
 
@@ -48,24 +49,15 @@ class Cancel(msgspec.Struct, frozen=True, tag="cancel"):
 Request = Run | Cancel
 
 
-class ModelInfo(msgspec.Struct, frozen=True):
-    """The loaded model as the front end may quote it; `{model.layers}` in a lesson's text is a field of this."""
+class ModelInfo(Sizes, frozen=True):
+    """The loaded model as the front end may quote it; `{model.n_layers}` in a lesson's text is a field of this."""
 
     name: str
     path: str
     sha256: str
     dtype: str
     threads: int
-    layers: int
-    d_model: int
-    n_heads: int
-    n_kv_heads: int
-    d_head: int
-    d_mlp: int
-    vocabulary: int
-    context: int
     parameters: int
-    tied_embeddings: bool
     weight_format: str
 
 

@@ -25,24 +25,29 @@ class Rope(msgspec.Struct, frozen=True):
     original_max_position_embeddings: int = 8192
 
 
-class Config(msgspec.Struct, frozen=True):
-    """Sizes under the names the lessons use; `n_kv_heads` < `n_heads` means grouped-query attention."""
+class Sizes(msgspec.Struct, frozen=True):
+    """The sizes of a model, under TransformerLens' names; `n_kv_heads` < `n_heads` means grouped-query attention."""
 
-    family: str
     n_layers: int
     d_model: int
     n_heads: int
     n_kv_heads: int
     d_head: int
     d_mlp: int
-    vocabulary: int
-    context: int
-    norm_eps: float
-    rope: Rope
+    d_vocab: int
+    n_ctx: int
     tied_embeddings: bool
 
+
+class Config(Sizes, frozen=True):
+    """What the decoder has to know of a model besides its weights."""
+
+    family: str
+    norm_eps: float
+    rope: Rope
+
     @property
-    def group(self) -> int:
+    def kv_group(self) -> int:
         """Query heads that share one key/value head."""
         return self.n_heads // self.n_kv_heads
 
@@ -70,18 +75,18 @@ def from_hugging_face(raw: dict[str, Any]) -> Config:
         raise ModelError(f"the activation {raw['hidden_act']!r} is not supported", "Use a model with SwiGLU.")
     n_heads = int(raw["num_attention_heads"])
     config = Config(
-        family=family,
         n_layers=int(raw["num_hidden_layers"]),
         d_model=int(raw["hidden_size"]),
         n_heads=n_heads,
         n_kv_heads=int(raw.get("num_key_value_heads") or n_heads),
         d_head=int(raw.get("head_dim") or raw["hidden_size"] // n_heads),
         d_mlp=int(raw["intermediate_size"]),
-        vocabulary=int(raw["vocab_size"]),
-        context=int(raw["max_position_embeddings"]),
+        d_vocab=int(raw["vocab_size"]),
+        n_ctx=int(raw["max_position_embeddings"]),
+        tied_embeddings=bool(raw.get("tie_word_embeddings", False)),
+        family=family,
         norm_eps=float(raw["rms_norm_eps"]),
         rope=_rope(raw),
-        tied_embeddings=bool(raw.get("tie_word_embeddings", False)),
     )
     if config.n_heads % config.n_kv_heads:
         raise ModelError(

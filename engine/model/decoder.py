@@ -133,7 +133,7 @@ class Decoder:
         if layer in self.mixers:
             z = self.mixers[layer](q, k, v)
         elif any(p in taps or p in self.edits for p in (f"{hook}attn_scores", f"{hook}pattern")):
-            z = explicit_attention(q, k, v, config.group, at, hook)
+            z = explicit_attention(q, k, v, config.kv_group, at, hook)
         else:
             z = fused_attention(q, k, v)
         z = at(f"{hook}z", z.transpose(1, 2))

@@ -26,7 +26,7 @@ class KVExpanded:
     large."""
 
     def apply(self, model: Decoder) -> Decoder:
-        group = model.config.group
+        group = model.config.kv_group
         changed = _heads_changed(model, range(model.config.n_layers), lambda layer, w: w.repeat_interleave(group, 0))
         return _with_kv_heads(reweighted(model, changed), model.config.n_heads)
 

@@ -43,14 +43,14 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     caption = f"{times.prompt.median:.0f} ms until the first token, then {times.token.median:.0f} ms for each."
     yield Frame(caption, (_written(engine, times),), {"ttft_ms": times.prompt.median}, 0.15)
 
-    limit = min(p["max_prompt"], config.context - 1)
+    limit = min(p["max_prompt"], config.n_ctx - 1)
     text = (prompt + engine.tokenizer.encode(passage()) * (1 + limit // 500))[:limit]
     for count in _lengths(1, limit):
         ids = torch.tensor([text[:count]])
         _, times.passes[count] = repeated(lambda: model.forward(ids, logits_to_keep=1), _runs(count))  # noqa: B023
         yield Frame(_pass_caption(times), (*_passes(times), _written(engine, times)), {}, 0.3)
 
-    room = min(p["max_context"], config.context - 1, CACHE_BYTES // config.kv_bytes_per_token())
+    room = min(p["max_context"], config.n_ctx - 1, CACHE_BYTES // config.kv_bytes_per_token())
     cache = ContiguousCache(config, min(room, FIRST_CONTEXT) + 1)
     last_logits(model, (text * FIRST_CONTEXT)[: min(room, FIRST_CONTEXT)], cache)
     for length in _lengths(FIRST_CONTEXT, room):
@@ -112,7 +112,7 @@ def weight_bytes(engine: Engine) -> int:
 def flops(engine: Engine, tokens: int, context: float) -> float:
     """Additions and multiplications of a pass over `tokens`, each looking at `context` others, logits for the last."""
     config = engine.model.config
-    head = config.vocabulary * config.d_model
+    head = config.d_vocab * config.d_model
     layers = weight_bytes(engine) // 4 - head
     attention = 4 * config.n_layers * config.n_heads * config.d_head * context
     return tokens * (2 * layers + attention) + 2 * head

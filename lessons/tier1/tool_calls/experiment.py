@@ -57,9 +57,9 @@ def _harness(engine: Engine, reader: Reader, p: Mapping[str, Any]) -> Harness:
     chosen = given[: {"calculator": 1, "calculator, lookup": 2, "all five": 5}[p["tools"]]]
     if p["result"]:
         chosen = tuple(replace(tool, run=lambda arguments: p["result"]) for tool in chosen)
-    bounds = Bounds(engine.model.config.context, steps=p["steps"], answer_tokens=p["max_new_tokens"])
+    bounds = Bounds(engine.model.config.n_ctx, steps=p["steps"], answer_tokens=p["max_new_tokens"])
     forced = 1 if p["constrained"] else 0
-    return Harness(reader, engine.tokenizer, engine.info.vocabulary, chosen, bounds, forced_calls=forced)
+    return Harness(reader, engine.tokenizer, engine.info.d_vocab, chosen, bounds, forced_calls=forced)
 
 
 def _messages(given: Sequence[tools.Tool], p: Mapping[str, Any]) -> list[Message]:

@@ -43,7 +43,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     steer = steering(engine, p["layer"], p["steer_to"], p["steer_from"], p["alpha"])
     steered = engine.operated([steer])
     before = engine.logits(prompt, 1)
-    ids = engine.tokenizer.encode(passage())[: min(KL_TOKENS, engine.model.config.context)]
+    ids = engine.tokenizer.encode(passage())[: min(KL_TOKENS, engine.model.config.n_ctx)]
     measured |= {"alpha": p["alpha"], "kl_nats": kl_nats(engine.logits(ids), steered.logits(ids))}
     yield Frame(caption, views, dict(measured), 0.6)
 

@@ -107,7 +107,7 @@ def _scores(engine: Engine, ids: Sequence[int], layer: int, head: int) -> tuple[
     points = ("attn.hook_q", "attn.hook_k", "attn.hook_attn_scores")
     acts = engine.model.forward(torch.tensor([ids]), taps=[tap(layer, x) for x in points], logits_to_keep=1).acts
     q, k, theirs = (torch.from_numpy(acts[tap(layer, x)][0]) for x in points)
-    query, keys = q[-1:, head], k[:, head // config.group]
+    query, keys = q[-1:, head], k[:, head // config.kv_group]
     plain = (keys.double() @ query[0].double()).tolist()
     frequency = scaled(config.rope, inverse_frequencies(config))
     dots = turned(keys, frequency) @ turned(query, frequency, len(ids) - 1)[0]

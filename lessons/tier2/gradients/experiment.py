@@ -118,7 +118,7 @@ def _gradient(
 
 def _elsewhere(engine: Engine, trained: Engine, probe: Sequence[int], kl_tokens: int) -> dict[str, Any]:
     """What the training did to other texts: the passage, and the next token of a probe."""
-    ids = engine.tokenizer.encode(passage())[: min(kl_tokens, engine.model.config.context)]
+    ids = engine.tokenizer.encode(passage())[: min(kl_tokens, engine.model.config.n_ctx)]
     perplexities = [_perplexity(loss_nats(e.logits(ids), torch.tensor(ids))) for e in (engine, trained)]
     p, after = (torch.nan_to_num(e.logits(probe, 1)[-1].softmax(-1)) for e in (engine, trained))
     old, new = int(p.argmax()), int(after.argmax())
@@ -145,7 +145,7 @@ def _outcome(engine: Engine, measured: Mapping[str, Any], course: Course) -> Tab
         (f"perplexity on {NAME}", measured["perplexity_before"], measured["perplexity_after"]),
         (f"P of {measured['probe_next']!r} after the probe", measured["p_probe_before"], measured["p_probe_after"]),
         ("likeliest after the probe", measured["probe_next"], measured["probe_next_after"]),
-        ("knowing nothing: nats per token", log(engine.model.config.vocabulary), ""),
+        ("knowing nothing: nats per token", log(engine.model.config.d_vocab), ""),
         ("time of a step", str(Timing.of(course.ms)) if course.ms else "", ""),
     )
     return Table("before and after", ("", "before", "after"), rows)

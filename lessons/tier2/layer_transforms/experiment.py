@@ -51,14 +51,14 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     views.append(_straightness(measured))
     yield Frame(caption, tuple(views), dict(measured), 0.3)
 
-    fixed = engine.tokenizer.encode(passage())[: min(p["kl_tokens"], engine.model.config.context)]
+    fixed = engine.tokenizer.encode(passage())[: min(p["kl_tokens"], engine.model.config.n_ctx)]
     intact, where = engine.logits(fixed), chosen(p["layers"], layer, engine.model.config.n_layers)
     measured |= {
         "passage_tokens": len(fixed),
         "layers_changed": len(where),
         "loss_intact": loss_nats(intact, torch.tensor(fixed)),
     }
-    measured["loss_knowing_nothing"] = log(engine.model.config.vocabulary)
+    measured["loss_knowing_nothing"] = log(engine.model.config.d_vocab)
     found: list[tuple[str, float, float]] = []
     for name, key in CHANGES.items():
         logits = engine.operated(operations(name, where)).logits(fixed)

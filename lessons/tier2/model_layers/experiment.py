@@ -35,7 +35,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     caption = _caption(measured)
     yield Frame(caption, (grid,), dict(measured), 0.2)
 
-    fixed = engine.tokenizer.encode(passage())[: min(p["kl_tokens"], engine.model.config.context)]
+    fixed = engine.tokenizer.encode(passage())[: min(p["kl_tokens"], engine.model.config.n_ctx)]
     without: list[float] = []
     views: list[View] = [grid]
     for some in without_each_layer(engine.model, fixed):

@@ -108,9 +108,9 @@ class Attempt:
         harness = Harness(
             reader,
             engine.tokenizer,
-            engine.info.vocabulary,
+            engine.info.d_vocab,
             (self.task.tool(),),
-            Bounds(engine.model.config.context, steps=steps, tokens=100_000, seconds=3600),
+            Bounds(engine.model.config.n_ctx, steps=steps, tokens=100_000, seconds=3600),
             params,
             forced_calls=steps,
             after=self.after,

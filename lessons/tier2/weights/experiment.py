@@ -35,7 +35,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     caption = f"{measured['parameters_total']:,} weights; you look at one, {measured['weight_value']:+.4f}."
     yield Frame(caption, (*parts, *look), dict(measured), 0.2)
 
-    ids = engine.tokenizer.encode(passage())[: min(p["kl_tokens"], engine.model.config.context)]
+    ids = engine.tokenizer.encode(passage())[: min(p["kl_tokens"], engine.model.config.n_ctx)]
     intact, surgery = engine.logits(ids), damage(engine, p, place)
     changed = engine.operated(surgery)
     measured |= _moved(ids, intact, changed.logits(ids))

@@ -33,8 +33,8 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     q, k, v, z = (torch.tensor(acts[tap(layer, x)][0]) for x in POINTS)
     start = max(min(position - WINDOW // 2, len(ids) - WINDOW), 0)
     end, row = min(start + WINDOW, len(ids)), position - start
-    values = v[:end, head // engine.model.config.group]
-    scores = scaled_scores(q[start:end, head], k[:end, head // engine.model.config.group])
+    values = v[:end, head // engine.model.config.kv_group]
+    scores = scaled_scores(q[start:end, head], k[:end, head // engine.model.config.kv_group])
     weights = scores.softmax(-1)
     measured: dict[str, Any] = {
         "tokens": len(ids),

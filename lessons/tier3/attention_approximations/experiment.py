@@ -67,7 +67,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     views.insert(0, _quality(measured))
     yield Frame(caption, tuple(views), dict(measured), 0.7)
 
-    times = race(engine.model, mixer, min(p["time_tokens"], config.context))
+    times = race(engine.model, mixer, min(p["time_tokens"], config.n_ctx))
     views.append(_times(times))
     found = f"faster from {times.crossover:,} tokens on" if times.crossover else "not faster at any length tried"
     yield Frame(f"{caption} Here it is {found}.", tuple(views), measured | _timed(times))

@@ -19,7 +19,7 @@ WIDTHS_SHOWN = (16, 64, 256, 1024)
 
 
 def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
-    ids = engine.tokenizer.encode(passage())[: min(p["kl_tokens"], engine.model.config.context)]
+    ids = engine.tokenizer.encode(passage())[: min(p["kl_tokens"], engine.model.config.n_ctx)]
     hashed, intact, targets = fingerprint(engine.model.weights), engine.logits(ids), torch.tensor(ids)
     names = chosen(engine, p["part"], p["layer"])
     narrow = min(min(engine.model.weights[name].shape) for name in names)
@@ -67,7 +67,7 @@ def chosen(engine: Engine, part: str, layer: int) -> list[str]:
 def _counted(engine: Engine, names: list[str], rank: int) -> dict[str, Any]:
     shapes = [engine.model.weights[name].shape for name in names]
     full, kept = sum(s.numel() for s in shapes), sum(factored_parameters(s, min(rank, *s)) for s in shapes)
-    read = engine.model.config.vocabulary * engine.model.config.d_model
+    read = engine.model.config.d_vocab * engine.model.config.d_model
     multiplied = sum(engine.model.weights[name].numel() for name in matrices(engine.model, "layers")) + read
     two_tables = any("lm_head" in name for name in names)  # only one of them is multiplied with
     saved = (full - kept) // 2 if two_tables else full - kept

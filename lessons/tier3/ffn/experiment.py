@@ -55,7 +55,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     )
     yield Frame(caption, tuple(views), dict(measured), 0.3)
 
-    fixed = engine.tokenizer.encode(passage())[: min(PASSAGE, engine.model.config.context)]
+    fixed = engine.tokenizer.encode(passage())[: min(PASSAGE, engine.model.config.n_ctx)]
     views += [_contexts(engine, fixed, layer, neuron, values[here, neuron]), _spread(lengths, order)]
     yield Frame(caption, tuple(views), dict(measured), 0.6)
 

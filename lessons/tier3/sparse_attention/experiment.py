@@ -72,7 +72,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     found = _needle(engine, needle, seen, missed)
     yield Frame(caption, (*views, found), dict(measured), 0.8)
 
-    work, costs = _work(engine, pattern, min(p["cost_tokens"], config.context))
+    work, costs = _work(engine, pattern, min(p["cost_tokens"], config.n_ctx))
     yield Frame(caption, (*views, found, work), measured | costs)
 
 

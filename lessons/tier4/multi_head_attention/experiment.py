@@ -42,7 +42,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     patterns = pattern.numpy()
     measured: dict[str, Any] = {"heads": config.n_heads, "patterns_mean_cosine": _alike(pattern)}
     measured |= _costs(engine, normed, layer, p["tokens"], p["heads"])
-    measured |= _tiled(q, k, v, z, config.group, p["tile"])
+    measured |= _tiled(q, k, v, z, config.kv_group, p["tile"])
     tables = [_cost_table(measured, p["tokens"]), _tile_table(measured, p["tile"]), scores_of_layers(p["tokens"])]
     gallery = layer_gallery(layer, patterns, p["head"])
     caption = f"{config.n_heads} heads of layer {layer} look in {config.n_heads} ways; now each is silenced."

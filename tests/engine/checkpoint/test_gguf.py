@@ -41,7 +41,7 @@ def test_conversion_gives_back_the_hugging_face_weights(architecture: str, tmp_p
         np.testing.assert_array_equal(found[name], value, err_msg=name)
     config = read_config(folder)
     assert (config.family, config.n_heads, config.n_kv_heads, config.d_head) == (architecture, 4, 2, 16)
-    assert (config.d_mlp, config.context, config.norm_eps, config.rope.rope_theta) == (96, 128, 1e-5, 5000.0)
+    assert (config.d_mlp, config.n_ctx, config.norm_eps, config.rope.rope_theta) == (96, 128, 1e-5, 5000.0)
     assert config.tied_embeddings == (architecture == "qwen2")
 
 

@@ -85,7 +85,7 @@ def test_a_stop_string_is_found_across_tokens_and_never_shown(engine: Engine, st
 
 
 def test_a_full_context_ends_the_answer(engine: Engine) -> None:
-    small = replace(engine.model, config=structs.replace(engine.model.config, context=32))
+    small = replace(engine.model, config=structs.replace(engine.model.config, n_ctx=32))
     ids = (engine.encode("hello world ") * 29)[:29]
     found = list(replace(engine, model=small).generate(ids, SamplingParams(logit_bias={2: -torch.inf}), Limits(10)))
     assert [s.stop_reason for s in found] == [None, None, "context full"]

@@ -27,7 +27,7 @@ GRAMMAR = call_grammar(ALL)
 
 
 def constraint(engine: Engine) -> Constraint:
-    return Constraint(engine.tokenizer, GRAMMAR, engine.info.vocabulary)
+    return Constraint(engine.tokenizer, GRAMMAR, engine.info.d_vocab)
 
 
 def drawn(engine: Engine, seed: int, forced: bool) -> str:
@@ -75,7 +75,7 @@ def sampled(engine: Engine, reader: Reads, temperature: float, seed: int, **filt
 
 @pytest.mark.parametrize("temperature", [0.0, 0.3, 1.0, 2.0, 100.0])
 def test_the_sampler_never_leaves_the_grammar(engine: Engine, temperature: float) -> None:
-    noise = Noise(engine.info.vocabulary, torch.Generator().manual_seed(1))
+    noise = Noise(engine.info.d_vocab, torch.Generator().manual_seed(1))
     for seed in range(6):
         sampled(engine, noise, temperature, seed, top_k=seed * 7, top_p=1.0 - seed / 10, min_p=seed / 100)
 
@@ -110,14 +110,14 @@ def test_tokens_that_straddle_parts_of_the_grammar_are_allowed(engine: Engine) -
 def test_a_reader_along_knows_when_a_text_can_no_longer_become_a_call(
     engine: Engine, text: str, possible: bool
 ) -> None:
-    state = Constraint(engine.tokenizer, any_call_grammar(ALL), engine.info.vocabulary)
+    state = Constraint(engine.tokenizer, any_call_grammar(ALL), engine.info.d_vocab)
     assert all(state.takes(token) for token in engine.tokenizer.encode(text)) is possible
     assert state.whole is possible
     assert isinstance(parse(text, ALL), Call) is possible
 
 
 def test_a_mask_only_takes_away(engine: Engine) -> None:
-    logits = torch.randn(engine.info.vocabulary)
+    logits = torch.randn(engine.info.d_vocab)
     allowed = constraint(engine).allowed()
     assert 0 < int(allowed.sum()) < 20
     assert torch.equal(masked(logits, allowed)[allowed], logits[allowed])
@@ -136,4 +136,4 @@ def test_a_forced_token_asks_the_model_nothing(engine: Engine) -> None:
 
 def test_a_schema_that_cannot_be_followed_is_refused(engine: Engine) -> None:
     with pytest.raises(InputError, match="grammar cannot be followed"):
-        Constraint(engine.tokenizer, json_grammar({"type": "no such type"}), engine.info.vocabulary)
+        Constraint(engine.tokenizer, json_grammar({"type": "no such type"}), engine.info.d_vocab)

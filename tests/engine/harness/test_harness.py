@@ -48,7 +48,7 @@ class Script:
 
 def events(engine: Engine, script: Script, *given: tools.Tool, **bounds: float) -> list[Event]:
     limits = Bounds(**{"context": 4096, **bounds})  # type: ignore[arg-type]
-    harness = Harness(script, engine.tokenizer, engine.info.vocabulary, given or (tools.calculator(),), limits)
+    harness = Harness(script, engine.tokenizer, engine.info.d_vocab, given or (tools.calculator(),), limits)
     return list(harness.converse([Message("user", "How much is 2 + 3?")]))
 
 
@@ -164,7 +164,7 @@ def test_a_guess_changes_nothing_but_the_work(engine: Engine) -> None:
 
 
 def test_a_cancelled_reading_leaves_the_reader_right(engine: Engine) -> None:
-    asked = iter([False] * (engine.info.layers + 3) + [True])
+    asked = iter([False] * (engine.info.n_layers + 3) + [True])
     reader = Reader(engine.model.stoppable(lambda: next(asked, False)))
     ids = engine.encode("One two three four five six seven")
     reader.logits(ids[:4])

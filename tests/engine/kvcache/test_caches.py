@@ -90,7 +90,7 @@ def test_the_first_layer_forgets_exactly_what_left_the_window(tiny: Decoder) -> 
 
 def test_a_window_goes_on_beyond_the_context_of_the_model(tiny: Decoder) -> None:
     cache = WindowCache(tiny.config, window=8, sinks=1)
-    for n in range(2 * tiny.config.context):
+    for n in range(2 * tiny.config.n_ctx):
         logits = tiny.forward(IDS[:, n % LENGTH, None], cache).logits
     assert logits.isfinite().all()
     assert cache.length == 8

@@ -86,7 +86,7 @@ def attention_by_hand(tiny: Decoder, layer: int, key_places: Tensor, seen: Calla
     k = rotate(k, replace(every, cos=every.cos[key_places + 50], sin=every.sin[key_places + 50]))
     z = torch.zeros_like(q)
     for head in range(q.shape[2]):
-        group = head // tiny.config.group
+        group = head // tiny.config.kv_group
         for query in range(len(places)):
             keys = [key for key in range(query + 1) if seen(query, key)]
             scores = (q[:, query, head, None] * k[:, keys, group]).sum(-1) / math.sqrt(tiny.config.d_head)

@@ -47,7 +47,7 @@ def test_expanded_heads_give_the_same_logits_and_a_larger_cache(variant: str) ->
         parts = [m.forward(part, cache).logits for part in IDS.split([9, 11], dim=1)]
         assert torch.allclose(torch.cat(parts, 1), logits(model), atol=1e-4)
         sizes.append(cache.nbytes)
-    assert sizes[1] == sizes[0] * model.config.group
+    assert sizes[1] == sizes[0] * model.config.kv_group
 
 
 @pytest.mark.parametrize("layers", [EVERY, (1,)])

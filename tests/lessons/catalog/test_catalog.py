@@ -18,7 +18,24 @@ LESSONS = Path(str(files("llm_holes.lessons")))
 GOOD, TEXT = (
     (LESSONS / "tier1" / "tokens" / name).read_text(encoding="utf-8") for name in ("lesson.toml", "lesson.md")
 )
-MODEL = ModelInfo("m", "", "", "fp32", 1, 4, 32, 2, 1, 16, 64, 100, 128, 1000, True, "")
+MODEL = ModelInfo(
+    n_layers=4,
+    d_model=32,
+    n_heads=2,
+    n_kv_heads=1,
+    d_head=16,
+    d_mlp=64,
+    d_vocab=100,
+    n_ctx=128,
+    tied_embeddings=True,
+    name="m",
+    path="",
+    sha256="",
+    dtype="fp32",
+    threads=1,
+    parameters=1000,
+    weight_format="",
+)
 
 
 def read(tmp_path: Path, toml: str = GOOD, text: str = TEXT) -> catalog.Catalog:
@@ -96,8 +113,8 @@ def test_a_circle_in_the_tree_is_refused(tmp_path: Path) -> None:
 
 
 def test_fill_takes_measured_values_escapes_text_and_leaves_what_is_not_known() -> None:
-    text = "{measured.n:,} tokens, {measured.ok}, {measured.who}, {model.layers}, {measured.later:.1f}"
-    values = {"measured": {"n": 1234, "ok": True, "who": "*[x](hole:y)*"}, "model": {"layers": 30}}
+    text = "{measured.n:,} tokens, {measured.ok}, {measured.who}, {model.n_layers}, {measured.later:.1f}"
+    values = {"measured": {"n": 1234, "ok": True, "who": "*[x](hole:y)*"}, "model": {"n_layers": 30}}
     assert fill(text, values) == r"1,234 tokens, yes, \*\[x\]\(hole:y\)\*, 30, …"
 
 

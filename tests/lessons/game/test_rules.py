@@ -88,7 +88,7 @@ def test_a_guess_is_checked_against_the_model_and_filled_up() -> None:
     ("name", "value"),
     [
         ("guess_kind", "gremlins"),
-        ("guess_layer", MODEL.layers),
+        ("guess_layer", MODEL.n_layers),
         ("guess_layer", -2),
         ("guess_head", MODEL.n_heads),
         ("difficulty", 4),

@@ -132,8 +132,8 @@ def test_a_value_no_option_names_makes_every_answer_wrong() -> None:
 
 
 def test_reasons_are_plain_text_and_may_quote_the_model() -> None:
-    option = Option("a", "It wrote {measured.answer} with {model.layers} layers.", correct=True)
-    outcome = grade(Question("?", (option, Option("b", "B")), HINTS), 0, {"answer": "*a* [b]"}, {"layers": 30})
+    option = Option("a", "It wrote {measured.answer} with {model.n_layers} layers.", correct=True)
+    outcome = grade(Question("?", (option, Option("b", "B")), HINTS), 0, {"answer": "*a* [b]"}, {"n_layers": 30})
     assert outcome.because == "It wrote *a* [b] with 30 layers."
 
 

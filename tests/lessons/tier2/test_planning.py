@@ -72,7 +72,7 @@ def test_the_attention_is_that_on_the_plans_tokens(engine: Engine) -> None:
     text = engine.tokenizer.decode([attempt.context[place] for place in attempt.marked])
     assert text == "Plan: 1. pear. 2. melon."
     before = torch.tensor([attempt.context[: attempt.decided_at]])
-    names = [tap(layer, "attn.hook_pattern") for layer in range(engine.info.layers)]
+    names = [tap(layer, "attn.hook_pattern") for layer in range(engine.info.n_layers)]
     acts = engine.model.forward(before, taps=names).acts
     mass = sum(acts[name][0, :, -1, attempt.marked].sum(0).mean() for name in names) / len(names)
     assert found == pytest.approx(mass, abs=1e-4)

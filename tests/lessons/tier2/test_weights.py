@@ -21,7 +21,7 @@ QUICK = {"text": "Hi", "kl_tokens": 8, "max_new_tokens": 1, "compare": 1}
 def test_the_parts_are_those_of_the_config_and_add_up(engine: Engine) -> None:
     m, c = measured(engine, "weights"), engine.model.config
     layers, d, kv = c.n_layers, c.d_model, c.n_kv_heads * c.d_head
-    assert m["parameters_embedding"] == c.vocabulary * d
+    assert m["parameters_embedding"] == c.d_vocab * d
     assert m["parameters_attention"] == layers * (2 * d * d + 2 * kv * d)
     assert m["parameters_ffn"] == layers * 3 * d * c.d_mlp
     assert m["parameters_norms"] == (2 * layers + 1) * d

@@ -24,7 +24,7 @@ ID = "final-vector-to-token"
 def test_logits_are_recomputed_from_the_hidden_state(engine: Engine, text: str) -> None:
     m = measured(engine, ID, text=text)
     assert m["logits_recomputed_max_abs_diff"] <= 1e-4
-    assert 1 <= m["kept_tokens"] <= engine.info.vocabulary
+    assert 1 <= m["kept_tokens"] <= engine.info.d_vocab
 
 
 def test_logits_of_an_untied_head_are_recomputed_too(tiny: Decoder) -> None:

@@ -63,7 +63,7 @@ because = "Few: {measured.step}."
 [[predict.options]]
 text = "many"
 at_least = 2
-because = "Many, with {model.layers} layers."
+because = "Many, with {model.n_layers} layers."
 
 [[quiz]]
 question = "What was the answer?"
@@ -89,7 +89,7 @@ because = "This."
 text = "that"
 because = "Not that."
 """
-TEXT = "Steps: {measured.step:.2f} of {model.layers}. See [vectors](hole:tokens).\n"
+TEXT = "Steps: {measured.step:.2f} of {model.n_layers}. See [vectors](hole:tokens).\n"
 TOML, MD = "tier1/tokens/lesson.toml", "tier1/tokens/lesson.md"
 
 
@@ -125,7 +125,7 @@ FAULTS = {
     "answer of nothing": ('measurement = "answer"', 'measurement = "answers"', "What was the answer?", "not publish"),
     "text quotes nothing": ("Steps: {measured.step:", "Steps: {measured.steps:", "measured.steps", "not publish"),
     "reason quotes nothing": ("Few: {measured.step}", "Few: {measured.few}", "measured.few", "not publish"),
-    "no such fact": ("with {model.layers}", "with {model.layer}", "model.layer}", "not known of a model"),
+    "no such fact": ("with {model.n_layers}", "with {model.layer}", "model.layer}", "not known of a model"),
     "gap": ("below = 2", "below = 1", "How many steps?", "no option is right for numbers from 1 to 2"),
     "overlap": ("below = 2", "below = 3", "How many steps?", "two options are right for numbers from 2 to 3"),
     "no right option": ("correct = true\n", "", "Which one?", "exactly one"),

@@ -68,7 +68,7 @@ def test_run_as_json_prints_one_object_with_everything(fake: list[str], capsys: 
     result = json.loads(captured.out, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
     assert result.keys() >= {"lesson", "model", "settings", "seed", "measured", "frames", "versions"}
     assert result["lesson"] == LESSON.id
-    assert result["model"]["layers"] == 30
+    assert result["model"]["n_layers"] == 30
     assert result["settings"][control.name] == "a=b"
     assert result["seed"] is None
     assert result["measured"] == {"step": 3, "ms_per_token": 12.5, "answer": "Paris", "spread": None}
