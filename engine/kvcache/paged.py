@@ -16,13 +16,13 @@ class PagedMemory:
 
     def __init__(self, config: Config, manager: BlockManager) -> None:
         self.manager = manager
-        shape = (2, len(manager.references), manager.block_size, config.n_kv_heads, config.d_head)
+        shape = (2, len(manager.ref_counts), manager.block_size, config.n_kv_heads, config.d_head)
         self.layers = [torch.empty(shape) for _ in range(config.n_layers)]
 
-    def begin(self, name: str, ids: Sequence[int]) -> PagedCache:
+    def allocate(self, name: str, ids: Sequence[int]) -> PagedCache:
         """The cache of a new request, with room for `ids`. What others computed of them is in it already: feed the
         model ids[cache.length:]. Raises OutOfBlocks."""
-        self.manager.begin(name, ids)
+        self.manager.allocate(name, ids)
         return PagedCache(self, name)
 
     def copy(self, copy: Copy) -> None:
@@ -38,7 +38,7 @@ class PagedCache:
 
     @property
     def length(self) -> int:
-        return self._memory.manager.holdings[self.name].computed
+        return self._memory.manager.holdings[self.name].num_computed
 
     @property
     def nbytes(self) -> int:
@@ -48,11 +48,11 @@ class PagedCache:
 
     @property
     def block_table(self) -> tuple[int, ...]:
-        return tuple(self._memory.manager.holdings[self.name].table)
+        return tuple(self._memory.manager.holdings[self.name].block_table)
 
-    def extend(self, ids: Sequence[int]) -> None:
+    def append_slots(self, ids: Sequence[int]) -> None:
         """Room for these tokens; what is to be shared later has to be named here. Raises OutOfBlocks."""
-        if copy := self._memory.manager.extend(self.name, ids):
+        if copy := self._memory.manager.append(self.name, ids):
             self._memory.copy(copy)
 
     def fork(self, name: str) -> PagedCache:
@@ -60,23 +60,23 @@ class PagedCache:
         self._memory.manager.fork(self.name, name)
         return PagedCache(self._memory, name)
 
-    def release(self) -> None:
-        self._memory.manager.release(self.name)
+    def free(self) -> None:
+        self._memory.manager.free(self.name)
 
     def append(self, layer: int, k: Tensor, v: Tensor, q: Tensor | None = None) -> tuple[Tensor, Tensor]:
         start, end = self.length, self.length + k.shape[2]
         self._make_room(end)
         store, size = self._memory.layers[layer], self._memory.manager.block_size
-        table = torch.tensor(self.block_table)
+        block_table = torch.tensor(self.block_table)
         places = torch.arange(start, end)
-        store[:, table[places // size], places % size] = torch.stack((k[0], v[0])).transpose(1, 2)
-        read = store[:, table[: -(-end // size)]].flatten(1, 2)[:, :end].transpose(1, 2)
+        store[:, block_table[places // size], places % size] = torch.stack((k[0], v[0])).transpose(1, 2)
+        read = store[:, block_table[: -(-end // size)]].flatten(1, 2)[:, :end].transpose(1, 2)
         return read[0, None], read[1, None]
 
     def advance(self, positions: int) -> None:
-        self._memory.manager.computed(self.name, positions)
+        self._memory.manager.mark_computed(self.name, positions)
 
     def _make_room(self, end: int) -> None:
-        missing = end - len(self._memory.manager.holdings[self.name].ids)
+        missing = end - len(self._memory.manager.holdings[self.name].token_ids)
         if missing > 0:
-            self.extend([UNNAMED] * missing)
+            self.append_slots([UNNAMED] * missing)

@@ -1,4 +1,4 @@
-"""A server that answers many requests out of one memory, step by step, without a model. Torch-free.
+"""A scheduler that has many requests answered out of one memory, step by step, without a model. Torch-free.
 
 In every step each running request gets one token; then waiting requests are let in, in the order of their arrival, as
 long as there is room. Where a token finds none, the youngest request loses its memory and waits to start again.
@@ -24,26 +24,26 @@ class Request:
     answers: tuple[tuple[int, ...], ...]
 
 
-class Room(Protocol):
+class Allocator(Protocol):
     """How a memory is given out: to texts, by name, in positions."""
 
-    def admit(self, name: str, request: Request) -> bool:
+    def allocate(self, name: str, request: Request) -> bool:
         """Room for the prompt of one of the request's texts, or False and nothing is changed."""
 
-    def branch(self, name: str, child: str, request: Request) -> bool:
+    def fork(self, name: str, child: str, request: Request) -> bool:
         """Room for another text with the same prompt."""
 
-    def grow(self, name: str, token: int) -> bool:
+    def append(self, name: str, token: int) -> bool:
         """Room for one token more."""
 
-    def drop(self, name: str) -> None:
-        """The text is done, or put off."""
+    def free(self, name: str) -> None:
+        """The text is done, or preempted."""
 
     def usage(self) -> tuple[int, int]:
         """Positions given out, and how many of those hold a token."""
 
 
-class PagedRoom:
+class PagedAllocator:
     """Blocks as they are needed, from a block manager."""
 
     def __init__(self, manager: BlockManager) -> None:
@@ -51,38 +51,38 @@ class PagedRoom:
         self.blocks_shared = 0
         self.copies = 0
 
-    def admit(self, name: str, request: Request) -> bool:
+    def allocate(self, name: str, request: Request) -> bool:
         try:
-            found = self.manager.begin(name, request.prompt)
+            found = self.manager.allocate(name, request.prompt)
         except OutOfBlocks:
             return False
         self.blocks_shared += found // self.manager.block_size
-        self.manager.computed(name, len(request.prompt) - found)
+        self.manager.mark_computed(name, len(request.prompt) - found)
         return True
 
-    def branch(self, name: str, child: str, request: Request) -> bool:
+    def fork(self, name: str, child: str, request: Request) -> bool:
         self.manager.fork(name, child)
-        self.blocks_shared += len(self.manager.holdings[child].table)
+        self.blocks_shared += len(self.manager.holdings[child].block_table)
         return True
 
-    def grow(self, name: str, token: int) -> bool:
+    def append(self, name: str, token: int) -> bool:
         try:
-            self.copies += self.manager.extend(name, (token,)) is not None
+            self.copies += self.manager.append(name, (token,)) is not None
         except OutOfBlocks:
             return False
-        self.manager.computed(name, 1)
+        self.manager.mark_computed(name, 1)
         return True
 
-    def drop(self, name: str) -> None:
-        self.manager.release(name)
+    def free(self, name: str) -> None:
+        self.manager.free(name)
 
     def usage(self) -> tuple[int, int]:
         manager = self.manager
-        given = (len(manager.references) - len(manager.free)) * manager.block_size
+        given = (len(manager.ref_counts) - len(manager.free_blocks)) * manager.block_size
         return given, sum(manager.filled().values())
 
 
-class ContiguousRoom:
+class ContiguousAllocator:
     """One stretch of `reserve` positions for each text, the first that is free, whatever will be used of it."""
 
     def __init__(self, positions: int, reserve: int) -> None:
@@ -91,7 +91,7 @@ class ContiguousRoom:
         self.lengths: dict[str, int] = {}
         self._positions = positions
 
-    def admit(self, name: str, request: Request) -> bool:
+    def allocate(self, name: str, request: Request) -> bool:
         start = 0
         for taken in sorted(self.starts.values()):
             if taken - start >= self.reserve:
@@ -102,14 +102,14 @@ class ContiguousRoom:
         self.starts[name], self.lengths[name] = start, len(request.prompt)
         return True
 
-    def branch(self, name: str, child: str, request: Request) -> bool:
-        return self.admit(child, request)
+    def fork(self, name: str, child: str, request: Request) -> bool:
+        return self.allocate(child, request)
 
-    def grow(self, name: str, token: int) -> bool:
+    def append(self, name: str, token: int) -> bool:
         self.lengths[name] += 1
         return self.lengths[name] <= self.reserve
 
-    def drop(self, name: str) -> None:
+    def free(self, name: str) -> None:
         del self.starts[name], self.lengths[name]
 
     def usage(self) -> tuple[int, int]:
@@ -125,10 +125,10 @@ class Running:
 
 
 @dataclass
-class Server:
+class Scheduler:
     """The queue, the requests in memory and the counts so far; `step` counts from 0."""
 
-    room: Room
+    allocator: Allocator
     requests: Iterable[Request]
     step: int = 0
     running: list[Running] = field(default_factory=list)
@@ -157,17 +157,17 @@ class Server:
         while self._coming and self._coming[0].arrival <= self.step:
             self.waiting.append(self._coming.popleft())
         before = self.preemptions
-        self._write()
-        # who was just put off would otherwise be let in and put off again in every step
+        self._decode()
+        # who was just preempted would otherwise be let in and preempted again in every step
         while self.waiting and before == self.preemptions and self._admit(self.waiting[0]):
             self.waiting.popleft()
         self.most_at_once = max(self.most_at_once, len(self.running))
-        given, used = self.room.usage()
+        given, used = self.allocator.usage()
         self.given += given
         self.used += used
         self.step += 1
 
-    def _write(self) -> None:
+    def _decode(self) -> None:
         """One token for every text of every running request, oldest first."""
         for place in list(self.running):
             for name in list(place.texts):
@@ -180,20 +180,20 @@ class Server:
 
     def _token(self, place: Running, name: str) -> None:
         coming = place.texts[name]
-        while not self.room.grow(name, coming[0]):
+        while not self.allocator.append(name, coming[0]):
             youngest = self.running[-1]
-            self._put_off(youngest)
+            self._preempt(youngest)
             if youngest is place:
                 return
         coming.popleft()
         self.tokens += 1
         if not coming:
-            self.room.drop(name)
+            self.allocator.free(name)
             del place.texts[name]
 
-    def _put_off(self, place: Running) -> None:
+    def _preempt(self, place: Running) -> None:
         for name in place.texts:
-            self.room.drop(name)
+            self.allocator.free(name)
         self.running.remove(place)
         self.waiting.appendleft(place.request)
         self.preemptions += 1
@@ -201,9 +201,9 @@ class Server:
     def _admit(self, request: Request) -> bool:
         names = texts_of(request)
         for n, name in enumerate(names):
-            if not (self.room.branch(names[0], name, request) if n else self.room.admit(name, request)):
+            if not (self.allocator.fork(names[0], name, request) if n else self.allocator.allocate(name, request)):
                 for admitted in names[:n]:
-                    self.room.drop(admitted)
+                    self.allocator.free(admitted)
                 return False
         answers = zip(names, request.answers, strict=True)
         self.running.append(Running(request, {name: deque(answer) for name, answer in answers}))
@@ -215,10 +215,10 @@ def texts_of(request: Request) -> list[str]:
     return [request.name + (str(n + 1) if n else "") for n in range(len(request.answers))]
 
 
-def served(server: Server, steps: int) -> Sequence[int]:
+def served(scheduler: Scheduler, steps: int) -> Sequence[int]:
     """Advances until all is done or `steps` have passed; the requests in memory after each step."""
     counts = []
-    while not server.done and server.step < steps:
-        server.advance()
-        counts.append(len(server.running))
+    while not scheduler.done and scheduler.step < steps:
+        scheduler.advance()
+        counts.append(len(scheduler.running))
     return counts

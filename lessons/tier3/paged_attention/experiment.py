@@ -15,7 +15,7 @@ from llm_holes.engine.frames import Curve, Frame, Table, Text, Tokens, View, ser
 from llm_holes.engine.generation.generate import last_logits
 from llm_holes.engine.kvcache.block_manager import BlockManager
 from llm_holes.engine.kvcache.paged import PagedMemory
-from llm_holes.engine.kvcache.scheduler import PagedRoom, Request, Server, served
+from llm_holes.engine.kvcache.scheduler import PagedAllocator, Request, Scheduler, served
 from llm_holes.engine.measure import timed
 from llm_holes.engine.model.cache import ContiguousCache
 from llm_holes.lessons.shared.architectures import requests_that_fit
@@ -28,12 +28,12 @@ PACE_SECONDS = 0.15
 
 @dataclass(frozen=True)
 class Served:
-    """Both servers after the whole stream, and how many requests each had in memory after each step."""
+    """Both schedulers after the whole stream, and how many requests each had in memory after each step."""
 
     requests: Sequence[Request]
     rooms: Rooms
-    paged: Server
-    contiguous: Server
+    paged: Scheduler
+    contiguous: Scheduler
     paged_counts: Sequence[int]
     contiguous_counts: Sequence[int]
     steps_per_s: float
@@ -117,8 +117,8 @@ def _decoded(engine: Engine, dialogue: Dialogue, size: int) -> tuple[list[int], 
     count = -(-len(prompt) // size) + -(-(len(prompt) + DECODED) // size)
     order = torch.randperm(count, generator=torch.Generator().manual_seed(0)).tolist()
     memory = PagedMemory(config, BlockManager(count, size, order=order))
-    last_logits(engine.model, prompt, memory.begin("first", prompt))
-    plain, paged = ContiguousCache(config, len(prompt) + DECODED), memory.begin("second", prompt)
+    last_logits(engine.model, prompt, memory.allocate("first", prompt))
+    plain, paged = ContiguousCache(config, len(prompt) + DECODED), memory.allocate("second", prompt)
     expected = last_logits(engine.model, prompt, plain)
     found = last_logits(engine.model, prompt[paged.length :], paged)
     tokens, equal, difference = [], True, 0.0
@@ -126,13 +126,13 @@ def _decoded(engine: Engine, dialogue: Dialogue, size: int) -> tuple[list[int], 
         difference = max(difference, float((found - expected).abs().max()))
         equal &= int(found.argmax()) == int(expected.argmax())
         tokens.append(int(expected.argmax()))
-        paged.extend(tokens[-1:])
+        paged.append_slots(tokens[-1:])
         expected, found = (last_logits(engine.model, tokens[-1:], cache) for cache in (plain, paged))
     return tokens, equal, difference
 
 
 def _measured(engine: Engine, result: Served, found: Sequence[Dialogue]) -> dict[str, Any]:
-    room = cast(PagedRoom, result.paged.room)
+    allocator = cast(PagedAllocator, result.paged.allocator)
     return {
         "requests": len(result.requests),
         "prompt_tokens": [len(dialogue.prompt) for dialogue in found],
@@ -147,8 +147,8 @@ def _measured(engine: Engine, result: Served, found: Sequence[Dialogue]) -> dict
         "steps_contiguous": result.contiguous.step,
         "steps_paged": result.paged.step,
         "preemptions": result.paged.preemptions,
-        "prefix_blocks_shared": room.blocks_shared,
-        "copies_on_write": room.copies,
+        "prefix_blocks_shared": allocator.blocks_shared,
+        "copies_on_write": allocator.copies,
         "simulated_steps_per_s": result.steps_per_s,
     }
 

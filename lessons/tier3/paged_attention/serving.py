@@ -13,7 +13,7 @@ from llm_holes.engine.errors import InputError
 from llm_holes.engine.frames import Block, Blocks, BlockTable
 from llm_holes.engine.generation.batched import answers
 from llm_holes.engine.kvcache.block_manager import BlockManager
-from llm_holes.engine.kvcache.scheduler import ContiguousRoom, PagedRoom, Request, Server, served
+from llm_holes.engine.kvcache.scheduler import ContiguousAllocator, PagedAllocator, Request, Scheduler, served
 
 QUESTIONS = (
     "What is the capital of France?",
@@ -96,11 +96,11 @@ class Rooms:
     reserve: int
     share: bool
 
-    def paged(self, requests: Sequence[Request]) -> Server:
-        return Server(PagedRoom(BlockManager(self.blocks, self.size, self.share)), requests)
+    def paged(self, requests: Sequence[Request]) -> Scheduler:
+        return Scheduler(PagedAllocator(BlockManager(self.blocks, self.size, self.share)), requests)
 
-    def contiguous(self, requests: Sequence[Request]) -> Server:
-        return Server(ContiguousRoom(self.blocks * self.size, self.reserve), requests)
+    def contiguous(self, requests: Sequence[Request]) -> Scheduler:
+        return Scheduler(ContiguousAllocator(self.blocks * self.size, self.reserve), requests)
 
     def pictures(self, requests: Sequence[Request], step: int) -> tuple[Blocks, Blocks]:
         """Both memories after so many steps of the stream."""
@@ -108,15 +108,18 @@ class Rooms:
         served(paged, step)
         served(contiguous, step)
         return (
-            paged_picture(f"paged, step {step}: {_state(paged)}", cast(PagedRoom, paged.room).manager),
+            paged_picture(f"paged, step {step}: {_state(paged)}", cast(PagedAllocator, paged.allocator).manager),
             contiguous_picture(
-                f"one stretch each: {_state(contiguous)}", cast(ContiguousRoom, contiguous.room), self.size, self.blocks
+                f"one stretch each: {_state(contiguous)}",
+                cast(ContiguousAllocator, contiguous.allocator),
+                self.size,
+                self.blocks,
             ),
         )
 
 
-def _state(server: Server) -> str:
-    return f"{len(server.running)} answering, {len(server.waiting)} waiting, {server.finished} done;"
+def _state(scheduler: Scheduler) -> str:
+    return f"{len(scheduler.running)} answering, {len(scheduler.waiting)} waiting, {scheduler.finished} done;"
 
 
 def paged_picture(title: str, manager: BlockManager) -> Blocks:
@@ -124,19 +127,20 @@ def paged_picture(title: str, manager: BlockManager) -> Blocks:
     size = manager.block_size
     blocks = tuple(
         Block(tuple(owners.get(n, ())), filled.get(n, 0) / size, f"{filled.get(n, 0)} of {size} positions")
-        for n in range(len(manager.references))
+        for n in range(len(manager.ref_counts))
     )
     tables = tuple(
-        BlockTable(name, tuple(held.table), f"{len(held.ids)} positions") for name, held in manager.holdings.items()
+        BlockTable(name, tuple(held.block_table), f"{len(held.token_ids)} positions")
+        for name, held in manager.holdings.items()
     )
     return Blocks(title, blocks, tables)
 
 
-def contiguous_picture(title: str, room: ContiguousRoom, size: int, count: int) -> Blocks:
+def contiguous_picture(title: str, allocator: ContiguousAllocator, size: int, count: int) -> Blocks:
     """The same memory, given out in stretches; each is a whole number of blocks long."""
     blocks = [Block()] * count
-    for name, start in room.starts.items():
-        for n in range(room.reserve // size):
-            used = min(max(room.lengths[name] - n * size, 0), size)
+    for name, start in allocator.starts.items():
+        for n in range(allocator.reserve // size):
+            used = min(max(allocator.lengths[name] - n * size, 0), size)
             blocks[start // size + n] = Block((name,), used / size, f"{used} of {size} positions")
     return Blocks(title, tuple(blocks))

@@ -38,7 +38,7 @@ def codes_of_8_bits(config: Config) -> KVCache:
 
 
 def blocks_of_3(config: Config) -> KVCache:
-    return paged(config).begin("a", IDS[0, :1].tolist())
+    return paged(config).allocate("a", IDS[0, :1].tolist())
 
 
 def paged(config: Config, blocks: int = 9) -> PagedMemory:
@@ -106,9 +106,9 @@ def test_blocks_in_any_order_give_the_same_logits(tiny: Decoder, chunks: list[in
 def test_a_shared_beginning_is_not_computed_again(tiny: Decoder) -> None:
     memory = paged(tiny.config)
     ids = IDS[0].tolist()
-    read(tiny, memory.begin("a", ids), [LENGTH])
+    read(tiny, memory.allocate("a", ids), [LENGTH])
     other = [*ids[:10], 90, 91]
-    cache = memory.begin("b", other)
+    cache = memory.allocate("b", other)
     assert cache.length == 9
     logits = tiny.forward(torch.tensor([other[9:]]), cache).logits[0, -1]
     assert torch.allclose(logits, tiny.forward(torch.tensor([other])).logits[0, -1], atol=1e-4)
@@ -116,25 +116,25 @@ def test_a_shared_beginning_is_not_computed_again(tiny: Decoder) -> None:
 
 def test_two_continuations_of_one_block_do_not_disturb_each_other(tiny: Decoder) -> None:
     memory = paged(tiny.config, blocks=11)
-    one = memory.begin("a", IDS[0, :10].tolist())
+    one = memory.allocate("a", IDS[0, :10].tolist())
     tiny.forward(IDS[:, :10], one)
     two = one.fork("b")
     for n in range(10, LENGTH):
         for cache, token in ((one, IDS[0, n]), (two, 96 - IDS[0, n])):
-            cache.extend([int(token)])
+            cache.append_slots([int(token)])
             logits = tiny.forward(token[None, None], cache).logits
     expected = tiny.forward(torch.cat((IDS[:, :10], 96 - IDS[:, 10:]), 1)).logits[0, -1]
     assert torch.allclose(logits[0, -1], expected, atol=1e-4)
     assert one.block_table[:3] == two.block_table[:3]
     assert not set(one.block_table[3:]) & set(two.block_table[3:])
-    one.release()
-    two.release()
-    assert len(memory.manager.free) == 11
+    one.free()
+    two.free()
+    assert len(memory.manager.free_blocks) == 11
 
 
 def test_a_full_memory_refuses_and_stays_usable(tiny: Decoder) -> None:
     memory = paged(tiny.config, blocks=5)
-    cache = memory.begin("a", IDS[0, :12].tolist())
+    cache = memory.allocate("a", IDS[0, :12].tolist())
     tiny.forward(IDS[:, :12], cache)
     with pytest.raises(OutOfBlocks):
         tiny.forward(IDS[:, 12:], cache)
