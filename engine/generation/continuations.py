@@ -26,7 +26,7 @@ class Scored:
     after: int
 
 
-def read(model: Decoder, ids: Ids) -> ContiguousCache:
+def prefill(model: Decoder, ids: Ids) -> ContiguousCache:
     """A cache that holds `ids`."""
     cache = ContiguousCache(model.config, len(ids) + 1)
     for start in range(0, len(ids), PREFILL_CHUNK):
@@ -40,7 +40,9 @@ def common(texts: Sequence[Ids]) -> int:
     return next((n for n in range(shortest - 1) if any(t[n] != texts[0][n] for t in texts)), shortest - 1)
 
 
-def scored(model: Decoder, start: ContiguousCache, texts: Sequence[Ids], wanted: Sequence[Ids]) -> list[Scored]:
+def score_continuations(
+    model: Decoder, start: ContiguousCache, texts: Sequence[Ids], wanted: Sequence[Ids]
+) -> list[Scored]:
     """For each text, read behind `start`, how the wanted ids would follow it. `start` is left as it was."""
     found: dict[int, Scored] = {}
     for rows in _alike([(len(t), len(w)) for t, w in zip(texts, wanted, strict=True)]):
@@ -56,7 +58,7 @@ def scored(model: Decoder, start: ContiguousCache, texts: Sequence[Ids], wanted:
     return [found[row] for row in range(len(texts))]
 
 
-def written(
+def greedy_continuations(
     model: Decoder, start: ContiguousCache, texts: Sequence[Ids], limit: int, ends: Callable[[int], bool]
 ) -> list[list[int]]:
     """What the model writes behind each text, taking the likeliest token, up to the one that `ends` or to `limit`."""

@@ -55,7 +55,7 @@ def generate(
     """Continues `prompt` (token ids, at least one). Raises Cancelled when the model's `stop` says so."""
     rng = generator(params.seed)
     cache = ContiguousCache(model.config, len(prompt) + limits.max_new_tokens) if limits.use_cache else None
-    out = Readable(Detokenizer(tokenizer), limits.stop_strings)
+    out = TextStream(Detokenizer(tokenizer), limits.stop_strings)
     ids = list(prompt)
     pending = list(prompt)
     for count in range(1, limits.max_new_tokens + 1):
@@ -93,7 +93,7 @@ def last_logits(model: Decoder, ids: Sequence[int], cache: KVCache | None) -> Te
     return logits[0, -1]
 
 
-class Readable:
+class TextStream:
     """Turns token ids into text to show: whole characters only, and never the beginning of a stop string."""
 
     def __init__(self, detokenizer: Detokenizer, stop_strings: tuple[str, ...]) -> None:

@@ -10,40 +10,40 @@ from llm_holes.engine.harness.prompt import Piece
 from llm_holes.engine.harness.tools import Result
 from llm_holes.engine.harness.write import Written
 
-EndReason = Literal["answered", "step limit", "token limit", "time limit", "context full"]
+StopReason = Literal["answered", "step limit", "token limit", "time limit", "context full"]
 
 
 @dataclass(frozen=True, slots=True)
-class Gave:
+class PromptFed:
     """The software appended this to the context."""
 
     pieces: tuple[Piece, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Wrote:
+class TokenWritten:
     """The model wrote one token, or the grammar left it no choice."""
 
     written: Written
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
+class CallParsed:
     """The software read what the model had written: a call, none, or a faulty one."""
 
     found: Call | Fault | None
 
 
 @dataclass(frozen=True, slots=True)
-class Ran:
+class ToolReturned:
     """The software ran the tool of the last call, or refused to."""
 
     result: Result
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
-    reason: EndReason
+class Stopped:
+    reason: StopReason
 
 
-Event = Gave | Wrote | Read | Ran | Ended
+Event = PromptFed | TokenWritten | CallParsed | ToolReturned | Stopped

@@ -9,10 +9,18 @@ from dataclasses import dataclass, field, replace
 from llm_holes.engine.generation.grammar import Constraint
 from llm_holes.engine.generation.sampling import SamplingParams
 from llm_holes.engine.harness.calls import Call, Fault, call_grammar, parse
-from llm_holes.engine.harness.events import Ended, EndReason, Event, Gave, Ran, Read, Wrote
+from llm_holes.engine.harness.events import (
+    CallParsed,
+    Event,
+    PromptFed,
+    Stopped,
+    StopReason,
+    TokenWritten,
+    ToolReturned,
+)
 from llm_holes.engine.harness.prompt import Message, Piece, continuation, ids_of, pieces
 from llm_holes.engine.harness.tools import Result, Tool, as_data, run_tool
-from llm_holes.engine.harness.write import Reads, Written, write
+from llm_holes.engine.harness.write import LanguageModel, Written, write
 from llm_holes.engine.tokenizer.tokenizer import Tokenizer
 
 After = Callable[[Call | Fault, Result], Sequence[Message]]
@@ -35,7 +43,7 @@ class Harness:
     """What stays the same in a conversation. The first `forced_calls` answers are held inside the grammar of a call;
     `after` gives messages the software adds of its own behind each result (a plan read out again, a checklist)."""
 
-    reader: Reads
+    model: LanguageModel
     tokenizer: Tokenizer
     vocabulary: int
     tools: tuple[Tool, ...]
@@ -45,7 +53,7 @@ class Harness:
     after: After = lambda found, result: ()
 
     def converse(self, messages: Sequence[Message]) -> Iterator[Event]:
-        """Everything that happens, until an answer calls nothing or a bound is reached; the last event is Ended.
+        """Everything that happens, until an answer calls nothing or a bound is reached; the last event is Stopped.
 
         Raises Cancelled when the model's `stop` says so; whoever iterates may also just leave.
         """
@@ -54,29 +62,29 @@ class Harness:
         context: list[int] = []
         left = self.bounds.tokens
         for step in range(self.bounds.steps):
-            yield Gave(tuple(given))
+            yield PromptFed(tuple(given))
             context += ids_of(given)
             answer: list[Written] = []
             for written in self._answer(context, step, left):
-                yield Wrote(written)
+                yield TokenWritten(written)
                 answer.append(written)
                 if time.monotonic() > deadline:
-                    yield Ended("time limit")
+                    yield Stopped("time limit")
                     return
             context += [written.token for written in answer]
             left -= len(answer)
             if not answer or answer[-1].stop == "max tokens":
-                yield Ended(self._full(context))
+                yield Stopped(self._full(context))
                 return
             found = parse("".join(written.text for written in answer), self.tools)
-            yield Read(found)
+            yield CallParsed(found)
             if found is None:
-                yield Ended("answered")
+                yield Stopped("answered")
                 return
             result = _run(found)
-            yield Ran(result)
+            yield ToolReturned(result)
             given = self._given(answer[-1].token, found, result)
-        yield Ended("step limit")
+        yield Stopped("step limit")
 
     def _answer(self, context: Sequence[int], step: int, left: int) -> Iterator[Written]:
         room = min(left, self.bounds.context - len(context))
@@ -86,7 +94,7 @@ class Harness:
         else:
             constraint = Constraint(self.tokenizer, call_grammar(self.tools), self.vocabulary)
         params = replace(self.params, seed=self.params.seed + step)
-        return write(self.reader, self.tokenizer, context, params, room, constraint)
+        return write(self.model, self.tokenizer, context, params, room, constraint)
 
     def _given(self, last: int, found: Call | Fault, result: Result) -> list[Piece]:
         """What follows a call: its end (unless the model wrote it), the result, and where the next answer begins."""
@@ -95,7 +103,7 @@ class Harness:
             added[0] = replace(added[0], ids=added[0].ids[1:])
         return added
 
-    def _full(self, context: Sequence[int]) -> EndReason:
+    def _full(self, context: Sequence[int]) -> StopReason:
         return "context full" if len(context) >= self.bounds.context else "token limit"
 
 

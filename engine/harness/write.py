@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 
 from torch import Tensor
 
-from llm_holes.engine.generation.generate import Readable
+from llm_holes.engine.generation.generate import TextStream
 from llm_holes.engine.generation.grammar import Constraint
 from llm_holes.engine.generation.sampling import SamplingParams, draw, generator, masked
 from llm_holes.engine.tokenizer.tokenizer import Detokenizer, Tokenizer
@@ -18,7 +18,7 @@ from llm_holes.engine.tokenizer.tokenizer import Detokenizer, Tokenizer
 Stop = Literal["end token", "grammar", "max tokens"]
 
 
-class Reads(Protocol):
+class LanguageModel(Protocol):
     def logits(self, ids: Sequence[int]) -> Tensor:
         """Logits [vocabulary] after `ids`."""
 
@@ -38,7 +38,7 @@ class Written:
 
 
 def write(
-    reader: Reads,
+    model: LanguageModel,
     tokenizer: Tokenizer,
     prompt: Sequence[int],
     params: SamplingParams,
@@ -47,7 +47,7 @@ def write(
 ) -> Iterator[Written]:
     """Continues `prompt`. The last token has a `stop`; a grammar that is complete needs no end token."""
     rng = generator(params.seed)
-    out = Readable(Detokenizer(tokenizer), ())
+    out = TextStream(Detokenizer(tokenizer), ())
     ids = list(prompt)
     forced: list[int] = []
     for count in range(1, max_new_tokens + 1):
@@ -57,7 +57,7 @@ def write(
         if forced:
             token, p, wanted, given = forced.pop(0), math.nan, -1, True
         else:
-            logits = reader.logits(ids)
+            logits = model.logits(ids)
             chosen_from = logits if constraint is None else masked(logits, constraint.allowed())
             token, wanted, given = draw(chosen_from, params, rng), int(logits.argmax()), False
             p = float(logits.softmax(-1)[token])

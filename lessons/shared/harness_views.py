@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Token, Transcript, Turn
 from llm_holes.engine.harness.calls import Call, Fault
-from llm_holes.engine.harness.events import Ended, Event, Gave, Ran, Read, Wrote
+from llm_holes.engine.harness.events import CallParsed, Event, PromptFed, Stopped, TokenWritten, ToolReturned
 from llm_holes.engine.harness.prompt import Piece
 from llm_holes.engine.harness.tools import Result
 from llm_holes.engine.harness.write import Written
@@ -47,18 +47,18 @@ class Record:
 
     def add(self, event: Event) -> None:
         match event:
-            case Gave(pieces):
+            case PromptFed(pieces):
                 self.turns += _given(self.engine, pieces, "" if self.given else self.examples)
                 self.given += sum(len(piece.ids) for piece in pieces)
-            case Wrote(written):
+            case TokenWritten(written):
                 self._wrote(written)
-            case Read(found):
+            case CallParsed(found):
                 self._read(found)
-            case Ran(result):
+            case ToolReturned(result):
                 self.results.append(result)
                 act = "refused, and says so to the model" if result.refused else "ran the tool"
                 self.turns.append(Turn("software", act, result.text))
-            case Ended(reason):
+            case Stopped(reason):
                 self.ended = reason
                 self.writing = []
                 self.turns.append(Turn("software", f"stopped: {reason}"))

@@ -38,7 +38,7 @@ def trial(harness: Harness, prompt: Sequence[int], params: SamplingParams, const
     bounds = harness.bounds
     limit = min(bounds.tokens if constrained else bounds.answer_tokens, bounds.context - len(prompt))
     text = ""
-    steps = write(harness.reader, harness.tokenizer, prompt, params, limit, state if constrained else None)
+    steps = write(harness.model, harness.tokenizer, prompt, params, limit, state if constrained else None)
     for step in steps:
         text += step.text
         if not constrained and step.stop is None and not state.whole and not state.takes(step.token):

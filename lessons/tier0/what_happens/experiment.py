@@ -11,7 +11,7 @@ from torch import Tensor
 
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Bars, Frame, Tokens, View
-from llm_holes.engine.generation.generate import PREFILL_CHUNK, Readable, last_logits
+from llm_holes.engine.generation.generate import PREFILL_CHUNK, TextStream, last_logits
 from llm_holes.engine.measure import Timing, repeated, timed
 from llm_holes.engine.model.cache import ContiguousCache
 from llm_holes.engine.model.hook_names import tap
@@ -93,7 +93,7 @@ def _before_the_model(engine: Engine, trip: Trip, p: Mapping[str, Any]) -> Itera
 
 def _loop(engine: Engine, trip: Trip, p: Mapping[str, Any], cache: ContiguousCache, logits: Tensor) -> Iterator[Frame]:
     """Pick a token, feed its id back, until one of them means the end."""
-    out = Readable(Detokenizer(engine.tokenizer), ())
+    out = TextStream(Detokenizer(engine.tokenizer), ())
     ms = trip.measured["prefill_ms"]
     for step in range(1, p["max_new_tokens"] + 1):
         choice = _pick(logits, p["pick_rank"] if step == p["pick_step"] else 1, ms)

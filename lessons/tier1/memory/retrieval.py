@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from llm_holes.engine.engine import Engine
-from llm_holes.engine.generation.continuations import read, scored
+from llm_holes.engine.generation.continuations import prefill, score_continuations
 from llm_holes.engine.harness.prompt import SYSTEM, Message, ids_of, pieces
 from llm_holes.engine.measure import Timing, repeated
 from llm_holes.engine.model.hook_names import in_all_layers, tap
@@ -79,17 +79,17 @@ def asked(engine: Engine, question: str, memories: Sequence[str]) -> Prompt:
 def recall(engine: Engine, prompt: Prompt, opening: str, fact: str, new_tokens: int) -> Recall:
     """`opening` begins the answer for the model, so that there is one place for the fact; the free answer has none."""
     encode = engine.tokenizer.encode
-    cache, prefill = repeated(lambda: read(engine.model, prompt.ids), REPEATS)
+    cache, took = repeated(lambda: prefill(engine.model, prompt.ids), REPEATS)
     cache.truncate(len(prompt.ids) - 1)
     place = prompt.ids[-1:] + encode(opening)
-    p = scored(engine.model, cache, [place], [encode(f" {fact}")])[0].p
-    return Recall(p, engine.write(prompt.ids, new_tokens) if new_tokens else "", prefill)
+    p = score_continuations(engine.model, cache, [place], [encode(f" {fact}")])[0].p
+    return Recall(p, engine.write(prompt.ids, new_tokens) if new_tokens else "", took)
 
 
 def attention(engine: Engine, prompt: Prompt, opening: str) -> list[float]:
     """How much the place of the fact reads of each token of the prompt and the opening: mean over layers and heads."""
     ids = prompt.ids + engine.tokenizer.encode(opening)
-    cache = read(engine.model, ids[:-1])
+    cache = prefill(engine.model, ids[:-1])
     taps = in_all_layers("attn.hook_pattern", engine.model.config.n_layers)
     acts = engine.model.forward(torch.tensor([ids[-1:]]), cache, taps).acts
     weights = sum(acts[name][0, :, -1].mean(0) for name in sorted(taps)) / len(taps)

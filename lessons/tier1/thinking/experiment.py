@@ -8,7 +8,7 @@ from typing import Any
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import InputError
 from llm_holes.engine.frames import Frame
-from llm_holes.engine.generation.continuations import common, read, scored
+from llm_holes.engine.generation.continuations import common, prefill, score_continuations
 from llm_holes.engine.generation.generate import last_logits
 from llm_holes.engine.measure import timed
 from llm_holes.engine.model.cache import ContiguousCache
@@ -32,7 +32,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     ]
     prompt = engine.fits(prompts[0], room)
     shared = common(prompts)
-    start, trip = read(engine.model, prompt[:shared]), Trip(expected)
+    start, trip = prefill(engine.model, prompt[:shared]), Trip(expected)
     cache = start.copies(1, len(prompt) - shared + room)
     last_logits(engine.model, prompt[shared:], cache)
     trip.outcomes.append(answered(engine, cache, "no notes", 0, 0.0, encode(ANSWER), expected))
@@ -64,7 +64,7 @@ def answered(
     """The answer the model writes behind `text`, and the probability of the expected one; the cache stays as it was."""
     length, answer = cache.length, engine.tokenizer.encode(f" {expected}")
     logits, reading = timed(lambda: last_logits(engine.model, text, cache))
-    rest = scored(engine.model, cache, [answer[:1]], [answer[1:]])[0]
+    rest = score_continuations(engine.model, cache, [answer[:1]], [answer[1:]])[0]
     p = float(logits.softmax(-1)[answer[0]]) * rest.p
     found: list[int] = []
     if rest.chosen and int(logits.argmax()) == answer[0] and not goes_on(engine, rest.after):
@@ -81,12 +81,12 @@ def _think(engine: Engine, cache: ContiguousCache, trip: Trip, prompt: list[int]
     encode, start = engine.tokenizer.encode, cache.length
     answer, behind = encode(f" {trip.expected}"), encode(f"\n{ANSWER}")
     logits, ms = timed(lambda: last_logits(engine.model, encode(NOTES), cache))
-    trip.probes.append((0, scored(engine.model, cache, [behind], [answer])[0].p))
+    trip.probes.append((0, score_continuations(engine.model, cache, [behind], [answer])[0].p))
     while len(trip.thoughts) < budget and not ends_notes(engine, token := int(logits.argmax())):
         trip.thoughts.append((token, float(logits.softmax(-1)[token]), ms))
         logits, ms = timed(lambda: last_logits(engine.model, [token], cache))
         if len(trip.thoughts) % max(1, budget // PROBES) == 0:
-            trip.probes.append((len(trip.thoughts), scored(engine.model, cache, [behind], [answer])[0].p))
+            trip.probes.append((len(trip.thoughts), score_continuations(engine.model, cache, [behind], [answer])[0].p))
         yield frame(engine, trip, prompt, 0.1 + 0.3 * len(trip.thoughts) / budget)
     spent = sum(ms for _, _, ms in trip.thoughts)
     trip.outcomes.append(answered(engine, cache, OWN, len(trip.thoughts), spent, behind, trip.expected))

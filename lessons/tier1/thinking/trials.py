@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from llm_holes.engine.engine import Engine
-from llm_holes.engine.generation.continuations import scored, written
+from llm_holes.engine.generation.continuations import greedy_continuations, score_continuations
 from llm_holes.engine.measure import wilson
 from llm_holes.engine.model.cache import ContiguousCache
 from llm_holes.lessons.tier1.thinking.sums import ANSWER, MISTAKE, NOTES, Sum
@@ -39,7 +39,7 @@ def rates(
     def finished(openings: Sequence[list[int]]) -> list[list[int]]:
         """Each opening with what the model adds to it, up to a new line."""
         prompts = [r + opening for r, opening in zip(rest, openings, strict=True)]
-        added = written(model, start, prompts, limit, lambda token: ends_notes(engine, token))
+        added = greedy_continuations(model, start, prompts, limit, lambda token: ends_notes(engine, token))
         return [opening + ids + answer for opening, ids in zip(openings, added, strict=True)]
 
     notes = {
@@ -66,7 +66,9 @@ def _answers(
     engine: Engine, start: ContiguousCache, texts: Sequence[list[int]], wanted: Sequence[int]
 ) -> tuple[list[bool], list[float]]:
     """For each text whether the wanted number is what the model answers, and its probability."""
-    found = scored(engine.model, start, texts, [engine.tokenizer.encode(f" {number}") for number in wanted])
+    found = score_continuations(
+        engine.model, start, texts, [engine.tokenizer.encode(f" {number}") for number in wanted]
+    )
     return [s.chosen and not goes_on(engine, s.after) for s in found], [s.p for s in found]
 
 

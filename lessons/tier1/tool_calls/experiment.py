@@ -14,8 +14,9 @@ from llm_holes.engine.generation.sampling import SamplingParams
 from llm_holes.engine.harness import tools
 from llm_holes.engine.harness.calls import Call
 from llm_holes.engine.harness.loop import Bounds, Harness
+from llm_holes.engine.harness.prefix_cached_model import PrefixCachedModel
 from llm_holes.engine.harness.prompt import Message, ids_of, pieces, system_text
-from llm_holes.engine.harness.reader import Reader
+from llm_holes.engine.harness.speculative_verification import verify
 from llm_holes.engine.measure import wilson
 from llm_holes.lessons.shared.harness_views import Record
 from llm_holes.lessons.shared.trials import Trial, trial
@@ -32,8 +33,8 @@ Trials = dict[str, list[Trial]]
 
 
 def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
-    reader = Reader(engine.model)
-    harness = _harness(engine, reader, p)
+    model = PrefixCachedModel(engine.model)
+    harness = _harness(engine, model, p)
     messages = _messages(harness.tools, p)
     prompt = engine.fits(ids_of(pieces(engine.tokenizer, messages)), p["max_new_tokens"])
     record = Record(engine, "put in examples, written by nobody but itself")
@@ -42,7 +43,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
         record.add(event)
         yield _frame(record, done, p, 0.5)
         if n == 0 and not p["constrained"]:
-            _guess(reader, harness, prompt)
+            _guess(model, harness, prompt)
     for mode, constrained in MODES.items():
         for n in range(p["trials"]):
             params = SamplingParams(temperature=p["temperature"], seed=p["seed"] + n)
@@ -51,7 +52,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     yield _frame(record, done, p, None)
 
 
-def _harness(engine: Engine, reader: Reader, p: Mapping[str, Any]) -> Harness:
+def _harness(engine: Engine, model: PrefixCachedModel, p: Mapping[str, Any]) -> Harness:
     table = tools.table_of(p["table"].replace(";", "\n"))
     given = (tools.calculator(), tools.lookup(table), tools.text_stats(), tools.clock(), tools.read_file(SANDBOX))
     chosen = given[: {"calculator": 1, "calculator, lookup": 2, "all five": 5}[p["tools"]]]
@@ -59,7 +60,7 @@ def _harness(engine: Engine, reader: Reader, p: Mapping[str, Any]) -> Harness:
         chosen = tuple(replace(tool, run=lambda arguments: p["result"]) for tool in chosen)
     bounds = Bounds(engine.model.config.n_ctx, steps=p["steps"], answer_tokens=p["max_new_tokens"])
     forced = 1 if p["constrained"] else 0
-    return Harness(reader, engine.tokenizer, engine.info.d_vocab, chosen, bounds, forced_calls=forced)
+    return Harness(model, engine.tokenizer, engine.info.d_vocab, chosen, bounds, forced_calls=forced)
 
 
 def _messages(given: Sequence[tools.Tool], p: Mapping[str, Any]) -> list[Message]:
@@ -72,10 +73,10 @@ def _messages(given: Sequence[tools.Tool], p: Mapping[str, Any]) -> list[Message
     return [*messages, Message("user", p["text"])]
 
 
-def _guess(reader: Reader, harness: Harness, prompt: Sequence[int]) -> None:
+def _guess(model: PrefixCachedModel, harness: Harness, prompt: Sequence[int]) -> None:
     """Reads ahead what the grammar would make of it: where the model writes the same by itself, that saves passes."""
     held = trial(harness, prompt, SamplingParams(), constrained=True)
-    reader.expect(prompt, harness.tokenizer.encode(held.text))
+    verify(model, prompt, harness.tokenizer.encode(held.text))
 
 
 def _frame(record: Record, done: Trials, p: Mapping[str, Any], progress: float | None) -> Frame:

@@ -9,8 +9,8 @@ from typing import Any
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Frame, Scalar, Table, Text, View
 from llm_holes.engine.generation.sampling import SamplingParams
+from llm_holes.engine.harness.prefix_cached_model import PrefixCachedModel
 from llm_holes.engine.harness.prompt import ids_of, pieces
-from llm_holes.engine.harness.reader import Reader
 from llm_holes.engine.harness.tools import table_of
 from llm_holes.engine.measure import wilson
 from llm_holes.lessons.shared.harness_views import Record
@@ -37,7 +37,7 @@ class Results:
 def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     noise = engine.tokenizer.decode(engine.tokenizer.encode(passage())[: p["noise"]])
     task = errand(p["text"], p["plan"], table_of(p["table"].replace(";", "\n")), noise)
-    results, record, reader = Results(task), Record(engine), Reader(engine.model)
+    results, record, model = Results(task), Record(engine), PrefixCachedModel(engine.model)
     shown = p["variant"]
     order = [shown, *(variant for variant in VARIANTS if variant != shown)]
     for done, variant in enumerate(order):
@@ -45,13 +45,13 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
         for n in range(p["trials"]):
             attempt = Attempt(task, variant)
             params = SamplingParams(temperature=p["temperature"], seed=p["seed"] + 1000 * n)
-            for event in attempt.run(engine, reader, params):
+            for event in attempt.run(engine, model, params):
                 if variant == shown and n == 0:
                     record.add(event)
                     yield _frame(results, record, attempt, shown, 0.02)
             results.attempts[variant].append(attempt)
             if n == 0:
-                results.attention[variant] = attention_on_plan(engine, reader, attempt)
+                results.attention[variant] = attention_on_plan(engine, model, attempt)
             progress = (done + (n + 1) / p["trials"]) / len(order)
             yield _frame(results, record, results.attempts[shown][0], shown, min(progress, 0.99))
     yield _frame(results, record, results.attempts[shown][0], shown, None)

@@ -12,10 +12,10 @@ from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import InputError
 from llm_holes.engine.generation.sampling import SamplingParams
 from llm_holes.engine.harness.calls import Call, Fault
-from llm_holes.engine.harness.events import Event, Gave, Wrote
+from llm_holes.engine.harness.events import Event, PromptFed, TokenWritten
 from llm_holes.engine.harness.loop import Bounds, Harness
+from llm_holes.engine.harness.prefix_cached_model import PrefixCachedModel
 from llm_holes.engine.harness.prompt import Message
-from llm_holes.engine.harness.reader import Reader
 from llm_holes.engine.harness.tools import Result, Tool
 from llm_holes.engine.model.hook_names import in_all_layers
 
@@ -103,10 +103,10 @@ class Attempt:
             self.called.append(found.arguments.key)  # type: ignore[attr-defined]
         return [Message("user", self.cue())]
 
-    def run(self, engine: Engine, reader: Reader, params: SamplingParams) -> Iterator[Event]:
+    def run(self, engine: Engine, model: PrefixCachedModel, params: SamplingParams) -> Iterator[Event]:
         steps = len(self.task.plan)
         harness = Harness(
-            reader,
+            model,
             engine.tokenizer,
             engine.info.d_vocab,
             (self.task.tool(),),
@@ -120,12 +120,12 @@ class Attempt:
             yield event
 
     def _note(self, engine: Engine, event: Event) -> None:
-        if isinstance(event, Gave):
+        if isinstance(event, PromptFed):
             for piece in event.pieces:
                 if piece.what in {"user", "assistant"} and self._is_plan(engine.tokenizer.decode(piece.ids)):
                     self.marked += range(len(self.context), len(self.context) + len(piece.ids))
                 self.context += piece.ids
-        elif isinstance(event, Wrote):
+        elif isinstance(event, TokenWritten):
             if event.written.forced:
                 self.forced += 1
             else:
@@ -137,11 +137,11 @@ class Attempt:
         return text.startswith("Done: " if self.variant == "checklist" else self.task.plan_text)
 
 
-def attention_on_plan(engine: Engine, reader: Reader, attempt: Attempt) -> float:
+def attention_on_plan(engine: Engine, model: PrefixCachedModel, attempt: Attempt) -> float:
     """Mean over layers and heads of the weight on the plan's tokens, at the last choice the model had."""
     if not attempt.marked or not attempt.decided_at:
         return 0.0
     taps = in_all_layers("attn.hook_pattern", engine.model.config.n_layers)
-    acts = reader.acts(attempt.context[: attempt.decided_at], taps)
+    acts = model.acts(attempt.context[: attempt.decided_at], taps)
     places = [place for place in attempt.marked if place < attempt.decided_at]
     return float(sum(float(acts[name][0, :, -1, places].sum(0).mean()) for name in taps) / len(taps))

@@ -12,7 +12,7 @@ from typing import Any
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import InputError
 from llm_holes.engine.frames import Diff, Frame, Table, Text, Tokens, View
-from llm_holes.engine.generation.continuations import read
+from llm_holes.engine.generation.continuations import prefill
 from llm_holes.engine.harness.prompt import SYSTEM, Message, ids_of, pieces
 from llm_holes.engine.measure import Timing, repeated
 from llm_holes.lessons.state_file import state_folder
@@ -67,7 +67,7 @@ def _run(engine: Engine, trip: Trip, sent: str, new_tokens: int) -> Iterator[Fra
         engine.fits(ids, new_tokens)
         trip.prefill[kind] = trip.prefill.get("before", Timing(0, 0, 0))
         if kind == "before" or ids != trip.ids["before"]:
-            _, trip.prefill[kind] = repeated(lambda: read(engine.model, ids), REPEATS)  # noqa: B023
+            _, trip.prefill[kind] = repeated(lambda: prefill(engine.model, ids), REPEATS)  # noqa: B023
         yield _frame(engine, trip, 0.1 if kind == "before" else 0.2)
     by_hand = prompt(engine, trip.skills, sent)
     first, again = (engine.logits(ids, 1) for ids in (trip.ids["after"], by_hand))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from llm_holes.engine.generation.continuations import common, read, scored, written
+from llm_holes.engine.generation.continuations import common, greedy_continuations, prefill, score_continuations
 from llm_holes.engine.model.decoder import Decoder
 
 START = [3, 14, 15, 9, 26]
@@ -13,8 +13,8 @@ WANTED = [[2, 3], [8], [4, 6]]
 
 
 def test_scores_are_those_of_the_whole_text(tiny: Decoder) -> None:
-    start = read(tiny, START)
-    found = scored(tiny, start, TEXTS, WANTED)
+    start = prefill(tiny, START)
+    found = score_continuations(tiny, start, TEXTS, WANTED)
     assert start.length == len(START)
     for score, text, wanted in zip(found, TEXTS, WANTED, strict=True):
         logits = tiny.forward(torch.tensor([START + text + wanted])).logits[0, -len(wanted) - 1 :]
@@ -25,21 +25,21 @@ def test_scores_are_those_of_the_whole_text(tiny: Decoder) -> None:
 
 
 def test_written_alone_or_side_by_side_is_the_same(tiny: Decoder) -> None:
-    start = read(tiny, START)
-    together = written(tiny, start, TEXTS, 6, lambda token: False)
+    start = prefill(tiny, START)
+    together = greedy_continuations(tiny, start, TEXTS, 6, lambda token: False)
     for text, found in zip(TEXTS, together, strict=True):
         ids = START + text
         for _ in range(6):
             ids.append(int(tiny.forward(torch.tensor([ids])).logits[0, -1].argmax()))
         assert found == ids[-6:]
-        assert scored(tiny, start, [text], [found])[0].chosen
+        assert score_continuations(tiny, start, [text], [found])[0].chosen
     end = together[0][3]
-    stopped = written(tiny, start, TEXTS, 6, lambda token: token == end)
+    stopped = greedy_continuations(tiny, start, TEXTS, 6, lambda token: token == end)
     assert stopped[0] == together[0][: together[0].index(end)]
 
 
 def test_a_truncated_cache_forgets(tiny: Decoder) -> None:
-    cache = read(tiny, START)
+    cache = prefill(tiny, START)
     tiny.forward(torch.tensor([[1, 2, 3]]), cache)
     cache.truncate(len(START))
     expected = tiny.forward(torch.tensor([[*START, 7]])).logits[0, -1]

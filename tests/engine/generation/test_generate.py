@@ -13,7 +13,7 @@ from msgspec import structs
 
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import Cancelled, InputError
-from llm_holes.engine.generation.generate import Limits, Readable, Step
+from llm_holes.engine.generation.generate import Limits, Step, TextStream
 from llm_holes.engine.generation.sampling import SamplingParams
 from llm_holes.engine.tokenizer.tokenizer import Detokenizer
 
@@ -111,14 +111,14 @@ def test_stop_ends_a_generation_within_a_layer(engine: Engine) -> None:
 
 @given(st.text(max_size=60))
 def test_shown_text_is_the_text_whatever_it_is(engine: Engine, written: str) -> None:
-    out = Readable(Detokenizer(engine.tokenizer), ("never-there",))
+    out = TextStream(Detokenizer(engine.tokenizer), ("never-there",))
     ids = engine.tokenizer.encode(written)
     assert "".join([out.feed(i) for i in ids] + [out.flush()]) == engine.tokenizer.decode(ids)
 
 
 @given(st.text("ab", max_size=30), st.text("ab", min_size=1, max_size=4))
 def test_a_stop_string_cuts_where_it_first_appears(engine: Engine, written: str, stop: str) -> None:
-    out = Readable(Detokenizer(engine.tokenizer), (stop,))
+    out = TextStream(Detokenizer(engine.tokenizer), (stop,))
     shown = ""
     for i in engine.tokenizer.encode(written):
         shown += out.feed(i)

@@ -17,8 +17,8 @@ from llm_holes.engine.generation.grammar import Constraint, json_grammar
 from llm_holes.engine.generation.sampling import SamplingParams, masked
 from llm_holes.engine.harness import tools
 from llm_holes.engine.harness.calls import Call, any_call_grammar, call_grammar, parse
-from llm_holes.engine.harness.reader import Reader
-from llm_holes.engine.harness.write import Reads, write
+from llm_holes.engine.harness.prefix_cached_model import PrefixCachedModel
+from llm_holes.engine.harness.write import LanguageModel, write
 from llm_holes.engine.tokenizer.tokenizer import Detokenizer
 
 pytestmark = pytest.mark.model
@@ -63,10 +63,10 @@ class Noise:
         return torch.randn(self.vocabulary, generator=self.generator) * 20
 
 
-def sampled(engine: Engine, reader: Reads, temperature: float, seed: int, **filters: float) -> Call:
+def sampled(engine: Engine, model: LanguageModel, temperature: float, seed: int, **filters: float) -> Call:
     params = SamplingParams(temperature=temperature, seed=seed, **filters)  # type: ignore[arg-type]
     prompt = engine.chat("What is 17 * 23?")
-    written = list(write(reader, engine.tokenizer, prompt, params, 400, constraint(engine)))
+    written = list(write(model, engine.tokenizer, prompt, params, 400, constraint(engine)))
     call = parse("".join(token.text for token in written), ALL)
     assert isinstance(call, Call)
     assert written[-1].stop == "grammar"
@@ -81,9 +81,9 @@ def test_the_sampler_never_leaves_the_grammar(engine: Engine, temperature: float
 
 
 def test_the_real_model_never_leaves_it_either(engine: Engine) -> None:
-    reader = Reader(engine.model)
+    model = PrefixCachedModel(engine.model)
     for seed, temperature in enumerate((0.0, 0.7, 1.5, 3.0)):
-        sampled(engine, reader, temperature, seed)
+        sampled(engine, model, temperature, seed)
 
 
 def test_tokens_that_straddle_parts_of_the_grammar_are_allowed(engine: Engine) -> None:
@@ -125,13 +125,13 @@ def test_a_mask_only_takes_away(engine: Engine) -> None:
 
 
 def test_a_forced_token_asks_the_model_nothing(engine: Engine) -> None:
-    reader = Reader(engine.model)
+    model = PrefixCachedModel(engine.model)
     prompt = engine.chat("What time is it?")
-    written = list(write(reader, engine.tokenizer, prompt, SamplingParams(), 400, constraint(engine)))
+    written = list(write(model, engine.tokenizer, prompt, SamplingParams(), 400, constraint(engine)))
     assert [token.forced for token in written][:2] == [True, True]
     chosen = sum(not token.forced for token in written)
     assert 0 < chosen < len(written)
-    assert reader.tokens_read <= len(prompt) + len(written)
+    assert model.tokens_read <= len(prompt) + len(written)
 
 
 def test_a_schema_that_cannot_be_followed_is_refused(engine: Engine) -> None:

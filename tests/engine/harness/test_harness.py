@@ -15,10 +15,11 @@ from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import Cancelled
 from llm_holes.engine.harness import tools
 from llm_holes.engine.harness.calls import Fault
-from llm_holes.engine.harness.events import Ended, Event, Gave, Ran, Read, Wrote
+from llm_holes.engine.harness.events import CallParsed, Event, PromptFed, Stopped, TokenWritten, ToolReturned
 from llm_holes.engine.harness.loop import Bounds, Harness
+from llm_holes.engine.harness.prefix_cached_model import PrefixCachedModel
 from llm_holes.engine.harness.prompt import Message, continuation, ids_of, pieces, system_text
-from llm_holes.engine.harness.reader import Reader
+from llm_holes.engine.harness.speculative_verification import verify
 from llm_holes.engine.tokenizer.tokenizer import Tokenizer
 
 pytestmark = pytest.mark.model
@@ -53,15 +54,15 @@ def events(engine: Engine, script: Script, *given: tools.Tool, **bounds: float) 
 
 
 def ran(found: Sequence[Event]) -> list[tools.Result]:
-    return [event.result for event in found if isinstance(event, Ran)]
+    return [event.result for event in found if isinstance(event, ToolReturned)]
 
 
 def test_a_call_is_run_and_its_result_is_text_in_the_next_context(engine: Engine) -> None:
     script = Script(engine.tokenizer, [CALL, "The answer is 5."])
     found = events(engine, script)
-    kinds = [type(event) for event in found if not isinstance(event, Wrote)]
-    assert kinds == [Gave, Read, Ran, Gave, Read, Ended]
-    assert found[-1] == Ended("answered")
+    kinds = [type(event) for event in found if not isinstance(event, TokenWritten)]
+    assert kinds == [PromptFed, CallParsed, ToolReturned, PromptFed, CallParsed, Stopped]
+    assert found[-1] == Stopped("answered")
     assert ran(found) == [tools.Result("5")]
     user = "<|im_start|>user\nHow much is 2 + 3?<|im_end|>\n<|im_start|>assistant\n"
     second = f"{CALL}<|im_end|>\n<|im_start|>tool\n5<|im_end|>\n<|im_start|>assistant\n"
@@ -72,10 +73,10 @@ def test_the_events_hold_every_token_of_the_context_once_with_who_put_it_there(e
     script = Script(engine.tokenizer, [CALL, CALL, "Done."])
     context: list[int] = []
     for event in events(engine, script):
-        if isinstance(event, Gave):
+        if isinstance(event, PromptFed):
             assert all(piece.who == "software" for piece in event.pieces)
             context += ids_of(event.pieces)
-        if isinstance(event, Wrote):
+        if isinstance(event, TokenWritten):
             context.append(event.written.token)
     assert context[: len(script.seen[-1])] == script.seen[-1]
     assert engine.tokenizer.decode(context).endswith("<|im_start|>assistant\nDone.<|im_end|>")
@@ -97,7 +98,9 @@ def test_an_appended_turn_is_the_same_as_a_conversation_rendered_whole(engine: E
 def test_a_result_cannot_end_a_turn_or_write_a_special_token(engine: Engine, result: str) -> None:
     script = Script(engine.tokenizer, ['{"name": "lookup", "arguments": {"key": "x"}}', "So be it."])
     found = events(engine, script, tools.lookup({"x": result}), tools.calculator())
-    inside = [piece for event in found if isinstance(event, Gave) for piece in event.pieces if piece.what == "tool"]
+    inside = [
+        piece for event in found if isinstance(event, PromptFed) for piece in event.pieces if piece.what == "tool"
+    ]
     assert len(inside) == 1
     assert not set(inside[0].ids) & engine.tokenizer.special_ids
     assert engine.tokenizer.decode(inside[0].ids) == tools.as_data(result)
@@ -130,7 +133,7 @@ def test_a_model_that_obeys_an_injected_instruction_still_gets_nothing_run(
 def test_a_faulty_call_is_answered_with_what_was_wrong(engine: Engine) -> None:
     script = Script(engine.tokenizer, ['{"name": "calc"}', "Sorry."])
     found = events(engine, script)
-    assert any(isinstance(event, Read) and isinstance(event.found, Fault) for event in found)
+    assert any(isinstance(event, CallParsed) and isinstance(event.found, Fault) for event in found)
     assert "arguments" in engine.tokenizer.decode(script.seen[-1]).rpartition("<|im_start|>tool")[2]
 
 
@@ -140,37 +143,37 @@ def test_a_faulty_call_is_answered_with_what_was_wrong(engine: Engine) -> None:
      ({"seconds": -1}, "time limit"), ({"context": 40}, "context full"), ({"context": 5}, "context full")],
 )  # fmt: skip
 def test_every_bound_ends_it(engine: Engine, bounds: dict[str, float], reason: str) -> None:
-    assert events(engine, Script(engine.tokenizer, [CALL] * 9), **bounds)[-1] == Ended(reason)  # type: ignore[arg-type]
+    assert events(engine, Script(engine.tokenizer, [CALL] * 9), **bounds)[-1] == Stopped(reason)  # type: ignore[arg-type]
 
 
 def test_reading_with_a_shared_prefix_gives_the_logits_of_reading_afresh(engine: Engine) -> None:
-    reader = Reader(engine.model)
+    model = PrefixCachedModel(engine.model)
     ids = engine.encode("The cat sat on the mat and the dog sat on the log.")
     for context in (ids[:6], ids, ids[:4] + ids[9:], ids[:6], ids[:5]):
-        assert torch.allclose(reader.logits(context), engine.logits(context, 1)[0], atol=1e-3)
-    assert reader.tokens_read == len(ids) + len(ids) - 9 + 1, "one for ids[:5], whose keys were there, whose logits not"
+        assert torch.allclose(model.logits(context), engine.logits(context, 1)[0], atol=1e-3)
+    assert model.tokens_read == len(ids) + len(ids) - 9 + 1, "one for ids[:5], whose keys were there, whose logits not"
 
 
 def test_a_guess_changes_nothing_but_the_work(engine: Engine) -> None:
-    reader = Reader(engine.model)
+    model = PrefixCachedModel(engine.model)
     ids, guess = engine.encode("The capital of France is"), engine.encode(" Paris, and the")
-    reader.expect(ids, guess)
-    read = reader.tokens_read
+    verify(model, ids, guess)
+    read = model.tokens_read
     for context in (ids, ids + guess[:2], ids + guess):
-        assert torch.allclose(reader.logits(context), engine.logits(context, 1)[0], atol=1e-3)
-    assert reader.tokens_read == read == len(ids) + len(guess)
+        assert torch.allclose(model.logits(context), engine.logits(context, 1)[0], atol=1e-3)
+    assert model.tokens_read == read == len(ids) + len(guess)
     other = ids + guess[:1] + guess[2:]
-    assert torch.allclose(reader.logits(other), engine.logits(other, 1)[0], atol=1e-3)
+    assert torch.allclose(model.logits(other), engine.logits(other, 1)[0], atol=1e-3)
 
 
-def test_a_cancelled_reading_leaves_the_reader_right(engine: Engine) -> None:
+def test_a_cancelled_reading_leaves_the_cache_right(engine: Engine) -> None:
     asked = iter([False] * (engine.info.n_layers + 3) + [True])
-    reader = Reader(engine.model.stoppable(lambda: next(asked, False)))
+    model = PrefixCachedModel(engine.model.stoppable(lambda: next(asked, False)))
     ids = engine.encode("One two three four five six seven")
-    reader.logits(ids[:4])
+    model.logits(ids[:4])
     with pytest.raises(Cancelled):
-        reader.logits(ids[:2] + ids[4:])
-    assert torch.allclose(reader.logits(ids), engine.logits(ids, 1)[0], atol=1e-3)
+        model.logits(ids[:2] + ids[4:])
+    assert torch.allclose(model.logits(ids), engine.logits(ids, 1)[0], atol=1e-3)
 
 
 def test_a_model_without_chatml_keeps_its_own_template() -> None:

@@ -9,7 +9,7 @@ from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import InputError
 from llm_holes.engine.frames import Transcript
 from llm_holes.engine.generation.sampling import SamplingParams
-from llm_holes.engine.harness.reader import Reader
+from llm_holes.engine.harness.prefix_cached_model import PrefixCachedModel
 from llm_holes.engine.model.hook_names import tap
 from llm_holes.lessons.tier2.planning.lookup_task import VARIANTS, Attempt, attention_on_plan, errand
 from tests.support.lessons import frames, measured
@@ -66,9 +66,9 @@ def test_a_plan_against_the_task_is_not_simply_followed(engine: Engine) -> None:
 
 def test_the_attention_is_that_on_the_plans_tokens(engine: Engine) -> None:
     attempt = Attempt(errand("Find prices.", "pear, melon", TABLE, ""), "plan")
-    reader = Reader(engine.model)
-    list(attempt.run(engine, reader, SamplingParams()))
-    found = attention_on_plan(engine, reader, attempt)
+    model = PrefixCachedModel(engine.model)
+    list(attempt.run(engine, model, SamplingParams()))
+    found = attention_on_plan(engine, model, attempt)
     text = engine.tokenizer.decode([attempt.context[place] for place in attempt.marked])
     assert text == "Plan: 1. pear. 2. melon."
     before = torch.tensor([attempt.context[: attempt.decided_at]])

@@ -1,4 +1,4 @@
-"""Reading contexts that begin alike: what two of them share is computed once (prefix caching)."""
+"""A model asked about contexts that begin alike: what two of them share is computed once (prefix caching)."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from torch import Tensor
 
 from llm_holes.engine.generation.generate import last_logits
 from llm_holes.engine.model.cache import ContiguousCache
-from llm_holes.engine.model.decoder import Acts, Decoder
+from llm_holes.engine.model.decoder import Acts, Decoder, Output
 
 REMEMBERED = 256
 
 
-class Reader:
+class PrefixCachedModel:
     """Gives the logits after any context. Keeps the keys and values of the last one, and the logits of the last few
     hundred, so that seeded trials of one prompt cost only where they differ. `tokens_read` counts the real work."""
 
@@ -35,31 +35,29 @@ class Reader:
         common = self._rewound(ids)
         logits = last_logits(self._model, ids[common:], self._cache).clone()
         self._hold(ids)
-        self._remember(key, logits)
+        self.remember(key, logits)
         return logits
-
-    def expect(self, ids: Sequence[int], guess: Sequence[int]) -> None:
-        """Reads `ids` and a guess of what follows in one pass, so that `logits` knows the answer at each place of the
-        guess. A wrong guess costs little and changes nothing (speculative decoding)."""
-        whole = [*ids, *guess]
-        self._read_to_the_last(ids)
-        logits = self._model.forward(torch.tensor([whole[len(ids) - 1 :]]), self._cache).logits[0]
-        self._hold(whole)
-        for n, row in enumerate(logits):
-            self._remember(tuple(whole[: len(ids) + n]), row.clone())
 
     def acts(self, ids: Sequence[int], taps: Collection[str]) -> Acts:
         """The tapped activations of the last of `ids`, reading everything before it."""
-        self._read_to_the_last(ids)
-        output = self._model.forward(torch.tensor([ids[-1:]]), self._cache, taps, logits_to_keep=1)
-        self._hold(ids)
-        return output.acts
+        return self.forward(ids, 1, taps).acts
 
-    def _read_to_the_last(self, ids: Sequence[int]) -> None:
-        common = self._rewound(ids)
-        if common < len(ids) - 1:
-            last_logits(self._model, ids[common:-1], self._cache)
-            self._hold(ids[:-1])
+    def forward(self, ids: Sequence[int], last: int, taps: Collection[str] = ()) -> Output:
+        """One pass over the `last` of `ids`; those before them are read first, as far as they are not held."""
+        before = len(ids) - last
+        held = self._rewound(ids[: before + 1])
+        if held < before:
+            last_logits(self._model, ids[held:before], self._cache)
+            self._hold(ids[:before])
+        output = self._model.forward(torch.tensor([ids[before:]]), self._cache, taps)
+        self._hold(ids)
+        return output
+
+    def remember(self, ids: Sequence[int], logits: Tensor) -> None:
+        """From now on `logits` knows the answer after `ids` without a pass."""
+        self._known[tuple(ids)] = logits
+        if len(self._known) > REMEMBERED:
+            self._known.popitem(last=False)
 
     def _rewound(self, ids: Sequence[int]) -> int:
         """Forgets what `ids` does not begin with, and always its last token; returns how much of it is still held."""
@@ -71,11 +69,6 @@ class Reader:
     def _hold(self, ids: Sequence[int]) -> None:
         self.tokens_read += len(ids) - len(self._held)
         self._held = list(ids)
-
-    def _remember(self, key: tuple[int, ...], logits: Tensor) -> None:
-        self._known[key] = logits
-        if len(self._known) > REMEMBERED:
-            self._known.popitem(last=False)
 
 
 def _shared(a: Sequence[int], b: Sequence[int]) -> int:
