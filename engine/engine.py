@@ -41,8 +41,8 @@ class Engine:
         model = Decoder(config, weights)
         return cls(model, Tokenizer.load(folder), files, _info(files, config, weights, threads))
 
-    def stoppable(self, stop: Callable[[], bool]) -> Engine:
-        return replace(self, model=self.model.stoppable(stop))
+    def cancellable(self, is_cancelled: Callable[[], bool]) -> Engine:
+        return replace(self, model=self.model.cancellable(is_cancelled))
 
     def operated(self, surgery: Surgery) -> Engine:
         """This engine with a changed model; the weights of the original are shared and untouched."""

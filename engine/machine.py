@@ -14,22 +14,22 @@ SIDE = 1024
 REPEATS = 8
 
 
-def read_gb_per_s(stop: Callable[[], bool]) -> float:
+def read_gb_per_s(is_cancelled: Callable[[], bool]) -> float:
     """Bytes per nanosecond of the fastest sum over a large tensor. Raises Cancelled between repetitions."""
     numbers = torch.ones(READ_NUMBERS)
-    return numbers.nbytes / _fastest_ns(numbers.sum, stop)
+    return numbers.nbytes / _fastest_ns(numbers.sum, is_cancelled)
 
 
-def matmul_gflop_per_s(stop: Callable[[], bool]) -> float:
+def matmul_gflop_per_s(is_cancelled: Callable[[], bool]) -> float:
     """Operations per nanosecond of the fastest product of two square matrices; an addition counts as one."""
     a, b = torch.rand(SIDE, SIDE), torch.rand(SIDE, SIDE)
-    return 2 * SIDE**3 / _fastest_ns(lambda: a @ b, stop)
+    return 2 * SIDE**3 / _fastest_ns(lambda: a @ b, is_cancelled)
 
 
-def _fastest_ns(work: Callable[[], object], stop: Callable[[], bool]) -> float:
+def _fastest_ns(work: Callable[[], object], is_cancelled: Callable[[], bool]) -> float:
     ms: list[float] = []
     for _ in range(REPEATS):
-        if stop():
+        if is_cancelled():
             raise Cancelled
         ms.append(timed(work)[1])
     return Timing.of(ms).fastest * 1e6

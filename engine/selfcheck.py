@@ -115,7 +115,9 @@ def head_off(engine: Engine, ids: Sequence[int]) -> Check:
     name = f"model.layers.{layer}.self_attn.o_proj.weight"
     columns = engine.model.weights[name].clone()
     columns[:, head * size : (head + 1) * size] = 0
-    zeroed = Decoder(engine.model.config, {**engine.model.weights, name: columns}, stop=engine.model.stop)
+    zeroed = Decoder(
+        engine.model.config, {**engine.model.weights, name: columns}, is_cancelled=engine.model.is_cancelled
+    )
     expected = zeroed.forward(torch.tensor([list(ids)])).logits[0]
     difference = (engine.operated([HeadOff(layer, head)]).logits(ids) - expected).abs().max()
     return Check("head off against zeroed columns of the output matrix", float(difference), ROUNDING)

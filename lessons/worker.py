@@ -58,11 +58,11 @@ class EngineHost:
         return self._engine.info
 
     def run(
-        self, lesson: str, settings: Mapping[str, Value], stop: Callable[[], bool], case: Case | None
+        self, lesson: str, settings: Mapping[str, Value], is_cancelled: Callable[[], bool], case: Case | None
     ) -> tuple[dict[str, Value], Iterator[Frame]]:
         assert self._engine is not None
         assert self._cases is not None, "the server loads before it runs"
-        engine = self._engine.stoppable(stop)
+        engine = self._engine.cancellable(is_cancelled)
         if lesson == DOCTOR:
             from llm_holes.engine import selfcheck
 

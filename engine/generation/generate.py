@@ -52,7 +52,7 @@ class Limits:
 def generate(
     model: Decoder, tokenizer: Tokenizer, prompt: Sequence[int], params: SamplingParams, limits: Limits
 ) -> Iterator[Step]:
-    """Continues `prompt` (token ids, at least one). Raises Cancelled when the model's `stop` says so."""
+    """Continues `prompt` (token ids, at least one). Raises Cancelled when the model's `is_cancelled` says so."""
     rng = generator(params.seed)
     cache = ContiguousCache(model.config, len(prompt) + limits.max_new_tokens) if limits.use_cache else None
     out = TextStream(Detokenizer(tokenizer), limits.stop_strings)

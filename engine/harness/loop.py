@@ -55,7 +55,7 @@ class Harness:
     def converse(self, messages: Sequence[Message]) -> Iterator[Event]:
         """Everything that happens, until an answer calls nothing or a bound is reached; the last event is Stopped.
 
-        Raises Cancelled when the model's `stop` says so; whoever iterates may also just leave.
+        Raises Cancelled when the model's `is_cancelled` says so; whoever iterates may also just leave.
         """
         deadline = time.monotonic() + self.bounds.seconds
         given = pieces(self.tokenizer, messages)

@@ -14,11 +14,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from llm_holes.engine.errors import Cancelled
-from llm_holes.engine.model.decoder import Decoder, rotary
+from llm_holes.engine.model.decoder import Decoder
 
 MAX_TOKENS = 128
 """A longer text would need more memory for the activations kept for the way back than for the weights."""
@@ -36,20 +35,8 @@ class Gradients:
 
 def log_probabilities(model: Decoder, ids: Sequence[int]) -> Tensor:
     """Of each token after the first, given those before it: [len(ids) - 1], differentiable. Raises Cancelled."""
-
-    def at(name: str, value: Tensor) -> Tensor:
-        for edit in model.edits.get(name, ()):
-            value = edit(value)
-        return value
-
     inputs, targets = torch.tensor([list(ids[:-1])]), torch.tensor(list(ids[1:]))
-    x = at("hook_embed", F.embedding(inputs, model.weights["model.embed_tokens.weight"]))
-    rotation = rotary(model.config, 0, inputs.shape[1])
-    for layer in range(model.config.n_layers):
-        if model.stop():
-            raise Cancelled
-        x = model.block(layer, x, rotation, None, at, ())
-    logits = model.unembed(x, at)[0]
+    logits = model.unembed(model.run_layers(model.embed(inputs)))[0]
     return logits.gather(-1, targets[:, None])[:, 0] - logits.logsumexp(-1)
 
 
@@ -66,14 +53,14 @@ def gradients(model: Decoder, ids: Sequence[int]) -> Gradients:
     with torch.enable_grad():
         leaves = {name: w.detach().requires_grad_() for name, w in model.weights.items()}
         log_p = log_probabilities(replace(model, weights=leaves), ids)
-        if model.stop():
+        if model.is_cancelled():
             raise Cancelled
         found = torch.autograd.grad(-log_p.mean(), list(leaves.values()), allow_unused=True)
     used = {name: g for name, g in zip(leaves, found, strict=True) if g is not None}
     return Gradients(-float(log_p.detach().double().mean()), log_p.detach(), used)
 
 
-def descended(model: Decoder, found: Gradients, learning_rate: float) -> Decoder:
+def sgd_step(model: Decoder, found: Gradients, learning_rate: float) -> Decoder:
     """The model one step further down. Its weights are made in the gradients' memory, which are gone after this."""
     weights = dict(model.weights)
     while found.by_name:
@@ -129,7 +116,7 @@ def training(model: Decoder, ids: Sequence[int], learning_rate: float, steps: in
         if not math.isfinite(found.loss):
             return
         started = time.perf_counter()
-        model = descended(model, found, learning_rate)
+        model = sgd_step(model, found, learning_rate)
         took = (backward_s + time.perf_counter() - started) * 1e3
     with torch.no_grad():
         yield Step(model, log_probabilities(model, ids), took)

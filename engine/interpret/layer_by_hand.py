@@ -46,7 +46,7 @@ def anatomy(model: Decoder, ids: Sequence[int], layer: int, position: int) -> li
     """The parts of `layer` for the token at `position`, in order. Raises Cancelled."""
     seen = list(ids[: position + 1])
     points = [point for point in PER_LAYER if point not in UNTAPPED]
-    acts = tapped(model, seen, {tap(layer, point) for point in points})
+    acts = tapped(model.up_to(layer), seen, {tap(layer, point) for point in points})
     recorded = {point: torch.from_numpy(acts[tap(layer, point)][0]) for point in points}
     return _Layer(model, layer, position, recorded).parts()
 
@@ -69,7 +69,7 @@ class _Layer:
         y = self.add("norm", "x / rms(x) · g", d, y, 4 * d, FLOAT * d, "ln2.hook_normalized")
         gate = self.product("mlp.gate_proj", "gate", y, "mlp.hook_pre")
         up = self.product("mlp.up_proj", "up", y, "mlp.hook_pre_linear")
-        bend = self.model.activations.get(self.layer, torch.nn.functional.silu)
+        bend = self.model.act_fns.get(self.layer, torch.nn.functional.silu)
         width = len(gate)
         bent = self.add("nonlinearity", "SiLU(gate) · up", width, bend(gate) * up, 5 * width, 0, "mlp.hook_post")
         written = self.product("mlp.down_proj", "FFN update", bent, "hook_mlp_out")

@@ -31,7 +31,7 @@ def tapped(model: Decoder, ids: Sequence[int], taps: Collection[str], last: int 
     return model.forward(torch.tensor([list(ids[unseen:])]), cache, taps, logits_to_keep=1).acts
 
 
-def states(model: Decoder, ids: Sequence[int], last: int | None = None) -> Tensor:
+def residual_stream(model: Decoder, ids: Sequence[int], last: int | None = None) -> Tensor:
     """The stream [state, pos, d_model] at the `last` positions, or at all."""
     layers = model.config.n_layers
     acts = tapped(model, ids, {"hook_embed", *in_all_layers("hook_resid_post", layers)}, last)
@@ -64,7 +64,7 @@ def lens(model: Decoder, stream: Tensor, top: int) -> Lens:
     below: Tensor | None = None
     parts: list[tuple[Tensor, ...]] = []
     for some in torch.split(stream, max(rows_at_once(model) // stream.shape[1], 1)):
-        if model.stop():
+        if model.is_cancelled():
             raise Cancelled
         p = model.unembed(some).softmax(-1)
         own = p.gather(-1, answers.expand(len(p), -1, 1))
@@ -82,13 +82,13 @@ def first_top(ranks: Tensor) -> int:
     return int(tops[0]) if len(tops) else len(ranks) - 1
 
 
-def settled(ranks: Tensor) -> int:
+def settled_at(ranks: Tensor) -> int:
     """The first state from which on the final token stays the likeliest."""
     others = (ranks != 1).nonzero()
     return int(others[-1]) + 1 if len(others) else 0
 
 
-def updates(model: Decoder, ids: Sequence[int], last: int) -> tuple[Tensor, Tensor]:
+def residual_updates(model: Decoder, ids: Sequence[int], last: int) -> tuple[Tensor, Tensor]:
     """What attention and FFN of each layer add, [2 · layer, pos, d_model], and the stream they add up to from the
     embedding on, [pos, d_model], summed in fp64."""
     layers = model.config.n_layers

@@ -15,7 +15,7 @@ from torch import Tensor
 from llm_holes.engine.model.decoder import Decoder
 from llm_holes.engine.model.hook_names import tap
 from llm_holes.engine.surgery.ablations import weight_name
-from llm_holes.engine.surgery.operations import edited, weight
+from llm_holes.engine.surgery.operations import hooked, weight
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class NeuronsOff:
             values[..., list(self.neurons)] = 0
             return values
 
-        return edited(model, tap(self.layer, "mlp.hook_post"), silence)
+        return hooked(model, tap(self.layer, "mlp.hook_post"), silence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class StrongestOnly:
             return torch.zeros_like(values).scatter(-1, kept, values.gather(-1, kept))
 
         for layer in range(model.config.n_layers):
-            model = edited(model, tap(layer, "mlp.hook_post"), strongest)
+            model = hooked(model, tap(layer, "mlp.hook_post"), strongest)
         return model
 
 

@@ -55,16 +55,16 @@ class Host(Protocol):
         """Makes the model ready. Raises ModelError."""
 
     def run(
-        self, lesson: str, settings: Mapping[str, Value], stop: Callable[[], bool], case: Case | None
+        self, lesson: str, settings: Mapping[str, Value], is_cancelled: Callable[[], bool], case: Case | None
     ) -> tuple[dict[str, Value], Iterator[Frame]]:
-        """The settings as they will be used, defaults filled in, and the frames to come; `stop` turns true when nobody
-        wants them any more. Raises InputError, Cancelled."""
+        """The settings as they will be used, defaults filled in, and the frames to come; `is_cancelled` turns true when
+        nobody wants them any more. Raises InputError, Cancelled."""
 
 
 @dataclass(frozen=True)
 class Job:
     run: Run
-    stop: threading.Event = field(default_factory=threading.Event)
+    cancelled: threading.Event = field(default_factory=threading.Event)
 
 
 class Inbox:
@@ -78,7 +78,7 @@ class Inbox:
         with self._changed:
             for job in self._jobs:
                 if isinstance(request, Run) or job.run.id == request.id:
-                    job.stop.set()
+                    job.cancelled.set()
             if isinstance(request, Run):
                 self._jobs.append(Job(request))
                 self._changed.notify_all()
@@ -98,7 +98,7 @@ class Inbox:
         """Stops every job and waits until all are answered, at most `seconds`."""
         with self._changed:
             for job in self._jobs:
-                job.stop.set()
+                job.cancelled.set()
             self._changed.wait_for(lambda: not self._jobs, timeout=seconds)
 
 
@@ -193,17 +193,17 @@ def _load(host: Host, send: Callable[[Reply], None]) -> Unavailable | None:
 
 
 def _refused(job: Job, refusal: Unavailable) -> Reply:
-    return Cancelled(job.run.id) if job.stop.is_set() else Failed(job.run.id, refusal.error, refusal.hint)
+    return Cancelled(job.run.id) if job.cancelled.is_set() else Failed(job.run.id, refusal.error, refusal.hint)
 
 
 def _answer(job: Job, host: Host, send: Callable[[Reply], None]) -> Reply:
     """Runs the job, sending its frames; returns its last reply."""
     number = job.run.id
-    if job.stop.is_set():
+    if job.cancelled.is_set():
         return Cancelled(number)
     start = time.perf_counter()
     try:
-        settings, frames = host.run(job.run.lesson, job.run.settings, job.stop.is_set, job.run.case)
+        settings, frames = host.run(job.run.lesson, job.run.settings, job.cancelled.is_set, job.run.case)
         _send_frames(job, frames, send)
     except errors.Cancelled:
         return Cancelled(number)
@@ -221,10 +221,10 @@ def _answer(job: Job, host: Host, send: Callable[[Reply], None]) -> Reply:
 def _send_frames(job: Job, frames: Iterator[Frame], send: Callable[[Reply], None]) -> None:
     try:
         for frame in frames:
-            if job.stop.is_set():
+            if job.cancelled.is_set():
                 raise errors.Cancelled
             send(Framed(job.run.id, frame))
-        if job.stop.is_set():
+        if job.cancelled.is_set():
             raise errors.Cancelled
     finally:
         close = getattr(frames, "close", None)

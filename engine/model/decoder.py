@@ -1,7 +1,7 @@
 """The decoder: one readable forward pass for the Llama family (Llama, Mistral, SmolLM2, Qwen2, Qwen3).
 
 Shapes are [batch, pos, …]; activations carry TransformerLens' names (`blocks.3.attn.hook_pattern`), so a learner meets
-the same addresses in papers. At each named point `at` applies the surgery's edits and records what was asked for.
+the same addresses in papers. At each named point `at` applies the surgery's hooks and records what was asked for.
 
 Sources: Vaswani et al. 2017 (attention), Su et al. 2021 (RoPE), Zhang & Sennrich 2019 (RMSNorm), Shazeer 2020 (SwiGLU),
 Ainslie et al. 2023 (grouped-query attention).
@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -26,9 +27,10 @@ from llm_holes.engine.model.config import Config, Rope
 from llm_holes.engine.model.hook_names import unknown
 from llm_holes.engine.model.packed import PackedWeight
 
-Edit = Callable[[Tensor], Tensor]
+Hook = Callable[[Tensor], Tensor]
+ActFn = Callable[[Tensor], Tensor]
 At = Callable[[str, Tensor], Tensor]
-Mixer = Callable[[Tensor, Tensor, Tensor], Tensor]
+AttentionFn = Callable[[Tensor, Tensor, Tensor], Tensor]
 """Another way from q [batch, head, query, d_head] and k, v [batch, kv_head, key, d_head] to z, shaped like q. Queries
 are the last of the keys' positions."""
 Acts = dict[str, npt.NDArray[Any]]
@@ -40,7 +42,7 @@ def never() -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """`logits` [batch, pos, vocabulary] (the last positions only, if so asked) and the tapped activations by name."""
+    """`logits` [batch, pos, d_vocab] (the last positions only, if so asked) and the tapped activations by name."""
 
     logits: Tensor
     acts: Acts
@@ -50,22 +52,26 @@ class Output:
 class Decoder:
     """A model is its config and its weights by Hugging Face name.
 
-    `packed` holds matrices stored in fewer bits, `edits` change activations at named points, `mixers` replace scores,
-    softmax and sum of a layer's attention (it then has no scores or pattern to tap or edit), `activations` stand for
-    SiLU in a layer's FFN, `stop` is polled once per layer. Nothing is ever written into a weight: a changed model is a
-    new Decoder over other weights.
+    `packed` holds matrices stored in fewer bits, `hooks` change activations at named points, `attention_fns` replace
+    scores, softmax and sum of a layer's attention (it then has no scores or pattern to tap or hook), `act_fns` stand
+    for SiLU in a layer's FFN, `is_cancelled` is polled once per layer. Nothing is ever written into a weight: a changed
+    model is a new Decoder over other weights.
     """
 
     config: Config
     weights: Mapping[str, Tensor]
     packed: Mapping[str, PackedWeight] = field(default_factory=dict)
-    edits: Mapping[str, tuple[Edit, ...]] = field(default_factory=dict)
-    mixers: Mapping[int, Mixer] = field(default_factory=dict)
-    activations: Mapping[int, Edit] = field(default_factory=dict)
-    stop: Callable[[], bool] = never
+    hooks: Mapping[str, tuple[Hook, ...]] = field(default_factory=dict)
+    attention_fns: Mapping[int, AttentionFn] = field(default_factory=dict)
+    act_fns: Mapping[int, ActFn] = field(default_factory=dict)
+    is_cancelled: Callable[[], bool] = never
 
-    def stoppable(self, stop: Callable[[], bool]) -> Decoder:
-        return replace(self, stop=stop)
+    def cancellable(self, is_cancelled: Callable[[], bool]) -> Decoder:
+        return replace(self, is_cancelled=is_cancelled)
+
+    def up_to(self, layer: int) -> Decoder:
+        """The model of the layers up to and with `layer`: a pass that stops there, for those who tap no later one."""
+        return replace(self, config=msgspec.structs.replace(self.config, n_layers=layer + 1))
 
     @torch.no_grad()
     def forward(
@@ -77,36 +83,67 @@ class Decoder:
     ) -> Output:
         """One pass over `ids` [batch, pos], continuing after what `cache` holds.
 
-        Raises Cancelled within one layer of `stop()` turning true, ValueError for a tap that does not exist.
+        Raises Cancelled within one layer of `is_cancelled()` turning true, ValueError for a tap that does not exist.
         """
         if wrong := unknown(taps, self.config.n_layers):
             raise ValueError(f"no such tap: {wrong}")
         acts: Acts = {}
 
         def at(name: str, x: Tensor) -> Tensor:
-            for edit in self.edits.get(name, ()):
-                x = edit(x)
+            x = self.at(name, x)
             if name in taps:
                 acts[name] = np.array(x.float().numpy())
             return x
 
-        x = at("hook_embed", F.embedding(ids, self.weights["model.embed_tokens.weight"]))
-        past = cache.length if cache is not None else 0
-        rotation = rotary(self.config, past, past + ids.shape[1])
-        for layer in range(self.config.n_layers):
-            if self.stop():
-                raise Cancelled
-            x = self.block(layer, x, rotation, cache, at, taps)
+        x = self.run_layers(self.embed(ids, at), cache=cache, at=at, taps=taps)
         if cache is not None:
             cache.advance(ids.shape[1])
         if logits_to_keep is not None:
             x = x[:, -logits_to_keep:]
         return Output(self.unembed(x, at), acts)
 
+    def at(self, name: str, x: Tensor) -> Tensor:
+        """The activation x as the hooks at the point `name` change it."""
+        for hook in self.hooks.get(name, ()):
+            x = hook(x)
+        return x
+
+    def embed(self, ids: Tensor, at: At | None = None) -> Tensor:
+        """A row of the embedding table for each of `ids` [batch, pos]: [batch, pos, d_model]."""
+        return (at or self.at)("hook_embed", F.embedding(ids, self.weights["model.embed_tokens.weight"]))
+
+    def run_layers(
+        self,
+        x: Tensor,
+        first: int = 0,
+        end: int | None = None,
+        cache: KVCache | None = None,
+        at: At | None = None,
+        taps: Collection[str] = (),
+    ) -> Tensor:
+        """The residual stream [batch, pos, d_model] after the layers from `first` to before `end` (None: to the last).
+
+        Its positions follow those in `cache`, which is not advanced here. Raises Cancelled.
+        """
+        past = cache.length if cache is not None else 0
+        rotation = rotary(self.config, past, past + x.shape[1])
+        for layer in range(first, self.config.n_layers if end is None else end):
+            if self.is_cancelled():
+                raise Cancelled
+            x = self.block(layer, x, rotation, cache, at or self.at, taps)
+        return x
+
+    def unembed(self, x: Tensor, at: At | None = None) -> Tensor:
+        """Final norm of x [..., d_model], then one dot product with each row of the output table: logits
+        [..., d_vocab]."""
+        x = (at or self.at)("ln_final.hook_normalized", self.norm(x, "model.norm.weight"))
+        return self.linear(x, "model.embed_tokens" if self.config.tied_embeddings else "lm_head")
+
     def block(
         self, layer: int, x: Tensor, rotation: Rotation, cache: KVCache | None, at: At, taps: Collection[str]
     ) -> Tensor:
-        """One layer: attention and FFN each read the normed stream and add their result to it."""
+        """One layer, from residual stream [batch, pos, d_model] to residual stream: attention and FFN each read the
+        normed stream and add their result to it."""
         hook = f"blocks.{layer}."
         name = f"model.layers.{layer}."
         x = at(f"{hook}hook_resid_pre", x)
@@ -120,7 +157,8 @@ class Decoder:
     def attention(
         self, layer: int, x: Tensor, rotation: Rotation, cache: KVCache | None, at: At, taps: Collection[str]
     ) -> Tensor:
-        """Each position asks with q, offers k and carries v; only here do positions exchange anything."""
+        """Each position of x [batch, pos, d_model] asks with q, offers k and carries v; only here do positions exchange
+        anything. What they bring home, [batch, pos, d_model], is to be added to the stream."""
         config, hook, name = self.config, f"blocks.{layer}.attn.hook_", f"model.layers.{layer}.self_attn."
         q = at(f"{hook}q", self.heads(x, f"{name}q", config.n_heads))
         k = at(f"{hook}k", self.heads(x, f"{name}k", config.n_kv_heads))
@@ -130,9 +168,9 @@ class Decoder:
         v = v.transpose(1, 2)
         if cache is not None:
             k, v = cache.append(layer, k, v, q)
-        if layer in self.mixers:
-            z = self.mixers[layer](q, k, v)
-        elif any(p in taps or p in self.edits for p in (f"{hook}attn_scores", f"{hook}pattern")):
+        if layer in self.attention_fns:
+            z = self.attention_fns[layer](q, k, v)
+        elif any(p in taps or p in self.hooks for p in (f"{hook}attn_scores", f"{hook}pattern")):
             z = explicit_attention(q, k, v, config.kv_group, at, hook)
         else:
             z = fused_attention(q, k, v)
@@ -145,21 +183,18 @@ class Decoder:
         return self.norm(y.view(*y.shape[:-1], count, self.config.d_head), f"{name}_norm.weight")
 
     def ffn(self, layer: int, x: Tensor, at: At) -> Tensor:
-        """SwiGLU, each position on its own: down(SiLU(gate(x)) · up(x))."""
+        """SwiGLU of x [..., d_model], each position on its own: down(SiLU(gate(x)) · up(x)), d_mlp wide inside, d_model
+        again outside."""
         hook, name = f"blocks.{layer}.mlp.hook_", f"model.layers.{layer}.mlp."
         gate = at(f"{hook}pre", self.linear(x, f"{name}gate_proj"))
         up = at(f"{hook}pre_linear", self.linear(x, f"{name}up_proj"))
-        return self.linear(at(f"{hook}post", self.activations.get(layer, F.silu)(gate) * up), f"{name}down_proj")
+        return self.linear(at(f"{hook}post", self.act_fns.get(layer, F.silu)(gate) * up), f"{name}down_proj")
 
     def norm(self, x: Tensor, name: str) -> Tensor:
-        """x at the length the weight `name` says; as it came where the model has no such norm."""
+        """RMSNorm over the last dimension of x [..., d]: x / rms(x) · gain, where the gain is the weight
+        `name` [d]; x itself where the model has no such norm."""
         gain = self.weights.get(name)
         return x if gain is None else F.rms_norm(x, x.shape[-1:], gain, self.config.norm_eps)
-
-    def unembed(self, x: Tensor, at: At = lambda name, x: x) -> Tensor:
-        """Final norm, then one dot product with each row of the output table: logits [batch, pos, vocabulary]."""
-        x = at("ln_final.hook_normalized", self.norm(x, "model.norm.weight"))
-        return self.linear(x, "model.embed_tokens" if self.config.tied_embeddings else "lm_head")
 
     def linear(self, x: Tensor, name: str) -> Tensor:
         """x [..., in] through the matrix `name` [out, in]: [..., out]."""
@@ -214,9 +249,9 @@ def causal_mask(queries: int, keys: int) -> Tensor:
     return torch.ones(queries, keys, dtype=torch.bool).tril(keys - queries)
 
 
-def explicit_attention(q: Tensor, k: Tensor, v: Tensor, group: int, at: At, hook: str) -> Tensor:
-    """Attention written out so that scores and pattern [batch, head, query, key] can be seen and edited."""
-    k, v = k.repeat_interleave(group, dim=1), v.repeat_interleave(group, dim=1)
+def explicit_attention(q: Tensor, k: Tensor, v: Tensor, kv_group: int, at: At, hook: str) -> Tensor:
+    """Attention written out so that scores and pattern [batch, head, query, key] can be seen and changed."""
+    k, v = k.repeat_interleave(kv_group, dim=1), v.repeat_interleave(kv_group, dim=1)
     scores = q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1])
     scores = scores.masked_fill(~causal_mask(q.shape[2], k.shape[2]), -torch.inf)
     pattern = at(f"{hook}pattern", at(f"{hook}attn_scores", scores).softmax(-1))
@@ -224,7 +259,8 @@ def explicit_attention(q: Tensor, k: Tensor, v: Tensor, group: int, at: At, hook
 
 
 def fused_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """The same sum without ever storing the pattern (Dao et al. 2022)."""
+    """The same z [batch, head, query, d_head], from q of that shape and k, v [batch, kv_head, key, d_head], and the
+    pattern is never stored (Dao et al. 2022). Queries are the last of the keys' positions."""
     queries, keys = q.shape[2], k.shape[2]
     whole = queries == keys
     mask = None if whole or queries == 1 else causal_mask(queries, keys)

@@ -16,10 +16,10 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from llm_holes.engine.model.decoder import Decoder, Edit, rotary, rotate
+from llm_holes.engine.model.decoder import Decoder, Hook, rotary, rotate
 from llm_holes.engine.model.hook_names import in_all_layers, tap
-from llm_holes.engine.surgery.operations import edited, weight
-from llm_holes.engine.surgery.sparse_attention import Pattern
+from llm_holes.engine.surgery.operations import hooked, weight
+from llm_holes.engine.surgery.sparse_attention import SparseMask
 from llm_holes.engine.surgery.weights import MatricesNoised, WeightScaled
 
 Matrix = Literal[
@@ -45,7 +45,7 @@ class AttentionOff:
     layer: int
 
     def apply(self, model: Decoder) -> Decoder:
-        return edited(model, tap(self.layer, "hook_attn_out"), torch.zeros_like)
+        return hooked(model, tap(self.layer, "hook_attn_out"), torch.zeros_like)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class FfnOff:
     layer: int
 
     def apply(self, model: Decoder) -> Decoder:
-        return edited(model, tap(self.layer, "hook_mlp_out"), torch.zeros_like)
+        return hooked(model, tap(self.layer, "hook_mlp_out"), torch.zeros_like)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class PositionsShifted:
 
     def apply(self, model: Decoder) -> Decoder:
         further = rotary(model.config, self.shift, self.shift + 1)
-        return _edited(model, self.layer, "attn.hook_rot_k", lambda k: rotate(k, further))
+        return _hooked(model, self.layer, "attn.hook_rot_k", lambda k: rotate(k, further))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ class SinkEvicted:
             query, key = _places(scores)
             return scores.masked_fill((key == 0) & (query > 0), -torch.inf)
 
-        return _edited(model, self.layer, "attn.hook_attn_scores", evict)
+        return _hooked(model, self.layer, "attn.hook_attn_scores", evict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +103,9 @@ class WindowOnly:
 
     def apply(self, model: Decoder) -> Decoder:
         def narrow(scores: Tensor) -> Tensor:
-            return scores.masked_fill(~Pattern("window", self.window).sees(*_places(scores)), -torch.inf)
+            return scores.masked_fill(~SparseMask("window", self.window).sees(*_places(scores)), -torch.inf)
 
-        return _edited(model, self.layer, "attn.hook_attn_scores", narrow)
+        return _hooked(model, self.layer, "attn.hook_attn_scores", narrow)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,9 +181,9 @@ def super_weight(model: Decoder, ids: Sequence[int]) -> WeightZeroed:
     return WeightZeroed(layer, "mlp.down_proj", row, column)
 
 
-def _edited(model: Decoder, layer: int | None, point: str, edit: Edit) -> Decoder:
+def _hooked(model: Decoder, layer: int | None, point: str, hook: Hook) -> Decoder:
     for place in range(model.config.n_layers) if layer is None else (layer,):
-        model = edited(model, tap(place, point), edit)
+        model = hooked(model, tap(place, point), hook)
     return model
 
 

@@ -11,10 +11,10 @@ from typing import Literal
 import torch
 import torch.nn.functional as F
 
-from llm_holes.engine.model.decoder import Decoder, Edit
+from llm_holes.engine.model.decoder import ActFn, Decoder
 
 Activation = Literal["silu", "relu", "gelu", "identity", "one"]
-ACTIVATIONS: dict[Activation, Edit] = {
+ACTIVATIONS: dict[Activation, ActFn] = {
     "silu": F.silu,
     "relu": F.relu,
     "gelu": F.gelu,
@@ -33,4 +33,4 @@ class ActivationReplaced:
 
     def apply(self, model: Decoder) -> Decoder:
         own = dict.fromkeys(self.layers, ACTIVATIONS[self.activation])
-        return replace(model, activations={**model.activations, **own})
+        return replace(model, act_fns={**model.act_fns, **own})

@@ -57,7 +57,7 @@ def directions(model: Decoder, names: Sequence[str]) -> dict[str, Directions]:
     """Of each of these matrices. Raises Cancelled between two of them."""
     found: dict[str, Directions] = {}
     for name in names:
-        if model.stop():
+        if model.is_cancelled():
             raise Cancelled
         found[name] = Directions.of(weight(model, name))
     return found
@@ -73,7 +73,7 @@ class LowRank:
     def apply(self, model: Decoder) -> Decoder:
         changed: dict[str, Tensor] = {}
         for name, own in self.found.items():
-            if model.stop():
+            if model.is_cancelled():
                 break  # the next forward pass raises Cancelled
             changed[name] = own.projected(weight(model, name), self.rank)
         return reweighted(model, changed)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from llm_holes.engine.model.config import Config
-from llm_holes.engine.model.decoder import Decoder, Edit, Mixer
+from llm_holes.engine.model.decoder import AttentionFn, Decoder, Hook
 from llm_holes.engine.model.hook_names import tap
 from llm_holes.engine.model.packed import PackedWeight
 from llm_holes.engine.model.quantize import Granularity, int4_weight, int8_weight, quantize, stored_bytes
@@ -43,8 +43,8 @@ def operated(model: Decoder, surgery: Surgery) -> Decoder:
     return model
 
 
-def edited(model: Decoder, name: str, edit: Edit) -> Decoder:
-    return replace(model, edits={**model.edits, name: (*model.edits.get(name, ()), edit)})
+def hooked(model: Decoder, name: str, hook: Hook) -> Decoder:
+    return replace(model, hooks={**model.hooks, name: (*model.hooks.get(name, ()), hook)})
 
 
 def reweighted(model: Decoder, changed: Mapping[str, Tensor]) -> Decoder:
@@ -74,18 +74,18 @@ class HeadOff:
             z[:, :, self.head] = 0
             return z
 
-        return edited(model, tap(self.layer, "attn.hook_z"), silence)
+        return hooked(model, tap(self.layer, "attn.hook_z"), silence)
 
 
 @dataclass(frozen=True, slots=True)
 class AttentionReplaced:
-    """These layers mix their positions by `mixer` instead of scores, softmax and weighted sum."""
+    """These layers mix their positions by `attention_fn` instead of scores, softmax and weighted sum."""
 
-    mixer: Mixer
+    attention_fn: AttentionFn
     layers: tuple[int, ...]
 
     def apply(self, model: Decoder) -> Decoder:
-        return replace(model, mixers={**model.mixers, **dict.fromkeys(self.layers, self.mixer)})
+        return replace(model, attention_fns={**model.attention_fns, **dict.fromkeys(self.layers, self.attention_fn)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ class QuantizedWeights:
     def apply(self, model: Decoder) -> Decoder:
         rounded: dict[str, Tensor] = {}
         for name in self.names or matrices(model, self.part):
-            if model.stop():
+            if model.is_cancelled():
                 break  # the next forward pass raises Cancelled
             q = quantize(weight(model, name), self.bits, self.granularity, self.group_size, self.symmetric)
             rounded[name] = q.dequantized()
@@ -128,7 +128,7 @@ class QuantizedKV:
 
         for layer in range(model.config.n_layers):
             for point in ("attn.hook_rot_k", "attn.hook_v"):
-                model = edited(model, tap(layer, point), rounded)
+                model = hooked(model, tap(layer, point), rounded)
         return model
 
     def stored_bytes(self, config: Config) -> int:
@@ -148,7 +148,7 @@ class PackedWeights:
         pack = int8_weight if self.bits == 8 else int4_weight
         packed: dict[str, PackedWeight] = dict(model.packed)
         for name in matrices(model, self.part):
-            if model.stop():
+            if model.is_cancelled():
                 break
             packed[name.removesuffix(".weight")] = pack(weight(model, name))
         return replace(model, packed=packed)

@@ -17,20 +17,20 @@ from torch import Tensor
 from llm_holes.engine.model.decoder import Decoder
 from llm_holes.engine.surgery.operations import AttentionReplaced
 
-PatternKind = Literal["window", "strided", "block", "global + local"]
-PATTERNS: tuple[PatternKind, ...] = get_args(PatternKind)
+MaskKind = Literal["window", "strided", "block", "global + local"]
+MASK_KINDS: tuple[MaskKind, ...] = get_args(MaskKind)
 BLOCK = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Pattern:
+class SparseMask:
     """Which earlier positions each position sees, besides the first `sinks` and itself.
 
     window: the last `size`, itself included. strided: those, and every `size`-th one before. block: those of its own
     block of `size`. global + local: the last `size`, and the last one of every block of `size`, which sees everything.
     """
 
-    kind: PatternKind
+    kind: MaskKind
     size: int
     sinks: int = 0
 
@@ -61,14 +61,14 @@ class Rows:
 
 
 @lru_cache(maxsize=8)
-def plan(pattern: Pattern, queries: int, keys: int, block: int = BLOCK) -> tuple[Rows, ...]:
+def plan(mask: SparseMask, queries: int, keys: int, block: int = BLOCK) -> tuple[Rows, ...]:
     """What has to be computed for the last `queries` of `keys` positions, block by block."""
     rows = []
     for start in range(0, queries, block):
         stop = min(start + block, queries)
         query = torch.arange(start, stop) + keys - queries
         key = torch.arange(int(query[-1]) + 1)
-        seen = pattern.sees(query[:, None], key)
+        seen = mask.sees(query[:, None], key)
         needed = torch.zeros(-(-len(key) // block), dtype=torch.bool)
         needed[key[seen.any(0)] // block] = True
         used = key[needed[key // block]]
@@ -76,42 +76,43 @@ def plan(pattern: Pattern, queries: int, keys: int, block: int = BLOCK) -> tuple
     return tuple(rows)
 
 
-def pairs_seen(pattern: Pattern, positions: int) -> int:
-    """Pairs of positions that the pattern leaves."""
-    return sum(int(rows.seen.sum()) for rows in plan(pattern, positions, positions))
+def pairs_seen(mask: SparseMask, positions: int) -> int:
+    """Pairs of positions that the mask leaves."""
+    return sum(int(rows.seen.sum()) for rows in plan(mask, positions, positions))
 
 
-def pairs_computed(pattern: Pattern, positions: int) -> int:
+def pairs_computed(mask: SparseMask, positions: int) -> int:
     """Pairs whose score is computed where only empty blocks are skipped."""
-    return sum(rows.seen.numel() for rows in plan(pattern, positions, positions))
+    return sum(rows.seen.numel() for rows in plan(mask, positions, positions))
 
 
 def causal_pairs(positions: int) -> int:
     return positions * (positions + 1) // 2
 
 
-def block_sparse_attention(q: Tensor, k: Tensor, v: Tensor, pattern: Pattern) -> Tensor:
-    """Attention over what the pattern leaves; key blocks that a block of queries does not need are never touched."""
+def block_sparse_attention(q: Tensor, k: Tensor, v: Tensor, mask: SparseMask) -> Tensor:
+    """Attention of q [batch, head, query, d_head] over what the mask leaves of k, v [batch, kv_head, key, d_head]: z,
+    shaped like q. Key blocks that a block of queries does not need are never touched."""
     batch, kv_heads, keys, size = k.shape
     grouped = q.view(batch, kv_heads, -1, q.shape[2], size)
-    group = grouped.shape[2]
+    kv_group = grouped.shape[2]
     z = torch.empty_like(grouped)
-    for rows in plan(pattern, q.shape[2], keys):
+    for rows in plan(mask, q.shape[2], keys):
         # the queries that share a KV head stand below one another, so keys and values need no copies
-        asked = grouped[:, :, :, rows.start : rows.stop].flatten(2, 3)
-        mask = rows.seen.repeat(group, 1)
-        found = F.scaled_dot_product_attention(asked, k[:, :, rows.keys], v[:, :, rows.keys], mask)
-        z[:, :, :, rows.start : rows.stop] = found.view(batch, kv_heads, group, -1, size)
+        queries = grouped[:, :, :, rows.start : rows.stop].flatten(2, 3)
+        seen = rows.seen.repeat(kv_group, 1)
+        brought = F.scaled_dot_product_attention(queries, k[:, :, rows.keys], v[:, :, rows.keys], seen)
+        z[:, :, :, rows.start : rows.stop] = brought.view(batch, kv_heads, kv_group, -1, size)
     return z.view(q.shape)
 
 
 @dataclass(frozen=True, slots=True)
 class SparseAttention:
-    """These layers attend by the pattern and compute only its blocks."""
+    """These layers attend by the mask and compute only its blocks."""
 
-    pattern: Pattern
+    mask: SparseMask
     layers: tuple[int, ...]
 
     def apply(self, model: Decoder) -> Decoder:
-        mixer = partial(block_sparse_attention, pattern=self.pattern)
-        return AttentionReplaced(mixer, self.layers).apply(model)
+        attention_fn = partial(block_sparse_attention, mask=self.mask)
+        return AttentionReplaced(attention_fn, self.layers).apply(model)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from llm_holes.engine.model.decoder import Decoder
 from llm_holes.engine.model.hook_names import tap
-from llm_holes.engine.surgery.operations import edited, reweighted, weight
+from llm_holes.engine.surgery.operations import hooked, reweighted, weight
 
 TABLE = "model.embed_tokens.weight"
 
@@ -55,7 +55,7 @@ class Steer:
 
     def apply(self, model: Decoder) -> Decoder:
         step = self.alpha * torch.tensor(self.direction)
-        return edited(model, tap(self.layer, "hook_resid_post"), lambda stream: stream + step)
+        return hooked(model, tap(self.layer, "hook_resid_post"), lambda stream: stream + step)
 
 
 def with_rows(model: Decoder, rows: Mapping[int, Tensor]) -> Decoder:

@@ -89,7 +89,7 @@ def as_matrix(w: Tensor) -> Tensor:
 def _changed(model: Decoder, names: tuple[str, ...], change: Callable[[Tensor], Tensor]) -> Decoder:
     changed: dict[str, Tensor] = {}
     for name in names:
-        if model.stop():
+        if model.is_cancelled():
             break  # the next forward pass raises Cancelled
         changed[name] = change(weight(model, name))
     return reweighted(model, changed)

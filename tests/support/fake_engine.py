@@ -55,14 +55,14 @@ def gallery(step: int, steps: int) -> Frame:
     return Frame(f"Step {step} of {steps}.", views, measured, step / steps if step < steps else None)
 
 
-def endless(stop: Callable[[], bool]) -> Iterator[Frame]:
-    """Frames for ever, and between them a check of `stop` every millisecond."""
+def endless(is_cancelled: Callable[[], bool]) -> Iterator[Frame]:
+    """Frames for ever, and between them a check of `is_cancelled` every millisecond."""
     number = 0
     while True:
         yield Frame(f"working {number}", progress=0.5)
         number += 1
         for _ in range(50):
-            if stop():
+            if is_cancelled():
                 return
             time.sleep(0.001)
 
@@ -122,12 +122,12 @@ class FakeHost:
         return MODEL
 
     def run(
-        self, lesson: str, settings: Mapping[str, Value], stop: Callable[[], bool], case: Case | None
+        self, lesson: str, settings: Mapping[str, Value], is_cancelled: Callable[[], bool], case: Case | None
     ) -> tuple[dict[str, Value], Iterator[Frame]]:
         if lesson == "refused":
             raise InputError("The text is too long.", "Use at most 8,192 tokens.")
         runs: dict[str, Callable[[], Iterator[Frame]]] = {
-            "slow": lambda: endless(stop),
+            "slow": lambda: endless(is_cancelled),
             "deaf": deaf,
             "busy": busy,
             "noisy": noisy,

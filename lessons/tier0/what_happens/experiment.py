@@ -15,7 +15,7 @@ from llm_holes.engine.generation.generate import PREFILL_CHUNK, TextStream, last
 from llm_holes.engine.measure import Timing, repeated, timed
 from llm_holes.engine.model.cache import ContiguousCache
 from llm_holes.engine.model.hook_names import tap
-from llm_holes.engine.surgery.operations import edited
+from llm_holes.engine.surgery.operations import hooked
 from llm_holes.engine.tokenizer.tokenizer import Detokenizer
 from llm_holes.lessons.tier0.what_happens.stages import Stages
 
@@ -124,9 +124,9 @@ def _pass(engine: Engine, ids: list[int], cache: ContiguousCache) -> tuple[Tenso
         lengths.append(float(x[0, -1].norm()))
         return x
 
-    model = edited(engine.model, "hook_embed", watch)
+    model = hooked(engine.model, "hook_embed", watch)
     for layer in range(model.config.n_layers):
-        model = edited(model, tap(layer, "hook_resid_post"), watch)
+        model = hooked(model, tap(layer, "hook_resid_post"), watch)
     return last_logits(model, ids, cache), lengths
 
 

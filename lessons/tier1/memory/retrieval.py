@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-import msgspec
 import torch
 from torch import Tensor
 
@@ -48,10 +47,8 @@ class Recall:
 def embedding(engine: Engine, layer: int, text: str) -> Tensor:
     """The mean [d_model] of the text's states after `layer`, without its first token's: that one is far longer than
     all others and says little about the text. The layers above are not run."""
-    config = msgspec.structs.replace(engine.model.config, n_layers=layer + 1)
     ids, point = torch.tensor([engine.encode(text)]), tap(layer, "hook_resid_post")
-    lower = replace(engine.model, config=config)
-    states = torch.from_numpy(lower.forward(ids, taps=[point], logits_to_keep=1).acts[point][0])
+    states = torch.from_numpy(engine.model.up_to(layer).forward(ids, taps=[point], logits_to_keep=1).acts[point][0])
     return states[1:].mean(0) if len(states) > 1 else states[0]
 
 

@@ -56,7 +56,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     for length in _lengths(FIRST_CONTEXT, room):
         times.steps[length] = _step_at(engine, cache, length)
         yield Frame(_pass_caption(times), (_contexts(times), *_passes(times), _written(engine, times)), {}, 0.6)
-    machine = read_gb_per_s(model.stop), matmul_gflop_per_s(model.stop)
+    machine = read_gb_per_s(model.is_cancelled), matmul_gflop_per_s(model.is_cancelled)
     yield _last(engine, times, len(prompt), machine)
 
 

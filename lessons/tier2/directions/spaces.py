@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-import msgspec
 import torch
 from torch import Tensor
 
@@ -59,14 +58,12 @@ def space(engine: Engine, name: str, words: Sequence[str], layer: int) -> Space:
 
 def states(engine: Engine, layer: int, prefix: str, words: Sequence[str]) -> Tensor:
     """The stream [words, d_model] after `layer` at the last token of "prefix word"; the layers above are not run."""
-    config = engine.model.config
-    lower = replace(engine.model, config=msgspec.structs.replace(config, n_layers=layer + 1))
-    point = tap(layer, "hook_resid_post")
+    lower, point = engine.model.up_to(layer), tap(layer, "hook_resid_post")
     by_length: dict[int, list[tuple[int, list[int]]]] = defaultdict(list)
     for row, text in enumerate(words):
         ids = engine.encode(f"{prefix} {text}")
         by_length[len(ids)].append((row, ids))
-    found = torch.empty(len(words), config.d_model)
+    found = torch.empty(len(words), lower.config.d_model)
     for group in by_length.values():
         for start in range(0, len(group), BATCH):
             batch = group[start : start + BATCH]

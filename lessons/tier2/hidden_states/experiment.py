@@ -14,7 +14,7 @@ from torch import Tensor
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import InputError
 from llm_holes.engine.frames import Array, Curve, Frame, Heatmap, Scatter, Tokens, series
-from llm_holes.engine.interpret.logit_lens import states
+from llm_holes.engine.interpret.logit_lens import residual_stream
 from llm_holes.engine.model.cache import ContiguousCache
 from llm_holes.engine.model.hook_names import tap
 
@@ -65,7 +65,7 @@ def place(engine: Engine, text: str, word: str) -> Place:
     unseen = max(len(ids) - WINDOW, 0)
     if position < unseen:
         raise InputError(f"{word!r} stands too early in the text", f"It must be among the last {WINDOW} tokens.")
-    stream = states(engine.model, ids, WINDOW)
+    stream = residual_stream(engine.model, ids, WINDOW)
     return Place(ids, stream, position, stream[:, position - unseen])
 
 

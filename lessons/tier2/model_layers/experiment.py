@@ -12,7 +12,7 @@ from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import InputError
 from llm_holes.engine.frames import Array, Bars, Diff, Frame, Heatmap, View
 from llm_holes.engine.interpret.ablation_sweep import without_each_layer
-from llm_holes.engine.interpret.logit_lens import Lens, first_top, lens, settled, states, updates
+from llm_holes.engine.interpret.logit_lens import Lens, first_top, lens, residual_stream, residual_updates, settled_at
 from llm_holes.engine.measure import fingerprint, kl_nats
 from llm_holes.engine.surgery.ablations import LayerSkipped, LayersSwapped
 from llm_holes.engine.surgery.operations import Operation
@@ -28,7 +28,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     ids = engine.encode(p["text"], p["max_new_tokens"])
     surgery = chosen(p["skip"], p["swap"], engine.model.config.n_layers)
     hashed, intact = fingerprint(engine.model.weights), engine.logits(ids, 1)
-    stream = states(engine.model, ids, WINDOW)
+    stream = residual_stream(engine.model, ids, WINDOW)
     seen = lens(engine.model, stream, TOP)
     measured = _answer(engine, seen) | _sums(engine, ids, stream)
     grid = _grid(engine, ids, seen)
@@ -104,7 +104,7 @@ def _answer(engine: Engine, seen: Lens) -> dict[str, Any]:
         "answer": engine.token_text(int(seen.tokens[-1, -1, 0])),
         "p_answer": float(seen.p_final[-1, -1]),
         "answer_first_top1_layer": first - 1,
-        "answer_stays_from_layer": settled(ranks) - 1,
+        "answer_stays_from_layer": settled_at(ranks) - 1,
         "answer_first_share": first / layers,
         "p_answer_halfway": float(seen.p_final[layers // 2, -1]),
     }
@@ -112,7 +112,7 @@ def _answer(engine: Engine, seen: Lens) -> dict[str, Any]:
 
 def _sums(engine: Engine, ids: Sequence[int], stream: torch.Tensor) -> dict[str, float]:
     """The embedding and all updates, added up, against the final stream; relative to its largest number."""
-    _, total = updates(engine.model, ids, WINDOW)
+    _, total = residual_updates(engine.model, ids, WINDOW)
     difference = (total - stream[-1]).abs().amax(-1) / stream.abs().amax((0, 2))
     return {"updates_sum_relative_diff": float(difference.max())}
 

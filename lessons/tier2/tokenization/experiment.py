@@ -75,7 +75,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     learnt: list[Learnt] = []
     before = sum(map(len, bpe.words(corpus)))
     for piece in train(bpe.words(corpus), p["train_merges"]):
-        if engine.model.stop():
+        if engine.model.is_cancelled():
             raise Cancelled
         learnt.append(piece)
         if len(learnt) % EVERY == 0:
@@ -103,7 +103,7 @@ def _played(
             return
         until = time.monotonic() + PACE_SECONDS
         while time.monotonic() < until:
-            if engine.model.stop():
+            if engine.model.is_cancelled():
                 raise Cancelled
             time.sleep(0.02)
 

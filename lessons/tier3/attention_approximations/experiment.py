@@ -11,7 +11,7 @@ from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import Cancelled
 from llm_holes.engine.frames import Bars, Curve, Frame, Series, Table, View, series
 from llm_holes.engine.measure import kl_nats, perplexity
-from llm_holes.engine.model.decoder import Mixer
+from llm_holes.engine.model.decoder import AttentionFn
 from llm_holes.engine.model.hook_names import tap
 from llm_holes.engine.surgery.linear_attention import EluFeatures, NoFeatures, RandomFeatures
 from llm_holes.engine.surgery.operations import AttentionReplaced
@@ -32,7 +32,7 @@ SIZES = {
 def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     config = engine.model.config
     layers = chosen(p["layers"], p["layer"], config.n_layers)
-    mixer = mixer_of(p["method"], p["size"], p["seed"])
+    attention_fn = attention_fn_of(p["method"], p["size"], p["seed"])
     ids = engine.fits(engine.tokenizer.encode(passage())[: p["tokens"]])
     targets = torch.tensor(ids)
     names = [tap(layer, point) for layer in layers for point in POINTS]
@@ -42,17 +42,19 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
         "method": p["method"],
         "tokens": len(ids),
         "layers_changed": len(layers),
-        "relative_error": relative_error(mixer, heads),
-        "future_leak": future_leak(mixer, heads[len(heads) // 2]),
+        "relative_error": relative_error(attention_fn, heads),
+        "future_leak": future_leak(attention_fn, heads[len(heads) // 2]),
     }
     caption = f"{p['method']}: what attention brings home is off by {measured['relative_error']:.0%} of its length."
-    views: list[View] = [_by_layer(layers, heads, mixer) if len(layers) > 1 else _by_head(heads[0], mixer)]
+    views: list[View] = [
+        _by_layer(layers, heads, attention_fn) if len(layers) > 1 else _by_head(heads[0], attention_fn)
+    ]
     if p["method"] in SIZES:
         views.insert(0, _by_size(engine, p, heads))
     yield Frame(caption, tuple(views), dict(measured), 0.3)
 
     intact = whole.logits[0]
-    changed = engine.operated([AttentionReplaced(mixer, layers)]).logits(ids)
+    changed = engine.operated([AttentionReplaced(attention_fn, layers)]).logits(ids)
     average = engine.operated([AttentionReplaced(NoFeatures(), layers)]).logits(ids)
     measured |= {
         "kl_nats": kl_nats(intact, changed),
@@ -67,14 +69,14 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     views.insert(0, _quality(measured))
     yield Frame(caption, tuple(views), dict(measured), 0.7)
 
-    times = race(engine.model, mixer, min(p["time_tokens"], config.n_ctx))
+    times = race(engine.model, attention_fn, min(p["time_tokens"], config.n_ctx))
     views.append(_times(times))
     found = f"faster from {times.crossover:,} tokens on" if times.crossover else "not faster at any length tried"
     yield Frame(f"{caption} Here it is {found}.", tuple(views), measured | _timed(times))
 
 
-def mixer_of(method: str, size: int, seed: int) -> Mixer:
-    mixers: dict[str, Mixer] = {
+def attention_fn_of(method: str, size: int, seed: int) -> AttentionFn:
+    attention_fns: dict[str, AttentionFn] = {
         "linear": EluFeatures(),
         "random features": RandomFeatures(size, seed),
         "landmarks": Landmarks(size),
@@ -82,7 +84,7 @@ def mixer_of(method: str, size: int, seed: int) -> Mixer:
         "best keys": TopKeys(size),
         "plain average": NoFeatures(),
     }
-    return mixers[method]
+    return attention_fns[method]
 
 
 def _heads(acts: Mapping[str, Any], layer: int) -> Heads:
@@ -115,23 +117,23 @@ def _quality(measured: Mapping[str, Any]) -> Table:
 def _by_size(engine: Engine, p: Mapping[str, Any], heads: Sequence[Heads]) -> Curve:
     errors = []
     for size in SIZES[p["method"]]:
-        if engine.model.stop():
+        if engine.model.is_cancelled():
             raise Cancelled
-        errors.append(relative_error(mixer_of(p["method"], size, p["seed"]), heads))
+        errors.append(relative_error(attention_fn_of(p["method"], size, p["seed"]), heads))
     title = "error by size (1: as long as the right answer)"
     return Curve(title, (series("error", SIZES[p["method"]], errors),), x_label="size", y_label="error")
 
 
-def _by_layer(layers: Sequence[int], heads: Sequence[Heads], mixer: Mixer) -> Curve:
-    errors = [relative_error(mixer, [one]) for one in heads]
+def _by_layer(layers: Sequence[int], heads: Sequence[Heads], attention_fn: AttentionFn) -> Curve:
+    errors = [relative_error(attention_fn, [one]) for one in heads]
     return Curve("error by layer", (series("error", layers, errors),), x_label="layer", y_label="error")
 
 
-def _by_head(heads: Heads, mixer: Mixer) -> Bars:
+def _by_head(heads: Heads, attention_fn: AttentionFn) -> Bars:
     q, k, v = heads
     group = q.shape[1] // k.shape[1]
     errors = [
-        relative_error(mixer, [(q[:, n, None], k[:, n // group, None], v[:, n // group, None])])
+        relative_error(attention_fn, [(q[:, n, None], k[:, n // group, None], v[:, n // group, None])])
         for n in range(q.shape[1])
     ]
     return Bars("error by head", tuple(f"head {n}" for n in range(len(errors))), tuple(errors))

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from llm_holes.engine.errors import Cancelled
 from llm_holes.engine.measure import Timing, repeated
-from llm_holes.engine.model.decoder import Decoder, Mixer, fused_attention
+from llm_holes.engine.model.decoder import AttentionFn, Decoder, fused_attention
 
 REPEATS = 3
 SHORTEST = 64
@@ -35,39 +35,39 @@ class Times:
         return found
 
 
-def relative_error(mixer: Mixer, heads: Sequence[Heads]) -> float:
+def relative_error(attention_fn: AttentionFn, heads: Sequence[Heads]) -> float:
     """Length of the difference to exact attention by the length of that, over all layers given."""
     wrong = right = 0.0
     for q, k, v in heads:
         exact = fused_attention(q, k, v)
-        wrong += float((mixer(q, k, v) - exact).square().sum())
+        wrong += float((attention_fn(q, k, v) - exact).square().sum())
         right += float(exact.square().sum())
     return math.sqrt(wrong / right)
 
 
-def future_leak(mixer: Mixer, heads: Heads) -> float:
+def future_leak(attention_fn: AttentionFn, heads: Heads) -> float:
     """The most that anything before a place changes when all keys and values from there on are others, as a share of
     the largest number there is."""
     q, k, v = heads
-    z, most = mixer(q, k, v), 0.0
+    z, most = attention_fn(q, k, v), 0.0
     for cut in range(1, min(q.shape[2], CUTS)):
         others = (torch.cat((x[:, :, :cut], -x[:, :, cut:]), 2) for x in (k, v))
-        most = max(most, float((mixer(q, *others) - z)[:, :, :cut].abs().max()))
+        most = max(most, float((attention_fn(q, *others) - z)[:, :, :cut].abs().max()))
     return most / float(z.abs().max())
 
 
-def race(model: Decoder, mixer: Mixer, longest: int) -> Times:
+def race(model: Decoder, attention_fn: AttentionFn, longest: int) -> Times:
     """One layer's attention over noise, exact and approximate, at doubling lengths. Raises Cancelled in between."""
     config, rng = model.config, torch.Generator().manual_seed(0)
     tokens, exact, other = [], [], []
     length = min(SHORTEST, longest)
     while length <= longest:
-        if model.stop():
+        if model.is_cancelled():
             raise Cancelled
         counts = (config.n_heads, config.n_kv_heads, config.n_kv_heads)
         q, k, v = (torch.randn(1, count, length, config.d_head, generator=rng) for count in counts)
         tokens.append(length)
         exact.append(repeated(lambda: fused_attention(q, k, v), REPEATS)[1])  # noqa: B023  # called at once
-        other.append(repeated(lambda: mixer(q, k, v), REPEATS)[1])  # noqa: B023
+        other.append(repeated(lambda: attention_fn(q, k, v), REPEATS)[1])  # noqa: B023
         length *= 2
     return Times(tuple(tokens), tuple(exact), tuple(other))

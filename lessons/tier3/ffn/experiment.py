@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
-import msgspec
 import torch
 from torch import Tensor
 
@@ -160,10 +158,12 @@ def _strip(engine: Engine, ids: Sequence[int], values: Tensor, layer: int, neuro
 
 def _contexts(engine: Engine, fixed: Sequence[int], layer: int, neuron: int, value: Tensor) -> Table:
     """Where the neuron is most excited, in the direction it is here; the layers above are not run."""
-    config = msgspec.structs.replace(engine.model.config, n_layers=layer + 1)
     name = tap(layer, "mlp.hook_post")
-    lower = replace(engine.model, config=config)
-    found = lower.forward(torch.tensor([list(fixed)]), taps=[name], logits_to_keep=1).acts[name][0, :, neuron]
+    found = (
+        engine.model.up_to(layer)
+        .forward(torch.tensor([list(fixed)]), taps=[name], logits_to_keep=1)
+        .acts[name][0, :, neuron]
+    )
     signed = torch.from_numpy(found) * (1.0 if value >= 0 else -1.0)
     rows = []
     for at in signed.topk(min(CONTEXTS, len(fixed))).indices.tolist():

@@ -74,7 +74,7 @@ def _drawn(engine: Engine, p: Tensor, total: int, seed: int) -> Iterator[tuple[T
     """How often each token has come up so far, a batch at a time, and how far along that is."""
     counts, rng = torch.zeros_like(p), generator(seed)
     for batch in range(1, BATCHES + 1):
-        if engine.model.stop():
+        if engine.model.is_cancelled():
             raise Cancelled
         counts = counts + draws(p, total * batch // BATCHES - int(counts.sum()), rng)
         if counts.any():

@@ -88,7 +88,7 @@ def _played(engine: Engine, result: Served, speed: int) -> Iterator[Frame]:
         yield Frame(caption, result.rooms.pictures(result.requests, step), {}, 0.6 + 0.1 * step / result.paged.step)
         until = time.monotonic() + PACE_SECONDS
         while time.monotonic() < until:
-            if engine.model.stop():
+            if engine.model.is_cancelled():
                 raise Cancelled
             time.sleep(0.02)
 

@@ -79,7 +79,7 @@ def trials(model: Decoder, ids: Sequence[int], part: Part, group_size: int) -> I
     text = torch.tensor([list(ids)])
     intact = model.forward(text).logits[0]
     for bits, granularity, symmetric in LADDER:
-        if model.stop():
+        if model.is_cancelled():
             raise Cancelled
         rounding = QuantizedWeights(bits, granularity, group_size, symmetric, part)
         rounded = operated(model, [rounding])

@@ -16,8 +16,8 @@ from llm_holes.engine.measure import Timing, kl_nats, perplexity, repeated
 from llm_holes.engine.model.decoder import fused_attention
 from llm_holes.engine.surgery.sparse_attention import (
     BLOCK,
-    Pattern,
     SparseAttention,
+    SparseMask,
     block_sparse_attention,
     causal_pairs,
     pairs_computed,
@@ -34,7 +34,7 @@ REPEATS = 3
 
 def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     config = engine.model.config
-    pattern = Pattern(p["pattern"], p["window"], p["sinks"])
+    pattern = SparseMask(p["pattern"], p["window"], p["sinks"])
     layers = chosen(p["layers"], p["layer"], config.n_layers)
     sparse = engine.operated([SparseAttention(pattern, layers)])
     ids = engine.fits(engine.tokenizer.encode(passage())[: p["tokens"]])
@@ -76,7 +76,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     yield Frame(caption, (*views, found, work), measured | costs)
 
 
-def _mask(pattern: Pattern, tokens: int) -> Heatmap:
+def _mask(pattern: SparseMask, tokens: int) -> Heatmap:
     """Who sees whom, several tokens to a cell where there are many: the share of the cell's pairs that is left."""
     step = -(-tokens // CELLS)
     cells = -(-tokens // step)
@@ -118,7 +118,7 @@ def _needle(engine: Engine, needle: Needle, seen: Found, missed: Found) -> Table
     return Table(title, ("", "P(answer)", "would say it"), rows)
 
 
-def _work(engine: Engine, pattern: Pattern, tokens: int) -> tuple[Table, dict[str, Any]]:
+def _work(engine: Engine, pattern: SparseMask, tokens: int) -> tuple[Table, dict[str, Any]]:
     """Work and time of one layer's attention over so many tokens of noise: all of it, masked, in blocks."""
     config = engine.model.config
     rng = torch.Generator().manual_seed(0)

@@ -112,7 +112,7 @@ def _of_size(text: str, size: int) -> str:
 def _run_size(engine: Engine, race: Race, text: str) -> None:
     found = []
     for name, encode in race.encoders.items():
-        if engine.model.stop():
+        if engine.model.is_cancelled():
             raise Cancelled
         ids, race.warm[name][len(text.encode())] = repeated(lambda: encode(text), REPEATS)  # noqa: B023
         found.append(ids)
@@ -126,7 +126,7 @@ def _long_words(engine: Engine, bpe: BPE) -> dict[str, dict[int, Timing]]:
     letters = "".join(rng.choices(string.ascii_lowercase, k=WORD_LENGTHS[-1])).encode()
     times: dict[str, dict[int, Timing]] = {"looking at all pairs": {}, "with a heap": {}}
     for length in WORD_LENGTHS:
-        if engine.model.stop():
+        if engine.model.is_cancelled():
             raise Cancelled
         word = letters[:length]
         _, times["looking at all pairs"][length] = repeated(lambda: sum(1 for _ in steps(bpe, word)), 2)  # noqa: B023

@@ -100,7 +100,7 @@ def test_too_long_a_text_is_refused_with_the_count_and_the_limit(engine: Engine)
 
 def test_stop_ends_a_generation_within_a_layer(engine: Engine) -> None:
     asked = iter([False] * 100 + [True] * 1000)
-    generation: Iterator[Step] = engine.stoppable(lambda: next(asked)).generate(
+    generation: Iterator[Step] = engine.cancellable(lambda: next(asked)).generate(
         engine.chat(FRANCE), SamplingParams(), Limits(16)
     )
     assert len([next(generation) for _ in range(3)]) == 3

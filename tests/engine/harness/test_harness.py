@@ -168,7 +168,7 @@ def test_a_guess_changes_nothing_but_the_work(engine: Engine) -> None:
 
 def test_a_cancelled_reading_leaves_the_cache_right(engine: Engine) -> None:
     asked = iter([False] * (engine.info.n_layers + 3) + [True])
-    model = PrefixCachedModel(engine.model.stoppable(lambda: next(asked, False)))
+    model = PrefixCachedModel(engine.model.cancellable(lambda: next(asked, False)))
     ids = engine.encode("One two three four five six seven")
     model.logits(ids[:4])
     with pytest.raises(Cancelled):

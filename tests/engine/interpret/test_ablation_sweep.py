@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from llm_holes.engine.errors import Cancelled
-from llm_holes.engine.interpret.ablation_sweep import onward, without_each_head, without_each_layer
-from llm_holes.engine.interpret.logit_lens import first_top, lens, settled, states, tapped, updates
+from llm_holes.engine.interpret.ablation_sweep import without_each_head, without_each_layer
+from llm_holes.engine.interpret.logit_lens import first_top, lens, residual_stream, residual_updates, settled_at, tapped
 from llm_holes.engine.measure import fingerprint, kl_nats
 from llm_holes.engine.model.cache import ContiguousCache
 from llm_holes.engine.model.decoder import Decoder
@@ -46,17 +46,17 @@ def test_a_skipped_layer_adds_nothing_and_does_not_zero_the_stream(tiny: Decoder
     assert abs(acts[taps[1]]).max() > 0.1
 
 
-def test_going_on_from_a_layer_gives_the_final_stream_with_the_edits_of_the_layers_above(tiny: Decoder) -> None:
-    stream = states(tiny, IDS)
-    assert torch.allclose(onward(tiny, stream[1][None], 1)[0], stream[-1], atol=1e-5)
+def test_going_on_from_a_layer_gives_the_final_stream_with_the_hooks_of_the_layers_above(tiny: Decoder) -> None:
+    stream = residual_stream(tiny, IDS)
+    assert torch.allclose(tiny.run_layers(stream[1][None], 1)[0], stream[-1], atol=1e-5)
     changed = operated(tiny, [HeadOff(2, 3)])
-    assert torch.allclose(onward(changed, stream[1][None], 1)[0], states(changed, IDS)[-1], atol=1e-5)
+    assert torch.allclose(changed.run_layers(stream[1][None], 1)[0], residual_stream(changed, IDS)[-1], atol=1e-5)
 
 
 def test_the_stream_is_the_embedding_and_all_updates(tiny: Decoder) -> None:
-    added, total = updates(tiny, IDS, len(IDS))
+    added, total = residual_updates(tiny, IDS, len(IDS))
     assert len(added) == 6
-    assert torch.allclose(total.float(), states(tiny, IDS)[-1], atol=1e-4)
+    assert torch.allclose(total.float(), residual_stream(tiny, IDS)[-1], atol=1e-4)
 
 
 def test_taps_see_all_of_a_prefill_and_one_position_of_a_decode_step(tiny: Decoder) -> None:
@@ -70,12 +70,12 @@ def test_taps_see_all_of_a_prefill_and_one_position_of_a_decode_step(tiny: Decod
 
 
 def test_the_last_positions_alone_are_those_of_the_whole_text(tiny: Decoder) -> None:
-    assert torch.allclose(states(tiny, IDS, last=4), states(tiny, IDS)[:, -4:], atol=1e-4)
+    assert torch.allclose(residual_stream(tiny, IDS, last=4), residual_stream(tiny, IDS)[:, -4:], atol=1e-4)
     assert tapped(tiny, IDS, ["hook_embed"], last=50)["hook_embed"].shape == (1, 20, 48)
 
 
 def test_the_lens_ends_with_what_the_model_says_and_applies_the_final_norm(tiny: Decoder) -> None:
-    stream = states(tiny, IDS)
+    stream = residual_stream(tiny, IDS)
     seen = lens(tiny, stream, 5)
     p = tiny.forward(torch.tensor([IDS])).logits[0].softmax(-1)
     assert torch.allclose(seen.p[-1], p.topk(5).values, atol=1e-5)
@@ -94,8 +94,8 @@ def test_the_lens_ends_with_what_the_model_says_and_applies_the_final_norm(tiny:
 
 def test_where_a_rank_is_first_one_and_from_where_it_stays() -> None:
     ranks = torch.tensor([9, 1, 4, 1, 1])
-    assert (first_top(ranks), settled(ranks)) == (1, 3)
-    assert settled(torch.tensor([1, 1])) == 0
+    assert (first_top(ranks), settled_at(ranks)) == (1, 3)
+    assert settled_at(torch.tensor([1, 1])) == 0
 
 
 @pytest.mark.parametrize("polls", [0, 4, 9])
@@ -103,6 +103,6 @@ def test_cancelled_in_the_middle_nothing_is_left_behind(tiny: Decoder, polls: in
     hashed, logits = fingerprint(tiny.weights), tiny.forward(torch.tensor([IDS])).logits
     asked = itertools.count()
     with pytest.raises(Cancelled):
-        list(without_each_head(tiny.stoppable(lambda: next(asked) >= polls), IDS, range(3)))
+        list(without_each_head(tiny.cancellable(lambda: next(asked) >= polls), IDS, range(3)))
     assert fingerprint(tiny.weights) == hashed
     assert torch.equal(tiny.forward(torch.tensor([IDS])).logits, logits)

@@ -12,13 +12,13 @@ import torch
 from llm_holes.engine.errors import Cancelled
 from llm_holes.engine.interpret.gradients import (
     MAX_TOKENS,
-    descended,
     finite_difference,
     gradients,
     log_probabilities,
     loss,
     norm,
     norm_by_layer,
+    sgd_step,
 )
 from llm_holes.engine.measure import fingerprint, loss_nats
 from llm_holes.engine.model.decoder import Decoder
@@ -61,14 +61,14 @@ def test_a_step_goes_down_by_what_the_gradient_says_and_writes_into_nothing(tiny
     found = gradients(tiny, IDS)
     copies = {name: g.clone() for name, g in found.by_name.items()}
     before, slope = found.loss, norm(list(copies.values()))
-    better = descended(tiny, found, 1e-6)
+    better = sgd_step(tiny, found, 1e-6)
     assert before - loss(better, IDS) == pytest.approx(1e-6 * slope**2, rel=0.2, abs=2e-6)
-    further = descended(tiny, gradients(tiny, IDS), 0.01)
+    further = sgd_step(tiny, gradients(tiny, IDS), 0.01)
     name = "model.layers.2.self_attn.v_proj.weight"
     assert torch.allclose(further.weights[name], tiny.weights[name] - 0.01 * copies[name])
     assert fingerprint(tiny.weights) == hashed
     first = fingerprint(further.weights)
-    descended(further, gradients(further, IDS), 0.01)
+    sgd_step(further, gradients(further, IDS), 0.01)
     assert fingerprint(further.weights) == first
 
 
@@ -84,7 +84,7 @@ def test_norms_by_layer_make_up_the_whole(tiny: Decoder) -> None:
 def test_it_can_be_cancelled_in_the_middle_and_leaves_nothing_behind(tiny: Decoder) -> None:
     hashed, asked = fingerprint(tiny.weights), itertools.count()
     with pytest.raises(Cancelled):
-        gradients(tiny.stoppable(lambda: next(asked) > 1), IDS)
+        gradients(tiny.cancellable(lambda: next(asked) > 1), IDS)
     assert fingerprint(tiny.weights) == hashed
     assert not any(w.requires_grad or w.grad is not None for w in tiny.weights.values())
 
@@ -99,13 +99,13 @@ MEMORY = """
 import resource, sys
 from llm_holes.engine.checkpoint import store
 from llm_holes.engine.engine import Engine
-from llm_holes.engine.interpret.gradients import MAX_TOKENS, descended, gradients
+from llm_holes.engine.interpret.gradients import MAX_TOKENS, sgd_step, gradients
 engine = Engine.load(store.locate(None, lambda status: None), 1)
 ids = (engine.encode("one two three four five six seven eight " * 20))[:MAX_TOKENS]
 assert len(ids) == MAX_TOKENS
 model = engine.model
 for _ in range(2):
-    model = descended(model, gradients(model, ids), 1e-4)
+    model = sgd_step(model, gradients(model, ids), 1e-4)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (1 if sys.platform != "darwin" else 1024))
 """
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from llm_holes.engine.interpret.logit_lens import states
+from llm_holes.engine.interpret.logit_lens import residual_stream
 from llm_holes.engine.interpret.neurons import NeuronsOff, StrongestOnly, columns, isolation, pushes, strengths
 from llm_holes.engine.measure import fingerprint
 from llm_holes.engine.model.decoder import Decoder
@@ -59,7 +59,7 @@ def test_values_times_columns_are_what_the_ffn_adds(tiny: Decoder) -> None:
 def test_what_a_neuron_pushes_is_what_it_adds_to_the_logits(tiny: Decoder) -> None:
     """In a model whose final norm divides by nothing, more of a neuron moves the logits by just that."""
     (push,) = pushes(tiny, 2, [9])
-    stream = states(tiny, IDS[0].tolist())[-1]
+    stream = residual_stream(tiny, IDS[0].tolist())[-1]
     gain, table = tiny.weights["model.norm.weight"], tiny.weights["lm_head.weight"]
     moved = ((stream + 0.5 * columns(tiny, 2)[:, 9]) * gain - stream * gain) @ table.T
     assert torch.allclose(moved[0], 0.5 * push, atol=1e-4)

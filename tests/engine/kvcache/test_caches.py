@@ -255,6 +255,6 @@ def test_a_cancelled_pass_leaves_a_cache_as_it_was(tiny: Decoder, make: Make) ->
     first = tiny.forward(IDS[:, :9], cache).logits
     answers = iter([False, True])
     with pytest.raises(Cancelled):
-        tiny.stoppable(lambda: next(answers)).forward(IDS[:, 3:7], cache)
+        tiny.cancellable(lambda: next(answers)).forward(IDS[:, 3:7], cache)
     second = tiny.forward(IDS[:, 9:], cache).logits
     assert torch.equal(torch.cat((first, second), 1)[0], expected)

@@ -90,14 +90,14 @@ def test_logits_of_the_last_positions_only(tiny: Decoder) -> None:
 def test_stop_is_asked_before_every_layer_and_leaves_the_cache_usable(tiny: Decoder) -> None:
     asked = 0
 
-    def stop() -> bool:
+    def is_cancelled() -> bool:
         nonlocal asked
         asked += 1
         return asked == 3
 
     cache = ContiguousCache(tiny.config, batch=2)
     with pytest.raises(Cancelled):
-        tiny.stoppable(stop).forward(IDS, cache)
+        tiny.cancellable(is_cancelled).forward(IDS, cache)
     assert asked == 3
     assert cache.length == 0
     assert torch.equal(tiny.forward(IDS, cache).logits, tiny.forward(IDS, ContiguousCache(tiny.config, batch=2)).logits)

@@ -115,7 +115,7 @@ def test_who_sees_whom_and_how_far_equals_attention_by_hand(
     z = torch.tensor(damaged.forward(IDS, taps=[tap(0, "attn.hook_z")]).acts[tap(0, "attn.hook_z")])
     expected = attention_by_hand(tiny, 0, torch.arange(IDS.shape[1]) + shift, seen)
     assert (z - expected).abs().max() < 1e-4
-    layers_touched = {name.split(".")[1] for name in damaged.edits}
+    layers_touched = {name.split(".")[1] for name in damaged.hooks}
     assert layers_touched == ({"0"} if layer == 0 else {"0", "1", "2"})
 
 

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from llm_holes.engine.model.cache import ContiguousCache
-from llm_holes.engine.model.decoder import Decoder, Mixer, fused_attention
+from llm_holes.engine.model.decoder import AttentionFn, Decoder, fused_attention
 from llm_holes.engine.surgery.linear_attention import EluFeatures, NoFeatures, RandomFeatures
 from llm_holes.engine.surgery.operations import AttentionReplaced, operated
 from llm_holes.engine.surgery.pooled_attention import Landmarks, TopKeys, WholeTextLandmarks
@@ -18,7 +18,7 @@ from tests.support.tiny_models import digest
 
 IDS = torch.randint(0, 97, (2, 40), generator=torch.Generator().manual_seed(5))
 EVERY = (0, 1, 2)
-CAUSAL: list[Mixer] = [EluFeatures(), NoFeatures(), RandomFeatures(32), Landmarks(7), TopKeys(3)]
+CAUSAL: list[AttentionFn] = [EluFeatures(), NoFeatures(), RandomFeatures(32), Landmarks(7), TopKeys(3)]
 
 
 def noise(length: int = 150, size: float = 0.7) -> tuple[Tensor, Tensor, Tensor]:
@@ -27,10 +27,10 @@ def noise(length: int = 150, size: float = 0.7) -> tuple[Tensor, Tensor, Tensor]
     return size * q, size * k, v
 
 
-def error(mixer: Mixer, size: float = 0.7) -> float:
+def error(attention_fn: AttentionFn, size: float = 0.7) -> float:
     q, k, v = noise(size=size)
     exact = fused_attention(q, k, v)
-    return float((mixer(q, k, v) - exact).norm() / exact.norm())
+    return float((attention_fn(q, k, v) - exact).norm() / exact.norm())
 
 
 def weighted_by_hand(q: Tensor, k: Tensor, v: Tensor, weights: Tensor) -> Tensor:
@@ -39,9 +39,9 @@ def weighted_by_hand(q: Tensor, k: Tensor, v: Tensor, weights: Tensor) -> Tensor
     return (w / w.sum(-1, keepdim=True)) @ v.repeat_interleave(3, dim=1)
 
 
-@pytest.mark.parametrize("mixer", CAUSAL, ids=str)
-def test_a_later_token_changes_nothing_before_it(tiny: Decoder, mixer: Mixer) -> None:
-    model = operated(tiny, [AttentionReplaced(mixer, EVERY)])
+@pytest.mark.parametrize("attention_fn", CAUSAL, ids=str)
+def test_a_later_token_changes_nothing_before_it(tiny: Decoder, attention_fn: AttentionFn) -> None:
+    model = operated(tiny, [AttentionReplaced(attention_fn, EVERY)])
     changed = IDS.clone()
     changed[:, 25] = (changed[:, 25] + 1) % 97
     difference = (model.forward(IDS).logits - model.forward(changed).logits).abs().amax((0, 2))
@@ -58,10 +58,10 @@ def test_landmarks_of_the_whole_text_leak_the_future(tiny: Decoder) -> None:
     assert difference[20:29].min() > 1e-4
 
 
-@pytest.mark.parametrize("mixer", CAUSAL, ids=str)
-def test_a_cache_changes_nothing_and_undo_is_exact(tiny: Decoder, mixer: Mixer) -> None:
+@pytest.mark.parametrize("attention_fn", CAUSAL, ids=str)
+def test_a_cache_changes_nothing_and_undo_is_exact(tiny: Decoder, attention_fn: AttentionFn) -> None:
     before, intact = digest(tiny), tiny.forward(IDS).logits
-    model = operated(tiny, [AttentionReplaced(mixer, EVERY)])
+    model = operated(tiny, [AttentionReplaced(attention_fn, EVERY)])
     whole = model.forward(IDS).logits
     cache = ContiguousCache(tiny.config, capacity=4, batch=2)
     parts = [model.forward(part, cache).logits for part in IDS.split([9, 1, 1, 29], dim=1)]

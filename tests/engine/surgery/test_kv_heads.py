@@ -12,7 +12,7 @@ from llm_holes.engine.model.cache import ContiguousCache
 from llm_holes.engine.model.decoder import Decoder
 from llm_holes.engine.model.hook_names import tap
 from llm_holes.engine.surgery.kv_heads import KVExpanded, KVPooled, KVRotated, best_heads, pooled_by
-from llm_holes.engine.surgery.operations import Operation, PackedWeights, edited, operated
+from llm_holes.engine.surgery.operations import Operation, PackedWeights, hooked, operated
 from tests.support.tiny_models import digest, ours, reference
 
 IDS = torch.randint(0, 97, (2, 20), generator=torch.Generator().manual_seed(5))
@@ -27,7 +27,7 @@ def by_hand(model: Decoder, layers: tuple[int, ...], change: Callable[[Tensor], 
     """Keys before RoPE and values [batch, pos, kv_head, d_head] changed as they are computed."""
     for layer in layers:
         for point in ("attn.hook_k", "attn.hook_v"):
-            model = edited(model, tap(layer, point), change)
+            model = hooked(model, tap(layer, point), change)
     return logits(model)
 
 

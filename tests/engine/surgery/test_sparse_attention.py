@@ -1,4 +1,4 @@
-"""Patterns equal a mask written down pair by pair, and computing them in blocks equals masking everything."""
+"""Masks equal their rules written down pair by pair, and computing them in blocks equals masking everything."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from llm_holes.engine.model.decoder import Decoder
 from llm_holes.engine.surgery.ablations import WindowOnly
 from llm_holes.engine.surgery.operations import operated
 from llm_holes.engine.surgery.sparse_attention import (
-    PATTERNS,
-    Pattern,
-    PatternKind,
+    MASK_KINDS,
+    MaskKind,
     SparseAttention,
+    SparseMask,
     block_sparse_attention,
     causal_pairs,
     pairs_computed,
@@ -30,7 +30,7 @@ IDS = torch.randint(0, 97, (2, 40), generator=torch.Generator().manual_seed(5))
 EVERY = (0, 1, 2)
 
 
-def by_hand(kind: PatternKind, size: int, sinks: int, query: int, key: int) -> bool:
+def by_hand(kind: MaskKind, size: int, sinks: int, query: int, key: int) -> bool:
     if key > query:
         return False
     if key < sinks or key == query:
@@ -46,56 +46,56 @@ def by_hand(kind: PatternKind, size: int, sinks: int, query: int, key: int) -> b
 
 
 @settings(derandomize=True, max_examples=60, deadline=None)
-@given(st.sampled_from(PATTERNS), st.integers(1, 20), st.integers(0, 5), st.integers(1, 40), st.integers(1, 16))
-def test_a_pattern_is_its_mask_and_so_is_its_plan(
-    kind: PatternKind, size: int, sinks: int, keys: int, block: int
+@given(st.sampled_from(MASK_KINDS), st.integers(1, 20), st.integers(0, 5), st.integers(1, 40), st.integers(1, 16))
+def test_a_mask_is_its_rule_pair_by_pair_and_so_is_its_plan(
+    kind: MaskKind, size: int, sinks: int, keys: int, block: int
 ) -> None:
-    pattern = Pattern(kind, size, sinks)
-    mask = torch.tensor([[by_hand(kind, size, sinks, q, k) for k in range(keys)] for q in range(keys)])
-    assert torch.equal(pattern.sees(torch.arange(keys)[:, None], torch.arange(keys)), mask)
+    mask = SparseMask(kind, size, sinks)
+    expected = torch.tensor([[by_hand(kind, size, sinks, q, k) for k in range(keys)] for q in range(keys)])
+    assert torch.equal(mask.sees(torch.arange(keys)[:, None], torch.arange(keys)), expected)
     queries = max(1, keys // 2)
     planned = torch.zeros(queries, keys, dtype=torch.bool)
     computed = 0
-    for rows in plan(pattern, queries, keys, block):
+    for rows in plan(mask, queries, keys, block):
         planned[rows.start : rows.stop, rows.keys] = rows.seen
         computed += rows.seen.numel()
-    assert torch.equal(planned, mask[-queries:])
+    assert torch.equal(planned, expected[-queries:])
     assert int(planned.sum()) <= computed <= queries * keys
-    assert pairs_seen(pattern, keys) == int(mask.sum()) <= causal_pairs(keys)
+    assert pairs_seen(mask, keys) == int(expected.sum()) <= causal_pairs(keys)
 
 
-@pytest.mark.parametrize("kind", PATTERNS)
-def test_computed_in_blocks_equals_everything_masked(kind: PatternKind) -> None:
+@pytest.mark.parametrize("kind", MASK_KINDS)
+def test_computed_in_blocks_equals_everything_masked(kind: MaskKind) -> None:
     rng = torch.Generator().manual_seed(1)
     q, k, v = (torch.randn(2, heads, length, 16, generator=rng) for heads, length in ((6, 50), (2, 90), (2, 90)))
-    pattern = Pattern(kind, 9, 2)
-    mask = pattern.sees(torch.arange(40, 90)[:, None], torch.arange(90))
-    expected = F.scaled_dot_product_attention(q, k, v, mask, enable_gqa=True)
-    assert (block_sparse_attention(q, k, v, pattern) - expected).abs().max() < 1e-5
+    mask = SparseMask(kind, 9, 2)
+    seen = mask.sees(torch.arange(40, 90)[:, None], torch.arange(90))
+    expected = F.scaled_dot_product_attention(q, k, v, seen, enable_gqa=True)
+    assert (block_sparse_attention(q, k, v, mask) - expected).abs().max() < 1e-5
 
 
 def test_far_blocks_of_a_window_are_never_computed_and_a_stride_leaves_none_empty() -> None:
-    window, strided = Pattern("window", 32), Pattern("strided", 32)
+    window, strided = SparseMask("window", 32), SparseMask("strided", 32)
     assert pairs_computed(window, 1024) < 0.15 * causal_pairs(1024)
     assert pairs_computed(strided, 1024) >= causal_pairs(1024)
     assert pairs_seen(strided, 1024) < 0.1 * causal_pairs(1024)
 
 
-@pytest.mark.parametrize("kind", PATTERNS)
-def test_a_pattern_as_wide_as_the_text_is_full_attention(tiny: Decoder, kind: PatternKind) -> None:
-    wide = operated(tiny, [SparseAttention(Pattern(kind, 40), EVERY)])
+@pytest.mark.parametrize("kind", MASK_KINDS)
+def test_a_mask_as_wide_as_the_text_is_full_attention(tiny: Decoder, kind: MaskKind) -> None:
+    wide = operated(tiny, [SparseAttention(SparseMask(kind, 40), EVERY)])
     assert (wide.forward(IDS).logits - tiny.forward(IDS).logits).abs().max() < 1e-4
 
 
 def test_a_window_equals_the_scores_masked(tiny: Decoder) -> None:
-    blocks = operated(tiny, [SparseAttention(Pattern("window", 5), EVERY)]).forward(IDS).logits
+    blocks = operated(tiny, [SparseAttention(SparseMask("window", 5), EVERY)]).forward(IDS).logits
     assert (blocks - operated(tiny, [WindowOnly(5)]).forward(IDS).logits).abs().max() < 1e-4
 
 
-@pytest.mark.parametrize("kind", PATTERNS)
-def test_only_the_chosen_layers_change_and_a_cache_changes_nothing(tiny: Decoder, kind: PatternKind) -> None:
+@pytest.mark.parametrize("kind", MASK_KINDS)
+def test_only_the_chosen_layers_change_and_a_cache_changes_nothing(tiny: Decoder, kind: MaskKind) -> None:
     intact = tiny.forward(IDS, taps=["blocks.1.hook_resid_pre"])
-    sparse = operated(tiny, [SparseAttention(Pattern(kind, 3, 1), (1,))])
+    sparse = operated(tiny, [SparseAttention(SparseMask(kind, 3, 1), (1,))])
     whole = sparse.forward(IDS, taps=["blocks.1.hook_resid_pre"])
     assert (whole.acts["blocks.1.hook_resid_pre"] == intact.acts["blocks.1.hook_resid_pre"]).all()
     assert (whole.logits - intact.logits).abs().max() > 1e-3

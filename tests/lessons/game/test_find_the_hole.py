@@ -101,10 +101,10 @@ def test_a_case_nobody_could_solve_is_refused(
 def test_a_cancelled_search_leaves_no_half_found_case(engine: Engine) -> None:
     cases = Cases()
     with pytest.raises(Cancelled):
-        cases.found(engine.stoppable(lambda: True), Case(1, 1))
+        cases.found(engine.cancellable(lambda: True), Case(1, 1))
     calls = iter(range(40))
     with pytest.raises(Cancelled):
-        cases.found(engine.stoppable(lambda: next(calls) >= 35), Case(1, 1))
+        cases.found(engine.cancellable(lambda: next(calls) >= 35), Case(1, 1))
     assert cases.found(engine, Case(1, 1)) == Cases().found(engine, Case(1, 1))
 
 

@@ -96,7 +96,7 @@ def test_a_long_message_is_read_in_parts_and_can_be_cancelled(engine: Engine) ->
     lesson = catalog.load()["what-happens"]
     settings = validated(lesson, {"text": "fox " * 300, "max_new_tokens": 1}, engine.info)
     stop = False
-    run = catalog.experiment(lesson).run(engine.stoppable(lambda: stop), settings)
+    run = catalog.experiment(lesson).run(engine.cancellable(lambda: stop), settings)
     read = next(frame for frame in run if stages(frame)["layers"].produced)
     assert stages(read)["layers"].state == "running"
     stop = True

@@ -104,4 +104,4 @@ def test_odd_settings(engine: Engine) -> None:
     with pytest.raises(InputError, match="nothing to remember"):
         measured(engine, "memory", text=" ", **QUICK)
     with pytest.raises(Cancelled):
-        measured(engine.stoppable(lambda: True), "memory", **QUICK)
+        measured(engine.cancellable(lambda: True), "memory", **QUICK)

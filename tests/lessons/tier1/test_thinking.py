@@ -85,4 +85,4 @@ def test_any_question_with_a_given_answer(engine: Engine) -> None:
 
 def test_it_can_be_cancelled(engine: Engine) -> None:
     with pytest.raises(Cancelled):
-        measured(engine.stoppable(lambda: True), "thinking", **QUICK)
+        measured(engine.cancellable(lambda: True), "thinking", **QUICK)

@@ -112,4 +112,4 @@ def test_without_the_package_glove_says_how_to_get_it(engine: Engine, monkeypatc
 
 def test_it_can_be_cancelled(engine: Engine) -> None:
     with pytest.raises(Cancelled):
-        measured(engine.stoppable(lambda: True), "directions", space="middle layer")
+        measured(engine.cancellable(lambda: True), "directions", space="middle layer")

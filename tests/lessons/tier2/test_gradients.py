@@ -81,7 +81,7 @@ def test_cancelled_between_steps_the_weights_are_untouched(engine: Engine) -> No
     hashed, logits = fingerprint(engine.model.weights), engine.logits([1, 2, 3])
     asked = itertools.count()
     with pytest.raises(Cancelled):
-        frames(engine.stoppable(lambda: next(asked) > 200), "gradients", text="a cat")
+        frames(engine.cancellable(lambda: next(asked) > 200), "gradients", text="a cat")
     assert fingerprint(engine.model.weights) == hashed
     assert torch.equal(engine.logits([1, 2, 3]), logits)
 

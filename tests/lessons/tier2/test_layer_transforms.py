@@ -72,5 +72,5 @@ def test_any_text_and_a_position_beyond_its_end(engine: Engine, text: str) -> No
 def test_cancelled_in_the_middle_the_model_is_as_it_was(engine: Engine) -> None:
     hashed, asked = fingerprint(engine.model.weights), itertools.count()
     with pytest.raises(Cancelled):
-        frames(engine.stoppable(lambda: next(asked) > 150), "layer-transforms", text="a cat")
+        frames(engine.cancellable(lambda: next(asked) > 150), "layer-transforms", text="a cat")
     assert fingerprint(engine.model.weights) == hashed

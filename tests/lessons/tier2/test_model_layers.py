@@ -82,7 +82,7 @@ def test_cut_short_in_the_middle_the_model_is_as_it_was(engine: Engine, ending: 
     ids = engine.encode("The capital of France is")
     hashed, logits = fingerprint(engine.model.weights), engine.logits(ids)
     lesson, asked = catalog.load()["model-layers"], itertools.count()
-    stopping = engine.stoppable(lambda: ending == "cancelled" and next(asked) > 250)
+    stopping = engine.cancellable(lambda: ending == "cancelled" and next(asked) > 250)
     running = catalog.experiment(lesson).run(stopping, validated(lesson, {"skip": "0"}, engine.info))
     next(running)
     next(running)

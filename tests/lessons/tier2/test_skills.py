@@ -79,4 +79,4 @@ def test_what_cannot_be_called_is_refused(engine: Engine, text: str) -> None:
 
 def test_it_can_be_cancelled(engine: Engine) -> None:
     with pytest.raises(Cancelled):
-        measured(engine.stoppable(lambda: True), "skills", **QUICK)
+        measured(engine.cancellable(lambda: True), "skills", **QUICK)

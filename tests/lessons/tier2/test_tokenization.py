@@ -71,7 +71,7 @@ def test_a_dropped_byte_is_counted(engine: Engine) -> None:
 def test_learning_can_be_cancelled(engine: Engine) -> None:
     lesson = catalog.load()["tokenization"]
     stop = False
-    run = catalog.experiment(lesson).run(engine.stoppable(lambda: stop), validated(lesson, {}, engine.info))
+    run = catalog.experiment(lesson).run(engine.cancellable(lambda: stop), validated(lesson, {}, engine.info))
     next(run)
     stop = True
     with pytest.raises(Cancelled):

@@ -87,7 +87,7 @@ def test_the_model_is_as_it_was_after_a_cancel_and_after_an_error(
     hashed, logits = fingerprint(engine.model.weights), engine.logits(ids)
     asked = itertools.count()
     with pytest.raises(Cancelled):
-        frames(engine.stoppable(lambda: next(asked) > 100), "weights", **QUICK, target="the one found")
+        frames(engine.cancellable(lambda: next(asked) > 100), "weights", **QUICK, target="the one found")
 
     def broken(*_: object) -> float:
         raise RuntimeError

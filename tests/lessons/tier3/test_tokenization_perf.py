@@ -62,7 +62,7 @@ def test_any_text(engine: Engine, text: str) -> None:
 def test_the_race_can_be_cancelled(engine: Engine) -> None:
     lesson = catalog.load()["tokenization-perf"]
     stop = False
-    run = catalog.experiment(lesson).run(engine.stoppable(lambda: stop), validated(lesson, {}, engine.info))
+    run = catalog.experiment(lesson).run(engine.cancellable(lambda: stop), validated(lesson, {}, engine.info))
     next(run)
     stop = True
     with pytest.raises(Cancelled):

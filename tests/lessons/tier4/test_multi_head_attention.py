@@ -87,5 +87,5 @@ def test_published_models_have_scores_for_each_query_head_but_a_cache_for_shared
 def test_cancelled_between_heads_the_model_is_as_it_was(engine: Engine) -> None:
     hashed, asked = fingerprint(engine.model.weights), itertools.count()
     with pytest.raises(Cancelled):
-        frames(engine.stoppable(lambda: next(asked) > 60), "multi-head-attention", text="once")
+        frames(engine.cancellable(lambda: next(asked) > 60), "multi-head-attention", text="once")
     assert fingerprint(engine.model.weights) == hashed
