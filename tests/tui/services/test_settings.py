@@ -44,7 +44,7 @@ def test_layers_are_brought_inside_the_model_once_it_is_known(settings: Settings
     settings.change(attention, {"layer": 300})
     assert settings.of(attention)["layer"] == 300
     settings.model = MODEL
-    assert settings.of(attention)["layer"] == MODEL.layers - 1
+    assert settings.of(attention)["layer"] == MODEL.n_layers - 1
     settings.change(attention, {"layer": -5})
     assert settings.of(attention)["layer"] == 0
 
