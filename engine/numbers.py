@@ -7,19 +7,19 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Literal
 
-from llm_holes.engine.frames import Value
+from llm_holes.engine.frames import Scalar
 
 NOTHING = "–"
 SMALLEST, LARGEST = 1e-6, 1e15
 """Figures beyond these say only that they are beyond."""
 
 Kind = Literal[
-    "percent", "odds", "duration", "microseconds", "size", "count", "index", "large", "figure", "nats", "times",
-    "equality", "gb_per_s", "mb_per_s", "gflop_per_s", "tokens_per_s",
+    "percent", "odds", "duration", "microseconds", "size", "count", "index", "large", "exact", "figure", "nats",
+    "times", "equality", "gb_per_s", "mb_per_s", "gflop_per_s", "tokens_per_s",
 ]  # fmt: skip
 
 
@@ -56,8 +56,14 @@ def figure(value: float) -> str:
     if 0 < abs(value) < SMALLEST:
         return "under 0.000001" if value > 0 else "over -0.000001"
     if abs(value) >= LARGEST:
-        return f"over {LARGEST:,.0f}" if value > 0 else f"under {-LARGEST:,.0f}"
+        return "over 1,000 trillion" if value > 0 else "under -1,000 trillion"
     return _digits(value, 3)
+
+
+@_finite
+def exact(value: float) -> str:
+    """A number as somebody set it, to six significant digits."""
+    return figure(value) if 0 < abs(value) < SMALLEST or abs(value) >= LARGEST else _digits(value, 6)
 
 
 @_finite
@@ -101,14 +107,12 @@ def _percent_decimals(share: float) -> int:
 
 @_finite
 def odds(p: float) -> str:
-    """A probability as "1 in 270,000", for those too small to be felt as a percentage."""
-    if p <= 0:
-        return "never"
-    if p >= 1:
-        return "always"
-    against = 1 / p
-    if against >= LARGEST:
+    """A probability as "1 in 270,000" where it is too small to be felt as a percentage; from 1 % on it is one."""
+    if p <= 0 or p >= 0.01:
+        return percent(p)
+    if p <= 1 / LARGEST:
         return "under 1 in 1,000 trillion"
+    against = 1 / p
     for size, word in ((1e12, " trillion"), (1e9, " billion"), (1e6, " million"), (1, "")):
         if against >= size:
             return f"1 in {_two_digits(against / size)}{word}"
@@ -125,6 +129,8 @@ def duration(ms: float) -> str:
     sign, ms = ("-" if ms < 0 else ""), abs(ms)
     if ms == 0:
         return "0 ms"
+    if ms < 0.95e-6:
+        return "over -1 ns" if sign else "under 1 ns"
     for unit, size in (("ns", 1e-6), ("µs", 1e-3), ("ms", 1.0), ("s", 1e3)):
         scaled = ms / size
         if scaled < (119.5 if unit == "s" else 999.5):
@@ -133,9 +139,7 @@ def duration(ms: float) -> str:
 
 
 def _time(scaled: float) -> str:
-    if scaled < 1:
-        return "under 1" if scaled < 0.95 else "1"
-    return figure(round(scaled)) if scaled >= 9.95 else f"{scaled:.1f}".removesuffix(".0")
+    return figure(round(scaled)) if scaled >= 9.95 else f"{scaled:.1f}"
 
 
 @_finite
@@ -189,6 +193,7 @@ WRITERS: Mapping[Kind, Callable[[float | None], str]] = {
     "count": count,
     "index": index,
     "large": large,
+    "exact": exact,
     "figure": figure,
     "equality": equality,
     "nats": _with_unit("nats"),
@@ -241,18 +246,21 @@ def kind_of_label(label: str) -> Kind | None:
     return "percent" if SHARES.fullmatch(label) else None
 
 
-def measurement(name: str, value: Value | None, kind: Kind | None = None) -> str:
+Measured = Scalar | None | Sequence[Scalar | None] | Mapping[str, Scalar | None]
+
+
+def measurement(name: str, value: Measured, kind: Kind | None = None) -> str:
     """A measurement for people, by its published name (or by `kind`): truth values as yes and no, strings as they are,
     lists and groups part by part."""
     kind = kind or kind_of(name)
-    if isinstance(value, list):
+    if isinstance(value, Sequence) and not isinstance(value, str):
         return _listed((scalar(inner, kind) for inner in value), " to " if _is_spread(name, value) else ", ")
     if isinstance(value, Mapping):
         return ", ".join(f"{key} {scalar(inner, kind)}" for key, inner in value.items())
     return scalar(value, kind)
 
 
-def scalar(value: bool | float | str | None, kind: Kind | None = None) -> str:
+def scalar(value: Scalar | None, kind: Kind | None = None) -> str:
     """One value; without a kind, whole numbers are counted and others are figures."""
     if isinstance(value, bool):
         return "yes" if value else "no"
@@ -263,7 +271,7 @@ def scalar(value: bool | float | str | None, kind: Kind | None = None) -> str:
     return WRITERS[kind](value)
 
 
-def _is_spread(name: str, value: list[bool | int | float | str]) -> bool:
+def _is_spread(name: str, value: Sequence[Scalar | None]) -> bool:
     return name.endswith("_spread") and len(value) == 2
 
 
