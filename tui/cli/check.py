@@ -7,6 +7,7 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 
 from llm_holes.engine.frames import Value
+from llm_holes.engine.numbers import plural
 from llm_holes.lessons.catalog.catalog import Lesson
 from llm_holes.lessons.lint import Fault, at, faults_of_run, inspect
 from llm_holes.tui.cli.json import dumps
@@ -32,7 +33,7 @@ def main(command: Sequence[str] | None, as_json: bool, folder: Traversable | Non
         return bool(faults)
     for fault in faults:
         print(clean(f"lessons/{fault}"))
-    print(f"{_count(len(lessons), 'lesson')}, {_count(made, 'run')}, {_count(len(faults), 'problem')}")
+    print(f"{plural(len(lessons), 'lesson')}, {plural(made, 'run')}, {plural(len(faults), 'problem')}")
     return bool(faults)
 
 
@@ -78,9 +79,4 @@ def _run_faults(runs: Sequence[tuple[Lesson, str, Mapping[str, Value]]], command
 def _problems(lesson: Lesson, outcome: MadeRun | Unsuccessful) -> Iterable[tuple[str, str]]:
     if isinstance(outcome, Unsuccessful):
         return [("", f"the run failed: {outcome}")]
-    assert outcome.model is not None
-    return faults_of_run(lesson, outcome.frames, outcome.model)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" + ("" if number == 1 else "s")
+    return faults_of_run(lesson, outcome.frames)

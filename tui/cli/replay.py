@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from llm_holes.engine.numbers import figure, measurement
 from llm_holes.lessons.learner.events import ForeignFile
 from llm_holes.lessons.notebook.notebook import Entry, Recorded, plain, seal_holds
 from llm_holes.lessons.notebook.replay import TOLERANCE, Comparison, changed_settings, compare, doubts, read_transcript
@@ -105,19 +106,20 @@ def _text(replays: Sequence[Replay], counts: Counter[str]) -> str:
 
 
 def _values(comparison: Comparison) -> str:
-    before, after = comparison.before, comparison.after
+    before, after, name = comparison.before, comparison.after, comparison.name
     if comparison.verdict == "reproduced":
-        return _short(after)
+        return _short(name, after)
     if isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
         at = next((n for n, pair in enumerate(zip(before, after, strict=True)) if pair[0] != pair[1]), 0)
-        return f"number {at + 1}: {_short(before[at])} → {_short(after[at])}" if before else "both empty"
+        return f"number {at + 1}: {_short(name, before[at])} → {_short(name, after[at])}" if before else "both empty"
     if isinstance(before, str) and isinstance(after, str):
         at = max(next((n for n, (a, b) in enumerate(zip(before, after, strict=False)) if a != b), 0) - AROUND, 0)
-        return f"{_short(before[at:])} → {_short(after[at:])}"
-    by = f"  ({comparison.difference:+.4g})" if comparison.difference is not None else ""
-    return f"{_short(before)} → {_short(after)}{by}"
+        return f"{_short(name, before[at:])} → {_short(name, after[at:])}"
+    sign = "+" if (comparison.difference or 0) > 0 else ""
+    by = f"  ({sign}{figure(comparison.difference)})" if comparison.difference is not None else ""
+    return f"{_short(name, before)} → {_short(name, after)}{by}"
 
 
-def _short(value: Recorded) -> str:
-    text = visible(str(value) if not isinstance(value, str) else repr(value))
+def _short(name: str, value: Recorded) -> str:
+    text = visible(repr(value) if isinstance(value, str) else measurement(name, value))
     return text if len(text) <= 3 * AROUND else text[: 3 * AROUND] + "…"

@@ -13,6 +13,7 @@ from llm_holes.engine.frames import Frame, Value
 from llm_holes.engine.ipc.client import Client, Died
 from llm_holes.engine.ipc.messages import Framed, Reply
 from llm_holes.engine.ipc.session import Session
+from llm_holes.engine.numbers import percent
 from llm_holes.tui.draw.sanitize import visible
 from llm_holes.tui.state.kept_runs import MadeRun
 
@@ -140,7 +141,7 @@ class Progress:
         self._last = time.monotonic()
 
     def __call__(self, message: str, share: float | None) -> None:
-        line = visible(message) + (f" {share:.0%}" if share is not None else "")
+        line = visible(message) + (f" {percent(share)}" if share is not None else "")
         now = time.monotonic()
         if self._terminal:
             width = os.get_terminal_size(2).columns - 1

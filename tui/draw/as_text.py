@@ -21,6 +21,7 @@ from llm_holes.engine.frames import (
     Value,
     View,
 )
+from llm_holes.engine.numbers import measurement
 from llm_holes.tui.draw.blocks import blocks_rows
 from llm_holes.tui.draw.curve import curve_rows
 from llm_holes.tui.draw.diff import diff_rows
@@ -38,7 +39,7 @@ from llm_holes.tui.draw.map import (
 )
 from llm_holes.tui.draw.sanitize import visible
 from llm_holes.tui.draw.scatter import pipeline_rows
-from llm_holes.tui.draw.spans import Row, bar_rows, fit, number, plain, table_rows, text_rows, titled, wrapped
+from llm_holes.tui.draw.spans import Row, bar_rows, fit, plain, table_rows, text_rows, titled, wrapped
 from llm_holes.tui.draw.transcript import transcript_rows
 
 
@@ -52,15 +53,6 @@ def frame_text(frame: Frame, width: int) -> str:
 
 def view_text(view: View, width: int) -> str:
     return "\n".join(plain(row).rstrip() for row in view_rows(view, width))
-
-
-def value_text(value: Value) -> str:
-    """A measurement on one line."""
-    if isinstance(value, list):
-        return ", ".join(map(number, value))
-    if isinstance(value, dict):
-        return ", ".join(f"{visible(name)} {number(inner)}" for name, inner in value.items())
-    return number(value)
 
 
 def view_rows(view: View, width: int) -> Iterable[Row]:
@@ -118,6 +110,6 @@ def _heatmap(view: Heatmap, width: int) -> Iterable[Row]:
 def _measured(measured: Mapping[str, Value], width: int) -> Iterable[str]:
     names = max(map(len, measured))
     for name, value in measured.items():
-        head, *rest = wrapped(value_text(value), max(width - names - 2, 20))
+        head, *rest = wrapped(visible(measurement(name, value)), max(width - names - 2, 20))
         yield f"{fit(name, names)}  {head}"
         yield from (" " * (names + 2) + line for line in rest)

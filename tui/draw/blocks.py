@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from rich.cells import cell_len
 
 from llm_holes.engine.frames import Block, Blocks
+from llm_holes.engine.numbers import percent
 from llm_holes.tui.draw.sanitize import visible
 from llm_holes.tui.draw.spans import LOWER, Row, Span, fit, titled, wrapped
 
@@ -92,4 +93,4 @@ def block_facts(view: Blocks, n: int) -> str:
     if not block.owners:
         return visible(f"block {n} · free{' · ' + block.note if block.note else ''}")
     held = f"{len(block.owners)} share it: {', '.join(block.owners)}" if len(block.owners) > 1 else block.owners[0]
-    return visible(" · ".join(filter(None, (f"block {n}", held, f"{block.filled:.0%} full", block.note))))
+    return visible(" · ".join(filter(None, (f"block {n}", held, f"{percent(block.filled)} full", block.note))))

@@ -14,6 +14,7 @@ from itertools import pairwise
 from rich.cells import cell_len
 
 from llm_holes.engine.frames import Curve, Series
+from llm_holes.engine.numbers import Kind, exact, kind_of_label, large, odds, percent
 from llm_holes.tui.draw.sanitize import visible
 from llm_holes.tui.draw.spans import Row, Span, fit, titled
 
@@ -22,7 +23,8 @@ DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 LARGEST = 1e150
 """Beyond this, and for NaN, a point has no place: differences of such numbers overflow."""
 MARGIN = 9
-"""Columns for the labels of the y axis."""
+"""Columns for the labels of the y axis, at least; longer labels get up to a third of the width."""
+POWERS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 ToDot = Callable[[float], int]
@@ -65,20 +67,23 @@ def curve_rows(view: Curve, width: int, lines: int = 12) -> list[Row]:
     ticks = _log_ticks(min(ys), max(ys)) if view.log_y else _ticks(min(ys), max(ys), 4)
     y_low, y_high = (min(ys[0], ticks[0], min(ys)), max(ticks[-1], max(ys)))
     y_low, y_high = _range(y_low, y_high)
-    canvas = Canvas(max(width - MARGIN - 1, 4), lines)
+    kind = kind_of_label(view.y_label)
+    texts = [_power_text(round(tick), kind) if view.log_y else _tick_text(tick, kind) for tick in ticks]
+    margin = min(max(MARGIN, *map(len, texts)), max(width // 3, MARGIN))
+    canvas = Canvas(max(width - margin - 1, 4), lines)
     to_x = _scaled(x_low, x_high, canvas.columns * 2 - 1)
     to_y = _scaled(y_low, y_high, lines * 4 - 1)
     for series in view.series:
         _draw_spread(canvas, series, view.log_y, to_x, to_y)
     for index, line in reversed(list(enumerate(points))):
         _draw_line(canvas, [(to_x(x), to_y(y)) for x, y in line], ROLES[index % 4], dashed=index % 2 == 1)
-    labels = {lines - 1 - to_y(tick) // 4: _tick_text(tick, view.log_y) for tick in ticks}
+    labels = {lines - 1 - to_y(tick) // 4: text for tick, text in zip(ticks, texts, strict=True)}
     rows: list[Row] = []
     for y in range(lines):
         axis = "┤" if y in labels else "│"
-        rows.append([Span(f"{labels.get(y, ''):>{MARGIN}}", "dim"), Span(axis, "dim"), *canvas.row(y)])
-    rows += _x_axis(view, x_low, x_high, canvas.columns)
-    return titled(view.title, view.y_label + (" (log)" if view.log_y else ""), [*rows, *_legend(view, width)])
+        rows.append([Span(fit(labels.get(y, ""), margin, right=True), "dim"), Span(axis, "dim"), *canvas.row(y)])
+    rows += _x_axis(view, x_low, x_high, canvas.columns, margin)
+    return titled(view.title, view.y_label + (" (log)" if view.log_y else ""), [*rows, *_legend(view, width, margin)])
 
 
 def _points(series: Series, log: bool) -> Iterator[tuple[float, float]]:
@@ -122,9 +127,23 @@ def _log_ticks(low: float, high: float) -> list[float]:
     return [float(power) for power in range(math.floor(low), max(math.ceil(high), math.floor(low) + 1) + 1)]
 
 
-def _tick_text(tick: float, log: bool) -> str:
-    value = 10.0**tick if log else tick
-    return f"{value:,.10g}" if 1e-4 <= abs(value) < 1e7 or value == 0 else f"{value:.0e}"
+def _tick_text(tick: float, kind: Kind | None) -> str:
+    if kind == "percent":
+        return f"{exact(100 * tick)} %"
+    return exact(tick) if abs(tick) < 1e7 else large(tick)
+
+
+def _power_text(power: int, kind: Kind | None) -> str:
+    """A tick of a logarithmic axis: probabilities below 0.01 % are odds; what is too long for figures, a power."""
+    if kind == "percent" and -4 <= power <= 0:
+        return percent(10.0**power)
+    if kind == "percent" and -15 < power < 0:
+        return odds(10.0**power)
+    return exact(10.0**power) if -5 <= power <= 7 else _power(power)
+
+
+def _power(power: int) -> str:
+    return "10" + str(power).translate(POWERS)
 
 
 def _draw_line(canvas: Canvas, dots: list[tuple[int, int]], role: str, dashed: bool) -> None:
@@ -148,34 +167,34 @@ def _draw_spread(canvas: Canvas, series: Series, log: bool, to_x: ToDot, to_y: T
                 canvas.dot(to_x(x), y, "dim")
 
 
-def _x_axis(view: Curve, low: float, high: float, columns: int) -> list[Row]:
+def _x_axis(view: Curve, low: float, high: float, columns: int, margin: int) -> list[Row]:
     line, labels = ["─"] * columns, [" "] * columns
     free = 0
     for tick in _inside(low, high, max(2, min(6, columns // 12))):
         x = round((tick - low) / (high - low) * (columns - 1))
-        text = _tick_text(tick, log=False)
+        text = _tick_text(tick, kind_of_label(view.x_label))
         start = max(0, min(columns - len(text), x - len(text) // 2))
         line[x] = "┬"
         if start >= free:
             labels[start : start + len(text)] = text
             free = start + len(text) + 2
-    rows = [[Span(" " * MARGIN + "└" + "".join(line), "dim")], [Span(" " * (MARGIN + 1) + "".join(labels), "dim")]]
+    rows = [[Span(" " * margin + "└" + "".join(line), "dim")], [Span(" " * (margin + 1) + "".join(labels), "dim")]]
     if view.x_label:
-        rows.append([Span(" " * (MARGIN + 1) + fit(visible(view.x_label), columns, right=True), "dim")])
+        rows.append([Span(" " * (margin + 1) + fit(visible(view.x_label), columns, right=True), "dim")])
     return rows
 
 
-def _legend(view: Curve, width: int) -> Iterable[Row]:
+def _legend(view: Curve, width: int, margin: int) -> Iterable[Row]:
     if len(view.series) < 2:
         return []
-    rows: list[Row] = [[Span(" " * (MARGIN + 1))]]
-    used = MARGIN + 1
+    rows: list[Row] = [[Span(" " * (margin + 1))]]
+    used = margin + 1
     for index, series in enumerate(view.series):
         name = visible(series.name)
         size = cell_len(name) + 6
-        if used + size > width and used > MARGIN + 1:
-            rows.append([Span(" " * (MARGIN + 1))])
-            used = MARGIN + 1
+        if used + size > width and used > margin + 1:
+            rows.append([Span(" " * (margin + 1))])
+            used = margin + 1
         rows[-1] += [Span("╌╌ " if index % 2 else "── ", ROLES[index % 4]), Span(name + "   ")]
         used += size
     return rows

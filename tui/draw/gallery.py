@@ -9,6 +9,7 @@ from typing import cast
 from rich.cells import cell_len
 
 from llm_holes.engine.frames import Array, Gallery
+from llm_holes.engine.numbers import plural
 from llm_holes.tui.draw.map import CODES, Cells, Scale, halves, legend_row, shade
 from llm_holes.tui.draw.sanitize import visible
 from llm_holes.tui.draw.spans import Row, Span, fit, named, titled
@@ -100,7 +101,7 @@ def gallery_row(
 ) -> Row:
     """Row `y` of the view: title, scale, then bands of labels with their maps below."""
     if y == 0:
-        return titled(view.title, f"{len(maps)} maps" if maps else "empty", [])[0]
+        return titled(view.title, plural(len(maps), "map") if maps else "empty", [])[0]
     if y == 1:
         return legend_row(view, scale, glyphs)
     band = next(band for band in reversed(hung.bands) if band.top <= y - HEAD)

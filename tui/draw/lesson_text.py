@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from rich.cells import cell_len
 
-from llm_holes.lessons.catalog.catalog import Catalog, Lesson, fill, readable
+from llm_holes.lessons.catalog.catalog import Catalog, Lesson, fill
 from llm_holes.lessons.catalog.checks import LINK
 from llm_holes.tui.draw.sanitize import visible
 from llm_holes.tui.draw.spans import Row, Span, fit, plain
@@ -21,33 +21,27 @@ CODE_SPAN = re.compile(r"(`+[^`]+`+)")
 SPECIAL = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~&:\"'$^=])")
 
 
-class Measured:
-    """A value in the text of a lesson: literal, and in the colour of what was measured (Markdown's ~~, which lessons do
-    not use otherwise)."""
-
-    def __init__(self, value: object, code: bool) -> None:
-        self.value, self.code = value, code
-
-    def __format__(self, spec: str) -> str:
-        text = visible(readable(self.value, spec))
-        if self.code:
-            return text.replace("`", "'")
-        core = text.strip()
-        if not core:
-            return text
-        before, after = text.split(core, 1)  # Markdown marks nothing that begins or ends with a space
-        escaped = SPECIAL.sub(r"\\\1", core)
-        return f"{before}~~{escaped}~~{after}"
-
-
 def filled(body: str, measured: Mapping[str, object], model: Mapping[str, object]) -> str:
     """The body with its placeholders filled in; foreign text stays literal, in and outside of code spans."""
+    known = {"measured": measured, "model": model}
+    parts = enumerate(CODE_SPAN.split(body))
+    return "".join(fill(text, known, shown=_in_code if n % 2 else _marked) for n, text in parts)
 
-    def part(text: str, code: bool) -> str:
-        known = ({name: Measured(value, code) for name, value in group.items()} for group in (measured, model))
-        return fill(text, dict(zip(("measured", "model"), known, strict=True)))
 
-    return "".join(part(text, bool(n % 2)) for n, text in enumerate(CODE_SPAN.split(body)))
+def _marked(value: str) -> str:
+    """A value in the text of a lesson: literal, and in the colour of what was measured (Markdown's ~~, which lessons do
+    not use otherwise)."""
+    text = visible(value)
+    core = text.strip()
+    if not core:
+        return text
+    before, after = text.split(core, 1)  # Markdown marks nothing that begins or ends with a space
+    escaped = SPECIAL.sub(r"\\\1", core)
+    return f"{before}~~{escaped}~~{after}"
+
+
+def _in_code(value: str) -> str:
+    return visible(value).replace("`", "'")
 
 
 def pipeline(stages: tuple[str, ...], width: int) -> Row:

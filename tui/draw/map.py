@@ -10,8 +10,9 @@ from unicodedata import combining
 from rich.cells import cell_len
 
 from llm_holes.engine.frames import Array, Gallery, Heatmap, Token, Tokens
+from llm_holes.engine.numbers import kind_of_label
 from llm_holes.tui.draw.sanitize import from_bytes, visible
-from llm_holes.tui.draw.spans import BELOW_ZERO, LOWER, SHADES, Row, Span, fit, named, number
+from llm_holes.tui.draw.spans import BELOW_ZERO, LOWER, SHADES, Row, Span, fit, named, written
 
 IDS_UP_TO = 64
 """Longer strips show a token's id at the cursor only."""
@@ -96,7 +97,8 @@ def token_facts(view: Tokens, index: int) -> str:
     token = view.tokens[index]
     facts = [f"{index}", chip(token), f"id {token.id}", "bytes " + token.data[:16].hex(" ")]
     if index < len(view.values):
-        facts.append(f"{visible(view.value_label) or 'value'} {number(float(view.values[index]))}")
+        value = written(float(view.values[index]), kind_of_label(view.value_label))
+        facts.append(f"{visible(view.value_label) or 'value'} {value}")
     return "  ".join([*facts, visible(token.note)]).rstrip()
 
 
@@ -231,7 +233,9 @@ def legend_row(view: Heatmap | Gallery, scale: Scale, glyphs: bool) -> Row:
     bar = [Span(shade(step) * 2, "measured") if glyphs else Span("  ", "", None, step) for step in steps]
     ends = (-max(-scale.low, scale.high), max(-scale.low, scale.high)) if signed else scale
     unit = f" {visible(view.unit)}" if view.unit else ""
-    return [Span(number(float(ends[0])) + " ", "dim"), *bar, Span(f" {number(float(ends[1]))}{unit}", "dim")]
+    kind = kind_of_label(view.unit)
+    low, high = (written(float(end), kind) for end in ends)
+    return [Span(f"{low} ", "dim"), *bar, Span(f" {high}{unit}", "dim")]
 
 
 def row_name(view: Heatmap, index: int) -> str:
@@ -248,7 +252,8 @@ def cell_facts(view: Heatmap, rows: Cells, row: int, column: int) -> str:
         place = f"{view.row_label} {row_name(view, row)} × {view.column_label} {column_name(view, column)}"
         return visible(f"{place}: {view.details[row * len(rows[0]) + column]}")
     value = rows[row][column]
-    shown = "nothing here" if math.isnan(value) else f"{number(float(value))} {visible(view.unit)}".rstrip()
+    number = written(float(value), kind_of_label(view.unit))
+    shown = "nothing here" if math.isnan(value) else f"{number} {visible(view.unit)}".rstrip()
     sides = []
     for label, names, index in ((view.row_label, view.row_names, row), (view.column_label, view.column_names, column)):
         name = f" {named(names[index])}" if index < len(names) else ""

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from rich.cells import cell_len
 
 from llm_holes.engine.frames import Pipeline, Scatter
+from llm_holes.engine.numbers import duration
 from llm_holes.tui.draw.sanitize import visible
-from llm_holes.tui.draw.spans import Row, Span, fit, named, number, titled, wrapped
+from llm_holes.tui.draw.spans import Row, Span, fit, named, titled, wrapped
 
 POINTS = "●○◆◇■□▲△"
 """One mark per group, so that groups can be told apart without colour."""
@@ -71,7 +72,7 @@ def pipeline_rows(view: Pipeline, width: int, cursor: int | None = None) -> list
 def stage_rows(view: Pipeline, width: int, cursor: int | None = None) -> list[list[Row]]:
     """For each stage its lines: its state, its name, what it made and how long that took."""
     names = [visible(stage.name) for stage in view.stages]
-    times = ["" if stage.ms is None else f"{number(stage.ms)} ms" for stage in view.stages]
+    times = ["" if stage.ms is None else duration(stage.ms) for stage in view.stages]
     name_width, time_width = max(map(cell_len, names), default=0), max(map(len, times), default=0)
     room = max(width - name_width - time_width - 6, 8)
     found: list[list[Row]] = []

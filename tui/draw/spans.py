@@ -14,6 +14,7 @@ from typing import NamedTuple
 from rich.cells import cell_len, set_cell_size
 
 from llm_holes.engine.frames import Bars, Scalar, Table, Text
+from llm_holes.engine.numbers import Kind, count, figure, kind_of_label, percent, scalar
 from llm_holes.tui.draw.sanitize import clean, visible
 
 EIGHTHS = " ▏▎▍▌▋▊▉█"
@@ -43,39 +44,25 @@ def plain(row: Row) -> str:
     return "".join(span.text for span in row)
 
 
-def number(value: Scalar) -> str:
-    """A number as a learner reads it: thousands grouped, four significant digits, yes/no for booleans."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, str):
-        return visible(value)
-    if isinstance(value, int) or (value.is_integer() and 10_000 <= abs(value) < 1e15):
-        return f"{int(value):,}"
-    if not math.isfinite(value):
-        return {math.inf: "∞", -math.inf: "-∞"}.get(value, "–")
-    if value == 0:
-        return "0"
-    magnitude = math.floor(math.log10(abs(value)))
-    if magnitude < -4 or magnitude > 14:
-        return f"{value:.2e}"
-    return _trimmed(f"{value:,.{max(0, 3 - magnitude)}f}")
+def written(value: Scalar, kind: Kind | None = None) -> str:
+    """A value as a learner reads it, foreign text made safe."""
+    return visible(scalar(value, kind))
 
 
-def _trimmed(text: str) -> str:
-    return text.rstrip("0").rstrip(".") if "." in text else text
-
-
-def aligned(values: Sequence[float]) -> list[str]:
-    """Numbers of one column, with the same count of decimals so that their points stand under each other."""
+def aligned(values: Sequence[float], kind: Kind | None = None) -> list[str]:
+    """Numbers of one column: shares in %, others with the same count of decimals, so that their points are under each
+    other."""
+    if kind == "percent":
+        return [percent(value) for value in values]
     finite = [abs(value) for value in values if math.isfinite(value)]
     if not finite or (max(finite) < 1e15 and all(float(value).is_integer() for value in finite)):
-        return [number(int(value) if math.isfinite(value) else value) for value in values]
+        return [count(value) for value in values]
     largest, smallest = max(finite), min((value for value in finite if value), default=1.0)
     if smallest < 1e-4 or largest >= 1e9:
-        return [number(value) for value in values]
-    most = max(0, min(4, 3 - math.floor(math.log10(largest)))) if largest else 0
+        return [figure(value) for value in values]
+    most = max(0, min(4, 2 - math.floor(math.log10(largest)))) if largest else 0
     decimals = next((n for n in range(most) if all(round(value, n) == round(value, most) for value in finite)), most)
-    return [f"{value:,.{decimals}f}" if math.isfinite(value) else number(value) for value in values]
+    return [f"{value:,.{decimals}f}" if math.isfinite(value) else figure(value) for value in values]
 
 
 def fit(text: str, width: int, right: bool = False) -> str:
@@ -146,9 +133,10 @@ def text_rows(view: Text, width: int) -> list[Row]:
 def bar_rows(view: Bars, width: int) -> list[Row]:
     """Labels, bars and numbers in three aligned columns; bars below zero grow to the left of a common axis."""
     labels = [named(label) for label in view.labels]
-    numbers = aligned(view.values)
-    label_width = min(max(map(cell_len, labels), default=0), max(width * 2 // 5, 4))
+    numbers = aligned(view.values, kind_of_label(view.unit))
     number_width = max(map(len, numbers), default=0)
+    most = min(width * 2 // 5, width - number_width - 2 * GAP - len(POINTER) - 4)
+    label_width = min(max(map(cell_len, labels), default=0), max(most, 4))
     room = max(width - label_width - number_width - 2 * GAP - len(POINTER), 4)
     finite = [value for value in view.values if math.isfinite(value)]
     low, high = min([0.0, *finite]), max([0.0, *finite])
@@ -188,31 +176,39 @@ def table_rows(view: Table, width: int) -> list[Row]:
     count = len(view.columns)
     columns = [[row[n] if n < len(row) else "" for row in view.rows] for n in range(count)]
     numeric = [bool(cells) and all(_is_number(cell) for cell in cells) for cells in columns]
+    kinds, rows = [kind_of_label(name) for name in view.columns], [_row_kind(row) for row in view.rows]
     shown = [
-        _column(cells) if right else [number(c) for c in cells] for cells, right in zip(columns, numeric, strict=True)
+        _column(cells, kind, rows) if right else [written(cell, kind) for cell in cells]
+        for cells, kind, right in zip(columns, kinds, numeric, strict=True)
     ]
     heads = [visible(name) for name in view.columns]
     natural = [max(map(cell_len, [head, *cells])) for head, cells in zip(heads, shown, strict=True)]
     widths = _shares(natural, width - len(POINTER) - GAP * (count - 1))
-    rows = _cells(heads, widths, numeric, "dim", "  ")
+    lines = _cells(heads, widths, numeric, "dim", "  ")
     for index in range(len(view.rows)):
         marked = index == view.marked
         cells = [column[index] for column in shown]
-        rows += _cells(cells, widths, numeric, "measured" if marked else "", POINTER if marked else "  ")
-    return titled(view.title, "", rows)
+        lines += _cells(cells, widths, numeric, "measured" if marked else "", POINTER if marked else "  ")
+    return titled(view.title, "", lines)
 
 
 def _is_number(cell: Scalar) -> bool:
     return isinstance(cell, int | float) and not isinstance(cell, bool)
 
 
-def _column(cells: Sequence[Scalar]) -> list[str]:
+def _row_kind(row: tuple[Scalar, ...]) -> Kind | None:
+    """What the first cell says of its row's numbers, such as `P(right)`; a single word is only a name."""
+    label = row[0] if row else ""
+    return kind_of_label(label) if isinstance(label, str) and re.search(r"\W", label) else None
+
+
+def _column(cells: Sequence[Scalar], kind: Kind | None, rows: Sequence[Kind | None]) -> list[str]:
     """Numbers of one kind get the same decimals; a column of unlike ones (a ratio under a count) does not."""
     sizes = [abs(float(cell)) for cell in cells if cell and math.isfinite(float(cell))]
     alike = not sizes or max(sizes) < ALIKE * min(sizes)
-    if alike and all(isinstance(cell, float) for cell in cells):
-        return aligned([float(cell) for cell in cells])
-    return [number(cell) for cell in cells]
+    if alike and all(isinstance(cell, float) for cell in cells) and not any(rows):
+        return aligned([float(cell) for cell in cells], kind)
+    return [written(cell, kind or row) for cell, row in zip(cells, rows, strict=True)]
 
 
 def _cells(cells: list[str], widths: list[int], numeric: list[bool], role: str, pointer: str) -> list[Row]:

@@ -9,9 +9,10 @@ from unicodedata import combining
 from rich.cells import cell_len
 
 from llm_holes.engine.frames import Token, Transcript, Turn
+from llm_holes.engine.numbers import plural
 from llm_holes.tui.draw.map import Place, chip
 from llm_holes.tui.draw.sanitize import from_bytes, visible
-from llm_holes.tui.draw.spans import Row, Span, fit, number, wrapped
+from llm_holes.tui.draw.spans import Row, Span, fit, wrapped
 
 LABELS = {"model": "◆ model wrote", "software": "○ software did"}
 GUTTERS = {"model": "┃ ", "software": "│ "}
@@ -82,7 +83,7 @@ def transcript_row(view: Transcript, layout: Layout, y: int, cursor: int | None,
         return [Span(GUTTERS[turn.who], role), Span(line.text)]
     if line.first == line.end:
         count = len(turn.tokens)
-        size = f"  {number(count)} token{'' if count == 1 else 's'}" if count else ""
+        size = f"  {plural(count, 'token')}" if count else ""
         return [Span(LABELS[turn.who], role), Span("  " + visible(turn.what)), Span(size, "dim")]
     row = [Span(GUTTERS[turn.who], role)]
     for index in range(line.first, line.end):

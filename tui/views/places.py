@@ -9,7 +9,7 @@ from textual.geometry import Region
 from llm_holes.engine.frames import Pipeline, Scatter, Value
 from llm_holes.tui.draw.sanitize import visible
 from llm_holes.tui.draw.scatter import pipeline_rows, scatter_rows, scatter_spots, stage_rows
-from llm_holes.tui.draw.spans import Row, named, number
+from llm_holes.tui.draw.spans import Row, named, written
 from llm_holes.tui.messages import OpenLesson
 from llm_holes.tui.views.base import V
 from llm_holes.tui.views.walk import WalkView
@@ -117,7 +117,7 @@ class ScatterView(PlacesView[Scatter]):
             return "no points"
         n = self.cursor[1]
         group = f" · {visible(self.view.groups[n])}" if n < len(self.view.groups) and self.view.groups[n] else ""
-        return f"{named(self.view.labels[n])}: {number(self.view.x[n])}, {number(self.view.y[n])}{group}"
+        return f"{named(self.view.labels[n])}: {written(self.view.x[n])}, {written(self.view.y[n])}{group}"
 
     def settings_here(self) -> dict[str, Value]:
         if not self.view.control or not self.view.labels:

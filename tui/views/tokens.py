@@ -3,6 +3,7 @@ from __future__ import annotations
 from textual.geometry import Region
 
 from llm_holes.engine.frames import Tokens, Value
+from llm_holes.engine.numbers import plural
 from llm_holes.tui.draw.map import Strip, strip_of, strip_row, token_facts
 from llm_holes.tui.draw.spans import Row, titled
 from llm_holes.tui.views.walk import WalkView
@@ -31,7 +32,7 @@ class TokensView(WalkView[Tokens]):
 
     def row(self, y: int, width: int) -> Row:
         if y == 0:
-            return titled(self.view.title, f"{len(self.view.tokens):,} tokens", [])[0]
+            return titled(self.view.title, plural(len(self.view.tokens), "token"), [])[0]
         return strip_row(self.view, self.strip(width), y - 1, self.cursor[1] if self.has_focus else None)
 
     def stepped(self, across: int, down: int) -> tuple[int, int]:

@@ -13,11 +13,12 @@ from textual.widget import Widget
 
 from llm_holes.engine.frames import Scalar
 from llm_holes.engine.ipc.messages import ModelInfo
+from llm_holes.engine.numbers import exact, scalar
 from llm_holes.lessons.catalog.schema import Control
 from llm_holes.lessons.catalog.settings import SettingsError, bounds, clamped, parsed
 from llm_holes.tui.actions import CHOOSE, STEP, SWITCH, bindings
 from llm_holes.tui.content import content
-from llm_holes.tui.draw.spans import Row, Span, fit, number, plain
+from llm_holes.tui.draw.spans import Row, Span, fit, plain
 from llm_holes.tui.messages import Changed, Described
 
 BACK, ON = "◂ ", " ▸"
@@ -101,12 +102,12 @@ class Stepper(Setting):
         on = self.high is None or float(self.value) < self.high
         return [
             Span(BACK, "act" if back else "faint"),
-            Span(number(self.value), "act-strong"),
+            Span(scalar(self.value, "exact"), "act-strong"),
             Span(ON, "act" if on else "faint"),
         ]
 
     def range_text(self) -> str:
-        ends = ("" if end is None else number(end) for end in (self.low, self.high))
+        ends = ("" if end is None else exact(end) for end in (self.low, self.high))
         low, high = ends
         return f"{low}–{high}" if low and high else ""
 

@@ -5,6 +5,7 @@ from textual.visual import VisualType
 from textual.widget import Widget
 
 from llm_holes.engine.ipc.session import EngineState, RunState
+from llm_holes.engine.numbers import duration, plural
 from llm_holes.tui.content import content
 from llm_holes.tui.draw.sanitize import visible
 from llm_holes.tui.draw.spans import EIGHTHS, Row, Span, fit, plain
@@ -38,10 +39,10 @@ def state_row(engine: EngineState, run: RunState, seconds: float) -> Row:
             *_queued(run),
         ]
     model = engine.model
-    threads = f"{model.threads} thread{'' if model.threads == 1 else 's'}"
+    threads = plural(model.threads, "thread")
     row = [Span(f"{visible(model.name)} · {visible(model.dtype)} · {threads} · ", "dim")]
     if run.phase == "running":
-        row.append(Span(f"running {seconds:.1f} s", "strong"))
+        row.append(Span(f"running {duration(1000 * seconds)}", "strong"))
         if run.progress is not None:
             row.append(Span(f"  {bar(run.progress)}", "measured"))
         return row

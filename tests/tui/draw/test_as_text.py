@@ -12,7 +12,7 @@ from rich.cells import cell_len
 
 from llm_holes.engine.frames import Array, Bars, Curve, Diff, Frame, Heatmap, Table, Text, Token, Tokens, View, series
 from llm_holes.tui.cli.json import dumps, jsonable
-from llm_holes.tui.draw.as_text import frame_text, value_text, view_text
+from llm_holes.tui.draw.as_text import frame_text, view_text
 from llm_holes.tui.views import WIDGETS
 from tests.support.fake_engine import gallery
 
@@ -24,7 +24,7 @@ def test_a_frame_has_its_caption_views_and_measurements() -> None:
     assert text.startswith("Step 2 of 3.\n\n")
     for title in ("tokens", "attention", "next token", "time", "costs", "answer"):
         assert f"\n\n{title}" in text
-    assert "ms_per_token  12.5" in text
+    assert "ms_per_token  12 ms" in text
     assert "spread        –" in text
 
 
@@ -71,9 +71,16 @@ def test_an_empty_map_is_only_a_title() -> None:
     assert view_text(Heatmap("map", Array.of(np.zeros((0, 3)))), 40) == "map"
 
 
-def test_values_on_one_line() -> None:
-    assert value_text([1234567, 0.5, "x"]) == "1,234,567, 0.5, x"
-    assert value_text({"a": True, "b": math.nan}) == "a yes, b –"
+def test_measurements_are_written_by_their_names_and_safe() -> None:
+    measured = {"ids": [1234567, 0.5, "x"], "parts": {"a": True, "b": math.nan}, "p_next": 0.98, "said": "a\x1b"}
+    *_, said = frame_text(Frame("c", (), measured), 60).split("\n\n")
+    values = [line.split(maxsplit=1)[1] for line in said.splitlines()]
+    assert values == [
+        "1,234,567, 0.5, x",
+        "a yes, b –",
+        "98 %",
+        "a␛",
+    ]
 
 
 def test_json_is_strict_and_keeps_everything() -> None:

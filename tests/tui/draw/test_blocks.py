@@ -51,9 +51,9 @@ def test_the_cursor_needs_no_colour_and_fits_every_width() -> None:
 
 
 def test_what_is_said_at_the_cursor() -> None:
-    assert block_facts(VIEW, 0) == "block 0 · 3 share it: A, B, C · 100% full"
+    assert block_facts(VIEW, 0) == "block 0 · 3 share it: A, B, C · 100 % full"
     assert block_facts(VIEW, 1) == "block 1 · free"
-    assert block_facts(VIEW, 2) == "block 2 · A · 50% full · tokens 16 to 23"
+    assert block_facts(VIEW, 2) == "block 2 · A · 50 % full · tokens 16 to 23"
 
 
 def test_an_empty_memory_and_hostile_names() -> None:

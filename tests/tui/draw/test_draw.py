@@ -47,11 +47,11 @@ from llm_holes.tui.draw.spans import (
     bar_rows,
     cell_len,
     fit,
-    number,
     plain,
     table_rows,
     text_rows,
     wrapped,
+    written,
 )
 
 FOREIGN = st.text(st.characters(), max_size=30) | st.sampled_from(["[/]", "[b]x", "\x1b[2J", "a\u202eb", "今天", ""])
@@ -65,20 +65,21 @@ def texts(rows: list[Row]) -> list[str]:
 @pytest.mark.parametrize(
     ("value", "shown"),
     [
-        (0, "0"), (49152, "49,152"), (True, "yes"), (False, "no"), (1.0, "1"), (4.36, "4.36"), (0.001234, "0.001234"),
-        (1.5e-7, "1.50e-07"), (134515008.0, "134,515,008"), (1234.5678, "1,235"), (-2.25, "-2.25"), (math.nan, "–"),
-        (math.inf, "∞"), ("a\x1b", "a␛"),
+        (0, "0"), (49152, "49,152"), (True, "yes"), (False, "no"), (1.0, "1"), (4.36, "4.36"), (0.001234, "0.00123"),
+        (1.5e-7, "under 0.000001"), (134515008.0, "134,515,008"), (1234.5678, "1,235"), (-2.25, "-2.25"),
+        (math.nan, "–"), (math.inf, "∞"), ("a\x1b", "a␛"),
     ],
 )  # fmt: skip
 def test_numbers_read_well(value: float | str, shown: str) -> None:
-    assert number(value) == shown
+    assert written(value) == shown
 
 
 def test_a_column_of_numbers_shares_its_decimals() -> None:
-    assert aligned([0.612, 0.1, 0.0083]) == ["0.6120", "0.1000", "0.0083"]
+    assert aligned([0.612, 0.1, 0.0083]) == ["0.612", "0.100", "0.008"]
     assert aligned([4.36, 4.8, 1.0]) == ["4.36", "4.80", "1.00"]
     assert aligned([1.0, 200.0, math.nan]) == ["1", "200", "–"]
-    assert aligned([1e-9, 1.0]) == ["1.00e-09", "1"]
+    assert aligned([1e-9, 1.0]) == ["under 0.000001", "1"]
+    assert aligned([0.5, 1e-9, 1.0], "percent") == ["50 %", "under 0.01 %", "100 %"]
 
 
 def test_fit_counts_cells_not_characters() -> None:
@@ -272,6 +273,34 @@ def test_any_tokens_lay_out_within_the_width(pieces: list[bytes], width: int) ->
 def test_a_column_of_unlike_numbers_rounds_each_for_itself() -> None:
     rows = (("perplexity", 22.786, 93.644), ("KL, nats", 0.0, 1.4026), ("bytes", 538_060_032, 67_789_824))
     shown = [line.split() for line in map(plain, table_rows(Table("", ("", "intact", "rounded"), rows), 60))]
-    assert ["perplexity", "22.79", "93.64"] in shown
-    assert ["KL,", "nats", "0", "1.403"] in shown
+    assert ["perplexity", "22.8", "93.6"] in shown
+    assert ["KL,", "nats", "0", "1.4"] in shown
     assert ["bytes", "538,060,032", "67,789,824"] in shown
+
+
+def test_probabilities_in_a_table_are_in_percent_by_the_name_of_their_column_or_row() -> None:
+    rows = (("direct", 0.0485, 1e-9), ("after its notes", 0.9942, 0.25))
+    shown = [plain(row) for row in table_rows(Table("", ("", "P(right)", "hit rate"), rows), 60)]
+    assert shown[-2].split()[1:] == ["4.9", "%", "under", "0.01", "%"]
+    assert shown[-1].split()[3:] == ["99.4", "%", "25", "%"]
+    rows = (("loss, nats", 5.824, 0.93), ("P( Zog)", 3.8e-6, 0.506), ("attention", 0.5, 0.5))
+    shown = [plain(row).rstrip() for row in table_rows(Table("", ("", "before", "after"), rows), 60)]
+    assert shown[-3].endswith("5.82   0.93")
+    assert shown[-2].endswith("under 0.01 %   51 %")
+    assert shown[-1].endswith("0.5    0.5")
+
+
+@pytest.mark.parametrize(
+    ("view", "labels"),
+    [
+        (Curve("c", (Series("a", (0, 1), (0.0, 0.5)),), "x", "P(x)"), ["60 %", "40 %", "20 %", "0 %"]),
+        (Curve("c", (Series("a", (0, 1), (1e-6, 1.0)),), "x", "P(x)", log_y=True), ["100 %", "1 in 1 million"]),
+        (Curve("c", (Series("a", (0, 1), (1e-9, 1.0)),), "x", "ms", log_y=True), ["1", "10⁻⁹"]),
+        (Curve("c", (Series("a", (0, 1), (0.0, 5e7)),), "x", "ms"), ["60 million", "20 million", "0"]),
+        (Curve("c", (Series("a", (0, 1), (10.25, 10.27)),), "x", "ms"), ["10.27", "10.25"]),
+    ],
+)  # fmt: skip
+def test_an_axis_has_no_powers_of_ten_where_words_do(view: Curve, labels: list[str]) -> None:
+    shown = [line.split("┤")[0].strip() for line in texts(curve_rows(view, 60)) if "┤" in line]
+    assert [label for label in shown if label in labels] == labels
+    assert not any("e" in label.replace("percent", "") for label in shown)

@@ -35,7 +35,7 @@ def test_groups_have_headings_and_maps_wrap_within_the_width() -> None:
     rows = [plain(row).rstrip() for row in gallery_rows(gallery(), 11)]
     assert rows == [
         "heads  5 maps",
-        "0 ··░░▒▒▓▓██ 1 weight",
+        "0 % ··░░▒▒▓▓██ 100 % weight",
         "sink · 2 of 5",
         "L0H0 L0H1",
         "···· ██··",
