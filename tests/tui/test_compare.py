@@ -63,7 +63,7 @@ async def test_a_pinned_run_stands_beside_the_next_and_the_same_key_lets_go(
         assert not [view for view in shown(app) if isinstance(view, Table)]
         await finished(app, pilot, engine, answer(LONG.replace("mat", "sofa"), 14))
         rows = {row[0]: row for view in shown(app) if isinstance(view, Table) for row in view.rows}
-        assert rows["tokens"] == ("tokens", 11, 14, "+3")
+        assert rows["tokens"] == ("tokens", "11", "14", "+3")
         assert [view.title for view in shown(app) if isinstance(view, Diff)] == ["A | B: answer"]
         await press(pilot, "a")
         assert shown(app) == []

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from llm_holes.engine.frames import Array, Diff, Frame, Heatmap, Table, Text, Value, View
-from llm_holes.tui.draw.as_text import value_text
+from llm_holes.engine.numbers import Kind, figure, kind_of, measurement
 from llm_holes.tui.draw.map import matrix
-from llm_holes.tui.draw.spans import number
+from llm_holes.tui.draw.sanitize import visible
 
 SHORT = 32
 """Characters up to which a text stands in the table; longer ones are compared word by word."""
@@ -41,27 +41,26 @@ def _settings(a: Pinned, b: Pinned) -> View:
     pairs = {"the model": (a.model, b.model)} | {
         name: (value, b.settings[name]) for name, value in a.settings.items() if name in b.settings
     }
-    rows = tuple((name, value_text(one), value_text(other)) for name, (one, other) in pairs.items() if one != other)
+    rows = tuple((name, _set(one), _set(other)) for name, (one, other) in pairs.items() if one != other)
     if not rows:
         return Text("A | B: the same settings", "What differs below differs from run to run, as times do.")
     return Table("A | B: what was changed", ("", "A", "B"), rows)
 
 
 def _measurements(a: Mapping[str, Value], b: Mapping[str, Value]) -> Iterator[View]:
-    numbers: list[tuple[str, float, float]] = []
+    numbers: list[tuple[str, str, str, str]] = []
     others: list[tuple[str, str, str, str]] = []
     same: list[str] = []
     for name, one, other in _both(a, b):
         if one == other:
             same.append(name)
         elif _is_number(one) and _is_number(other):
-            numbers.append((name, one, other))  # type: ignore[arg-type]  # just checked
+            numbers.append((name, _short(name, one), _short(name, other), _difference(name, one, other)))
         elif not _long(one, other):
-            others.append((name, _short(one), _short(other), _change(one, other)))
+            others.append((name, _short(name, one), _short(name, other), _change(one, other)))
     if numbers:
-        signed = [_signed(other - one) for _, one, other in numbers]
-        width = max(map(len, signed))
-        rows = tuple((*row, sign.rjust(width)) for row, sign in zip(numbers, signed, strict=True))
+        names, *columns = zip(*numbers, strict=True)
+        rows = tuple(zip(names, *map(_right, columns), strict=True))
         yield Table("A | B: measured", ("", "A", "B", "B − A"), rows)
     if others:
         yield Table("A | B: also measured", ("", "A", "B", ""), tuple(others))
@@ -87,20 +86,44 @@ def _is_number(value: Value) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _signed(difference: float) -> str:
-    return f"+{number(difference)}" if difference > 0 else number(difference)
+def _right(cells: tuple[str, ...]) -> list[str]:
+    """Each number with its unit makes the column a text; so that they are below each other, they are padded."""
+    width = max(map(len, cells))
+    return [cell.rjust(width) for cell in cells]
 
 
-def _short(value: Value) -> str:
+def _difference(name: str, a: Value, b: Value) -> str:
+    """B − A in the unit of the measurement; of shares, in percentage points."""
+    assert isinstance(a, int | float)
+    assert isinstance(b, int | float)
+    kind = _kind(name)
+    if kind == "equality":
+        return "differs"
+    text = measurement(name, b - a, kind)
+    sign = "+" if b > a and text != "–" else ""
+    return sign + (text.removesuffix(" %") + " points" if kind == "percent" else text)
+
+
+def _kind(name: str) -> Kind | None:
+    """Of a part of a group, the group's."""
+    return kind_of(name.partition(":")[0])
+
+
+def _set(value: Value) -> str:
+    """A setting: numbers as they were set."""
+    return visible(measurement("", value, "exact"))
+
+
+def _short(name: str, value: Value) -> str:
     if isinstance(value, list):
         return f"{len(value)} values"
-    return value_text(value)
+    return visible(measurement(name, value, _kind(name)))
 
 
 def _change(a: Value, b: Value) -> str:
     if isinstance(a, list) and isinstance(b, list) and len(a) == len(b) and all(map(_is_number, (*a, *b))):
         largest = max(abs(float(one) - float(other)) for one, other in zip(a, b, strict=True))
-        return f"up to {number(largest)} apart"
+        return f"up to {figure(largest)} apart"
     return "differs"
 
 
@@ -125,10 +148,10 @@ def _maps(a: tuple[View, ...], b: tuple[View, ...]) -> Iterator[Heatmap]:
                     for x, y in zip(left, right, strict=True)]  # fmt: skip
             if any(value for value in flat if math.isfinite(value)):
                 values = Array("f4", other.values.shape, array("f", flat).tobytes())
-                yield _difference(other, values)
+                yield _subtracted(other, values)
 
 
-def _difference(view: Heatmap, values: Array) -> Heatmap:
+def _subtracted(view: Heatmap, values: Array) -> Heatmap:
     return Heatmap(
         f"B − A: {view.title}", values, view.row_label, view.column_label, view.row_names, view.column_names, view.unit
     )  # fmt: skip

@@ -37,9 +37,9 @@ def test_numbers_have_a_signed_difference_in_one_column() -> None:
         run({"kl_nats": 0.25, "tokens": 15, "nan": 1.0, "new": 1}),
     )
     found = table(views, "measured")
-    assert found["kl_nats"] == (0.5, 0.25, "-0.25")
-    assert found["tokens"] == (12, 15, "   +3")
-    assert found["nan"][2] == "    –"
+    assert found["kl_nats"] == ("0.5 nats", "0.25 nats", "-0.25 nats")
+    assert found["tokens"] == ("      12", "       15", "        +3")
+    assert found["nan"][2] == "         –"
     assert set(found) == {"kl_nats", "tokens", "nan"}
 
 
@@ -47,7 +47,7 @@ def test_parts_flags_lists_and_short_texts_say_whether_they_differ() -> None:
     a = {"types": {"sink": 3, "none": 1}, "equal": True, "path": [1.0, 2.0], "next": " Paris"}
     b = {"types": {"sink": 5, "none": 1}, "equal": False, "path": [1.5, 2.0], "next": " Paris"}
     views = compared(run(a), run(b))
-    assert table(views, "measured")["types: sink"] == (3, 5, "+2")
+    assert table(views, "measured")["types: sink"] == ("3", "5", "+2")
     others = table(views, "also measured")
     assert others["equal"] == ("yes", "no", "differs")
     assert others["path"] == ("2 values", "2 values", "up to 0.5 apart")
