@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from importlib.resources.abc import Traversable
 from typing import NamedTuple
 
-import msgspec
-
 from llm_holes.engine.frames import Frame
-from llm_holes.engine.ipc.messages import ModelInfo
-from llm_holes.lessons.catalog.catalog import CatalogError, Lesson, check_tree, fill, parse, places
+from llm_holes.lessons.catalog.catalog import CatalogError, Lesson, check_tree, parse, places
 from llm_holes.lessons.catalog.checks import check_lesson
 from llm_holes.lessons.catalog.schema import Predict, Question
 from llm_holes.lessons.learner.grading import explained, needs_run
@@ -47,7 +43,7 @@ def at(lesson: Lesson, needle: str, problem: str) -> Fault:
     return Fault(*lesson.locate(needle), problem)
 
 
-def faults_of_run(lesson: Lesson, frames: Sequence[Frame], model: ModelInfo) -> Iterator[tuple[str, str]]:
+def faults_of_run(lesson: Lesson, frames: Sequence[Frame]) -> Iterator[tuple[str, str]]:
     """What a finished run shows to be wrong with its lesson: (a text to find in the file, the problem)."""
     if not frames:
         yield "", "the run showed nothing"
@@ -64,9 +60,6 @@ def faults_of_run(lesson: Lesson, frames: Sequence[Frame], model: ModelInfo) -> 
             if right != 1:
                 value = measured[question.measurement]
                 yield question.question, f"{right} options are right where {question.measurement} is {value!r}"
-    known = {"measured": measured, "model": msgspec.structs.asdict(model)}
-    for text in (lesson.body, *(option.because for question in questions for option in question.options)):
-        yield from _unfillable(text, known)
 
 
 def _readable(folder: Traversable) -> tuple[list[Lesson], list[Fault]]:
@@ -81,15 +74,6 @@ def _readable(folder: Traversable) -> tuple[list[Lesson], list[Fault]]:
         except CatalogError as error:
             faults.append(_fault(error))
     return lessons, faults
-
-
-def _unfillable(text: str, known: Mapping[str, Mapping[str, object]]) -> Iterator[tuple[str, str]]:
-    for placeholder in re.findall(r"\{(?:measured|model)\.[^{}]*\}", text):
-        try:
-            if fill(placeholder, known) == placeholder:
-                yield placeholder, f"{placeholder} is no placeholder"
-        except (ValueError, TypeError) as error:
-            yield placeholder, f"{placeholder} cannot be filled in: {error}"
 
 
 def _fault(error: CatalogError) -> Fault:

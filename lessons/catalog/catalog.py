@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache, cached_property
 from importlib import import_module
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from types import ModuleType
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import msgspec
 
 from llm_holes.engine.frames import Value
-from llm_holes.lessons.catalog.checks import check_lesson
+from llm_holes.engine.numbers import Kind, Measured, measurement
+from llm_holes.lessons.catalog.checks import PLACEHOLDER, check_lesson
 from llm_holes.lessons.catalog.schema import Control, LessonData, Preset
 
 T = TypeVar("T")
@@ -223,32 +224,20 @@ def _line_of_path(text: str, error: str) -> int:
     return line + 1
 
 
-def fill(text: str, values: Mapping[str, Mapping[str, object]], missing: str = "…", *, markdown: bool = True) -> str:
-    """The text with `{measured.name}` and `{model.name}` (optionally `:format`) filled in.
-
-    What is not known yet reads `missing`. In Markdown, filled-in text is escaped: what a model wrote stays text.
-    """
+def fill(
+    text: str,
+    values: Mapping[str, Mapping[str, object]],
+    missing: str = "…",
+    shown: Callable[[str], str] = lambda text: text,
+) -> str:
+    """The text with `{measured.name}` and `{model.name}` filled in, written as the name says or as the kind in
+    `{measured.name:kind}`. What is not known yet reads `missing`; what is, goes through `shown`."""
 
     def value(match: re.Match[str]) -> str:
         known = values.get(match[1], {})
         if match[2] not in known:
             return missing
-        text = readable(known[match[2]], match[3] or "")
-        return MARKUP.sub(r"\\\1", text) if markdown and isinstance(known[match[2]], str) else text
+        kind = cast(Kind | None, match[3])
+        return shown(measurement(match[2], cast(Measured, known[match[2]]), kind).replace("\n", "⏎"))
 
     return PLACEHOLDER.sub(value, text)
-
-
-def readable(value: object, spec: str = "") -> str:
-    """A measurement in the middle of a sentence."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, Mapping):
-        return ", ".join(f"{count} {name}" for name, count in value.items())
-    if isinstance(value, str):
-        return value.replace("\n", "⏎")
-    return format(value, spec)
-
-
-MARKUP = re.compile(r"([\\`*_{}\[\]()<>#+.!|~-])")
-PLACEHOLDER = re.compile(r"\{(measured|model)\.(\w+)(?::([^{}]*))?\}")

@@ -8,14 +8,15 @@ from math import inf
 
 from llm_holes.engine.frames import Value
 from llm_holes.engine.ipc.messages import ModelInfo
+from llm_holes.engine.numbers import WRITERS
 from llm_holes.lessons.catalog.schema import Control, Kind, LessonData, Option, Predict, Question
 
 Problem = tuple[str, str]
 """A text to find in the file (the line to point at) and what is wrong there."""
 
 LINK = re.compile(r"\]\(hole:([\w-]+)\)")
-MEASURED = re.compile(r"\{measured\.(\w+)")
-MODEL = re.compile(r"\{model\.(\w+)")
+QUOTE = re.compile(r"\{(?:measured|model)\.[^{}]*\}")
+PLACEHOLDER = re.compile(r"\{(measured|model)\.(\w+)(?::([^{}]*))?\}")
 
 
 def check_lesson(lesson_id: str, data: LessonData, body: str, ids: Collection[str]) -> Iterator[Problem]:
@@ -34,12 +35,16 @@ def check_lesson(lesson_id: str, data: LessonData, body: str, ids: Collection[st
 
 
 def _check_quotes(text: str, publishes: Collection[str]) -> Iterator[Problem]:
-    for name in MEASURED.findall(text):
-        if name not in publishes:
+    for placeholder in QUOTE.findall(text):
+        if not PLACEHOLDER.fullmatch(placeholder):
+            yield placeholder, f"{placeholder} is no placeholder"
+    for group, name, kind in PLACEHOLDER.findall(text):
+        if group == "measured" and name not in publishes:
             yield f"measured.{name}", f"the text quotes {name!r}, which the lesson does not publish"
-    for name in MODEL.findall(text):
-        if name not in ModelInfo.__struct_fields__:
+        if group == "model" and name not in ModelInfo.__struct_fields__:
             yield f"model.{name}", f"the text quotes {name!r}, which is not known of a model"
+        if kind and kind not in WRITERS:
+            yield f"{group}.{name}:{kind}", f"{kind!r} is no kind of number; there are: {', '.join(WRITERS)}"
 
 
 def _check_control(control: Control) -> Iterator[Problem]:

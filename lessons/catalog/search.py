@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from llm_holes.lessons.catalog.catalog import PLACEHOLDER, Catalog, Lesson
+from llm_holes.lessons.catalog.catalog import Catalog, Lesson
+from llm_holes.lessons.catalog.checks import PLACEHOLDER
 
 AROUND = 30
 

@@ -6,14 +6,14 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from llm_holes.engine.frames import Scalar, Value
+from llm_holes.engine.frames import Value
+from llm_holes.engine.numbers import exact, measurement, percent
 from llm_holes.lessons.catalog.catalog import fill
 from llm_holes.lessons.catalog.schema import Option, Predict, Question
 
 TOLERANCE = 0.25
 """How far a predicted number may be from the measured one, as a share of the measured one."""
 
-UNITS = {"ms": "ms", "bytes": "bytes", "nats": "nats", "bits": "bits", "speedup": "times"}
 NOT_RUN = "Run the experiment first: this is decided by what it measures on your model, with your text."
 
 Measured = Mapping[str, Value | None]
@@ -62,7 +62,8 @@ def grade(
 
     `measured` is that of the finished run, None where the lesson was not run. `model` fills `{model.…}`.
     """
-    was = readable(question.measurement, (measured or {})[question.measurement]) if _known(question, measured) else ""
+    name = question.measurement
+    was = measurement(name, (measured or {})[name]) if _known(question, measured) else ""
     if not question.options:
         assert isinstance(question, Predict)
         return _grade_number(question, answer, measured, was)
@@ -75,7 +76,7 @@ def grade(
     if not hit and right is not None:
         reasons += [f"It is “{question.options[right].text}”. {question.options[right].because}"]
     known = {"measured": _filled(measured), "model": model or {}}
-    because = " ".join(fill(reason, known, markdown=False) for reason in reasons)
+    because = " ".join(fill(reason, known) for reason in reasons)
     return Outcome(hit, said.text, was, because, question.options[right].text if right is not None else was)
 
 
@@ -87,7 +88,7 @@ def explained(
     decided = not needs_run(question) or _known(question, measured)
     right = right_option(question, measured) if decided else None
     return tuple(
-        Explained(option.text, fill(option.because, known, markdown=False), (n == right) if decided else None)
+        Explained(option.text, fill(option.because, known), (n == right) if decided else None)
         for n, option in enumerate(question.options)
     )
 
@@ -117,41 +118,15 @@ def satisfies(option: Option, value: Value | None) -> bool:
     return (option.at_least is None or value >= option.at_least) and (option.below is None or value < option.below)
 
 
-def readable(name: str, value: Value | None) -> str:
-    """A measurement for people: three digits where it is not whole, and its unit where the name has one."""
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {_number(inner)}" for key, inner in value.items())
-    if isinstance(value, list):
-        return ", ".join(map(_number, value))
-    unit = next((UNITS[word] for word in reversed(name.split("_")) if word in UNITS), "")
-    numeric = isinstance(value, int | float) and not isinstance(value, bool)
-    return f"{_number(value)} {unit}" if unit and numeric and "per" not in name.split("_") else _number(value)
-
-
-def _number(value: Scalar | None) -> str:
-    match value:
-        case None:
-            return "nothing"
-        case bool():
-            return "yes" if value else "no"
-        case int():
-            return f"{value:,}"
-        case float() if not math.isfinite(value) or value == 0:
-            return f"{value:g}"
-        case float():
-            return f"{value:,.0f}" if 1000 <= abs(value) < 1e15 else f"{value:.3g}"
-    return value
-
-
 def _grade_number(predict: Predict, said: float, measured: Measured | None, was: str) -> Outcome:
     if not was:
-        return Outcome(None, _number(said), "", NOT_RUN if measured is None else _undecided(predict))
+        return Outcome(None, exact(said), "", NOT_RUN if measured is None else _undecided(predict))
     value = (measured or {})[predict.measurement]
     if not isinstance(value, int | float):
-        return Outcome(None, _number(said), was, _undecided(predict))
+        return Outcome(None, exact(said), was, _undecided(predict))
     right = math.isfinite(said) and abs(said - value) <= TOLERANCE * abs(value)
-    within = f"{'Within' if right else 'Not within'} {100 * TOLERANCE:g} % of what was measured, which counts as right."
-    return Outcome(right, _number(said), was, within, was)
+    within = f"{'Within' if right else 'Not within'} {percent(TOLERANCE)} of what was measured, which counts as right."
+    return Outcome(right, exact(said), was, within, was)
 
 
 def _known(question: Predict | Question, measured: Measured | None) -> bool:

@@ -14,8 +14,8 @@ import msgspec
 
 from llm_holes.engine.frames import Frame, Scalar, Value
 from llm_holes.engine.ipc.messages import ModelInfo
+from llm_holes.engine.numbers import measurement
 from llm_holes.lessons.learner.events import ForeignFile, new_id
-from llm_holes.lessons.learner.grading import readable
 from llm_holes.lessons.state_file import append_line, state_folder
 
 FILE = "notebook.jsonl"
@@ -207,8 +207,9 @@ def _section(entry: Entry, clean: Callable[[str], str]) -> str:
 
 
 def _shown(name: str, value: Recorded) -> str:
-    """Numbers in full: a notebook is for comparing."""
-    return readable(name, value) if isinstance(value, bool | None) else json.dumps(value, ensure_ascii=False)
+    """Numbers as they are read; an export as JSON has them in full. Texts in quotes, that spaces can be seen."""
+    texts = isinstance(value, str) or (isinstance(value, list) and any(isinstance(part, str) for part in value))
+    return json.dumps(value, ensure_ascii=False) if texts else measurement(name, value)
 
 
 def _table(head: str, cells: Mapping[str, str], clean: Callable[[str], str]) -> str:

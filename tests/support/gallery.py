@@ -133,7 +133,7 @@ default = true
 help = "Compare the tokens one by one."
 """
 BODY = """A language model never sees your text. Before anything else, a separate program, the **tokenizer**, cuts it
-into pieces from a fixed list and replaces each piece by its number. The list has {model.d_vocab:,} entries here.
+into pieces from a fixed list and replaces each piece by its number. The list has {model.d_vocab} entries here.
 
 Your text: **{measured.tokens} tokens**. The model answered `{measured.answer}`, that is: {measured.answer}.
 

@@ -9,7 +9,8 @@ from textual.widget import Widget
 from textual.widgets import Markdown
 
 from llm_holes.engine.ipc.messages import ModelInfo
-from llm_holes.lessons.catalog.catalog import PLACEHOLDER, Catalog, Lesson
+from llm_holes.lessons.catalog.catalog import Catalog, Lesson
+from llm_holes.lessons.catalog.checks import PLACEHOLDER
 from llm_holes.tui.content import lines
 from llm_holes.tui.draw.lesson_text import breadcrumb, filled, pipeline, ways
 from llm_holes.tui.draw.spans import Row, Span, fit, wrapped

@@ -112,10 +112,11 @@ def test_a_circle_in_the_tree_is_refused(tmp_path: Path) -> None:
         read(tmp_path, circle)
 
 
-def test_fill_takes_measured_values_escapes_text_and_leaves_what_is_not_known() -> None:
-    text = "{measured.n:,} tokens, {measured.ok}, {measured.who}, {model.n_layers}, {measured.later:.1f}"
-    values = {"measured": {"n": 1234, "ok": True, "who": "*[x](hole:y)*"}, "model": {"n_layers": 30}}
-    assert fill(text, values) == r"1,234 tokens, yes, \*\[x\]\(hole:y\)\*, 30, …"
+def test_fill_writes_values_by_their_names_or_kinds_and_leaves_what_is_not_known() -> None:
+    text = "{measured.n} tokens, {measured.ok}, {measured.p_x:odds}, {measured.who}, {model.n_layers}, {measured.later}"
+    values = {"measured": {"n": 1234, "ok": True, "p_x": 1e-5, "who": "a\nb"}, "model": {"n_layers": 30}}
+    assert fill(text, values) == "1,234 tokens, yes, 1 in 100,000, a⏎b, 30, …"
+    assert fill("{measured.n}{measured.later}", values, shown=lambda text: f"<{text}>") == "<1,234>…"
 
 
 def test_settings_fill_in_defaults_and_keep_to_the_model() -> None:

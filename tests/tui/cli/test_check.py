@@ -15,7 +15,7 @@ from llm_holes.lessons.catalog import catalog
 from llm_holes.lessons.lint import faults_of_run, inspect
 from llm_holes.tui.cli import check as check_command
 from llm_holes.tui.cli import main as cli
-from tests.support.fake_engine import MODEL, gallery
+from tests.support.fake_engine import gallery
 from tests.support.lesson_files import write
 from tests.support.paths import SUPPORT
 
@@ -89,7 +89,7 @@ because = "This."
 text = "that"
 because = "Not that."
 """
-TEXT = "Steps: {measured.step:.2f} of {model.n_layers}. See [vectors](hole:tokens).\n"
+TEXT = "Steps: {measured.step} of {model.n_layers}. See [vectors](hole:tokens).\n"
 TOML, MD = "tier1/tokens/lesson.toml", "tier1/tokens/lesson.md"
 
 
@@ -123,9 +123,9 @@ FAULTS = {
     "no explanation": ('because = "It is not."\n', "", "[[quiz]]", "because"),
     "prediction of nothing": ('measurement = "step"', 'measurement = "steps"', "[predict]", "not publish"),
     "answer of nothing": ('measurement = "answer"', 'measurement = "answers"', "What was the answer?", "not publish"),
-    "text quotes nothing": ("Steps: {measured.step:", "Steps: {measured.steps:", "measured.steps", "not publish"),
+    "text quotes nothing": ("Steps: {measured.step}", "Steps: {measured.steps}", "measured.steps", "not publish"),
     "reason quotes nothing": ("Few: {measured.step}", "Few: {measured.few}", "measured.few", "not publish"),
-    "no such fact": ("with {model.n_layers}", "with {model.layer}", "model.layer}", "not known of a model"),
+    "no such fact": ("with {model.n_layers}", "with {model.n_layer}", "model.n_layer}", "not known of a model"),
     "gap": ("below = 2", "below = 1", "How many steps?", "no option is right for numbers from 1 to 2"),
     "overlap": ("below = 2", "below = 3", "How many steps?", "two options are right for numbers from 2 to 3"),
     "no right option": ("correct = true\n", "", "Which one?", "exactly one"),
@@ -225,11 +225,32 @@ def test_the_command_needs_an_engine_only_to_run(
     assert "no fake model" in capsys.readouterr().err
 
 
-def test_a_placeholder_that_cannot_be_formatted_is_found(folder: Path) -> None:
-    write(folder, "tier1/tokens", DATA, TEXT.replace("{measured.step:.2f}", "{measured.step:.2q}"))
-    (lesson,), faults = inspect(folder)
-    assert not faults
-    (fault,) = faults_of_run(lesson, [gallery(3, 3)], MODEL)
-    assert fault[0] == "{measured.step:.2q}"
-    assert next(faults_of_run(lesson, [Frame("x")], MODEL))[1].endswith("was not measured")
-    assert list(faults_of_run(lesson, [], MODEL)) == [("", "the run showed nothing")]
+@pytest.mark.parametrize(
+    ("placeholder", "problem"),
+    [
+        ("{measured.step:.2f}", "'.2f' is no kind of number"),
+        ("{measured.step:.0%}", "'.0%' is no kind of number"),
+        ("{measured.step odds}", "{measured.step odds} is no placeholder"),
+    ],
+)
+def test_a_placeholder_with_anything_but_a_kind_is_refused_where_it_is(
+    folder: Path, placeholder: str, problem: str
+) -> None:
+    text = TEXT.replace("{measured.step}", placeholder)
+    write(folder, "tier1/tokens", DATA, text)
+    _, (fault,) = inspect(folder)
+    assert fault.problem.startswith(problem)
+    assert (fault.file, fault.line) == ("tier1/tokens/lesson.md", 1 + text[: text.index(placeholder)].count("\n"))
+
+
+def test_a_kind_is_allowed(folder: Path) -> None:
+    write(folder, "tier1/tokens", DATA, TEXT.replace("{measured.step}", "{measured.step:odds}"))
+    assert not inspect(folder)[1]
+
+
+def test_what_a_run_lacks_is_a_fault(folder: Path) -> None:
+    write(folder, "tier1/tokens", DATA, TEXT)
+    (lesson,), _ = inspect(folder)
+    assert not list(faults_of_run(lesson, [gallery(3, 3)]))
+    assert next(faults_of_run(lesson, [Frame("x")]))[1].endswith("was not measured")
+    assert list(faults_of_run(lesson, [])) == [("", "the run showed nothing")]
