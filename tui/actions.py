@@ -37,7 +37,7 @@ LESSON = (
     Action("presets", "P", "presets", "presets", "Choose among the presets; each says why it is there", footer=False),
     Action("quiz", "z", "quiz", "quiz", "Answer this lesson's questions; that passes it, before or after reading"),
     Action("review", "v", "review", "review", "What is due, totals, and how well you judge yourself", footer=False),
-    Action("pin", "a", "pin", "pin A", "Pin this run as A: the next ones stand beside it, A|B; again lets go of it"),
+    Action("pin", "a", "pin", "pin A", "Pin this run as A: the next ones appear beside it, A|B; press again to unpin"),
     Action("keep", "n", "keep", "keep", "Add this run to the lab notebook, with everything it was made with"),
     Action("go", "g", "go", "go to", "Go to a hole this lesson links to: up, deeper or across"),
     Action("game", "f", "game", "find the hole", "A game: which part of the model is broken?", footer=False),
@@ -107,10 +107,10 @@ SWITCH = (Action("switch", "space,left,right,h,l", "switch", "on/off", "Switch i
 
 PREDICT = (
     Action("predict-commit", "enter", "commit", "commit", "Commit to this answer and run"),
-    Action("predict-less", "left,h", "surer(-1)", "less sure", "Ten percent less sure", shown="←", footer=False),
-    Action("predict-more", "right,l", "surer(1)", "surer", "Ten percent surer", shown="→", footer=False),
+    Action("predict-less", "left,h", "surer(-1)", "less sure", "Ten percent less confident", shown="←", footer=False),
+    Action("predict-more", "right,l", "surer(1)", "more sure", "Ten percent more confident", shown="→", footer=False),
     Action("predict-down", "down,j", "choose(1)", "next answer", "The next answer", shown="↓ j", footer=False),
-    Action("predict-up", "up,k", "choose(-1)", "answer before", "The answer before", shown="↑ k", footer=False),
+    Action("predict-up", "up,k", "choose(-1)", "previous answer", "The previous answer", shown="↑ k", footer=False),
     Action("predict-skip", "s", "skip", "skip", "Run without a prediction; it is remembered as skipped"),
 )
 

@@ -13,13 +13,13 @@ from llm_holes.tui.draw.sanitize import visible
 from llm_holes.tui.draw.spans import LOWER, Row, Span, fit, titled, wrapped
 
 STRIDE = 8
-"""Rows hold a multiple of so many blocks, so that a block's number can be read off."""
+"""Rows hold a multiple of this many blocks, so that a block's number can be read off."""
 NAME = 6
 LEGEND = "A█ held by A, full · A▄ half full · A_ given to A, empty · 3█ shared by 3 · ·· free"
 
 
 def across(view: Blocks, width: int) -> int:
-    """How many blocks stand in one row."""
+    """How many blocks are in one row."""
     room = max((width - margin(view) - 1) // slot(view), 1)
     return min(room - room % STRIDE or room, max(len(view.blocks), 1))
 
@@ -46,7 +46,7 @@ def fill_mark(block: Block) -> str:
 
 
 def blocks_rows(view: Blocks, width: int, cursor: int | None = None) -> list[Row]:
-    """The whole view; the block at the cursor stands in brackets, in the map and in the tables."""
+    """The whole view; the block at the cursor is in brackets, in the map and in the tables."""
     if not view.blocks:
         return titled(view.title, "", [[Span("no blocks", "dim")]])
     used = sum(bool(block.owners) for block in view.blocks)
@@ -71,7 +71,7 @@ def _map(view: Blocks, width: int, cursor: int | None) -> Iterator[Row]:
 
 
 def _bracket(block: int, start: int, cursor: int | None) -> str:
-    """What stands before a block."""
+    """What comes before a block."""
     if block == cursor:
         return "["
     return "]" if cursor is not None and block == cursor + 1 and cursor >= start else " "

@@ -17,7 +17,7 @@ from llm_holes.tui.draw.spans import Row, Span, fit, named, titled
 HEAD = 2
 """Rows above the maps: title and scale."""
 FEW, LARGE, SMALL = 16, 16, 8
-"""Up to so many maps are drawn with 16 cells a side, more of them with 8."""
+"""Up to this many maps are drawn with 16 cells a side, more of them with 8."""
 
 
 @dataclass(frozen=True, slots=True)

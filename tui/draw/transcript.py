@@ -38,7 +38,7 @@ class Layout:
 
 
 def layout_of(view: Transcript, width: int, marks: bool) -> Layout:
-    """Lines of at most `width` cells; with `marks` a stroke stands between tokens, where no colour tells them apart."""
+    """Lines of at most `width` cells; with `marks` a stroke between tokens, where no colour tells them apart."""
     lines: list[Line] = []
     places: list[Place] = []
     for index, turn in enumerate(view.turns):

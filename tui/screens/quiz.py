@@ -38,8 +38,8 @@ class QuizScreen(Dialog[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "on", "answer", tooltip="Answer, then the next question", id="quiz-on"),
         Binding("h", "hint", "hint", tooltip="One hint more", id="quiz-hint"),
-        Binding("left", "surer(-1)", "less sure", tooltip="Ten percent less sure", id="quiz-less"),
-        Binding("right", "surer(1)", "surer", tooltip="Ten percent surer", id="quiz-more"),
+        Binding("left", "surer(-1)", "less sure", tooltip="Ten percent less confident", id="quiz-less"),
+        Binding("right", "surer(1)", "more sure", tooltip="Ten percent more confident", id="quiz-more"),
     ]
 
     def __init__(

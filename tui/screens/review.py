@@ -1,4 +1,4 @@
-"""Where the learner stands: totals, how well confidence fits, and the questions that are due."""
+"""How far the learner is: totals, how well confidence fits, and the questions that are due."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from llm_holes.tui.state.compare import Pinned
 
 PINNED = Text(
-    "A is pinned", "Change something and run: A and B will stand here side by side. The same key lets go of A."
+    "A is pinned", "Change something and run: A and B will be here side by side. The same key unpins A."
 )
 
 

@@ -13,7 +13,7 @@ from llm_holes.tui.draw.map import matrix
 from llm_holes.tui.draw.sanitize import visible
 
 SHORT = 32
-"""Characters up to which a text stands in the table; longer ones are compared word by word."""
+"""Characters up to which a text is in the table; longer ones are compared word by word."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,16 +40,16 @@ def test_two_matrices_are_one_and_a_product_is_not_straight(engine: Engine) -> N
 
 
 def test_without_a_bend_the_model_is_worse_than_knowing_nothing(engine: Engine) -> None:
-    unbent = measured(engine, "layer-transforms", "no bend at all")
+    unbent = measured(engine, "layer-transforms", "no nonlinearity at all")
     assert unbent["loss_changed"] > unbent["loss_knowing_nothing"] > unbent["loss_intact"]
     assert 0.1 < unbent["kl_gelu"] < unbent["kl_relu"] < unbent["kl_without_nonlinearity"] == unbent["kl_nats"]
-    assert measured(engine, "layer-transforms", "another bend in one layer")["kl_nats"] < 0.1
+    assert measured(engine, "layer-transforms", "another curve in one layer")["kl_nats"] < 0.1
     assert measured(engine, "layer-transforms", "one layer straight")["kl_nats"] > 1
     assert measured(engine, "layer-transforms", "one layer without its norm")["kl_nats"] > 5
 
 
 def test_what_is_no_number_is_said_in_numbers(engine: Engine) -> None:
-    m = measured(engine, "layer-transforms", "no bend at all")
+    m = measured(engine, "layer-transforms", "no nonlinearity at all")
     assert m["kl_without_norm"] > 10
     assert m["undo_bit_identical"] is True
 
