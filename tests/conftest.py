@@ -12,10 +12,26 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("TQDM_DISABLE", "1")
 
 from llm_holes.engine.checkpoint import store  # the settings above are read at import
+from tests.support.clock import AtMost, timed, untimed
 
 if TYPE_CHECKING:
     from llm_holes.engine.engine import Engine
     from llm_holes.engine.model.decoder import Decoder
+
+MARKED_BY_FIXTURE = {
+    "model": {"model_files"},
+    "app": {"make_app", "snap_compare", "home"},
+    "snapshot": {"snap_compare"},
+}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What a test costs is known by what it uses, directly or by another fixture."""
+    for item in items:
+        for mark, fixtures in MARKED_BY_FIXTURE.items():
+            if fixtures & set(getattr(item, "fixturenames", ())):
+                item.add_marker(mark)
 
 
 @pytest.fixture(scope="session")
@@ -35,10 +51,20 @@ def engine(model_files: store.ModelFiles) -> Engine:
 
 @pytest.fixture(scope="session")
 def tiny() -> Decoder:
-    """A tiny random Llama."""
+    """A tiny model, loaded once."""
     from tests.support.tiny_models import ours, reference
 
     return ours(reference("llama"))
+
+
+@pytest.fixture(
+    params=[pytest.param(untimed, id="untimed"), pytest.param(timed, id="timed", marks=pytest.mark.wall_clock)]
+)
+def at_most(request: pytest.FixtureRequest) -> AtMost:
+    """`with at_most(seconds): …`. The test is there twice: what happens is checked always, how soon with
+    `-m wall_clock`."""
+    made: AtMost = request.param
+    return made
 
 
 @pytest.fixture

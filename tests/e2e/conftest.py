@@ -19,19 +19,24 @@ from tests.support.talk import Talk
 
 
 @pytest.fixture
-def env(tmp_path: Path) -> dict[str, str]:
+def home(tmp_path: Path) -> dict[str, str]:
     """What a login sets and nothing else; MARK finds the processes of this test again."""
-    home = {name: str(tmp_path) for name in ("HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME")}
+    folders = {name: str(tmp_path) for name in ("HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME")}
     return {
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "PYTHONPATH": str(ROOT),
         "TERM": "xterm-256color",
         "LANG": "C.UTF-8",
-        "LLM_HOLES_CACHE": str(store.root()),
         "LLM_HOLES_STATE": str(tmp_path / "state"),
         "MARK": str(tmp_path),
-        **home,
+        **folders,
     }
+
+
+@pytest.fixture
+def env(home: dict[str, str], model_files: store.ModelFiles) -> dict[str, str]:
+    """A home from which the machine's models are found; the default one is there."""
+    return {**home, "LLM_HOLES_CACHE": str(Path(model_files.folder).parent)}
 
 
 @pytest.fixture

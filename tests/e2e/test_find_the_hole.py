@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from llm_holes.engine.frames import Frame
 from llm_holes.engine.ipc.messages import Case, Failed, Finished, Run
 from llm_holes.lessons.game.rules import FIND_THE_HOLE
 from tests.support.talk import Talk
 
-pytestmark = pytest.mark.model
 CASE = Case(3, 1)
 
 

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from llm_holes.lessons.learner.events import Began, Named, Probed, decode
 from llm_holes.lessons.learner.progress import FILE
 from tests.support.start import open_lesson
-
-pytestmark = pytest.mark.model
 
 
 def test_from_the_tree_to_the_truth(env: dict[str, str]) -> None:

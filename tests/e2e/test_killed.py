@@ -7,13 +7,9 @@ import signal
 import zlib
 from pathlib import Path
 
-import pytest
-
 from llm_holes.engine.checkpoint.store import ModelFiles
 from llm_holes.engine.ipc.messages import Run
 from tests.support.talk import Talk
-
-pytestmark = pytest.mark.model
 
 
 async def test_killed_in_the_middle_of_surgery_the_file_is_as_it_was(engine: Talk, model_files: ModelFiles) -> None:

@@ -16,9 +16,9 @@ TOP = "tier 2 · 5 minutes"
 PAGE_HINT = "j and ↑ k scroll"
 
 
-def demo(env: dict[str, str], tmp: str, *arguments: str) -> Terminal:
+def demo(home: dict[str, str], tmp: str, *arguments: str) -> Terminal:
     command = [sys.executable, "-m", "tests.support.demo", *arguments]
-    t = Terminal(command, env | {"TMPDIR": tmp, "TEXTUAL_ANIMATIONS": "none"}, SMALL)
+    t = Terminal(command, home | {"TMPDIR": tmp, "TEXTUAL_ANIMATIONS": "none"}, SMALL)
     t.until("ready")
     return t
 
@@ -31,10 +31,10 @@ def page(t: Terminal) -> list[str]:
 
 
 def test_after_a_kill_in_mid_run_it_goes_on_there(
-    env: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+    home: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     tmp = str(tmp_path_factory.mktemp("tmp"))
-    with demo(env, tmp, "kv-cache", "--pace", "0.5") as t:
+    with demo(home, tmp, "kv-cache", "--pace", "0.5") as t:
         t.keys("2")
         t.until(TOP)
         while TOP in t.text:
@@ -56,7 +56,7 @@ def test_after_a_kill_in_mid_run_it_goes_on_there(
         t.until("of 128 tokens")
         os.kill(t.pid, signal.SIGKILL)
         assert t.status() == 128 + signal.SIGKILL
-    with demo(env, tmp, "--pace", "0.02") as t:
+    with demo(home, tmp, "--pace", "0.02") as t:
         t.until("◂ on ▸")
         t.keys("r")
         t.until("You said 7; it was 11.")

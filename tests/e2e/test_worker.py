@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
-import pytest
-
 from llm_holes.engine.ipc.messages import Cancel, Cancelled, Failed, Finished, Run
+from tests.support.clock import AtMost
 from tests.support.processes import alive
 from tests.support.talk import Talk
-
-pytestmark = pytest.mark.model
 
 
 async def test_lessons_run_and_requests_that_cannot_be_run_say_why(engine: Talk) -> None:
@@ -32,18 +28,19 @@ async def test_lessons_run_and_requests_that_cannot_be_run_say_why(engine: Talk)
     assert engine.frames(3)[-1].frame.measured["characters"] == 5
 
 
-async def test_a_run_is_cancelled_in_the_middle_of_its_work(engine: Talk) -> None:
+async def test_a_run_is_cancelled_in_the_middle_of_its_work(engine: Talk, at_most: AtMost) -> None:
     engine.client.send(Run(1, "kv-cache", {}))
     await engine.first_frame(1)
-    engine.client.send(Cancel(1))
-    assert await engine.answer(1, 1) == Cancelled(1)
+    with at_most(1):
+        engine.client.send(Cancel(1))
+        assert await engine.answer(1) == Cancelled(1)
 
 
-async def test_the_engine_is_gone_in_a_second_in_the_middle_of_its_work(engine: Talk) -> None:
+async def test_the_engine_is_gone_in_a_second_in_the_middle_of_its_work(engine: Talk, at_most: AtMost) -> None:
     engine.client.send(Run(1, "kv-cache", {}))
     await engine.first_frame(1)
     pid = engine.pid
-    async with asyncio.timeout(1):
+    with at_most(1):
         await engine.client.close()
     assert not alive(pid)
 

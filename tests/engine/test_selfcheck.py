@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
 import torch
 
 from llm_holes.engine import selfcheck
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.model.decoder import Decoder
 from llm_holes.lessons.shared.passage import passage
-
-pytestmark = pytest.mark.model
 
 
 def test_logits_equal_transformers_on_the_default_model(engine: Engine) -> None:

@@ -11,7 +11,6 @@ from llm_holes.engine.frames import Diff, Heatmap
 from llm_holes.lessons.catalog import catalog
 from tests.support.lessons import frames, measured
 
-pytestmark = pytest.mark.model
 LESSONS = list(catalog.load().lessons.values())
 CASES = [(lesson.id, name) for lesson in LESSONS for name in ("", *(preset.name for preset in lesson.presets))]
 

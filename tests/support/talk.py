@@ -40,7 +40,7 @@ class Talk:
         assert isinstance(reply, Framed)
         return reply
 
-    async def died(self, seconds: float = 1) -> Died:
+    async def died(self, seconds: float = 10) -> Died:
         reply = await self.until(lambda r: isinstance(r, Died), seconds)
         assert isinstance(reply, Died)
         return reply

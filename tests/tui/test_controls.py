@@ -9,8 +9,9 @@ from llm_holes.tui.widgets.controls import Choice, Stepper, Switch
 from llm_holes.tui.widgets.lines import HintLine
 from llm_holes.tui.widgets.live_panel import LivePanel
 from llm_holes.tui.widgets.text_field import TextField
-from tests.support.app import OpenApp, settle, until
+from tests.support.app import OpenApp, done, press, settle, until
 from tests.support.fake_link import FakeEngine
+from tests.support.timers import Timers
 
 
 @pytest.mark.parametrize(
@@ -108,13 +109,20 @@ async def test_tab_leaves_the_text(open_app: OpenApp) -> None:
         assert app.focused is app.query_one(LivePanel).presets
 
 
-async def test_typing_runs_by_itself_after_a_pause(open_app: OpenApp, engine: FakeEngine) -> None:
+async def test_typing_runs_by_itself_after_a_pause(
+    open_app: OpenApp, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with open_app() as (app, pilot):
-        await pilot.press("r", "s")
+        await press(pilot, "r", "s")
+        await done(app, pilot)
+        timers = Timers()
+        timers.hold(monkeypatch)
         field = app.query_one(TextField)
         field.focus()
         field.text = ""
-        await pilot.press(*"cat")
+        await press(pilot, *"cat")
+        assert len(engine.runs) == 1
+        timers.fire()
         await until(pilot, lambda: len(engine.runs) > 1)
         assert [run.settings["text"] for run in engine.runs[1:]] == ["cat"]
 

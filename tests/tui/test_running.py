@@ -22,6 +22,7 @@ from llm_holes.tui.widgets.status_line import StatusLine
 from llm_holes.tui.widgets.text_field import TextField
 from tests.support import gallery
 from tests.support.app import OpenApp, done, press, settle, until
+from tests.support.clock import AtMost
 from tests.support.fake_link import FakeEngine
 
 
@@ -176,14 +177,15 @@ async def test_the_engine_dies_and_r_starts_it_again(open_app: OpenApp, engine: 
         assert "11 tokens" in said(app)
 
 
-async def test_a_killed_process_is_noticed_within_a_second(catalog: Catalog) -> None:
+async def test_a_killed_process_is_noticed_within_a_second(catalog: Catalog, at_most: AtMost) -> None:
     command = [sys.executable, "-m", "tests.support.fake_engine"]
     app = HolesApp(command, "tokens", catalog=catalog)
     async with app.run_test(size=(120, 40)) as pilot:
         await until(pilot, lambda: app.main.session.engine.phase == "ready", 20)
         connection = app.link._connection  # type: ignore[attr-defined]
-        os.kill(connection._transport.get_pid(), signal.SIGKILL)
-        await until(pilot, lambda: app.main.session.engine.phase == "stopped", 1)
+        with at_most(1):
+            os.kill(connection._transport.get_pid(), signal.SIGKILL)
+            await until(pilot, lambda: app.main.session.engine.phase == "stopped")
         assert "SIGKILL" in status(app)
         await pilot.press("r", "s")
         await until(pilot, lambda: app.main.session.run.phase == "done", 20)

@@ -17,7 +17,6 @@ from llm_holes.engine.generation.generate import Limits, Step, TextStream
 from llm_holes.engine.generation.sampling import SamplingParams
 from llm_holes.engine.tokenizer.tokenizer import Detokenizer
 
-pytestmark = pytest.mark.model
 FRANCE = "What is the capital of France?"
 
 

@@ -21,7 +21,6 @@ from llm_holes.engine.harness.prefix_cached_model import PrefixCachedModel
 from llm_holes.engine.harness.write import LanguageModel, write
 from llm_holes.engine.tokenizer.tokenizer import Detokenizer
 
-pytestmark = pytest.mark.model
 ALL = (tools.calculator(), tools.clock(), tools.text_stats(), tools.lookup({}), tools.read_file(Path()))
 GRAMMAR = call_grammar(ALL)
 

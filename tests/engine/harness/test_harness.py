@@ -22,7 +22,6 @@ from llm_holes.engine.harness.prompt import Message, continuation, ids_of, piece
 from llm_holes.engine.harness.speculative_verification import verify
 from llm_holes.engine.tokenizer.tokenizer import Tokenizer
 
-pytestmark = pytest.mark.model
 CALL = '{"name": "calculator", "arguments": {"expression": "2+3"}}'
 END = "<|im_end|>"
 

@@ -110,7 +110,6 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (1 if sys.platform !
 """
 
 
-@pytest.mark.model
 def test_the_longest_text_trains_in_less_than_three_gigabytes(model_files: object) -> None:
     done = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True, timeout=300)
     assert int(done.stdout) < 3 * 1024 * 1024

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from itertools import pairwise
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from llm_holes.engine.tokenizer.bpe_train import train
 from llm_holes.engine.tokenizer.tiktoken_bridge import Twin
 from llm_holes.engine.tokenizer.tokenizer import Tokenizer
 from tests.support import tiny_gguf
+from tests.support.clock import growth
 
 # characters of a later Unicode than a library's are letters to one and unknown to another
 ASSIGNED = st.characters(exclude_categories=("Cs", "Cn"))
@@ -43,14 +43,12 @@ def twin(bpe: BPE) -> Twin:
     return Twin(bpe)
 
 
-@pytest.mark.model
 @settings(max_examples=400, deadline=None, derandomize=True)
 @given(TEXTS)
 def test_same_ids_as_the_hugging_face_library(bpe: BPE, reference: Tokenizer, text: str) -> None:
     assert bpe.encode(text) == reference.encode(text)
 
 
-@pytest.mark.model
 @settings(max_examples=400, deadline=None, derandomize=True)
 @given(TEXTS)
 def test_same_ids_as_tiktoken(bpe: BPE, twin: Twin, text: str) -> None:
@@ -58,23 +56,18 @@ def test_same_ids_as_tiktoken(bpe: BPE, twin: Twin, text: str) -> None:
     assert twin.encode(kept) == bpe.encode(kept)
 
 
-@pytest.mark.model
 @pytest.mark.parametrize("unit", ["x", "ab", " ", "日"])
 def test_one_word_of_a_hundred_thousand_bytes(bpe: BPE, reference: Tokenizer, twin: Twin, unit: str) -> None:
     word = unit * (100_000 // len(unit.encode()))
-    started = time.perf_counter()
-    ids = bpe.encode(word)
-    assert time.perf_counter() - started < 10, "n log n, not n squared"
-    assert ids == reference.encode(word) == twin.encode(word)
+    assert bpe.encode(word) == reference.encode(word) == twin.encode(word)
+    assert growth(lambda size: bpe.encode("x" * size), 10_000, 8) < 24, "n log n, not n squared"
 
 
-@pytest.mark.model
 def test_bytes_without_a_token_are_dropped_inside_a_word(bpe: BPE, reference: Tokenizer) -> None:
     absent = next(chr(b) for b in range(32) if bytes([b]) not in bpe.vocabulary)
     assert bpe.encode(f"!{absent}!") == reference.encode(f"!{absent}!") == reference.encode("!!")
 
 
-@pytest.mark.model
 @settings(max_examples=100, deadline=None, derandomize=True)
 @given(st.text(ASSIGNED, max_size=30) | PIECES)
 def test_stepping_ends_where_encoding_does(bpe: BPE, text: str) -> None:
@@ -85,7 +78,6 @@ def test_stepping_ends_where_encoding_does(bpe: BPE, text: str) -> None:
         assert sizes == list(range(sizes[0], sizes[0] - len(sizes), -1)), "one piece fewer each time"
 
 
-@pytest.mark.model
 @pytest.mark.parametrize(
     ("word", "real", "longest"),
     [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from llm_holes.engine.errors import InputError, ModelError
 from llm_holes.engine.tokenizer.chat_template import MAX_PROMPT, render
 from llm_holes.engine.tokenizer.tokenizer import Detokenizer, Tokenizer
 from tests.support import tiny_gguf
+from tests.support.clock import AtMost
 
 TEXTS = [
     "Hello world",
@@ -55,7 +55,6 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
     return Tokenizer.load(tiny_gguf.write_folder(tmp_path_factory.mktemp("tiny")))
 
 
-@pytest.mark.model
 @pytest.mark.parametrize("text", TEXTS)
 def test_ids_are_those_of_transformers(real: Tokenizer, reference: Any, text: str) -> None:
     ids = real.encode(text)
@@ -63,18 +62,15 @@ def test_ids_are_those_of_transformers(real: Tokenizer, reference: Any, text: st
     assert real.decode(ids) == text
 
 
-@pytest.mark.model
 def test_smollm_digits_are_tokens_of_their_own(real: Tokenizer) -> None:
     assert [real.token_bytes(i) for i in real.encode("2024")] == [b"2", b"0", b"2", b"4"]
 
 
-@pytest.mark.model
 def test_chat_ids_are_those_of_transformers(real: Tokenizer, reference: Any) -> None:
     assert real.chat_ids(CHAT) == reference.apply_chat_template(CHAT, add_generation_prompt=True)["input_ids"]
     assert real.chat(CHAT, add_generation_prompt=False) == reference.apply_chat_template(CHAT, tokenize=False)
 
 
-@pytest.mark.model
 def test_the_models_end_token(real: Tokenizer) -> None:
     assert real.end_token == "<|im_end|>"
     assert real.eos_ids == {2}
@@ -217,11 +213,9 @@ HOSTILE_TEMPLATES = {
 
 
 @pytest.mark.parametrize("name", HOSTILE_TEMPLATES)
-def test_a_hostile_template_ends_in_time_with_an_error(name: str) -> None:
-    start = time.perf_counter()
-    with pytest.raises((ModelError, InputError)):
+def test_a_hostile_template_ends_in_time_with_an_error(name: str, at_most: AtMost) -> None:
+    with at_most(5), pytest.raises((ModelError, InputError)):
         render(HOSTILE_TEMPLATES[name], {"messages": [{"role": "user", "content": "hi"}]})
-    assert time.perf_counter() - start < 5
 
 
 def test_a_long_prompt_is_refused_with_the_limit(tiny: Tokenizer) -> None:

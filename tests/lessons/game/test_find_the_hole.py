@@ -97,7 +97,6 @@ def test_a_case_nobody_could_solve_is_refused(
         find(tiny, yardstick, Case(4, 9))
 
 
-@pytest.mark.model
 def test_a_cancelled_search_leaves_no_half_found_case(engine: Engine) -> None:
     cases = Cases()
     with pytest.raises(Cancelled):
@@ -119,7 +118,6 @@ def played(engine: Engine) -> tuple[Cases, dict[Case, Measured], str]:
     )
 
 
-@pytest.mark.model
 def test_every_case_is_heard_and_many_kinds_come_up(
     engine: Engine, played: tuple[Cases, dict[Case, Measured], str]
 ) -> None:
@@ -131,7 +129,6 @@ def test_every_case_is_heard_and_many_kinds_come_up(
     assert len({each.damage.text for each in found.values()}) >= 25
 
 
-@pytest.mark.model
 def test_the_effect_shown_is_the_one_measured_anew(
     engine: Engine, played: tuple[Cases, dict[Case, Measured], str]
 ) -> None:
@@ -147,7 +144,6 @@ def test_the_effect_shown_is_the_one_measured_anew(
     assert fingerprint(engine.model.weights) == before
 
 
-@pytest.mark.model
 @pytest.mark.parametrize("difficulty", DIFFICULTIES)
 def test_naming_everything_right_scores_full_and_shows_the_truth(
     engine: Engine, played: tuple[Cases, dict[Case, Measured], str], difficulty: int

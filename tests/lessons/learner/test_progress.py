@@ -195,6 +195,7 @@ def learned(tmp_path: Path) -> Progress:
     return progress
 
 
+@pytest.mark.wall_clock
 def test_recording_is_quick_enough_for_a_key_press(learned: Progress) -> None:
     times = []
     for _ in range(20):

@@ -11,7 +11,6 @@ from llm_holes.lessons.catalog import catalog
 from llm_holes.lessons.catalog.settings import validated
 from tests.support.lessons import frames, measured
 
-pytestmark = pytest.mark.model
 QUESTION = "What is the capital of France?"
 ORDER = ["waiting", "running", "done"]
 

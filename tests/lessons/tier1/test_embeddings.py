@@ -16,8 +16,6 @@ from llm_holes.engine.surgery.vectors import TABLE, RowMixed, RowsSwapped, Steer
 from llm_holes.lessons.tier1.embeddings.experiment import one_hot_product, principal_plane
 from tests.support.lessons import frames, measured
 
-pytestmark = pytest.mark.model
-
 
 def test_the_lookup_is_a_one_hot_product_and_what_the_model_starts_from(engine: Engine) -> None:
     m = measured(engine, "embeddings", "all the way")

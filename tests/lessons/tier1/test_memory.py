@@ -16,7 +16,7 @@ from llm_holes.lessons.tier1.memory.memory_store import FIRST, MemoryStore
 from llm_holes.lessons.tier1.memory.retrieval import asked, attention, embedding
 from tests.support.lessons import frames, measured
 
-pytestmark = [pytest.mark.model, pytest.mark.usefixtures("state")]
+pytestmark = pytest.mark.usefixtures("state")
 QUICK: dict[str, Any] = {"max_new_tokens": 1}
 
 

@@ -16,8 +16,6 @@ from llm_holes.engine.model.cache import ContiguousCache
 from llm_holes.lessons.tier1.prefill_decode import experiment
 from tests.support.lessons import measured
 
-pytestmark = pytest.mark.model
-
 
 @pytest.mark.parametrize("tokens", [1, 24])
 def test_flops_are_those_torch_counts(engine: Engine, tokens: int) -> None:

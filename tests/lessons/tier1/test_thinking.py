@@ -12,7 +12,6 @@ from llm_holes.engine.frames import Tokens
 from llm_holes.lessons.tier1.thinking.sums import MISTAKE, conversation, drawn
 from tests.support.lessons import frames, measured
 
-pytestmark = pytest.mark.model
 QUICK: dict[str, Any] = {"trials": 0, "thinking_tokens": 2}
 
 

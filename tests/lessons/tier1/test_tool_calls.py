@@ -12,8 +12,6 @@ from llm_holes.engine.frames import Frame, Table, Transcript, Turn
 from llm_holes.engine.measure import wilson
 from tests.support.lessons import frames, measured
 
-pytestmark = pytest.mark.model
-
 
 def turns(frame: Frame) -> list[Turn]:
     (view,) = [view for view in frame.views if isinstance(view, Transcript)]

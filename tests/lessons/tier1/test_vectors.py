@@ -11,8 +11,6 @@ from llm_holes.engine.frames import Heatmap
 from llm_holes.engine.surgery.vectors import TABLE
 from tests.support.lessons import frames, measured
 
-pytestmark = pytest.mark.model
-
 
 def row(engine: Engine, word: str) -> np.ndarray:
     (token,) = engine.tokenizer.encode(f" {word}")

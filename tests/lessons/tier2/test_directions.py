@@ -18,7 +18,6 @@ from llm_holes.lessons.tier2.directions.analogies import ANALOGIES
 from llm_holes.lessons.tier2.directions.spaces import ranked, states
 from tests.support.lessons import frames, measured
 
-pytestmark = pytest.mark.model
 QUICK: dict[str, Any] = {"alpha": 0.0, "max_new_tokens": 1}
 
 

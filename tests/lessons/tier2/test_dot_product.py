@@ -13,8 +13,6 @@ from llm_holes.engine.surgery.vectors import TABLE
 from llm_holes.lessons.tier2.dot_product.experiment import turned
 from tests.support.lessons import frames, measured
 
-pytestmark = pytest.mark.model
-
 
 def test_the_sum_by_hand(engine: Engine) -> None:
     last = frames(engine, "dot-product")[-1]

@@ -15,8 +15,6 @@ from llm_holes.engine.measure import fingerprint
 from llm_holes.lessons.tier2.gradients.experiment import taught
 from tests.support.lessons import frames, measured
 
-pytestmark = pytest.mark.model
-
 
 def test_the_sentence_is_learnt_and_the_model_is_as_it_was(engine: Engine) -> None:
     hashed = fingerprint(engine.model.weights)

@@ -12,8 +12,6 @@ from llm_holes.engine.model.hook_names import tap
 from llm_holes.lessons.tier2.hidden_states.experiment import place
 from tests.support.lessons import frames, measured
 
-pytestmark = pytest.mark.model
-
 
 def test_two_banks_start_as_one_and_part(engine: Engine) -> None:
     m = measured(engine, "hidden-states")

@@ -21,7 +21,6 @@ def test_published_shapes_give_the_published_sizes() -> None:
     assert by_name["Qwen3-8B"].kv_bytes(1) == 2 * 36 * 8 * 128 * 2
 
 
-@pytest.mark.model
 def test_fewer_bits_cost_little_and_a_window_without_its_beginning_much(engine: Engine) -> None:
     codes = measured(engine, "kv-cache", "a cache of 8 bits")
     assert codes["smaller_bytes"] == codes["cache_bytes_actual"] * (8 + 1) // 32
@@ -34,7 +33,6 @@ def test_fewer_bits_cost_little_and_a_window_without_its_beginning_much(engine: 
     assert rescued["smaller_kl_nats"] < window["smaller_kl_nats"] / 2
 
 
-@pytest.mark.model
 def test_the_table_counts_the_bits_it_is_told(engine: Engine) -> None:
     last = frames(engine, "kv-cache", context_tokens=0, max_new_tokens=1, formula_tokens=2000, formula_bits="4")[-1]
     table = last.views[-1]

@@ -15,8 +15,6 @@ from llm_holes.engine.measure import fingerprint
 from llm_holes.engine.model.hook_names import tap
 from tests.support.lessons import frames, measured
 
-pytestmark = pytest.mark.model
-
 
 def test_the_lengths_are_those_of_the_tapped_stream(engine: Engine) -> None:
     m = measured(engine, "layer-transforms")

@@ -34,7 +34,6 @@ def test_what_is_no_layer_is_refused(text: str) -> None:
         chosen("", "3", 30)
 
 
-@pytest.mark.model
 def test_the_answer_appears_late_and_the_sum_of_updates_is_the_stream(engine: Engine) -> None:
     m = measured(engine, "model-layers")
     assert m["answer"] == " Paris"
@@ -46,7 +45,6 @@ def test_the_answer_appears_late_and_the_sum_of_updates_is_the_stream(engine: En
     assert m["kl_median_layer"] < 0.6 < m["kl_most_important"] == m["kl_per_skipped_layer"][m["most_important_layer"]]
 
 
-@pytest.mark.model
 def test_the_first_layer_is_vital_and_two_in_the_middle_can_change_places(engine: Engine) -> None:
     first = measured(engine, "model-layers", "without the first")
     assert first["most_important_layer"] == 0
@@ -55,7 +53,6 @@ def test_the_first_layer_is_vital_and_two_in_the_middle_can_change_places(engine
     assert measured(engine, "model-layers", "two change places")["answer_changed"] == " Paris"
 
 
-@pytest.mark.model
 def test_the_grid_names_every_state_and_says_how_it_changed(engine: Engine) -> None:
     grid = frames(engine, "model-layers")[-1].views[0]
     assert isinstance(grid, Heatmap)
@@ -65,7 +62,6 @@ def test_the_grid_names_every_state_and_says_how_it_changed(engine: Engine) -> N
     assert grid.details[-1].startswith("' Paris' 0.77 (+0.7")
 
 
-@pytest.mark.model
 def test_one_token_and_a_text_longer_than_the_grid(engine: Engine) -> None:
     one = measured(engine, "model-layers", text="🙂"[:1], kl_tokens=2, max_new_tokens=1, skip="")
     assert one["undo_bit_identical"] is True
@@ -76,7 +72,6 @@ def test_one_token_and_a_text_longer_than_the_grid(engine: Engine) -> None:
     assert grid.values.shape == (31, 24)
 
 
-@pytest.mark.model
 @pytest.mark.parametrize("ending", ["cancelled", "error"])
 def test_cut_short_in_the_middle_the_model_is_as_it_was(engine: Engine, ending: str) -> None:
     ids = engine.encode("The capital of France is")

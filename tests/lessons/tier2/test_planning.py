@@ -14,7 +14,6 @@ from llm_holes.engine.model.hook_names import tap
 from llm_holes.lessons.tier2.planning.lookup_task import VARIANTS, Attempt, attention_on_plan, errand
 from tests.support.lessons import frames, measured
 
-pytestmark = pytest.mark.model
 TABLE = {"pear": "3", "melon": "7"}
 
 

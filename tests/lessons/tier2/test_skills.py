@@ -13,7 +13,7 @@ from llm_holes.engine.frames import Diff, Text, Tokens
 from llm_holes.lessons.tier2.skills.skill_files import SHIPPED
 from tests.support.lessons import frames, measured
 
-pytestmark = [pytest.mark.model, pytest.mark.usefixtures("state")]
+pytestmark = pytest.mark.usefixtures("state")
 QUICK: dict[str, Any] = {"max_new_tokens": 1}
 
 

@@ -13,8 +13,6 @@ from llm_holes.lessons.catalog import catalog
 from llm_holes.lessons.catalog.settings import validated
 from tests.support.lessons import frames, measured
 
-pytestmark = pytest.mark.model
-
 
 def strip(frame: Frame) -> list[bytes]:
     tokens = frame.views[0]

@@ -14,7 +14,6 @@ from llm_holes.engine.measure import fingerprint
 from llm_holes.lessons.tier2.weights import experiment as lesson
 from tests.support.lessons import frames, measured
 
-pytestmark = pytest.mark.model
 QUICK = {"text": "Hi", "kl_tokens": 8, "max_new_tokens": 1, "compare": 1}
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 import torch
 
 from llm_holes.engine.engine import Engine
@@ -12,8 +11,6 @@ from llm_holes.engine.interpret.head_types import head_scores
 from llm_holes.engine.surgery.operations import HeadOff, reweighted
 from llm_holes.lessons.shared.head_views import NONE, ORDER, shrunk
 from tests.support.lessons import frames, measured
-
-pytestmark = pytest.mark.model
 
 
 def test_random_tokens_said_twice_show_the_known_induction_heads(engine: Engine) -> None:

@@ -14,7 +14,6 @@ from llm_holes.lessons.shared.passage import passage
 from llm_holes.lessons.tier3.attention_approximations.trials import Times, future_leak, relative_error
 from tests.support.lessons import frames, measured
 
-pytestmark = pytest.mark.model
 ID = "attention-approximations"
 
 

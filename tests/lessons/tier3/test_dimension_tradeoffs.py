@@ -61,7 +61,6 @@ def test_published_models_have_the_size_in_their_name() -> None:
         assert sizes[name] == pytest.approx(billions, rel=0.01)
 
 
-@pytest.mark.model
 def test_one_layer_forgives_and_the_table_does_not(engine: Engine) -> None:
     layer = measured(engine, "dimension-tradeoffs", "half of one layer")
     table = measured(engine, "dimension-tradeoffs", "the table, with nearly everything")

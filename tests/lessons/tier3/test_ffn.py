@@ -11,8 +11,6 @@ from llm_holes.engine.frames import Table, Tokens
 from llm_holes.engine.model.hook_names import tap
 from tests.support.lessons import frames, measured
 
-pytestmark = pytest.mark.model
-
 
 def test_the_ffn_is_reproduced_and_each_token_is_alone_in_it(engine: Engine) -> None:
     m = measured(engine, "ffn")

@@ -16,7 +16,6 @@ from llm_holes.engine.model.hook_names import tap
 from llm_holes.lessons.tier3.final_vector_to_token.experiment import chance_tv_distance, draws, recomputed, tv_distance
 from tests.support.lessons import frames, measured
 
-pytestmark = pytest.mark.model
 ID = "final-vector-to-token"
 
 

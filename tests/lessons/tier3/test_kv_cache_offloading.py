@@ -9,7 +9,6 @@ from llm_holes.engine.frames import Blocks
 from llm_holes.lessons.tier3.kv_cache_offloading.reload import Saved
 from tests.support.lessons import frames, measured
 
-pytestmark = pytest.mark.model
 PRESETS = ("", "keep what was looked at", "the first and the last")
 
 

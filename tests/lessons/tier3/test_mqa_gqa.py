@@ -10,7 +10,6 @@ from llm_holes.lessons.catalog import catalog
 from llm_holes.lessons.shared.architectures import ARCHITECTURES
 from tests.support.lessons import frames, measured
 
-pytestmark = pytest.mark.model
 ID = "mqa-gqa"
 
 

@@ -27,7 +27,6 @@ def test_answers_side_by_side_are_those_written_alone(tiny: Decoder) -> None:
     assert stopped[0] == found[0][: found[0].index(end) + 1]
 
 
-@pytest.mark.model
 def test_blocks_admit_more_and_waste_less_and_change_no_token(engine: Engine) -> None:
     m = measured(engine, "paged-attention")
     assert m["admitted_paged"] >= 2 * m["admitted_contiguous"]
@@ -45,7 +44,6 @@ def test_blocks_admit_more_and_waste_less_and_change_no_token(engine: Engine) ->
     assert all(len(block.owners) <= 1 for block in stretches.blocks)
 
 
-@pytest.mark.model
 def test_presets_show_what_they_promise(engine: Engine) -> None:
     large = measured(engine, "paged-attention", "one block for everything")
     assert large["admitted_paged"] == large["admitted_contiguous"]
@@ -57,7 +55,6 @@ def test_presets_show_what_they_promise(engine: Engine) -> None:
     assert len(split["answer_tokens"]) == 2 * len(split["prompt_tokens"])
 
 
-@pytest.mark.model
 def test_the_first_block_map_played_is_empty_and_small_memories_are_refused(engine: Engine) -> None:
     shown = frames(engine, "paged-attention", play=True, speed=100)
     first = next(view for frame in shown for view in frame.views if isinstance(view, Blocks))

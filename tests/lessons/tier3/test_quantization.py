@@ -10,7 +10,6 @@ from llm_holes.engine.frames import Table
 from llm_holes.engine.surgery.operations import QuantizedWeights
 from tests.support.lessons import frames, measured
 
-pytestmark = pytest.mark.model
 ID = "quantization"
 
 

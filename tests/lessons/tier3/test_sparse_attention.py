@@ -13,8 +13,6 @@ from llm_holes.lessons.shared.passage import passage
 from llm_holes.lessons.tier3.sparse_attention.needle import hide, look, split
 from tests.support.lessons import measured
 
-pytestmark = pytest.mark.model
-
 
 def test_a_window_collapses_and_one_first_token_brings_it_back(engine: Engine) -> None:
     alone, rescued = (measured(engine, "sparse-attention", preset) for preset in ("", "one first token"))

@@ -12,8 +12,6 @@ from llm_holes.lessons.catalog.settings import validated
 from llm_holes.lessons.tier3.tokenization_perf import experiment
 from tests.support.lessons import frames, measured
 
-pytestmark = pytest.mark.model
-
 
 @pytest.mark.parametrize("preset", ["a book", "one word without end", "Chinese"])
 def test_three_programs_give_the_same_ids(engine: Engine, preset: str) -> None:

@@ -14,8 +14,6 @@ from llm_holes.engine.surgery.operations import HeadOff
 from llm_holes.lessons.shared.architectures import scores_of_layers
 from tests.support.lessons import frames, measured
 
-pytestmark = pytest.mark.model
-
 
 def test_every_head_is_silenced_with_progress_and_the_distribution_is_shown(engine: Engine) -> None:
     found = frames(engine, "multi-head-attention")
