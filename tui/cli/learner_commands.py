@@ -45,6 +45,10 @@ def add_to(add: Add, shared: Callable[[], argparse.ArgumentParser], engine_comma
     check = add("check", _check(engine_command), "Check the lessons for faults.", shared(), as_json)
     check.add_argument("--run", action="store_true", help="also run every default and preset on the model")
 
+    new = add("new", _new, "Write the files of a new lesson into this checkout.")
+    new.add_argument("lesson_id", metavar="ID", help="its id: small letters, digits and dashes")
+    new.add_argument("--under", metavar="PARENT", required=True, help="the id of the lesson it stands under")
+
 
 def _progress(args: argparse.Namespace) -> int:
     from llm_holes.tui.cli import progress
@@ -86,3 +90,9 @@ def _check(engine_command: EngineCommand) -> Callable[[argparse.Namespace], int]
         return check.main(engine_command(args) if args.run else None, args.json)
 
     return check
+
+
+def _new(args: argparse.Namespace) -> int:
+    from llm_holes.tui.cli import new
+
+    return new.main(args.lesson_id, args.under)
