@@ -1,0 +1,54 @@
+# What one does here, by name. `just` comes into .venv with the test tools: `.venv/bin/just test`.
+
+in_parallel := "-n auto --maxprocesses 4 --dist worksteal"
+
+[private]
+default:
+    @{{ quote(just_executable()) }} --list --unsorted
+
+# make .venv, install this folder and all tools into it, make the links that type checkers and editors follow
+setup:
+    test -x .venv/bin/python || python3 -m venv .venv
+    .venv/bin/pip install --quiet -c constraints.txt -e '.[test]'
+    scripts/link_types.sh
+
+# all tests, about ten minutes on two cores
+test *ARGS:
+    .venv/bin/pytest {{ in_parallel }} {{ ARGS }}
+
+# what needs no model, no app and no terminal, in seconds
+unit *ARGS:
+    .venv/bin/pytest -m 'not model and not app and not wall_clock' {{ ARGS }}
+
+# the tests of one file
+one FILE *ARGS:
+    .venv/bin/pytest {{ FILE }} {{ ARGS }}
+
+# what has to be quick on this machine's clock, which should have nothing else to do
+clock *ARGS:
+    .venv/bin/pytest -m wall_clock {{ ARGS }}
+
+# style and format
+lint:
+    .venv/bin/ruff check .
+    .venv/bin/ruff format --check .
+
+# all that is checked without running a test: style, types, imports, lessons
+check: lint
+    scripts/link_types.sh
+    .venv/bin/mypy -p llm_holes
+    PYRIGHT_PYTHON_IGNORE_WARNINGS=1 .venv/bin/pyright --pythonpath .venv/bin/python
+    cd build/types && ../../.venv/bin/lint-imports ../../pyproject.toml --no-cache
+    .venv/bin/llm-holes check
+
+# draw every picture again; differences are in snapshot_report.html, and --snapshot-update accepts them
+snapshots *ARGS:
+    .venv/bin/pytest -m snapshot {{ in_parallel }} {{ ARGS }}
+
+# record the frames the pictures are drawn from, of these lessons or of all, on the real model
+record *LESSONS:
+    .venv/bin/python scripts/record_frames.py {{ LESSONS }}
+
+# run benchmarks/NAME.py
+bench NAME *ARGS:
+    .venv/bin/python benchmarks/{{ NAME }}.py {{ ARGS }}
