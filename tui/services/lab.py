@@ -11,9 +11,7 @@ if TYPE_CHECKING:
     from llm_holes.lessons.catalog.catalog import Lesson
     from llm_holes.tui.state.compare import Pinned
 
-PINNED = Text(
-    "A is pinned", "Change something and run: A and B will be here side by side. The same key unpins A."
-)
+PINNED = Text("A is pinned", "Change something and run: A and B will be here side by side. The same key unpins A.")
 
 
 class Lab:
