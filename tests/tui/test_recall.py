@@ -11,6 +11,7 @@ from llm_holes.lessons.learner.events import Answered, Graded, Hinted, Predicted
 from llm_holes.lessons.learner.spaced_repetition import DAY, calibration
 from llm_holes.tui.app import HolesApp
 from llm_holes.tui.draw.spans import plain
+from llm_holes.tui.screens import dialogs
 from llm_holes.tui.screens.quiz import QuizScreen
 from llm_holes.tui.screens.review import ReviewScreen, calibration_rows
 from tests.support.app import MakeApp, OpenApp, done, press, settle
@@ -81,13 +82,13 @@ async def test_hints_come_one_by_one_and_are_remembered(open_app: OpenApp) -> No
 async def test_a_measured_answer_needs_a_run_and_is_graded_by_it(open_app: OpenApp) -> None:
     async with open_app() as (app, pilot):
         assert app.main.lesson is not None
-        app.main._ask("quiz", [(app.main.lesson, MEASURED)])
+        dialogs.ask(app.main, "quiz", [(app.main.lesson, MEASURED)])
         await press(pilot, "2", "enter")
         assert "Run the experiment first" in card(app)
         assert answers(app) == []
         await press(pilot, "q", "r", "s")
         await done(app, pilot)
-        app.main._ask("quiz", [(app.main.lesson, MEASURED)])
+        dialogs.ask(app.main, "quiz", [(app.main.lesson, MEASURED)])
         await press(pilot, "1", "enter")
         assert "✗ You said “few”; it was 11." in card(app)
         assert "Many: 11." in card(app)
@@ -102,7 +103,7 @@ async def test_numbers_that_were_not_measured_yet_are_said_to_come_with_a_run(op
             if keys:
                 await done(app, pilot)
             assert app.main.lesson is not None
-            app.main._ask("quiz", [(app.main.lesson, Question("How many?", options, ("Look.", "Count.")))])
+            dialogs.ask(app.main, "quiz", [(app.main.lesson, Question("How many?", options, ("Look.", "Count.")))])
             await press(pilot, "1", "enter")
             assert shown in card(app)
             assert ("once the lesson was run" in card(app)) is said

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
@@ -21,10 +20,8 @@ from llm_holes.engine.frames import Frame, Value, View
 from llm_holes.engine.ipc.messages import Case, Framed, ModelInfo, Ready
 from llm_holes.engine.ipc.session import EngineState, RunState, Session
 from llm_holes.lessons.catalog.catalog import Catalog, Lesson
-from llm_holes.lessons.catalog.schema import Question
 from llm_holes.lessons.game.rules import FIND_THE_HOLE
-from llm_holes.tui.actions import APP, GLOBAL, LESSON, OWN_KEYS, Action, bindings
-from llm_holes.tui.draw.lesson_text import ways
+from llm_holes.tui.actions import APP, LESSON, Action, bindings
 from llm_holes.tui.link import Link
 from llm_holes.tui.messages import (
     Changed,
@@ -37,7 +34,7 @@ from llm_holes.tui.messages import (
     Replied,
     Scrolled,
 )
-from llm_holes.tui.screens.pick import PickScreen
+from llm_holes.tui.screens import dialogs
 from llm_holes.tui.services.game import Game
 from llm_holes.tui.services.history import History
 from llm_holes.tui.services.lab import Lab
@@ -61,7 +58,6 @@ REPAINT = 0.1
 TICK = 0.5
 PLACE_AFTER = 1.0
 """Seconds after which a change of controls or a scroll is written, with all that came in between."""
-SEEDS = 10_000
 
 
 class LessonScreen(Screen[None]):
@@ -100,7 +96,7 @@ class LessonScreen(Screen[None]):
     ) -> None:
         super().__init__(id="_default", classes="-at-holes")
         self.catalog = catalog
-        self._link, self._learner, self._first, self._clock = link, learner, first, clock
+        self.learner, self._link, self._first, self._clock = learner, link, first, clock
         self.session = Session(link.send, self._restart, clock)
         self.settings, self.game, self.lab, self.history = Settings(), Game(learner), Lab(self.session), History()
         self.runs = Runs(self.session, self.settings, self.game, learner)
@@ -132,7 +128,6 @@ class LessonScreen(Screen[None]):
         self.status.holes = len(self.catalog.lessons)
         self.panes.holes.focus()
         self.watch(self, "focused", self._focus_moved)
-        self.bindings_updated_signal.subscribe(self, lambda _: self._show_keys())
         self.call_after_refresh(self._after_first_paint)
 
     def _after_first_paint(self) -> None:
@@ -145,7 +140,7 @@ class LessonScreen(Screen[None]):
         """After the first paint: what the learner did before, and the lesson to go on with."""
         if self._first is not None:
             await self._open(self._first, False)
-        await asyncio.to_thread(self._learner().open)
+        await asyncio.to_thread(self.learner().open)
         self.game.recall()
         self._show_progress()
         self._tell()
@@ -153,7 +148,7 @@ class LessonScreen(Screen[None]):
             await self._resume()
 
     async def _resume(self) -> None:
-        point = self._learner().resume
+        point = self.learner().resume
         lesson = self.catalog.lessons.get(point.lesson) if point is not None else None
         if point is None or lesson is None:
             await self._open(next(iter(self.catalog.lessons)), False)
@@ -173,6 +168,11 @@ class LessonScreen(Screen[None]):
         settings: dict[str, Value] = {**self.settings.of(self.lesson)}
         return Resume(lesson=self.lesson.id, settings=settings, pane=self.panes.here, scroll=self.panes.lines())
 
+    def record(self, event: Event) -> None:
+        """Keeps what the learner did."""
+        self.learner().record(event)
+        self.save_soon()
+
     def save_soon(self) -> None:
         """Shows what has become of the progress, and writes it without holding up the keys."""
         self._show_progress()
@@ -188,11 +188,11 @@ class LessonScreen(Screen[None]):
         self.run_worker(work, group="save", thread=True, exit_on_error=False)
 
     def _tell(self) -> None:
-        if notice := self._learner().take_notice():
+        if notice := self.learner().take_notice():
             self.notify(notice, title="progress", timeout=20, markup=False)
 
     def _show_progress(self) -> None:
-        learner = self._learner()
+        learner = self.learner()
         self.panes.holes.statuses = statuses = learner.statuses(self.catalog)
         found = list(statuses.values())
         self.status.progress = (found.count("run") + found.count("passed"), found.count("passed"))
@@ -225,7 +225,7 @@ class LessonScreen(Screen[None]):
 
     def _visit(self, lesson: Lesson) -> None:
         """Another lesson is being put up."""
-        self._learner().visit(lesson)
+        self.learner().visit(lesson)
         self.save_soon()
         self._came_from = None
         panel = self.panes.panel
@@ -251,20 +251,6 @@ class LessonScreen(Screen[None]):
         describe = getattr(focused, "describe", None)
         self.hint.text = describe() if describe else ""
         self.panes.follow(focused)
-
-    def _show_keys(self) -> None:
-        if not self.is_current:
-            return
-        keys: dict[str, tuple[str, str, str]] = {}
-        for active in self.active_bindings.values():
-            binding = active.binding
-            if binding.show and active.enabled and binding.id:
-                owner = {self: "screen.", self.app: "app."}.get(active.node, "focused.")
-                action = binding.action if binding.action.startswith("app.") else owner + binding.action
-                keys.setdefault(binding.id, (binding.key_display or binding.key, binding.description, action))
-        own = [entry for name, entry in keys.items() if name in OWN_KEYS]
-        ours = [keys[action.id] for action in GLOBAL if action.id in keys]
-        self.footer.keys = (*own, *ours)
 
     # -- predict, run, see --------------------------------------------------------------------------------------------
 
@@ -405,6 +391,12 @@ class LessonScreen(Screen[None]):
 
     # -- what the learner can do --------------------------------------------------------------------------------------
 
+    action_presets, action_code = dialogs.presets, dialogs.code
+    action_quiz, action_review = dialogs.quiz, dialogs.review
+    action_game = on(Play)(dialogs.game)
+    action_deeper, action_go = dialogs.deeper, dialogs.go
+    action_search, action_glossary = dialogs.search, dialogs.glossary
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """What is possible now; the footer, help and palette show only that."""
         if self.quitting:
@@ -449,17 +441,6 @@ class LessonScreen(Screen[None]):
         if (picker := self.panes.panel.presets) is not None:
             self.choose_preset(picker.following())
 
-    def action_presets(self) -> None:
-        if self.lesson is None or (picker := self.panes.panel.presets) is None:
-            return
-
-        def picked(index: int | None) -> None:
-            if index is not None:
-                self.choose_preset(index)
-
-        entries = [(preset.name, preset.why) for preset in self.lesson.presets]
-        self.app.push_screen(PickScreen("presets", entries, picker.chosen or 0), picked)
-
     def action_pin(self) -> None:
         """Unpins this lesson's A if there is one; else pins the run on the screen."""
         if self.lesson is not None:
@@ -474,14 +455,6 @@ class LessonScreen(Screen[None]):
     async def _keep_run(self, lesson: Lesson) -> None:
         self.notify(await asyncio.to_thread(self.lab.keep, lesson), title="notebook", timeout=8, markup=False)
 
-    def action_code(self) -> None:
-        # the highlighter and its lexers are only needed here
-        from llm_holes.tui.screens.code import CodeScreen
-        from llm_holes.tui.state.sources import sources
-
-        if self.lesson is not None:
-            self.app.push_screen(CodeScreen(sources(self.lesson)))
-
     def action_next_pane(self) -> None:
         names = NAMES if self.lesson is not None else NAMES[:2]
         self.panes.go(names[(names.index(self.panes.here) + 1) % len(names)])
@@ -489,71 +462,30 @@ class LessonScreen(Screen[None]):
     def action_pane(self, pane: str) -> None:
         self.panes.go(pane)
 
-    # -- recall -------------------------------------------------------------------------------------------------------
-
-    def action_quiz(self) -> None:
-        if self.lesson is not None:
-            self._ask("quiz", [(self.lesson, question) for question in self.lesson.data.quiz])
-
-    def action_review(self) -> None:
-        from llm_holes.tui.screens.review import ReviewScreen
-
-        learner = self._learner()
-
-        def ask(wanted: bool | None) -> None:
-            if wanted:
-                self._ask("review", learner.due(self.catalog))
-
-        self.app.push_screen(ReviewScreen(self.catalog, learner.events, learner.now()), ask)
-
-    def _ask(self, title: str, cards: list[tuple[Lesson, Question]]) -> None:
-        from llm_holes.tui.screens.quiz import QuizScreen
-
-        self.app.push_screen(QuizScreen(title, cards, self.runs.measured, self.runs.facts, self._keep))
-
-    def _keep(self, event: Event) -> None:
-        self._learner().record(event)
-        self.save_soon()
-
     # -- Find the hole ------------------------------------------------------------------------------------------------
 
-    @on(Play)
-    def action_game(self) -> None:
-        """Opens a case; names the damage where one is open."""
-        from llm_holes.lessons.game.cases import best_scores
-        from llm_holes.tui.screens.game import BeginScreen, NameScreen
-
-        if self.game.open_case is None:
-            best = best_scores(self._learner().events)
-            self.app.push_screen(BeginScreen(random.randrange(1, SEEDS), best), self._begun)
-        else:
-            titles = {lesson.id: lesson.title for lesson in self.catalog.lessons.values()}
-            self.app.push_screen(NameScreen(self.game.open_case, titles, self.session.model), self._said)
-
-    def action_intact(self) -> None:
-        """The next runs go to the other model: the intact one, or the broken one."""
-        self.game.intact = not self.game.intact
-        self._show_progress()
+    def begin(self, case: Case) -> None:
+        self.game.begin(case)
+        self.save_soon()
         self.refresh_bindings()
 
-    def _begun(self, chosen: dict[str, Value] | None) -> None:
-        if chosen is not None:
-            self.game.begin(Case(int(str(chosen["seed"])), int(str(chosen["difficulty"]))))
-            self.save_soon()
-            self.refresh_bindings()
-
-    def _said(self, guess: dict[str, Value] | None) -> None:
-        if guess is not None and self.game.open_case is not None:
-            self.run_worker(self._reveal(guess), group="reveal", exclusive=True)
+    def reveal(self, guess: dict[str, Value]) -> None:
+        """Asks the engine for the truth; it is shown where the results of runs are."""
+        self.run_worker(self._reveal(guess), group="reveal", exclusive=True)
 
     async def _reveal(self, guess: dict[str, Value]) -> None:
-        """Asks the engine for the truth; it is shown where the results of runs are."""
         if self.lesson is None:
             await self._open(next(iter(self.catalog.lessons)), True)
         self.runs.reveal(guess)
         self._show_run()
         self.panes.go("live")
         self.panes.panel.wanted = True
+
+    def action_intact(self) -> None:
+        """The next runs go to the other model: the intact one, or the broken one."""
+        self.game.intact = not self.game.intact
+        self._show_progress()
+        self.refresh_bindings()
 
     # -- the ways from hole to hole -----------------------------------------------------------------------------------
 
@@ -569,39 +501,13 @@ class LessonScreen(Screen[None]):
 
     def action_up(self) -> None:
         if self.above is not None:
-            self.post_message(OpenLesson(self.above.id))
-
-    def action_deeper(self) -> None:
-        """Into the hole below; where there are several, the learner chooses."""
-        self._choose("deeper", [("", lesson) for lesson in self.below])
-
-    def action_go(self) -> None:
-        if self.lesson is not None:
-            self._choose("go to", [(f"{kind:<12}", other) for kind, other in ways(self.catalog, self.lesson)], ask=True)
-
-    def _choose(self, title: str, found: list[tuple[str, Lesson]], ask: bool = False) -> None:
-        if len(found) == 1 and not ask:
-            self._go(found[0][1].id)
-            return
-        entries = [(kind + lesson.title, "") for kind, lesson in found]
-        self.app.push_screen(
-            PickScreen(title, entries), lambda index: self._go(found[index][1].id if index is not None else None)
-        )
+            self.go(self.above.id)
 
     def action_back(self) -> None:
         if (before := self.history.back()) is not None:
             self.open_lesson(before, remember=False)
 
-    def action_search(self) -> None:
-        from llm_holes.tui.screens.search import SearchScreen
-
-        self.app.push_screen(SearchScreen(self.catalog), self._go)
-
-    def action_glossary(self) -> None:
-        from llm_holes.tui.screens.glossary import GlossaryScreen
-
-        self.app.push_screen(GlossaryScreen(self.catalog), self._go)
-
-    def _go(self, lesson_id: str | None) -> None:
+    def go(self, lesson_id: str | None) -> None:
+        """To a lesson that was chosen, if one was."""
         if lesson_id is not None:
             self.post_message(OpenLesson(lesson_id))

@@ -10,6 +10,7 @@ from textual.visual import VisualType
 from textual.widget import Widget
 
 from llm_holes.lessons.catalog.catalog import Lesson
+from llm_holes.tui.actions import GLOBAL, OWN_KEYS
 from llm_holes.tui.content import lines
 from llm_holes.tui.draw.sanitize import visible
 from llm_holes.tui.draw.spans import Row, Span, fit, wrapped
@@ -47,6 +48,26 @@ class KeyBar(Widget):
     """(key, label, action) in order of importance."""
 
     LAST = ("help", "quit")
+
+    def on_mount(self) -> None:
+        self.screen.bindings_updated_signal.subscribe(self, lambda _: self._gather())
+
+    def _gather(self) -> None:
+        """Takes what the screen can do now: what is focused first, then the rest in the registry's order."""
+        if not self.screen.is_current:
+            return
+        owners = {self.screen: "screen.", self.app: "app."}
+        keys: dict[str, tuple[str, str, str]] = {}
+        for active in self.screen.active_bindings.values():
+            binding = active.binding
+            if binding.show and active.enabled and binding.id:
+                owner = "" if binding.action.startswith("app.") else owners.get(active.node, "focused.")
+                keys.setdefault(
+                    binding.id, (binding.key_display or binding.key, binding.description, owner + binding.action)
+                )
+        own = [entry for name, entry in keys.items() if name in OWN_KEYS]
+        ours = [keys[action.id] for action in GLOBAL if action.id in keys]
+        self.keys = (*own, *ours)
 
     def render(self) -> VisualType:
         return Content("  ").join(

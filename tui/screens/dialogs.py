@@ -1,0 +1,122 @@
+"""What opens over the lesson when a key is pressed: the actions of the lesson screen that push a dialog.
+
+Each dialog is imported when it is first opened, so that none of them holds up the first paint.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+from llm_holes.engine.ipc.messages import Case
+from llm_holes.lessons.catalog.catalog import Lesson
+from llm_holes.lessons.catalog.schema import Question
+from llm_holes.tui.draw.lesson_text import ways
+
+if TYPE_CHECKING:
+    from llm_holes.engine.frames import Value
+    from llm_holes.tui.screens.lesson import LessonScreen
+
+SEEDS = 10_000
+
+
+def presets(screen: LessonScreen) -> None:
+    from llm_holes.tui.screens.pick import PickScreen
+
+    if screen.lesson is None or (picker := screen.panes.panel.presets) is None:
+        return
+
+    def picked(index: int | None) -> None:
+        if index is not None:
+            screen.choose_preset(index)
+
+    entries = [(preset.name, preset.why) for preset in screen.lesson.presets]
+    screen.app.push_screen(PickScreen("presets", entries, picker.chosen or 0), picked)
+
+
+def code(screen: LessonScreen) -> None:
+    from llm_holes.tui.screens.code import CodeScreen
+    from llm_holes.tui.state.sources import sources
+
+    if screen.lesson is not None:
+        screen.app.push_screen(CodeScreen(sources(screen.lesson)))
+
+
+def quiz(screen: LessonScreen) -> None:
+    if screen.lesson is not None:
+        ask(screen, "quiz", [(screen.lesson, question) for question in screen.lesson.data.quiz])
+
+
+def review(screen: LessonScreen) -> None:
+    from llm_holes.tui.screens.review import ReviewScreen
+
+    learner = screen.learner()
+
+    def begin(wanted: bool | None) -> None:
+        if wanted:
+            ask(screen, "review", learner.due(screen.catalog))
+
+    screen.app.push_screen(ReviewScreen(screen.catalog, learner.events, learner.now()), begin)
+
+
+def ask(screen: LessonScreen, title: str, cards: list[tuple[Lesson, Question]]) -> None:
+    from llm_holes.tui.screens.quiz import QuizScreen
+
+    screen.app.push_screen(QuizScreen(title, cards, screen.runs.measured, screen.runs.facts, screen.record))
+
+
+def game(screen: LessonScreen) -> None:
+    """Opens a case of Find the hole; names the damage where one is open."""
+    from llm_holes.lessons.game.cases import best_scores
+    from llm_holes.tui.screens.game import BeginScreen, NameScreen
+
+    def begun(chosen: dict[str, Value] | None) -> None:
+        if chosen is not None:
+            screen.begin(Case(int(str(chosen["seed"])), int(str(chosen["difficulty"]))))
+
+    def named(guess: dict[str, Value] | None) -> None:
+        if guess is not None:
+            screen.reveal(guess)
+
+    if screen.game.open_case is None:
+        best = best_scores(screen.learner().events)
+        screen.app.push_screen(BeginScreen(random.randrange(1, SEEDS), best), begun)
+    else:
+        titles = {lesson.id: lesson.title for lesson in screen.catalog.lessons.values()}
+        screen.app.push_screen(NameScreen(screen.game.open_case, titles, screen.session.model), named)
+
+
+def deeper(screen: LessonScreen) -> None:
+    """Into the hole below; where there are several, the learner chooses."""
+    below = screen.below
+    if len(below) == 1:
+        screen.go(below[0].id)
+    else:
+        _choose(screen, "deeper", [("", lesson) for lesson in below])
+
+
+def go(screen: LessonScreen) -> None:
+    if screen.lesson is not None:
+        found = ways(screen.catalog, screen.lesson)
+        _choose(screen, "go to", [(f"{kind:<12}", lesson) for kind, lesson in found])
+
+
+def _choose(screen: LessonScreen, title: str, found: list[tuple[str, Lesson]]) -> None:
+    from llm_holes.tui.screens.pick import PickScreen
+
+    def picked(index: int | None) -> None:
+        screen.go(None if index is None else found[index][1].id)
+
+    screen.app.push_screen(PickScreen(title, [(kind + lesson.title, "") for kind, lesson in found]), picked)
+
+
+def search(screen: LessonScreen) -> None:
+    from llm_holes.tui.screens.search import SearchScreen
+
+    screen.app.push_screen(SearchScreen(screen.catalog), screen.go)
+
+
+def glossary(screen: LessonScreen) -> None:
+    from llm_holes.tui.screens.glossary import GlossaryScreen
+
+    screen.app.push_screen(GlossaryScreen(screen.catalog), screen.go)
