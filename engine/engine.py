@@ -69,7 +69,7 @@ class Engine:
         return self.fits(self.tokenizer.chat_ids([{"role": "user", "content": message}]), new_tokens)
 
     def logits(self, ids: Sequence[int], keep: int | None = None) -> Tensor:
-        """Logits [pos, vocabulary] of one text, or of its last `keep` positions."""
+        """Logits [pos, d_vocab] of one text, or of its last `keep` positions."""
         return self.model.forward(torch.tensor([list(ids)]), logits_to_keep=keep).logits[0]
 
     def generate(self, prompt: Sequence[int], params: SamplingParams, limits: Limits) -> Iterator[Step]:

@@ -6,7 +6,7 @@ grade predictions and fill the lesson's text. Views say *what* to draw, never ho
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
@@ -21,6 +21,7 @@ Value = Scalar | list[Scalar] | dict[str, Scalar]
 """A setting or a measurement: a scalar, a list of scalars, or a small named group."""
 
 DType = Literal["f4", "f8", "i4", "i8", "u1"]
+CODES: dict[DType, Literal["f", "d", "i", "q", "B"]] = {"f4": "f", "f8": "d", "i4": "i", "i8": "q", "u1": "B"}
 MAX_DIMENSIONS = 4
 
 
@@ -43,6 +44,16 @@ class Array(msgspec.Struct, frozen=True):
         import numpy as np
 
         return np.frombuffer(self.data, dtype=f"<{self.dtype}").reshape(self.shape)
+
+    def tolist(self) -> Any:
+        """The array as nested lists, for a front end that does not wait for numpy's import. Raises ValueError or
+        TypeError if shape and bytes disagree."""
+        if 0 in self.shape:
+            nested: list[Any] = []
+            for size in reversed(self.shape[: self.shape.index(0)]):
+                nested = [nested] * size
+            return nested
+        return memoryview(self.data).cast("B").cast(CODES[self.dtype], self.shape).tolist()
 
 
 class Token(msgspec.Struct, frozen=True):

@@ -18,13 +18,13 @@ T = TypeVar("T")
 
 
 def kl_nats(intact: Tensor, changed: Tensor) -> float:
-    """Mean over positions of KL(intact ‖ changed), in nats, from logits [pos, vocabulary]."""
+    """Mean over positions of KL(intact ‖ changed), in nats, from logits [pos, d_vocab]."""
     p, q = intact.log_softmax(-1), changed.log_softmax(-1)
     return float((p.exp() * (p - q)).sum(-1).mean().clamp(min=0))
 
 
 def loss_nats(logits: Tensor, ids: Tensor) -> float:
-    """Mean surprise at each next token, in nats: logits [pos, vocabulary] against ids [pos]."""
+    """Mean surprise at each next token, in nats: logits [pos, d_vocab] against ids [pos]."""
     return float(torch.nn.functional.cross_entropy(logits[:-1], ids[1:]))
 
 

@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from llm_holes.engine.generation.sampling import SamplingParams, draw, generator
+from llm_holes.engine.generation.sampling import SamplingParams, generator, sample
 from llm_holes.engine.model.cache import ContiguousCache, KVCache
 from llm_holes.engine.model.decoder import Decoder
 from llm_holes.engine.tokenizer.tokenizer import Detokenizer, Tokenizer
@@ -61,7 +61,7 @@ def generate(
     for count in range(1, limits.max_new_tokens + 1):
         started = time.perf_counter()
         logits = last_logits(model, pending if cache is not None else ids, cache)
-        token = draw(logits, params, rng)
+        token = sample(logits, params, rng)
         ms = (time.perf_counter() - started) * 1e3
         ids.append(token)
         pending = [token]
@@ -84,7 +84,7 @@ def generate(
 
 
 def last_logits(model: Decoder, ids: Sequence[int], cache: KVCache | None) -> Tensor:
-    """Logits [vocabulary] after the last of `ids`; with a cache, long prompts go through in chunks, which is exact."""
+    """Logits [d_vocab] after the last of `ids`; with a cache, long prompts go through in chunks, which is exact."""
     if cache is None:
         return model.forward(torch.tensor([ids]), logits_to_keep=1).logits[0, -1]
     for start in range(0, len(ids), PREFILL_CHUNK):

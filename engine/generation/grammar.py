@@ -32,7 +32,7 @@ class Constraint:
         return bool(self._matcher.is_stopped())
 
     def allowed(self) -> Tensor:
-        """Which tokens may come next, bool [vocabulary]."""
+        """Which tokens may come next, bool [d_vocab]."""
         bias = torch.frombuffer(bytearray(self._matcher.compute_logit_bias()), dtype=torch.uint8)
         self._check()
         return bias[: self._size] > 0

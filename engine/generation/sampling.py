@@ -1,6 +1,6 @@
 """From logits to one token: each filter is a pure function, and every stage can be shown.
 
-Order: bias, temperature, top-k, top-p, min-p, draw. Temperature 0 is argmax, not a division by zero.
+Order: bias, temperature, top-k, top-p, min-p, sample. Temperature 0 is argmax, not a division by zero.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class SamplingParams:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """The distribution [vocabulary] after a filter, renormalised, and how many tokens it keeps."""
+    """The distribution [d_vocab] after a filter, renormalised, and how many tokens it keeps."""
 
     name: str
     probabilities: Tensor
@@ -34,6 +34,7 @@ class Stage:
 
 
 def biased(logits: Tensor, logit_bias: Mapping[int, float]) -> Tensor:
+    """Logits [d_vocab] with each bias added to its token's; untouched where there is none."""
     if not logit_bias:
         return logits
     logits = logits.clone()
@@ -43,19 +44,20 @@ def biased(logits: Tensor, logit_bias: Mapping[int, float]) -> Tensor:
 
 
 def masked(logits: Tensor, allowed: Tensor) -> Tensor:
-    """Logits with minus infinity wherever bool `allowed` [vocabulary] is false: constrained decoding."""
+    """Logits with minus infinity wherever bool `allowed` [d_vocab] is false: constrained decoding."""
     return logits.where(allowed, -torch.inf)
 
 
 def keep_top_k(p: Tensor, k: int) -> Tensor:
-    """The k likeliest tokens; ties at the border all stay."""
+    """p [d_vocab] of the k likeliest tokens, renormalised; ties at the border all stay."""
     if k <= 0 or k >= p.numel():
         return p
     return _renormalised(p.where(p >= p.topk(k).values[-1], 0.0))
 
 
 def keep_top_p(p: Tensor, top_p: float) -> Tensor:
-    """The fewest likeliest tokens whose sum reaches top_p (Holtzman et al. 2020); always at least one."""
+    """p [d_vocab] of the fewest likeliest tokens whose sum reaches top_p (Holtzman et al. 2020), renormalised; always
+    at least one."""
     if top_p >= 1:
         return p
     ordered, order = p.sort(descending=True, stable=True)
@@ -65,14 +67,14 @@ def keep_top_p(p: Tensor, top_p: float) -> Tensor:
 
 
 def keep_min_p(p: Tensor, min_p: float) -> Tensor:
-    """Tokens at least min_p times as likely as the likeliest (Nguyen et al. 2024)."""
+    """p [d_vocab] of the tokens at least min_p times as likely as the likeliest (Nguyen et al. 2024), renormalised."""
     if min_p <= 0:
         return p
     return _renormalised(p.where(p >= min_p * p.max(), 0.0))
 
 
 def stages(logits: Tensor, params: SamplingParams) -> list[Stage]:
-    """The distribution of logits [vocabulary] after each filter, in the order they are applied."""
+    """The distribution of logits [d_vocab] after each filter, in the order they are applied."""
     logits = biased(logits.float(), params.logit_bias)
     if params.temperature <= 0:
         p = torch.zeros_like(logits)
@@ -85,8 +87,8 @@ def stages(logits: Tensor, params: SamplingParams) -> list[Stage]:
     return [_stage("temperature", p), _stage("top-k", top_k), _stage("top-p", top_p), _stage("min-p", min_p)]
 
 
-def draw(logits: Tensor, params: SamplingParams, generator: torch.Generator) -> int:
-    """One token id."""
+def sample(logits: Tensor, params: SamplingParams, generator: torch.Generator) -> int:
+    """One token id, drawn from what logits [d_vocab] are after the last filter."""
     p = stages(logits, params)[-1].probabilities
     if params.temperature <= 0:
         return int(p.argmax())
@@ -94,6 +96,7 @@ def draw(logits: Tensor, params: SamplingParams, generator: torch.Generator) -> 
 
 
 def generator(seed: int) -> torch.Generator:
+    """A random number generator of its own for each run: the same seed samples the same tokens."""
     return torch.Generator().manual_seed(seed)
 
 

@@ -27,7 +27,7 @@ class PrefixCachedModel:
         self._known: OrderedDict[tuple[int, ...], Tensor] = OrderedDict()
 
     def logits(self, ids: Sequence[int]) -> Tensor:
-        """Logits [vocabulary] after `ids`, at least one. Raises Cancelled when the model's `is_cancelled` says so."""
+        """Logits [d_vocab] after `ids`, at least one. Raises Cancelled when the model's `is_cancelled` says so."""
         key = tuple(ids)
         if key in self._known:
             self._known.move_to_end(key)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from llm_holes.engine.generation.generate import TextStream
 from llm_holes.engine.generation.grammar import Constraint
-from llm_holes.engine.generation.sampling import SamplingParams, draw, generator, masked
+from llm_holes.engine.generation.sampling import SamplingParams, generator, masked, sample
 from llm_holes.engine.tokenizer.tokenizer import Detokenizer, Tokenizer
 
 Stop = Literal["end token", "grammar", "max tokens"]
@@ -20,7 +20,7 @@ Stop = Literal["end token", "grammar", "max tokens"]
 
 class LanguageModel(Protocol):
     def logits(self, ids: Sequence[int]) -> Tensor:
-        """Logits [vocabulary] after `ids`."""
+        """Logits [d_vocab] after `ids`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ def write(
         else:
             logits = model.logits(ids)
             chosen_from = logits if constraint is None else masked(logits, constraint.allowed())
-            token, wanted, given = draw(chosen_from, params, rng), int(logits.argmax()), False
+            token, wanted, given = sample(chosen_from, params, rng), int(logits.argmax()), False
             p = float(logits.softmax(-1)[token])
         ms = (time.perf_counter() - started) * 1e3
         ids.append(token)

@@ -68,7 +68,7 @@ def _one_head_off_in_each(z: Tensor) -> Tensor:
 
 @torch.no_grad()
 def _kl(model: Decoder, intact: Tensor, stream: Tensor) -> list[float]:
-    """KL of each variant's stream [variant, pos, d_model] from the intact log-probabilities [pos, vocabulary]."""
+    """KL of each variant's stream [variant, pos, d_model] from the intact log-probabilities [pos, d_vocab]."""
     p = intact.exp()
     found: list[float] = []
     for part in torch.split(stream, max(rows_at_once(model) // stream.shape[1], 1)):

@@ -17,22 +17,22 @@ FP32_BYTES = 4
 @dataclass(frozen=True, slots=True)
 class AttentionCost:
     """One layer's attention over `tokens`, as a dense product computes it: all pairs, the masked ones too. A product of
-    m×k and k×n numbers is 2·m·k·n operations. `heads` share d_model; `kv_width` is the width of keys and values."""
+    m×k and k×n numbers is 2·m·k·n operations. `n_heads` share d_model; `kv_width` is the width of keys and values."""
 
     tokens: int
     d_model: int
-    heads: int
+    n_heads: int
     d_head: int
     kv_width: int
 
     @property
     def projections(self) -> int:
-        width = self.heads * self.d_head
+        width = self.n_heads * self.d_head
         return 2 * self.tokens * self.d_model * (2 * width + 2 * self.kv_width)
 
     @property
     def scores(self) -> int:
-        return 2 * self.heads * self.tokens**2 * self.d_head
+        return 2 * self.n_heads * self.tokens**2 * self.d_head
 
     @property
     def flops(self) -> int:
@@ -41,7 +41,7 @@ class AttentionCost:
 
     @property
     def score_bytes(self) -> int:
-        return self.heads * self.tokens**2 * FP32_BYTES
+        return self.n_heads * self.tokens**2 * FP32_BYTES
 
 
 def cost_of(model: Decoder, tokens: int) -> AttentionCost:

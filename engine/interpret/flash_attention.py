@@ -19,18 +19,18 @@ def tiled_attention(q: Tensor, k: Tensor, v: Tensor, tile: int) -> Tensor:
     """
     parts = []
     for start in range(0, q.shape[1], tile):
-        queries = q[:, start : start + tile]
-        highest = queries.new_full((*queries.shape[:2], 1), -torch.inf)
-        total, summed = torch.zeros_like(highest), torch.zeros_like(queries)
-        place = torch.arange(start, start + queries.shape[1])[:, None]
-        for first in range(0, start + queries.shape[1], tile):
-            keys, values = k[:, first : first + tile], v[:, first : first + tile]
-            scores = queries @ keys.transpose(-1, -2) / math.sqrt(q.shape[-1])
-            scores = scores.masked_fill(torch.arange(first, first + keys.shape[1]) > place, -torch.inf)
-            higher = torch.maximum(highest, scores.amax(-1, keepdim=True))
-            shrink, weights = (highest - higher).exp(), (scores - higher).exp()
-            total = total * shrink + weights.sum(-1, keepdim=True)
-            summed = summed * shrink + weights @ values
-            highest = higher
-        parts.append(summed / total)
+        q_tile = q[:, start : start + tile]
+        running_max = q_tile.new_full((*q_tile.shape[:2], 1), -torch.inf)
+        running_sum, output = torch.zeros_like(running_max), torch.zeros_like(q_tile)
+        place = torch.arange(start, start + q_tile.shape[1])[:, None]
+        for first in range(0, start + q_tile.shape[1], tile):
+            k_tile, v_tile = k[:, first : first + tile], v[:, first : first + tile]
+            scores = q_tile @ k_tile.transpose(-1, -2) / math.sqrt(q.shape[-1])
+            scores = scores.masked_fill(torch.arange(first, first + k_tile.shape[1]) > place, -torch.inf)
+            new_max = torch.maximum(running_max, scores.amax(-1, keepdim=True))
+            rescale, weights = (running_max - new_max).exp(), (scores - new_max).exp()
+            running_sum = running_sum * rescale + weights.sum(-1, keepdim=True)
+            output = output * rescale + weights @ v_tile
+            running_max = new_max
+        parts.append(output / running_sum)
     return torch.cat(parts, dim=1)

@@ -60,22 +60,22 @@ def gradients(model: Decoder, ids: Sequence[int]) -> Gradients:
     return Gradients(-float(log_p.detach().double().mean()), log_p.detach(), used)
 
 
-def sgd_step(model: Decoder, found: Gradients, learning_rate: float) -> Decoder:
+def sgd_step(model: Decoder, grads: Gradients, learning_rate: float) -> Decoder:
     """The model one step further down. Its weights are made in the gradients' memory, which are gone after this."""
     weights = dict(model.weights)
-    while found.by_name:
-        name, g = found.by_name.popitem()
+    while grads.by_name:
+        name, g = grads.by_name.popitem()
         weights[name] = g.mul_(-learning_rate).add_(weights[name])
     return replace(model, weights=weights)
 
 
 def norm(tensors: Sequence[Tensor]) -> float:
-    """Length of all these numbers taken as one vector."""
+    """Norm of all these numbers taken as one vector."""
     return float(torch.stack([torch.linalg.vector_norm(t) for t in tensors]).double().norm()) if tensors else 0.0
 
 
 def norm_by_layer(found: Mapping[str, Tensor], n_layers: int) -> list[float]:
-    """Length of the gradient of each layer's weights."""
+    """Norm of the gradient of each layer's weights."""
     return [norm([g for name, g in found.items() if name.startswith(f"model.layers.{n}.")]) for n in range(n_layers)]
 
 

@@ -42,7 +42,7 @@ class Part:
 
 
 @torch.no_grad()
-def anatomy(model: Decoder, ids: Sequence[int], layer: int, position: int) -> list[Part]:
+def layer_by_hand(model: Decoder, ids: Sequence[int], layer: int, position: int) -> list[Part]:
     """The parts of `layer` for the token at `position`, in order. Raises Cancelled."""
     seen = list(ids[: position + 1])
     points = [point for point in PER_LAYER if point not in UNTAPPED]
@@ -61,38 +61,38 @@ class _Layer:
     def parts(self) -> list[Part]:
         x = self.recorded["hook_resid_pre"][self.place]
         d = len(x)
-        y = self.add(
+        normed = self.add(
             "norm", "x / rms(x) · g", d, self.norm(x, "input_layernorm"), 4 * d, FLOAT * d, "ln1.hook_normalized"
         )
-        x = self.attended(x, y)
-        y = self.norm(x, "post_attention_layernorm")
-        y = self.add("norm", "x / rms(x) · g", d, y, 4 * d, FLOAT * d, "ln2.hook_normalized")
-        gate = self.product("mlp.gate_proj", "gate", y, "mlp.hook_pre")
-        up = self.product("mlp.up_proj", "up", y, "mlp.hook_pre_linear")
-        bend = self.model.act_fns.get(self.layer, torch.nn.functional.silu)
+        x = self.attended(x, normed)
+        normed = self.norm(x, "post_attention_layernorm")
+        normed = self.add("norm", "x / rms(x) · g", d, normed, 4 * d, FLOAT * d, "ln2.hook_normalized")
+        gate = self.product("mlp.gate_proj", "gate", normed, "mlp.hook_pre")
+        up = self.product("mlp.up_proj", "up", normed, "mlp.hook_pre_linear")
+        act_fn = self.model.act_fns.get(self.layer, torch.nn.functional.silu)
         width = len(gate)
-        bent = self.add("nonlinearity", "SiLU(gate) · up", width, bend(gate) * up, 5 * width, 0, "mlp.hook_post")
-        written = self.product("mlp.down_proj", "FFN update", bent, "hook_mlp_out")
-        self.add("add", "stream + update", d, x + written, d, 0, "hook_resid_post")
+        post = self.add("nonlinearity", "SiLU(gate) · up", width, act_fn(gate) * up, 5 * width, 0, "mlp.hook_post")
+        mlp_out = self.product("mlp.down_proj", "FFN update", post, "hook_mlp_out")
+        self.add("add", "stream + update", d, x + mlp_out, d, 0, "hook_resid_post")
         return self.done
 
-    def attended(self, x: Tensor, y: Tensor) -> Tensor:
+    def attended(self, x: Tensor, normed: Tensor) -> Tensor:
         """The stream after attention, from the stream and its normed copy."""
         c, count = self.config, self.place + 1
-        q = self.heads("q", y, c.n_heads)
-        k = self.heads("k", y, c.n_kv_heads)
-        v = self.product("self_attn.v_proj", "value", y, "attn.hook_v", (c.n_kv_heads, c.d_head))
-        turn = rotary(c, self.place, self.place + 1)
+        q = self.heads("q", normed, c.n_heads)
+        k = self.heads("k", normed, c.n_kv_heads)
+        v = self.product("self_attn.v_proj", "value", normed, "attn.hook_v", (c.n_kv_heads, c.d_head))
+        rotation = rotary(c, self.place, self.place + 1)
         q = self.add(
             "rotate",
             "by its position",
             q.numel(),
-            rotate(q[None, None], turn)[0, 0],
+            rotate(q[None, None], rotation)[0, 0],
             3 * q.numel(),
             0,
             "attn.hook_rot_q",
         )
-        k = rotate(k[None, None], turn)[0, 0]
+        k = rotate(k[None, None], rotation)[0, 0]
         keys = torch.cat((self.recorded["attn.hook_rot_k"][:-1], k[None])).repeat_interleave(c.kv_group, 1)
         values = torch.cat((self.recorded["attn.hook_v"][:-1], v[None])).repeat_interleave(c.kv_group, 1)
         cache = FLOAT * count * c.n_kv_heads * c.d_head
@@ -101,16 +101,16 @@ class _Layer:
         pattern = self.add("softmax", "to shares of 1", scores.numel(), scores.softmax(-1), 5 * scores.numel(), 0, "")
         z = torch.einsum("hk,khd->hd", pattern, values)
         z = self.add("mix", "shares · values", pattern.numel(), z, 2 * q.numel() * count, cache, "attn.hook_z")
-        written = self.product("self_attn.o_proj", "attention update", z.flatten(), "hook_attn_out")
-        return self.add("add", "stream + update", len(x), x + written, len(x), 0, "hook_resid_mid")
+        attn_out = self.product("self_attn.o_proj", "attention update", z.flatten(), "hook_attn_out")
+        return self.add("add", "stream + update", len(x), x + attn_out, len(x), 0, "hook_resid_mid")
 
-    def heads(self, name: str, y: Tensor, count: int) -> Tensor:
+    def heads(self, name: str, normed: Tensor, count: int) -> Tensor:
         shape = (count, self.config.d_head)
         label = {"q": "query", "k": "key"}[name]
-        result = self.product(f"self_attn.{name}_proj", label, y, "", shape, keep=False)
+        result = self.product(f"self_attn.{name}_proj", label, normed, "", shape, keep=False)
         result = self.model.norm(result, f"{self.prefix}self_attn.{name}_norm.weight")
         return self.add(
-            label, f"W_{name} · x", len(y), result, *self.cost(f"self_attn.{name}_proj"), f"attn.hook_{name}"
+            label, f"W_{name} · x", len(normed), result, *self.cost(f"self_attn.{name}_proj"), f"attn.hook_{name}"
         )
 
     def norm(self, x: Tensor, name: str) -> Tensor:

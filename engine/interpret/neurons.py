@@ -56,13 +56,13 @@ def columns(model: Decoder, layer: int) -> Tensor:
 
 
 def strengths(model: Decoder, layer: int, values: Tensor) -> Tensor:
-    """Lengths of what the neurons add to the stream, [..., neuron], from their values."""
-    lengths: Tensor = columns(model, layer).norm(dim=0)
-    return values.abs() * lengths
+    """Norms of what the neurons add to the stream, [..., neuron], from their values."""
+    norms: Tensor = columns(model, layer).norm(dim=0)
+    return values.abs() * norms
 
 
 def pushes(model: Decoder, layer: int, neurons: Sequence[int]) -> Tensor:
-    """What each neuron at value 1 adds to the logits, [neuron, vocabulary], but for the length the norm divides by."""
+    """What each neuron at value 1 adds to the logits, [neuron, d_vocab], but for the length the norm divides by."""
     written = columns(model, layer)[:, list(neurons)].T * model.weights["model.norm.weight"]
     return model.linear(written, "model.embed_tokens" if model.config.tied_embeddings else "lm_head")
 
@@ -72,8 +72,8 @@ def isolation(model: Decoder, layer: int, stream: Tensor, position: int, seed: i
     noise as long, between attention and FFN. One more token of noise stands at the end, for texts of one token."""
     noise = torch.randn(2, len(stream) + 1, stream.shape[1], generator=torch.Generator().manual_seed(seed))
     noise = torch.nn.functional.normalize(noise, dim=-1) * stream.norm(dim=-1).mean()
-    crowd, strangers = torch.cat((stream, noise[0, -1:])), noise[1].clone()
-    strangers[position] = stream[position]
+    original, replaced = torch.cat((stream, noise[0, -1:])), noise[1].clone()
+    replaced[position] = stream[position]
     norm = f"model.layers.{layer}.post_attention_layernorm.weight"
-    one, other = (model.ffn(layer, model.norm(x, norm), lambda name, y: y)[position] for x in (crowd, strangers))
+    one, other = (model.ffn(layer, model.norm(x, norm), lambda name, y: y)[position] for x in (original, replaced))
     return float((one - other).abs().max())

@@ -111,8 +111,8 @@ class OffloadedCache:
         if not self._fetched or q is None or q.shape[2] > 1:
             return everything
         out = [block for block in everything if block not in layer.resident]
-        asked = q[0, :, 0].reshape(self._shape[2], -1, self._shape[4]).mean(1)
-        out.sort(key=lambda block: float((asked * layer.landmarks[block]).sum()), reverse=True)
+        query = q[0, :, 0].reshape(self._shape[2], -1, self._shape[4]).mean(1)
+        out.sort(key=lambda block: float((query * layer.landmarks[block]).sum()), reverse=True)
         return sorted([*layer.resident, *out[: self._fetched]])
 
     @property

@@ -12,7 +12,7 @@ from llm_holes.engine.model.quantize import quantize
 
 
 class QuantizedCache:
-    """Keeps each head's key (turned) and value as codes with a 16-bit scale and offset per `group_size` numbers; two
+    """Keeps each head's key (rotated) and value as codes with a 16-bit scale and offset per `group_size` numbers; two
     4-bit codes share a byte. A layer is unpacked when it is read, so at any time only one is held in full.
 
     The codes run from a group's smallest to its largest value. Raises ValueError where groups do not divide d_head.
@@ -24,7 +24,7 @@ class QuantizedCache:
         if config.d_head % group_size or group_size % 2:
             raise ValueError(f"groups of {group_size} do not divide keys of {config.d_head} numbers evenly")
         self.length = 0
-        self._bits, self._group = bits, group_size
+        self._bits, self._group_size = bits, group_size
         shape, layers = (2, batch, config.n_kv_heads, capacity), range(config.n_layers)
         code_bytes, groups = config.d_head * bits // 8, config.d_head // group_size
         self._codes = [torch.empty(*shape, code_bytes, dtype=torch.uint8) for _ in layers]
@@ -50,17 +50,17 @@ class QuantizedCache:
 
     def _packed(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Codes [..., d_head · bits / 8] and [..., groups, 2] of scale and smallest value."""
-        q = quantize(x, self._bits, "group", self._group, symmetric=False)
+        q = quantize(x, self._bits, "group", self._group_size, symmetric=False)
         codes = q.codes.to(torch.uint8).view(x.shape)
         if self._bits == 4:
             codes = codes[..., ::2] << 4 | codes[..., 1::2]
-        scales = torch.cat((q.scale, -q.zero * q.scale), -1).view(*x.shape[:-1], -1, 2)
+        scales = torch.cat((q.scale, -q.zero_point * q.scale), -1).view(*x.shape[:-1], -1, 2)
         return codes, scales.half()
 
     def _unpacked(self, codes: Tensor, scales: Tensor) -> Tensor:
         if self._bits == 4:
             codes = torch.stack((codes >> 4, codes & 15), -1).flatten(-2)
-        grouped = codes.float().view(*scales.shape[:-1], self._group)
+        grouped = codes.float().view(*scales.shape[:-1], self._group_size)
         scale, smallest = scales.float().unsqueeze(-2).unbind(-1)
         x: Tensor = grouped * scale + smallest
         return x.flatten(-2)

@@ -14,7 +14,7 @@ class WindowCache:
 
     Positions are those within the cache, as in StreamingLLM: when the middle is forgotten, what follows moves up, so no
     distance exceeds what the cache holds and a text may be longer than the model's context. Keys are therefore kept
-    unturned and turned when they are read.
+    unrotated and rotated when they are read.
 
     Nothing is forgotten within one pass. Fed token by token, each token sees exactly the sinks and the window, itself
     included; fed in chunks, it sees the chunk's beginning too. With a window no shorter than the text it is exact.
@@ -28,7 +28,7 @@ class WindowCache:
         empty = torch.empty(2, batch, config.n_kv_heads, 0, config.d_head)
         self._held = [empty] * config.n_layers
         self._next = list(self._held)
-        self._turn = rotary(config, 0, 0)
+        self._rotation = rotary(config, 0, 0)
         self.kept: list[int] = []
         self._read = 0
 
@@ -42,12 +42,12 @@ class WindowCache:
 
     def append(self, layer: int, k: Tensor, v: Tensor, q: Tensor | None = None) -> tuple[Tensor, Tensor]:
         end = self.length + k.shape[2]
-        if len(self._turn.cos) != end:
-            self._turn = rotary(self._config, 0, end)
-        cos, sin = self._turn.cos, self._turn.sin
-        unturned = _turned(k, Rotation(cos[self.length :], -sin[self.length :]))
-        self._next[layer] = store = torch.cat((self._held[layer], torch.stack((unturned, v))), dim=3)
-        return _turned(store[0], self._turn), store[1]
+        if len(self._rotation.cos) != end:
+            self._rotation = rotary(self._config, 0, end)
+        cos, sin = self._rotation.cos, self._rotation.sin
+        unrotated = _rotated(k, Rotation(cos[self.length :], -sin[self.length :]))
+        self._next[layer] = store = torch.cat((self._held[layer], torch.stack((unrotated, v))), dim=3)
+        return _rotated(store[0], self._rotation), store[1]
 
     def advance(self, positions: int) -> None:
         kept = [*self.kept, *range(self._read, self._read + positions)]
@@ -58,6 +58,6 @@ class WindowCache:
         self._held = [layer if not forgotten else layer[:, :, :, stay] for layer in self._next]
 
 
-def _turned(k: Tensor, rotation: Rotation) -> Tensor:
-    """k [batch, head, pos, d_head] turned by each position's angles."""
+def _rotated(k: Tensor, rotation: Rotation) -> Tensor:
+    """k [batch, head, pos, d_head] rotated by each position's angles."""
     return rotate(k.transpose(1, 2), rotation).transpose(1, 2)

@@ -1,6 +1,6 @@
 """Where keys and values of earlier positions are kept, so that a decode step computes them for one position only.
 
-`KVCache` is what the model asks of a cache; `engine/caches/` holds the ones that save memory. All are used alike:
+`KVCache` is what the model asks of a cache; `engine/kvcache/` holds the ones that save memory. All are used alike:
 `model.forward(ids, cache)`, or `last_logits(model, ids, cache)` for a prompt of any length.
 """
 

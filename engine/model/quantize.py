@@ -24,11 +24,11 @@ CHUNK = 2**19
 
 @dataclass(frozen=True, slots=True)
 class Quantized:
-    """`codes` [blocks, block] in whole numbers, `scale` and `zero` [blocks, 1]; `shape` is the weight's own."""
+    """`codes` [blocks, block] in whole numbers, `scale` and `zero_point` [blocks, 1]; `shape` is the weight's own."""
 
     codes: Tensor
     scale: Tensor
-    zero: Tensor
+    zero_point: Tensor
     bits: int
     symmetric: bool
     shape: torch.Size
@@ -36,7 +36,7 @@ class Quantized:
     def dequantized(self) -> Tensor:
         values = torch.empty_like(self.codes)
         for part in _parts(self.codes):
-            torch.sub(self.codes[part], self.zero[part], out=values[part]).mul_(self.scale[part])
+            torch.sub(self.codes[part], self.zero_point[part], out=values[part]).mul_(self.scale[part])
         return values.view(self.shape)
 
     @property
@@ -56,18 +56,18 @@ def quantize(w: Tensor, bits: int, granularity: Granularity, group_size: int = 3
     if symmetric:
         top = 2 ** (bits - 1) - 1
         scale = torch.maximum(blocks.amax(-1, keepdim=True), -blocks.amin(-1, keepdim=True)) / top
-        zero = torch.zeros_like(scale)
+        zero_point = torch.zeros_like(scale)
         low, high = -top, top
     else:
         low, high = 0, 2**bits - 1
         smallest = blocks.amin(-1, keepdim=True)
         scale = (blocks.amax(-1, keepdim=True) - smallest) / high
-        zero = -smallest / scale.where(scale > 0, 1.0)
+        zero_point = -smallest / scale.where(scale > 0, 1.0)
     scale = scale.where(scale > 0, 1.0)
     codes = torch.empty_like(blocks)
     for part in _parts(blocks):
-        torch.div(blocks[part], scale[part], out=codes[part]).add_(zero[part]).round_().clamp_(low, high)
-    return Quantized(codes, scale, zero, bits, symmetric, w.shape)
+        torch.div(blocks[part], scale[part], out=codes[part]).add_(zero_point[part]).round_().clamp_(low, high)
+    return Quantized(codes, scale, zero_point, bits, symmetric, w.shape)
 
 
 def _parts(blocks: Tensor) -> Iterator[slice]:
@@ -99,7 +99,7 @@ def int4_weight(w: Tensor) -> Int4Weight:
     codes = q.codes.to(torch.int32).view(w.shape)
     packed = torch._convert_weight_to_int4pack_for_cpu(codes, 1)
     # the kernel computes (code - 8) · scale + zero, so the offset is moved to the middle code
-    offset = (8 - q.zero) * q.scale
+    offset = (8 - q.zero_point) * q.scale
     pairs = torch.stack((q.scale.view(-1, groups), offset.view(-1, groups)), -1)
     pairs = pairs.transpose(0, 1).contiguous().bfloat16()
     return Int4Weight(packed, pairs, packed.nbytes + pairs.nbytes)

@@ -22,12 +22,12 @@ KV = ("self_attn.k_proj", "self_attn.v_proj")
 
 @dataclass(frozen=True, slots=True)
 class KVExpanded:
-    """Every query head gets a copy of its keys and values for itself: the same function, a cache `group` times as
+    """Every query head gets a copy of its keys and values for itself: the same function, a cache `kv_group` times as
     large."""
 
     def apply(self, model: Decoder) -> Decoder:
-        group = model.config.kv_group
-        changed = _heads_changed(model, range(model.config.n_layers), lambda layer, w: w.repeat_interleave(group, 0))
+        kv_group = model.config.kv_group
+        changed = _heads_changed(model, range(model.config.n_layers), lambda layer, w: w.repeat_interleave(kv_group, 0))
         return _with_kv_heads(reweighted(model, changed), model.config.n_heads)
 
 

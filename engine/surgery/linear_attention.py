@@ -46,10 +46,10 @@ class RandomFeatures:
     def __call__(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         w = directions(self.count, q.shape[-1], self.seed)
         # long keys need exponents far below what fp32 can hold
-        exponents = [x @ w.T - x.square().sum(-1, keepdim=True) / 2 for x in (_scaled(q), _scaled(k))]
+        log_phi_q, log_phi_k = (x @ w.T - x.square().sum(-1, keepdim=True) / 2 for x in (_scaled(q), _scaled(k)))
         # a factor of one query's features cancels in its weights
-        asked = exponents[0] - exponents[0].amax(-1, keepdim=True)
-        return linear_attention(asked.exp(), exponents[1].exp(), v.double()).to(v.dtype)
+        log_phi_q = log_phi_q - log_phi_q.amax(-1, keepdim=True)
+        return linear_attention(log_phi_q.exp(), log_phi_k.exp(), v.double()).to(v.dtype)
 
 
 def _scaled(x: Tensor) -> Tensor:
@@ -64,31 +64,32 @@ def directions(count: int, size: int, seed: int) -> Tensor:
     blocks = []
     for _ in range(-(-count // size)):
         square = torch.randn(size, size, generator=rng, dtype=torch.float64)
-        lengths = torch.randn(size, size, generator=rng, dtype=torch.float64).norm(dim=1, keepdim=True)
-        blocks.append(torch.linalg.qr(square).Q.T * lengths)
+        norms = torch.randn(size, size, generator=rng, dtype=torch.float64).norm(dim=1, keepdim=True)
+        blocks.append(torch.linalg.qr(square).Q.T * norms)
     return torch.cat(blocks)[:count]
 
 
-def linear_attention(fq: Tensor, fk: Tensor, v: Tensor) -> Tensor:
-    """Σ fq·fk v / Σ fq·fk over each query's own and earlier positions, in one sweep.
+def linear_attention(phi_q: Tensor, phi_k: Tensor, v: Tensor) -> Tensor:
+    """Σ phi_q·phi_k v / Σ phi_q·phi_k over each query's own and earlier positions, in one sweep.
 
-    fq [batch, head, query, features], fk [batch, kv_head, key, features], v [batch, kv_head, key, d_head]; the queries
-    are the last of the keys' positions. Within a chunk the weights are written out, before it they are summed up.
+    phi_q [batch, head, query, features], phi_k [batch, kv_head, key, features], v [batch, kv_head, key, d_head]; the
+    queries are the last of the keys' positions. Within a chunk the weights are written out, what is
+    before it is summed up.
     """
-    batch, kv_heads, keys, features = fk.shape
-    queries = fq.shape[2]
-    grouped = fq.reshape(batch, kv_heads, -1, queries, features)
+    batch, kv_heads, keys, features = phi_k.shape
+    queries = phi_q.shape[2]
+    grouped = phi_q.reshape(batch, kv_heads, -1, queries, features)
     values = F.pad(v, (0, 1), value=1.0)  # the last column adds up the weights
     past = keys - queries
-    state = fk[:, :, :past].transpose(-1, -2) @ values[:, :, :past]
+    state = phi_k[:, :, :past].transpose(-1, -2) @ values[:, :, :past]
     sums = []
     for start in range(0, queries, CHUNK):
-        asked = grouped[:, :, :, start : start + CHUNK]
-        place = slice(past + start, past + start + asked.shape[3])
-        offered, carried = fk[:, :, place], values[:, :, place]
-        near = (asked @ offered.transpose(-1, -2)[:, :, None]).tril()
-        sums.append(asked @ state[:, :, None] + near @ carried[:, :, None])
-        state = state + offered.transpose(-1, -2) @ carried
+        q_chunk = grouped[:, :, :, start : start + CHUNK]
+        place = slice(past + start, past + start + q_chunk.shape[3])
+        k_chunk, v_chunk = phi_k[:, :, place], values[:, :, place]
+        near = (q_chunk @ k_chunk.transpose(-1, -2)[:, :, None]).tril()
+        sums.append(q_chunk @ state[:, :, None] + near @ v_chunk[:, :, None])
+        state = state + k_chunk.transpose(-1, -2) @ v_chunk
     total = torch.cat(sums, 3)
     z = total[..., :-1] / total[..., -1:].clamp_min(torch.finfo(total.dtype).tiny)
     return z.reshape(batch, -1, queries, v.shape[-1])

@@ -71,10 +71,10 @@ class TopKeys:
         heads = [x.repeat_interleave(q.shape[1] // k.shape[1], dim=1) for x in (k, v)]
         z = []
         for start in range(0, q.shape[2], CHUNK):
-            asked = q[:, :, start : start + CHUNK]
-            seen_k, seen_v = (x[:, :, : past + start + asked.shape[2]] for x in heads)
-            future = torch.ones(asked.shape[2], seen_k.shape[2], dtype=torch.bool).triu(past + start + 1)
-            scores = (asked @ seen_k.transpose(-1, -2) / math.sqrt(q.shape[-1])).masked_fill(future, -torch.inf)
+            q_chunk = q[:, :, start : start + CHUNK]
+            seen_k, seen_v = (x[:, :, : past + start + q_chunk.shape[2]] for x in heads)
+            future = torch.ones(q_chunk.shape[2], seen_k.shape[2], dtype=torch.bool).triu(past + start + 1)
+            scores = (q_chunk @ seen_k.transpose(-1, -2) / math.sqrt(q.shape[-1])).masked_fill(future, -torch.inf)
             least = scores.topk(min(self.size, scores.shape[-1])).values[..., -1:]
             z.append(scores.masked_fill(scores < least, -torch.inf).softmax(-1) @ seen_v)
         return torch.cat(z, 2)

@@ -99,10 +99,10 @@ def block_sparse_attention(q: Tensor, k: Tensor, v: Tensor, mask: SparseMask) ->
     z = torch.empty_like(grouped)
     for rows in plan(mask, q.shape[2], keys):
         # the queries that share a KV head stand below one another, so keys and values need no copies
-        queries = grouped[:, :, :, rows.start : rows.stop].flatten(2, 3)
+        q_rows = grouped[:, :, :, rows.start : rows.stop].flatten(2, 3)
         seen = rows.seen.repeat(kv_group, 1)
-        brought = F.scaled_dot_product_attention(queries, k[:, :, rows.keys], v[:, :, rows.keys], seen)
-        z[:, :, :, rows.start : rows.stop] = brought.view(batch, kv_heads, kv_group, -1, size)
+        z_rows = F.scaled_dot_product_attention(q_rows, k[:, :, rows.keys], v[:, :, rows.keys], seen)
+        z[:, :, :, rows.start : rows.stop] = z_rows.view(batch, kv_heads, kv_group, -1, size)
     return z.view(q.shape)
 
 

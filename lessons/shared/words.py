@@ -53,9 +53,9 @@ def cosine(a: Tensor, b: Tensor) -> float:
 
 def cosines(table: Tensor, vector: Tensor) -> Tensor:
     """The cosine of `vector` [d_model] with each row, [rows]; no copy of the table is made."""
-    lengths: Tensor = table.norm(dim=1) * vector.norm()
+    norms: Tensor = table.norm(dim=1) * vector.norm()
     dots: Tensor = table @ vector
-    return dots / lengths.clamp_min(1e-12)
+    return dots / norms.clamp_min(1e-12)
 
 
 def best(scores: Tensor, count: int, without: Collection[int] = ()) -> list[int]:

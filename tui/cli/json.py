@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-import struct
 from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from llm_holes.engine.frames import Array, Token
 
-CODES = {"f4": "f", "f8": "d", "i4": "i", "i8": "q", "u1": "B"}
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
 
@@ -27,8 +25,8 @@ def jsonable(value: object) -> Json:
             return value
         case float():
             return value if math.isfinite(value) else None
-        case Array(dtype, shape, data):
-            return _nested(struct.unpack(f"<{math.prod(shape)}{CODES[dtype]}", data), shape)
+        case Array():
+            return jsonable(value.tolist())
         case Token(number, data, note):
             return {"id": number, "text": data.decode("utf-8", "backslashreplace"), "bytes": data.hex(), "note": note}
         case msgspec.Struct():
@@ -40,10 +38,3 @@ def jsonable(value: object) -> Json:
         case Sequence():
             return [jsonable(inner) for inner in value]
     raise TypeError(f"{type(value).__name__} has no JSON form")
-
-
-def _nested(flat: Sequence[float], shape: Sequence[int]) -> Json:
-    if not shape:
-        return jsonable(flat[0])
-    size = len(flat) // shape[0] if shape[0] else 0
-    return [_nested(flat[n * size : (n + 1) * size], shape[1:]) for n in range(shape[0])]

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Curve, Diff, Frame, Table, View, series
-from llm_holes.engine.interpret.layer_by_hand import anatomy
+from llm_holes.engine.interpret.layer_by_hand import layer_by_hand
 from llm_holes.engine.measure import fingerprint, kl_nats, loss_nats
 from llm_holes.engine.surgery.ablations import NormRemoved, weight_name
 from llm_holes.engine.surgery.activations import ACTIVATIONS, ActivationReplaced
@@ -36,7 +36,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     ids = engine.encode(p["text"], p["max_new_tokens"])
     place, layer = min(p["position"], len(ids) - 1), p["layer"]
     hashed, before = fingerprint(engine.model.weights), engine.logits(ids, 1)
-    parts = anatomy(engine.model, ids, layer, place)
+    parts = layer_by_hand(engine.model, ids, layer, place)
     token = engine.token_text(ids[place])
     measured, lengths = sizes(token, layer, parts)
     caption = (

@@ -75,7 +75,7 @@ def _alike(pattern: Tensor) -> float:
 def _costs(engine: Engine, normed: Tensor, layer: int, tokens: int, heads: int) -> dict[str, Any]:
     """One layer over `tokens`: as it is here, with so many ungrouped heads, and with one; and counted on the text."""
     here, width = cost_of(engine.model, tokens), engine.model.config.n_heads * engine.model.config.d_head
-    heads = max(n for n in range(1, min(heads or here.heads, width) + 1) if width % n == 0)
+    heads = max(n for n in range(1, min(heads or here.n_heads, width) + 1) if width % n == 0)
     many, one = (AttentionCost(tokens, here.d_model, n, width // n, width) for n in (heads, 1))
     flops, scores = counted(engine.model, layer, normed)
     return {

@@ -6,11 +6,11 @@ import torch
 
 from llm_holes.engine.generation.sampling import (
     SamplingParams,
-    draw,
     generator,
     keep_min_p,
     keep_top_k,
     keep_top_p,
+    sample,
     stages,
 )
 
@@ -44,13 +44,13 @@ def test_stages_come_in_order_and_only_narrow() -> None:
 
 
 def test_temperature_zero_is_argmax() -> None:
-    assert draw(P.log(), SamplingParams(temperature=0), generator(0)) == 0
+    assert sample(P.log(), SamplingParams(temperature=0), generator(0)) == 0
     assert stages(P.log(), SamplingParams())[0].kept == 1
 
 
 def test_a_ban_takes_the_token_out_and_a_bias_puts_it_in_front() -> None:
-    assert draw(P.log(), SamplingParams(logit_bias={0: -torch.inf}), generator(0)) == 1
-    assert draw(P.log(), SamplingParams(logit_bias={4: 10.0}), generator(0)) == 4
+    assert sample(P.log(), SamplingParams(logit_bias={0: -torch.inf}), generator(0)) == 1
+    assert sample(P.log(), SamplingParams(logit_bias={4: 10.0}), generator(0)) == 4
     assert stages(P.log(), SamplingParams(temperature=1, logit_bias={0: -torch.inf}))[-1].probabilities[0] == 0
 
 
@@ -58,9 +58,9 @@ def test_draws_follow_the_probabilities_and_the_seed() -> None:
     params = SamplingParams(temperature=1.0, top_k=4)
     expected = keep_top_k(P, 4)
     rng = generator(7)
-    counts = torch.bincount(torch.tensor([draw(P.log(), params, rng) for _ in range(4000)]), minlength=5)
+    counts = torch.bincount(torch.tensor([sample(P.log(), params, rng) for _ in range(4000)]), minlength=5)
     chi_square = ((counts[:4] - 4000 * expected[:4]) ** 2 / (4000 * expected[:4])).sum().item()
     assert counts[4] == 0
     assert chi_square < 16.27  # 3 degrees of freedom, p = 0.001
     again, same = generator(7), generator(7)
-    assert [draw(P.log(), params, again) for _ in range(20)] == [draw(P.log(), params, same) for _ in range(20)]
+    assert [sample(P.log(), params, again) for _ in range(20)] == [sample(P.log(), params, same) for _ in range(20)]

@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from llm_holes.engine.interpret.layer_by_hand import anatomy
+from llm_holes.engine.interpret.layer_by_hand import layer_by_hand
 from llm_holes.engine.model.config import Config
 from llm_holes.engine.model.decoder import Decoder
 from llm_holes.engine.model.hook_names import tap
@@ -20,7 +20,7 @@ IDS = [5, 17, 3, 88, 41, 2, 60, 9]
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_every_part_is_what_the_model_had(variant: str) -> None:
     model = ours(reference(variant))
-    parts = anatomy(model, IDS, 1, 5)
+    parts = layer_by_hand(model, IDS, 1, 5)
     assert max(part.difference for part in parts) < 1e-4
     assert sum(bool(part.point) for part in parts) == len(parts) - 2
     last = model.forward(torch.tensor([IDS]), taps=[tap(1, "hook_resid_post")]).acts[tap(1, "hook_resid_post")]
@@ -35,23 +35,23 @@ def flops_of_layer(config: Config, positions: int) -> int:
 
 @pytest.mark.parametrize("position", [0, 7])
 def test_shapes_and_flops_are_those_of_the_config(tiny: Decoder, position: int) -> None:
-    parts = {part.name: part for part in anatomy(tiny, IDS, 2, position)}
+    parts = {part.name: part for part in layer_by_hand(tiny, IDS, 2, position)}
     c = tiny.config
     assert parts["query"].shape == (c.n_heads, c.d_head)
     assert parts["scores"].shape == (c.n_heads, position + 1)
     assert parts["nonlinearity"].shape == (c.d_mlp,)
     assert parts["FFN update"].shape == (c.d_model,)
     assert torch.allclose(parts["softmax"].result.sum(-1), torch.ones(c.n_heads))
-    total = sum(part.flops for part in anatomy(tiny, IDS, 2, position))
+    total = sum(part.flops for part in layer_by_hand(tiny, IDS, 2, position))
     assert flops_of_layer(c, position + 1) < total < 1.2 * flops_of_layer(c, position + 1)
     matrices = sum(w.nbytes for n, w in tiny.weights.items() if n.startswith("model.layers.2."))
     cache = 2 * 4 * (position + 1) * c.n_kv_heads * c.d_head
-    assert sum(part.bytes for part in anatomy(tiny, IDS, 2, position)) == matrices + cache
+    assert sum(part.bytes for part in layer_by_hand(tiny, IDS, 2, position)) == matrices + cache
 
 
 def test_rounded_weights_and_other_activations_are_followed(tiny: Decoder) -> None:
     changed = operated(tiny, [QuantizedWeights(3), ActivationReplaced((1,), "gelu")])
-    assert max(part.difference for part in anatomy(changed, IDS, 1, 7)) < 1e-4
+    assert max(part.difference for part in layer_by_hand(changed, IDS, 1, 7)) < 1e-4
 
 
 def test_an_activation_is_exchanged_in_its_layers_only_and_undone(tiny: Decoder) -> None:

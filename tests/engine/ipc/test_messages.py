@@ -182,3 +182,15 @@ def test_a_reply_is_no_request() -> None:
 def test_an_array_whose_shape_and_bytes_disagree_is_a_value_error() -> None:
     with pytest.raises(ValueError, match="reshape"):
         Array("f4", (2, 3), b"\0" * 20).numpy()
+
+
+@STEADY
+@given(ARRAYS)
+def test_an_array_as_lists_is_what_numpy_makes_of_it(array: Array) -> None:
+    assert array.tolist() == array.numpy().tolist()
+
+
+def test_lists_of_an_array_whose_shape_and_bytes_disagree_are_refused() -> None:
+    for shape, size in (((2, 3), 20), ((3,), 13)):
+        with pytest.raises((ValueError, TypeError)):
+            Array("f4", shape, b"\0" * size).tolist()

@@ -52,8 +52,8 @@ def test_rounding_in_pieces_is_rounding_at_once(granularity: str) -> None:
         q = quantize(w, 3, granularity, 32, symmetric)  # type: ignore[arg-type]  # the literals of the parametrization
         blocks = w.view(q.codes.shape)
         low, high = (-3, 3) if symmetric else (0, 7)
-        assert torch.equal(q.codes, (blocks / q.scale + q.zero).round().clamp(low, high))
-        assert torch.equal(q.dequantized(), ((q.codes - q.zero) * q.scale).view(w.shape))
+        assert torch.equal(q.codes, (blocks / q.scale + q.zero_point).round().clamp(low, high))
+        assert torch.equal(q.dequantized(), ((q.codes - q.zero_point) * q.scale).view(w.shape))
 
 
 def test_every_rung_is_tried_and_more_bits_are_nearer(tiny: Decoder) -> None:
