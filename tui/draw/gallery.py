@@ -10,7 +10,7 @@ from rich.cells import cell_len
 
 from llm_holes.engine.frames import Array, Gallery
 from llm_holes.engine.numbers import plural
-from llm_holes.tui.draw.map import CODES, Cells, Scale, halves, legend_row, shade
+from llm_holes.tui.draw.map import Cells, Scale, halves, legend_row, shade
 from llm_holes.tui.draw.sanitize import visible
 from llm_holes.tui.draw.spans import Row, Span, fit, named, titled
 
@@ -50,8 +50,7 @@ def thumbnails(array: Array) -> list[Cells]:
     if len(array.shape) != 3 or 0 in array.shape:
         return []
     side = LARGE if array.shape[0] <= FEW else SMALL
-    maps = memoryview(array.data).cast("B").cast(CODES[array.dtype], array.shape).tolist()
-    return [_shrunk(cells, side) for cells in cast(list[Cells], maps)]
+    return [_shrunk(cells, side) for cells in cast(list[Cells], array.tolist())]
 
 
 def _shrunk(cells: Cells, side: int) -> Cells:

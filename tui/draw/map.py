@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, cast
+from typing import NamedTuple, cast
 from unicodedata import combining
 
 from rich.cells import cell_len
@@ -19,7 +19,6 @@ IDS_UP_TO = 64
 NAME_WIDTH = 14
 TEXT_WIDTHS = (7, 12)
 """Cells with a word in them: the narrowest and the widest."""
-CODES: dict[str, Literal["f", "d", "i", "q", "B"]] = {"f4": "f", "f8": "d", "i4": "i", "i8": "q", "u1": "B"}
 
 
 Cells = list[list[float]]
@@ -103,11 +102,10 @@ def token_facts(view: Tokens, index: int) -> str:
 
 
 def matrix(array: Array) -> Cells:
-    """The array's rows as lists; reads the bytes directly, so the interface never waits for numpy's import."""
+    """The array's rows as lists; none if it has no cells."""
     if len(array.shape) != 2 or 0 in array.shape:
         return []
-    flat = memoryview(array.data).cast("B")
-    return cast(Cells, flat.cast(CODES[array.dtype], array.shape).tolist())
+    return cast(Cells, array.tolist())
 
 
 class Scale(NamedTuple):
