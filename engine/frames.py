@@ -78,7 +78,7 @@ class Tokens(msgspec.Struct, frozen=True, tag="tokens"):
 class Heatmap(msgspec.Struct, frozen=True, tag="heatmap"):
     """A matrix [rows, columns]; NaN cells are blank. Enter on a cell sets `row_control` and `column_control`.
 
-    Row by row, `texts` holds a word to stand in each cell and `details` what to say about it at the cursor."""
+    Row by row, `texts` holds a word for each cell and `details` what to say about it at the cursor."""
 
     title: str
     values: Array
@@ -96,7 +96,7 @@ class Heatmap(msgspec.Struct, frozen=True, tag="heatmap"):
 
 class Gallery(msgspec.Struct, frozen=True, tag="gallery"):
     """Many small matrices of one size, values [item, rows, columns] of 0 or more, on one scale. Each has a short
-    label, what to say about it at the cursor, and the group it stands in; items of a group follow each other. Enter
+    label, what to say about it at the cursor, and the group it is in; items of a group follow each other. Enter
     sets `controls` to the item's `places`."""
 
     title: str

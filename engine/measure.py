@@ -66,14 +66,14 @@ def timed(work: Callable[[], T]) -> tuple[T, float]:
 
 
 def repeated(work: Callable[[], T], times: int) -> tuple[T, Timing]:
-    """The last result, and the time of so many runs, at least one."""
+    """The last result, and the time of this many runs, at least one."""
     runs = [timed(work) for _ in range(times)]
     return runs[-1][0], Timing.of([ms for _, ms in runs])
 
 
 def wilson(right: int, trials: int, z: float = 1.96) -> tuple[float, float]:
-    """Between which shares the true rate lies, with 95 % confidence, after so many right of so many trials, at least
-    one (Wilson 1927); unlike the textbook interval it is sound for few trials and near 0 and 1."""
+    """Between which shares the true rate lies, with 95 % confidence, after `right` of `trials`, at least one, came out
+    right (Wilson 1927); unlike the textbook interval it is sound for few trials and near 0 and 1."""
     share = right / trials
     scale = 1 + z * z / trials
     centre = (share + z * z / (2 * trials)) / scale

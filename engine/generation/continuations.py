@@ -19,7 +19,7 @@ Ids = Sequence[int]
 @dataclass(frozen=True, slots=True)
 class Scored:
     """How a wanted text fares in one place: its probability `p`, whether each of its tokens was the likeliest, and the
-    likeliest token behind it."""
+    likeliest token after it."""
 
     p: float
     chosen: bool
@@ -43,7 +43,7 @@ def common(texts: Sequence[Ids]) -> int:
 def score_continuations(
     model: Decoder, start: ContiguousCache, texts: Sequence[Ids], wanted: Sequence[Ids]
 ) -> list[Scored]:
-    """For each text, read behind `start`, how the wanted ids would follow it. `start` is left as it was."""
+    """For each text, read after `start`, how the wanted ids would follow it. `start` is left as it was."""
     found: dict[int, Scored] = {}
     for rows in _alike([(len(t), len(w)) for t, w in zip(texts, wanted, strict=True)]):
         ids = torch.tensor([[*texts[row], *wanted[row]] for row in rows])
@@ -61,7 +61,7 @@ def score_continuations(
 def greedy_continuations(
     model: Decoder, start: ContiguousCache, texts: Sequence[Ids], limit: int, ends: Callable[[int], bool]
 ) -> list[list[int]]:
-    """What the model writes behind each text, taking the likeliest token, up to the one that `ends` or to `limit`."""
+    """What the model writes after each text, taking the likeliest token, up to the one that `ends` or to `limit`."""
     found: list[list[int]] = [[] for _ in texts]
     for rows in _alike([len(text) for text in texts]):
         cache = start.copies(len(rows), len(texts[rows[0]]) + limit)

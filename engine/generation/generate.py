@@ -114,6 +114,7 @@ class TextStream:
         return shown
 
     def flush(self) -> str:
+        """What was held back; nothing more will come."""
         held, self._held = self._held + self._detokenizer.flush(), ""
         return held
 

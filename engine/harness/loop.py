@@ -28,7 +28,7 @@ After = Callable[[Call | Fault, Result], Sequence[Message]]
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """When the software ends it: after so many answers, tokens of one answer or of all, seconds, or a full context. A
+    """When the software ends it: after this many answers, tokens of one answer or of all, seconds, or a full context. A
     call held in the grammar has no bound of its own: the grammar ends it."""
 
     context: int
@@ -41,7 +41,7 @@ class Bounds:
 @dataclass(frozen=True)
 class Harness:
     """What stays the same in a conversation. The first `forced_calls` answers are held inside the grammar of a call;
-    `after` gives messages the software adds of its own behind each result (a plan read out again, a checklist)."""
+    `after` gives messages the software adds of its own after each result (a plan read out again, a checklist)."""
 
     model: LanguageModel
     tokenizer: Tokenizer

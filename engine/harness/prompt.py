@@ -1,8 +1,8 @@
 """Messages → the exact tokens of the context, each stretch with who put it there. Torch-free.
 
 The default model's own chat template ignores `tools`, so the harness brings its own for models that were trained on
-ChatML (`<|im_start|>role … <|im_end|>`). Other models keep their template; tools then stand in the system message and
-results in a user's message.
+ChatML (`<|im_start|>role … <|im_end|>`). Other models keep their template; tools are then listed in the system message,
+and results are in a user's message.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def system_text(tools: Sequence[Mapping[str, Any]], text: str = SYSTEM) -> str:
 def pieces(tokenizer: Tokenizer, messages: Sequence[Message], answer_next: bool = True) -> list[Piece]:
     """The whole context of a conversation; with `answer_next` it ends where the model's answer begins.
 
-    What stands in a message is encoded as plain text, so `<|im_end|>` in a tool's result ends nothing: each content
+    What is in a message is encoded as plain text, so `<|im_end|>` in a tool's result ends nothing: each content
     goes through the template as an unguessable mark, and what the template wrote around the marks is its own.
     Raises ModelError if the template fails, InputError if the model has none.
     """
@@ -86,7 +86,7 @@ def pieces(tokenizer: Tokenizer, messages: Sequence[Message], answer_next: bool 
 
 
 def continuation(tokenizer: Tokenizer, messages: Sequence[Message]) -> list[Piece]:
-    """What the software appends behind an answer the model has just ended: the rest of the answer's marks, `messages`,
+    """What the software appends after an answer the model has just ended: the rest of the answer's marks, `messages`,
     and the marks that open the next answer. The end token itself is included, whether or not the model wrote it."""
     whole = pieces(tokenizer, [Message("user", "x"), Message("assistant", "x", "model"), *messages])
     start = next(n for n, piece in enumerate(whole) if piece.who == "model")

@@ -19,6 +19,8 @@ Stop = Literal["end token", "grammar", "max tokens"]
 
 
 class LanguageModel(Protocol):
+    """All that is asked of a model here."""
+
     def logits(self, ids: Sequence[int]) -> Tensor:
         """Logits [d_vocab] after `ids`."""
 

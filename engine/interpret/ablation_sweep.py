@@ -49,7 +49,7 @@ def without_each_head(model: Decoder, ids: Sequence[int], layers: Sequence[int])
 
 
 def _groups(layers: Sequence[int], rows: int) -> list[Sequence[int]]:
-    """The layers in stretches whose variants, of so many rows each, go together."""
+    """The layers in stretches whose variants, of this many rows each, go together."""
     size = max(ROWS_TOGETHER // rows, 1)
     return [layers[n : n + size] for n in range(0, len(layers), size)]
 

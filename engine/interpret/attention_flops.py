@@ -27,11 +27,13 @@ class AttentionCost:
 
     @property
     def projections(self) -> int:
+        """FLOPs of the products with W_q, W_k, W_v and W_o."""
         width = self.n_heads * self.d_head
         return 2 * self.tokens * self.d_model * (2 * width + 2 * self.kv_width)
 
     @property
     def scores(self) -> int:
+        """FLOPs of q·k for all pairs in all heads."""
         return 2 * self.n_heads * self.tokens**2 * self.d_head
 
     @property
@@ -41,10 +43,12 @@ class AttentionCost:
 
     @property
     def score_bytes(self) -> int:
+        """Bytes of all heads' scores in fp32."""
         return self.n_heads * self.tokens**2 * FP32_BYTES
 
 
 def cost_of(model: Decoder, tokens: int) -> AttentionCost:
+    """What one layer of this model costs."""
     c = model.config
     return AttentionCost(tokens, c.d_model, c.n_heads, c.d_head, c.n_kv_heads * c.d_head)
 

@@ -69,7 +69,7 @@ def pushes(model: Decoder, layer: int, neurons: Sequence[int]) -> Tensor:
 
 def isolation(model: Decoder, layer: int, stream: Tensor, position: int, seed: int = 0) -> float:
     """How much the FFN's output at `position` changes when every other token's vector [pos, d_model] is replaced by
-    noise as long, between attention and FFN. One more token of noise stands at the end, for texts of one token."""
+    noise as long, between attention and FFN. One more token of noise is at the end, for texts of one token."""
     noise = torch.randn(2, len(stream) + 1, stream.shape[1], generator=torch.Generator().manual_seed(seed))
     noise = torch.nn.functional.normalize(noise, dim=-1) * stream.norm(dim=-1).mean()
     original, replaced = torch.cat((stream, noise[0, -1:])), noise[1].clone()

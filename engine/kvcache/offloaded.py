@@ -99,7 +99,7 @@ class OffloadedCache:
         self._tier.close()
 
     def _write(self, layer: Layer, new: Tensor) -> None:
-        """Puts new positions [2, batch, kv_head, pos, d_head] behind those held."""
+        """Puts new positions [2, batch, kv_head, pos, d_head] after those held."""
         for place in range(self.length - self.length % self._size, self.length + new.shape[3], self._size):
             block = layer.resident.setdefault(place // self._size, torch.zeros(self._shape))
             start, end = max(place, self.length), min(place + self._size, self.length + new.shape[3])

@@ -17,7 +17,7 @@ from llm_holes.engine.model.config import Config
 class KVCache(Protocol):
     """All layers write at the same place, then the pass advances it once, so a cancelled pass leaves it as it was.
 
-    A token's position, by which its query and key are turned, is its place in the cache: `length` and up.
+    A token's position, by which its query and key are rotated, is its place in the cache: `length` and up.
     """
 
     @property
@@ -29,7 +29,7 @@ class KVCache(Protocol):
         """Bytes of the keys and values held."""
 
     def append(self, layer: int, k: Tensor, v: Tensor, q: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Stores k, v [batch, kv_head, pos, d_head] behind those held and returns what the layer sees, these last.
+        """Stores k, v [batch, kv_head, pos, d_head] after those held and returns what the layer sees, these last.
 
         The queries q [batch, head, pos, d_head] let a cache that shows only a part choose it.
         """
@@ -70,7 +70,7 @@ class ContiguousCache:
         self.length += positions
 
     def truncate(self, length: int) -> None:
-        """Forgets the positions from `length` on: what follows is read anew, what stands before is not."""
+        """Forgets the positions from `length` on: what follows is read anew, what is before is not."""
         self.length = min(self.length, length)
 
     def copies(self, batch: int, room: int) -> ContiguousCache:

@@ -52,6 +52,7 @@ class Config(Sizes, frozen=True):
         return self.n_heads // self.n_kv_heads
 
     def kv_bytes_per_token(self, element_bytes: int = 4) -> int:
+        """Bytes of one token's keys and values in all layers."""
         return 2 * self.n_layers * self.n_kv_heads * self.d_head * element_bytes
 
 
@@ -68,6 +69,8 @@ def read_config(folder: Path) -> Config:
 
 
 def from_hugging_face(raw: dict[str, Any]) -> Config:
+    """The config in a parsed `config.json`. Raises ModelError for a model of another kind, LookupError, TypeError or
+    ValueError for what is missing or no number."""
     family = raw["model_type"]
     if family not in FAMILIES:
         raise ModelError(f"models of type {family!r} are not supported", f"Supported: {', '.join(FAMILIES)}.")

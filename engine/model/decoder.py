@@ -67,6 +67,7 @@ class Decoder:
     is_cancelled: Callable[[], bool] = never
 
     def cancellable(self, is_cancelled: Callable[[], bool]) -> Decoder:
+        """This model, whose passes raise Cancelled within one layer of `is_cancelled()` turning true."""
         return replace(self, is_cancelled=is_cancelled)
 
     def up_to(self, layer: int) -> Decoder:
@@ -222,6 +223,7 @@ def rotary(config: Config, start: int, end: int) -> Rotation:
 
 
 def inverse_frequencies(config: Config) -> Tensor:
+    """Radians that each pair of a head's dimensions turns per position, [d_head / 2]: 1 / theta^(2i/d_head)."""
     return 1.0 / config.rope.rope_theta ** (torch.arange(0, config.d_head, 2).float() / config.d_head)
 
 

@@ -33,10 +33,12 @@ PER_LAYER = (
 
 
 def tap(layer: int, point: str) -> str:
+    """The full name of a point of PER_LAYER in this layer."""
     return f"blocks.{layer}.{point}"
 
 
 def in_all_layers(point: str, n_layers: int) -> frozenset[str]:
+    """The full names of a point of PER_LAYER in every layer."""
     return frozenset(tap(layer, point) for layer in range(n_layers))
 
 

@@ -34,6 +34,7 @@ class Quantized:
     shape: torch.Size
 
     def dequantized(self) -> Tensor:
+        """The rounded weight, in its own shape: (codes - zero_point) · scale."""
         values = torch.empty_like(self.codes)
         for part in _parts(self.codes):
             torch.sub(self.codes[part], self.zero_point[part], out=values[part]).mul_(self.scale[part])
@@ -46,6 +47,7 @@ class Quantized:
 
 
 def stored_bytes(weights: int, blocks: int, bits: int, symmetric: bool) -> int:
+    """Bytes of packed codes with one fp16 scale per block and, if asymmetric, one fp16 offset."""
     per_block = SCALE_BITS if symmetric else 2 * SCALE_BITS
     return (weights * bits + blocks * per_block + 7) // 8
 

@@ -35,6 +35,7 @@ MATRICES: tuple[Matrix, ...] = get_args(Matrix)
 
 
 def weight_name(layer: int, matrix: Matrix) -> str:
+    """The Hugging Face name of a layer's matrix."""
     return f"model.layers.{layer}.{matrix}.weight"
 
 
@@ -167,8 +168,8 @@ class NormRemoved:
 
 
 def super_weight(model: Decoder, ids: Sequence[int]) -> WeightZeroed:
-    """Zeroes the weight behind the largest number any FFN writes into the stream on this text: its row is where that
-    number appears, its column the neuron that contributes most to it."""
+    """Zeroes the weight that makes the largest number any FFN writes into the stream on this text: its row is where
+    that number appears, its column the neuron that contributes most to it."""
     layers = range(model.config.n_layers)
     points = ("mlp.hook_post", "hook_mlp_out")
     names = frozenset().union(*(in_all_layers(point, len(layers)) for point in points))

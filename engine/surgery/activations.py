@@ -1,4 +1,4 @@
-"""What bends an FFN, exchanged or taken away.
+"""The nonlinearity of an FFN, exchanged or taken away.
 
 Sources: Nair & Hinton 2010 (ReLU), Hendrycks & Gimpel 2016 (GELU, SiLU), Shazeer 2020 (gated FFNs).
 """

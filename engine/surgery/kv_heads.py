@@ -34,7 +34,7 @@ class KVExpanded:
 @dataclass(frozen=True, slots=True)
 class KVPooled:
     """All query heads of the layers share one key and value head: the mean of those there were, or in each layer the
-    one of `heads`. Where every layer is pooled, the model has one KV head; else the one stands in every place."""
+    one of `heads`. Where every layer is pooled, the model has one KV head; else the one is copied to every place."""
 
     layers: tuple[int, ...]
     heads: tuple[int, ...] | None = None

@@ -1,4 +1,4 @@
-"""Matrices reduced to a few directions, as surgery, and how crowded a space of so many dimensions is.
+"""Matrices reduced to a few directions, as surgery, and how crowded a space of this many dimensions is.
 
 Sources: Eckart & Young 1936 (the best matrix of a rank), Johnson & Lindenstrauss 1984 (many nearly orthogonal vectors).
 """
@@ -90,7 +90,7 @@ def break_even_rank(shape: Sequence[int]) -> float:
 
 
 def crowding(dimensions: int, vectors: int, seed: int) -> tuple[float, float]:
-    """Of so many random directions: the mean and the largest |cosine| of two of them."""
+    """Of this many random directions: the mean and the largest |cosine| of two of them."""
     x = torch.randn(vectors, dimensions, generator=torch.Generator().manual_seed(seed))
     x = x / x.norm(dim=-1, keepdim=True)
     cosines = (x @ x.T).abs()[~torch.eye(vectors, dtype=torch.bool)]

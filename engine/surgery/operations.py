@@ -30,6 +30,8 @@ PARTS: dict[Part, tuple[str, ...]] = {
 
 
 class Operation(Protocol):
+    """A change of a model, as a value."""
+
     def apply(self, model: Decoder) -> Decoder:
         """A model with this operation done, on top of what was done before."""
 
@@ -38,12 +40,14 @@ Surgery = Sequence[Operation]
 
 
 def operated(model: Decoder, surgery: Surgery) -> Decoder:
+    """The model with all these operations done, the first one first."""
     for operation in surgery:
         model = operation.apply(model)
     return model
 
 
 def hooked(model: Decoder, name: str, hook: Hook) -> Decoder:
+    """The model with the activation at the point `name` changed by `hook`, after the hooks it has there."""
     return replace(model, hooks={**model.hooks, name: (*model.hooks.get(name, ()), hook)})
 
 

@@ -87,6 +87,7 @@ def pairs_computed(mask: SparseMask, positions: int) -> int:
 
 
 def causal_pairs(positions: int) -> int:
+    """Pairs of positions in full causal attention: each sees itself and those before."""
     return positions * (positions + 1) // 2
 
 
@@ -98,7 +99,7 @@ def block_sparse_attention(q: Tensor, k: Tensor, v: Tensor, mask: SparseMask) ->
     kv_group = grouped.shape[2]
     z = torch.empty_like(grouped)
     for rows in plan(mask, q.shape[2], keys):
-        # the queries that share a KV head stand below one another, so keys and values need no copies
+        # the queries that share a KV head are rows of one matrix, so keys and values need no copies
         q_rows = grouped[:, :, :, rows.start : rows.stop].flatten(2, 3)
         seen = rows.seen.repeat(kv_group, 1)
         z_rows = F.scaled_dot_product_attention(q_rows, k[:, :, rows.keys], v[:, :, rows.keys], seen)

@@ -39,7 +39,7 @@ def train(words: Iterable[bytes], merges: int) -> Iterator[Learnt]:
 
 
 def merge(pieces: list[bytes], left: bytes, right: bytes) -> None:
-    """Joins every `left` that has a `right` behind it, from the left, in place."""
+    """Joins every `left` that has a `right` after it, from the left, in place."""
     at = 0
     while at < len(pieces) - 1:
         if pieces[at] == left and pieces[at + 1] == right:

@@ -21,7 +21,7 @@ class Twin:
         """Raises InputError if the words are cut by rules that no one pattern stands for."""
         self._bpe = bpe
         absent = [bytes([byte]) for byte in range(256) if bytes([byte]) not in bpe.vocabulary]
-        # tiktoken wants an id for every byte; those the model lacks are numbered behind the rest and dropped again
+        # tiktoken wants an id for every byte; those the model lacks are numbered after the rest and dropped again
         self._end = max(bpe.vocabulary.values()) + 1
         ranks = bpe.vocabulary | {byte: self._end + n for n, byte in enumerate(absent)}
         self._encoding = tiktoken.Encoding(
