@@ -11,6 +11,7 @@ from llm_holes.engine.errors import Cancelled
 from llm_holes.engine.model.cache import ContiguousCache
 from llm_holes.engine.model.decoder import Decoder
 from llm_holes.engine.model.hook_names import GLOBAL, PER_LAYER, in_all_layers, tap
+from llm_holes.engine.surgery.operations import hooked
 from tests.support.tiny_models import VARIANTS, ours, reference
 
 IDS = torch.randint(0, 97, (2, 33), generator=torch.Generator().manual_seed(3))
@@ -87,7 +88,23 @@ def test_logits_of_the_last_positions_only(tiny: Decoder) -> None:
     assert torch.allclose(tiny.forward(IDS, logits_to_keep=2).logits, tiny.forward(IDS).logits[:, -2:], atol=1e-5)
 
 
-def test_stop_is_asked_before_every_layer_and_leaves_the_cache_usable(tiny: Decoder) -> None:
+@pytest.mark.parametrize("middle", [0, 1, 3])
+def test_the_parts_of_a_pass_done_one_by_one_are_the_pass_to_the_bit(tiny: Decoder, middle: int) -> None:
+    model = hooked(tiny, tap(1, "hook_resid_mid"), lambda x: 2 * x)
+    stream = model.run_layers(model.run_layers(model.embed(IDS), 0, middle), middle)
+    assert torch.equal(model.unembed(stream), model.forward(IDS).logits)
+
+
+def test_a_model_up_to_a_layer_has_its_activations_and_no_later_ones(tiny: Decoder) -> None:
+    name = tap(1, "hook_resid_post")
+    lower, whole = tiny.up_to(1).forward(IDS, taps=[name]), tiny.forward(IDS, taps=[name])
+    assert (lower.acts[name] == whole.acts[name]).all()
+    assert torch.equal(lower.logits, tiny.unembed(torch.from_numpy(whole.acts[name])))
+    with pytest.raises(ValueError, match="no such tap"):
+        tiny.up_to(1).forward(IDS, taps=[tap(2, "hook_resid_pre")])
+
+
+def test_cancellation_is_asked_before_every_layer_and_leaves_the_cache_usable(tiny: Decoder) -> None:
     asked = 0
 
     def is_cancelled() -> bool:
