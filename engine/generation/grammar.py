@@ -21,9 +21,9 @@ from llm_holes.engine.tokenizer.tokenizer import Tokenizer
 class Constraint:
     """Where in a grammar the text written so far is. Deterministic; knows nothing of the model's probabilities."""
 
-    def __init__(self, tokenizer: Tokenizer, grammar: str, vocabulary: int) -> None:
-        self._matcher = _compiled(tokenizer, grammar, vocabulary).deep_copy()
-        self._size = vocabulary
+    def __init__(self, tokenizer: Tokenizer, grammar: str, d_vocab: int) -> None:
+        self._matcher = _compiled(tokenizer, grammar, d_vocab).deep_copy()
+        self._d_vocab = d_vocab
         self._check()
 
     @property
@@ -35,7 +35,7 @@ class Constraint:
         """Which tokens may come next, bool [d_vocab]."""
         bias = torch.frombuffer(bytearray(self._matcher.compute_logit_bias()), dtype=torch.uint8)
         self._check()
-        return bias[: self._size] > 0
+        return bias[: self._d_vocab] > 0
 
     def forced(self) -> list[int]:
         """The tokens of what the grammar leaves no choice about, for instance all of `{"name": "`."""
@@ -66,11 +66,11 @@ def json_grammar(schema: Mapping[str, Any]) -> str:
 
 
 @lru_cache(maxsize=8)
-def _compiled(tokenizer: Tokenizer, grammar: str, size: int) -> llguidance.LLMatcher:
-    return llguidance.LLMatcher(_vocabulary(tokenizer, size), grammar)
+def _compiled(tokenizer: Tokenizer, grammar: str, d_vocab: int) -> llguidance.LLMatcher:
+    return llguidance.LLMatcher(_vocabulary(tokenizer, d_vocab), grammar)
 
 
 @lru_cache(maxsize=2)
-def _vocabulary(tokenizer: Tokenizer, size: int) -> llguidance.LLTokenizer:
+def _vocabulary(tokenizer: Tokenizer, d_vocab: int) -> llguidance.LLTokenizer:
     """The vocabulary as a trie of bytes; a third of a second to build."""
-    return llguidance.LLTokenizer(tokenizer.to_json(), n_vocab=size, eos_token=sorted(tokenizer.eos_ids) or None)
+    return llguidance.LLTokenizer(tokenizer.to_json(), n_vocab=d_vocab, eos_token=sorted(tokenizer.eos_ids) or None)

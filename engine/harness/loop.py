@@ -45,7 +45,7 @@ class Harness:
 
     model: LanguageModel
     tokenizer: Tokenizer
-    vocabulary: int
+    d_vocab: int
     tools: tuple[Tool, ...]
     bounds: Bounds
     params: SamplingParams = field(default_factory=SamplingParams)
@@ -92,7 +92,7 @@ class Harness:
         if step >= self.forced_calls:
             room = min(room, self.bounds.answer_tokens)
         else:
-            constraint = Constraint(self.tokenizer, call_grammar(self.tools), self.vocabulary)
+            constraint = Constraint(self.tokenizer, call_grammar(self.tools), self.d_vocab)
         params = replace(self.params, seed=self.params.seed + step)
         return write(self.model, self.tokenizer, context, params, room, constraint)
 

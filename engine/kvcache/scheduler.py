@@ -117,8 +117,9 @@ class ContiguousAllocator:
 
 
 @dataclass(slots=True)
-class Running:
-    """A request in memory: the texts it is still writing, by name, each with the tokens to come."""
+class SequenceGroup:
+    """A request in memory, under vLLM's name for it: the texts it is still writing, by name, each with the tokens to
+    come."""
 
     request: Request
     texts: dict[str, deque[int]]
@@ -131,7 +132,7 @@ class Scheduler:
     allocator: Allocator
     requests: Iterable[Request]
     step: int = 0
-    running: list[Running] = field(default_factory=list)
+    running: list[SequenceGroup] = field(default_factory=list)
     waiting: deque[Request] = field(default_factory=deque)
     finished: int = 0
     preemptions: int = 0
@@ -169,33 +170,33 @@ class Scheduler:
 
     def _decode(self) -> None:
         """One token for every text of every running request, oldest first."""
-        for place in list(self.running):
-            for name in list(place.texts):
-                if place not in self.running:
+        for group in list(self.running):
+            for name in list(group.texts):
+                if group not in self.running:
                     break
-                self._token(place, name)
-            if place in self.running and not place.texts:
-                self.running.remove(place)
+                self._token(group, name)
+            if group in self.running and not group.texts:
+                self.running.remove(group)
                 self.finished += 1
 
-    def _token(self, place: Running, name: str) -> None:
-        coming = place.texts[name]
+    def _token(self, group: SequenceGroup, name: str) -> None:
+        coming = group.texts[name]
         while not self.allocator.append(name, coming[0]):
             youngest = self.running[-1]
             self._preempt(youngest)
-            if youngest is place:
+            if youngest is group:
                 return
         coming.popleft()
         self.tokens += 1
         if not coming:
             self.allocator.free(name)
-            del place.texts[name]
+            del group.texts[name]
 
-    def _preempt(self, place: Running) -> None:
-        for name in place.texts:
+    def _preempt(self, group: SequenceGroup) -> None:
+        for name in group.texts:
             self.allocator.free(name)
-        self.running.remove(place)
-        self.waiting.appendleft(place.request)
+        self.running.remove(group)
+        self.waiting.appendleft(group.request)
         self.preemptions += 1
 
     def _admit(self, request: Request) -> bool:
@@ -206,7 +207,7 @@ class Scheduler:
                     self.allocator.free(admitted)
                 return False
         answers = zip(names, request.answers, strict=True)
-        self.running.append(Running(request, {name: deque(answer) for name, answer in answers}))
+        self.running.append(SequenceGroup(request, {name: deque(answer) for name, answer in answers}))
         return True
 
 

@@ -34,7 +34,7 @@ class Trial:
 def trial(harness: Harness, prompt: Sequence[int], params: SamplingParams, constrained: bool) -> Trial:
     """One answer to `prompt`, read and run. A free answer is given up at the first token that rules out a call."""
     grammar = call_grammar if constrained else any_call_grammar
-    state = Constraint(harness.tokenizer, grammar(harness.tools), harness.vocabulary)
+    state = Constraint(harness.tokenizer, grammar(harness.tools), harness.d_vocab)
     bounds = harness.bounds
     limit = min(bounds.tokens if constrained else bounds.answer_tokens, bounds.context - len(prompt))
     text = ""
