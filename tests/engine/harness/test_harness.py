@@ -12,14 +12,11 @@ import torch
 from torch import Tensor
 
 from llm_holes.engine.engine import Engine
-from llm_holes.engine.errors import Cancelled
 from llm_holes.engine.harness import tools
 from llm_holes.engine.harness.calls import Fault
 from llm_holes.engine.harness.events import CallParsed, Event, PromptFed, Stopped, TokenWritten, ToolReturned
 from llm_holes.engine.harness.loop import Bounds, Harness
-from llm_holes.engine.harness.prefix_cached_model import PrefixCachedModel
 from llm_holes.engine.harness.prompt import Message, continuation, ids_of, pieces, system_text
-from llm_holes.engine.harness.speculative_verification import verify
 from llm_holes.engine.tokenizer.tokenizer import Tokenizer
 
 CALL = '{"name": "calculator", "arguments": {"expression": "2+3"}}'
@@ -143,36 +140,6 @@ def test_a_faulty_call_is_answered_with_what_was_wrong(engine: Engine) -> None:
 )  # fmt: skip
 def test_every_bound_ends_it(engine: Engine, bounds: dict[str, float], reason: str) -> None:
     assert events(engine, Script(engine.tokenizer, [CALL] * 9), **bounds)[-1] == Stopped(reason)  # type: ignore[arg-type]
-
-
-def test_reading_with_a_shared_prefix_gives_the_logits_of_reading_afresh(engine: Engine) -> None:
-    model = PrefixCachedModel(engine.model)
-    ids = engine.encode("The cat sat on the mat and the dog sat on the log.")
-    for context in (ids[:6], ids, ids[:4] + ids[9:], ids[:6], ids[:5]):
-        assert torch.allclose(model.logits(context), engine.logits(context, 1)[0], atol=1e-3)
-    assert model.tokens_read == len(ids) + len(ids) - 9 + 1, "one for ids[:5], whose keys were there, whose logits not"
-
-
-def test_a_guess_changes_nothing_but_the_work(engine: Engine) -> None:
-    model = PrefixCachedModel(engine.model)
-    ids, guess = engine.encode("The capital of France is"), engine.encode(" Paris, and the")
-    verify(model, ids, guess)
-    read = model.tokens_read
-    for context in (ids, ids + guess[:2], ids + guess):
-        assert torch.allclose(model.logits(context), engine.logits(context, 1)[0], atol=1e-3)
-    assert model.tokens_read == read == len(ids) + len(guess)
-    other = ids + guess[:1] + guess[2:]
-    assert torch.allclose(model.logits(other), engine.logits(other, 1)[0], atol=1e-3)
-
-
-def test_a_cancelled_reading_leaves_the_cache_right(engine: Engine) -> None:
-    asked = iter([False] * (engine.info.n_layers + 3) + [True])
-    model = PrefixCachedModel(engine.model.cancellable(lambda: next(asked, False)))
-    ids = engine.encode("One two three four five six seven")
-    model.logits(ids[:4])
-    with pytest.raises(Cancelled):
-        model.logits(ids[:2] + ids[4:])
-    assert torch.allclose(model.logits(ids), engine.logits(ids, 1)[0], atol=1e-3)
 
 
 def test_a_model_without_chatml_keeps_its_own_template() -> None:
