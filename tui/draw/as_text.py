@@ -22,6 +22,7 @@ from llm_holes.engine.frames import (
     View,
 )
 from llm_holes.engine.numbers import measurement
+from llm_holes.tui.draw.arrays import matrix
 from llm_holes.tui.draw.blocks import blocks_rows
 from llm_holes.tui.draw.curve import curve_rows
 from llm_holes.tui.draw.diff import diff_rows
@@ -32,7 +33,6 @@ from llm_holes.tui.draw.map import (
     grid_of,
     grid_row,
     legend_row,
-    matrix,
     scale_of,
     strip_of,
     strip_row,

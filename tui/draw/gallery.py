@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import cast
 
 from rich.cells import cell_len
 
 from llm_holes.engine.frames import Array, Gallery
 from llm_holes.engine.numbers import plural
-from llm_holes.tui.draw.map import Cells, Scale, halves, legend_row, shade
+from llm_holes.tui.draw.arrays import Cells, matrices
+from llm_holes.tui.draw.map import Scale, halves, legend_row, shade
 from llm_holes.tui.draw.sanitize import visible
 from llm_holes.tui.draw.spans import Row, Span, fit, named, titled
 
@@ -47,10 +47,9 @@ class Hanging:
 
 def thumbnails(array: Array) -> list[Cells]:
     """The maps, each shrunk to what is drawn; the largest of the cells that fall together stands for them."""
-    if len(array.shape) != 3 or 0 in array.shape:
-        return []
-    side = LARGE if array.shape[0] <= FEW else SMALL
-    return [_shrunk(cells, side) for cells in cast(list[Cells], array.tolist())]
+    maps = matrices(array)
+    side = LARGE if len(maps) <= FEW else SMALL
+    return [_shrunk(cells, side) for cells in maps]
 
 
 def _shrunk(cells: Cells, side: int) -> Cells:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple, cast
+from typing import NamedTuple
 from unicodedata import combining
 
 from rich.cells import cell_len
 
-from llm_holes.engine.frames import Array, Gallery, Heatmap, Token, Tokens
+from llm_holes.engine.frames import Gallery, Heatmap, Token, Tokens
 from llm_holes.engine.numbers import kind_of_label
+from llm_holes.tui.draw.arrays import Cells
 from llm_holes.tui.draw.sanitize import from_bytes, visible
 from llm_holes.tui.draw.spans import BELOW_ZERO, LOWER, SHADES, Row, Span, fit, named, written
 
@@ -19,9 +20,6 @@ IDS_UP_TO = 64
 NAME_WIDTH = 14
 TEXT_WIDTHS = (7, 12)
 """Cells with a word in them: the narrowest and the widest."""
-
-
-Cells = list[list[float]]
 Cursor = tuple[int, int] | None
 """(row, column), or None when the cursor is elsewhere."""
 
@@ -99,13 +97,6 @@ def token_facts(view: Tokens, index: int) -> str:
         value = written(float(view.values[index]), kind_of_label(view.value_label))
         facts.append(f"{visible(view.value_label) or 'value'} {value}")
     return "  ".join([*facts, visible(token.note)]).rstrip()
-
-
-def matrix(array: Array) -> Cells:
-    """The array's rows as lists; none if it has no cells."""
-    if len(array.shape) != 2 or 0 in array.shape:
-        return []
-    return cast(Cells, array.tolist())
 
 
 class Scale(NamedTuple):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from llm_holes.engine.frames import Array, Diff, Frame, Heatmap, Table, Text, Value, View
 from llm_holes.engine.numbers import Kind, figure, kind_of, measurement
-from llm_holes.tui.draw.map import matrix
+from llm_holes.tui.draw.arrays import matrix
 from llm_holes.tui.draw.sanitize import visible
 
 SHORT = 32

@@ -15,6 +15,7 @@ from textual.widget import Widget
 
 from llm_holes.engine.frames import View
 from llm_holes.tui.draw.spans import Row, Span
+from llm_holes.tui.views.per_width import PerWidth
 
 V = TypeVar("V", bound=View)
 
@@ -34,7 +35,7 @@ class ViewWidget(Widget, Generic[V]):
 
     def __init__(self, view: V) -> None:
         super().__init__()
-        self._rows: tuple[int, list[Row]] | None = None
+        self.cached_rows = PerWidth(self.layout_rows)
         self.set_reactive(ViewWidget.view, view)  # type: ignore[misc]  # the reactive itself, not a value of it
         self.prepare(view)
 
@@ -50,13 +51,8 @@ class ViewWidget(Widget, Generic[V]):
     def row_count(self, width: int) -> int:
         return len(self.cached_rows(width))
 
-    def cached_rows(self, width: int) -> list[Row]:
-        if self._rows is None or self._rows[0] != width:
-            self._rows = (width, self.layout_rows(width))
-        return self._rows[1]
-
     def validate_view(self, view: V) -> V:
-        self._rows = None
+        self.cached_rows.forget()
         self.prepare(view)
         return view
 

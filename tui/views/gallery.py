@@ -3,10 +3,12 @@ from __future__ import annotations
 from textual.geometry import Region
 
 from llm_holes.engine.frames import Gallery, Value
+from llm_holes.tui.draw.arrays import Cells
 from llm_holes.tui.draw.gallery import HEAD, Hanging, gallery_row, gallery_scale, hanging, item_facts, thumbnails
-from llm_holes.tui.draw.map import Cells, Scale
+from llm_holes.tui.draw.map import Scale
 from llm_holes.tui.draw.spans import Row
 from llm_holes.tui.views.base import glyphs_only
+from llm_holes.tui.views.per_width import PerWidth
 from llm_holes.tui.views.walk import WalkView
 
 
@@ -16,7 +18,7 @@ class GalleryView(WalkView[Gallery]):
     def __init__(self, view: Gallery) -> None:
         self._maps: list[Cells] = []
         self._scale = Scale(0, 0)
-        self._hung: tuple[int, Hanging] | None = None
+        self.hung: PerWidth[Hanging] = PerWidth(lambda width: hanging(self.view, self._maps, width))
         super().__init__(view)
         if view.cursor is not None:
             self.set_reactive(GalleryView.cursor, self._inside(view.cursor))
@@ -24,16 +26,11 @@ class GalleryView(WalkView[Gallery]):
     def prepare(self, view: Gallery) -> None:
         self._maps = thumbnails(view.values)
         self._scale = gallery_scale(self._maps)
-        self._hung = None
+        self.hung.forget()
         self.set_reactive(GalleryView.cursor, self._inside(self.cursor[1]))
 
     def _inside(self, item: int) -> tuple[int, int]:
         return 0, min(max(item, 0), max(len(self._maps) - 1, 0))
-
-    def hung(self, width: int) -> Hanging:
-        if self._hung is None or self._hung[0] != width:
-            self._hung = (width, hanging(self.view, self._maps, width))
-        return self._hung[1]
 
     def row_count(self, width: int) -> int:
         return self.hung(width).height

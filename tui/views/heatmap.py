@@ -3,6 +3,7 @@ from __future__ import annotations
 from textual.geometry import Region
 
 from llm_holes.engine.frames import Heatmap, Value
+from llm_holes.tui.draw.arrays import matrix
 from llm_holes.tui.draw.map import (
     Grid,
     Scale,
@@ -12,7 +13,6 @@ from llm_holes.tui.draw.map import (
     grid_of,
     grid_row,
     legend_row,
-    matrix,
     scale_of,
 )  # fmt: skip
 from llm_holes.tui.draw.spans import Row, titled

@@ -25,7 +25,7 @@ class PlacesView(WalkView[V], Generic[V]):
         self.watch(self, "has_focus", self.redraw, init=False)
 
     def redraw(self) -> None:
-        self._rows = None
+        self.cached_rows.forget()
         self.refresh()
 
     def watch_cursor(self) -> None:

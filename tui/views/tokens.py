@@ -6,6 +6,7 @@ from llm_holes.engine.frames import Tokens, Value
 from llm_holes.engine.numbers import plural
 from llm_holes.tui.draw.map import Strip, strip_of, strip_row, token_facts
 from llm_holes.tui.draw.spans import Row, titled
+from llm_holes.tui.views.per_width import PerWidth
 from llm_holes.tui.views.walk import WalkView
 
 
@@ -13,18 +14,13 @@ class TokensView(WalkView[Tokens]):
     """A strip of tokens; the cursor is (0, index)."""
 
     def __init__(self, view: Tokens) -> None:
-        self._strip: tuple[int, Strip] | None = None
+        self.strip: PerWidth[Strip] = PerWidth(lambda width: strip_of(self.view, width))
         super().__init__(view)
 
     def prepare(self, view: Tokens) -> None:
-        self._strip = None
+        self.strip.forget()
         if self.cursor[1] >= len(view.tokens):
             self.set_reactive(TokensView.cursor, (0, max(len(view.tokens) - 1, 0)))
-
-    def strip(self, width: int) -> Strip:
-        if self._strip is None or self._strip[0] != width:
-            self._strip = (width, strip_of(self.view, width))
-        return self._strip[1]
 
     def row_count(self, width: int) -> int:
         strip = self.strip(width)

@@ -8,6 +8,7 @@ from llm_holes.tui.draw.sanitize import visible
 from llm_holes.tui.draw.spans import Row, Span
 from llm_holes.tui.draw.transcript import Layout, layout_of, place_facts, transcript_row
 from llm_holes.tui.views.base import glyphs_only
+from llm_holes.tui.views.per_width import PerWidth
 from llm_holes.tui.views.walk import WalkView
 
 
@@ -15,19 +16,14 @@ class TranscriptView(WalkView[Transcript]):
     """What was said and done; the cursor is (0, token), counted over all turns."""
 
     def __init__(self, view: Transcript) -> None:
-        self._layout: tuple[int, Layout] | None = None
+        self.layout_at: PerWidth[Layout] = PerWidth(lambda width: layout_of(self.view, width, glyphs_only(self.app)))
         super().__init__(view)
 
     def prepare(self, view: Transcript) -> None:
-        self._layout = None
+        self.layout_at.forget()
         count = sum(len(turn.tokens) for turn in view.turns)
         if self.cursor[1] >= count:
             self.set_reactive(TranscriptView.cursor, (0, max(count - 1, 0)))
-
-    def layout_at(self, width: int) -> Layout:
-        if self._layout is None or self._layout[0] != width:
-            self._layout = (width, layout_of(self.view, width, glyphs_only(self.app)))
-        return self._layout[1]
 
     def row_count(self, width: int) -> int:
         return 1 + len(self.layout_at(width).lines)

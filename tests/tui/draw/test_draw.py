@@ -24,6 +24,7 @@ from llm_holes.engine.frames import (
     Tokens,
     View,
 )
+from llm_holes.tui.draw.arrays import matrix
 from llm_holes.tui.draw.curve import curve_rows
 from llm_holes.tui.draw.diff import diff_rows
 from llm_holes.tui.draw.map import (
@@ -33,7 +34,6 @@ from llm_holes.tui.draw.map import (
     grid_of,
     grid_row,
     legend_row,
-    matrix,
     scale_of,
     strip_of,
     strip_row,

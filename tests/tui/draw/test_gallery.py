@@ -7,9 +7,10 @@ import math
 from textual.app import App, ComposeResult
 
 from llm_holes.engine.frames import Array, Gallery, Heatmap, Value
+from llm_holes.tui.draw.arrays import matrix
 from llm_holes.tui.draw.as_text import view_text
 from llm_holes.tui.draw.gallery import gallery_row, gallery_rows, gallery_scale, hanging, item_facts, thumbnails
-from llm_holes.tui.draw.map import cell_facts, matrix
+from llm_holes.tui.draw.map import cell_facts
 from llm_holes.tui.draw.spans import plain
 from llm_holes.tui.messages import Picked
 from llm_holes.tui.views import widget_for

@@ -7,8 +7,8 @@ import math
 import pytest
 
 from llm_holes.engine.frames import Array, Diff, Frame, Heatmap, Table, Text, Value, View
+from llm_holes.tui.draw.arrays import matrix
 from llm_holes.tui.draw.as_text import view_text
-from llm_holes.tui.draw.map import matrix
 from llm_holes.tui.state.compare import Pinned, compared
 
 LONG = "The cat sat on the mat and looked at the rain."
