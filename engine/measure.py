@@ -14,6 +14,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from llm_holes.engine.numbers import duration
+
 T = TypeVar("T")
 
 
@@ -55,7 +57,7 @@ class Timing:
         return cls(statistics.median(ms), min(ms), max(ms))
 
     def __str__(self) -> str:
-        return f"{self.median:.1f} ms ({self.fastest:.1f}–{self.slowest:.1f})"
+        return f"{duration(self.median)} ({duration(self.fastest)} to {duration(self.slowest)})"
 
 
 def timed(work: Callable[[], T]) -> tuple[T, float]:

@@ -13,6 +13,7 @@ from llm_holes.engine.errors import InputError
 from llm_holes.engine.ipc.messages import Case
 from llm_holes.engine.measure import kl_nats, perplexity
 from llm_holes.engine.model.decoder import Decoder
+from llm_holes.engine.numbers import exact
 from llm_holes.engine.surgery.ablations import (
     MATRICES,
     AttentionOff,
@@ -102,7 +103,7 @@ def _quietest(model: Decoder, yardstick: Yardstick, difficulty: Difficulty, seen
     quietest = min(heard, key=lambda found: found.effect.kl_nats)
     if quietest.effect.kl_nats < difficulty.at_least_nats:
         raise InputError(
-            f"no damage of at least {difficulty.at_least_nats:g} nats was found on this model",
+            f"no damage of at least {exact(difficulty.at_least_nats)} nats was found on this model",
             "Choose another case or a higher difficulty, or play with the default model.",
         )
     return quietest
@@ -175,7 +176,7 @@ def noisy(draw: Draw) -> Damage:
     layer, matrix = draw.layer(), draw.rng.choice(MATRICES)
     sigma = 1.0 if draw.level < 3 else 0.4
     noise = NoisyWeights(layer, matrix, sigma, draw.rng.randrange(2**31))
-    text = f"{matrix} of layer {layer} had noise added, {sigma:g} times its own spread"
+    text = f"{matrix} of layer {layer} had noise added, {exact(sigma)} times its own spread"
     return Damage("noisy-matrix", (layer,), text, (noise,))
 
 

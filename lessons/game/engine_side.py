@@ -10,6 +10,7 @@ import torch
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Frame, Table
 from llm_holes.engine.ipc.messages import Case
+from llm_holes.engine.numbers import figure
 from llm_holes.lessons.game.damage import Measured, Yardstick, find, logits
 from llm_holes.lessons.game.rules import DIFFICULTIES, EVERYWHERE, GIVE_UP, KINDS, NO_HEAD, Score, score
 from llm_holes.lessons.shared.passage import NAME, passage
@@ -58,8 +59,8 @@ class Cases:
             "probes": guess["probes"],
         }
         caption = (
-            f"{damage.text[0].upper()}{damage.text[1:]}: KL {effect.kl_nats:.3g} nats on the passage, perplexity "
-            f"{effect.perplexity_intact:.1f} → {effect.perplexity_damaged:,.1f}. {points.total} of 100 points."
+            f"{damage.text[0].upper()}{damage.text[1:]}: KL {figure(effect.kl_nats)} nats on the passage, perplexity "
+            f"{figure(effect.perplexity_intact)} → {figure(effect.perplexity_damaged)}. {points.total} of 100 points."
         )
         yield Frame(caption, (_verdict(found, guess, points), _effect(found)), measured)
 

@@ -137,7 +137,7 @@ def test_confidence_is_set_beside_how_often_it_was_right() -> None:
     rows = [plain(row) for row in calibration_rows(calibration(events))]
     assert "  90 %   ████████████         ·    1 of 2 right" in rows
     assert any(row.startswith("  60 %") and row.endswith("1 of 1 right") for row in rows)
-    assert "Brier score 0.33" in rows[-1]
+    assert "Brier score 0.327" in rows[-1]
 
 
 @pytest.mark.parametrize("size", [SMALL, MIDDLE], ids=str)

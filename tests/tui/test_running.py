@@ -118,7 +118,7 @@ async def test_a_run_asked_for_before_the_model_is_ready_waits(open_app: OpenApp
     async with open_app() as (app, pilot):
         engine.say(Status("downloading", "", 43_000_000, 93_000_000))
         await press(pilot, "r", "s")
-        assert "43 of 93 MB" in status(app)
+        assert "41.0 MiB of 88.7 MiB" in status(app)
         assert "run queued" in status(app)
         assert said(app).startswith("queued")
         assert engine.runs == []

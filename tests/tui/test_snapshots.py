@@ -82,7 +82,7 @@ def test_without_colour(snap_compare: Compare, make_app: MakeApp, monkeypatch: p
 
 
 def test_downloading(snap_compare: Compare, make_app: MakeApp, engine: FakeEngine) -> None:
-    """You should see 43 of 93 MB with a bar, that a run is queued, and the lesson to read meanwhile."""
+    """You should see 41.0 MiB of 88.7 MiB with a bar, that a run is queued, and the lesson to read meanwhile."""
     engine.manual = True
 
     async def run_before(pilot: Pilot[None]) -> None:

@@ -6,6 +6,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+from llm_holes.engine.numbers import figure
 from llm_holes.lessons.catalog import catalog
 from llm_holes.lessons.learner.events import ForeignFile
 from llm_holes.lessons.learner.mastery import statuses
@@ -98,4 +99,8 @@ def _calibration(found: Calibration) -> list[str]:
     lines = [
         f"  said {bucket.confidence} %: right {bucket.right} of {bucket.n}" for bucket in found.buckets if bucket.n
     ]
-    return ["How sure, and how often right:", *lines, f"  Brier score {found.brier:.3f} (0 is perfect, 0.25 is a coin)"]
+    return [
+        "How sure, and how often right:",
+        *lines,
+        f"  Brier score {figure(found.brier)} (0 is perfect, 0.25 is a coin)",
+    ]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from llm_holes.engine.numbers import figure, measurement
+from llm_holes.engine.numbers import figure, measurement, percent
 from llm_holes.lessons.learner.events import ForeignFile
 from llm_holes.lessons.notebook.notebook import Entry, Recorded, plain, seal_holds
 from llm_holes.lessons.notebook.replay import TOLERANCE, Comparison, changed_settings, compare, doubts, read_transcript
@@ -20,7 +20,7 @@ from llm_holes.tui.state.kept_runs import MadeRun
 AROUND = 24
 STATED = (
     "Texts, whole numbers and lists of them must be equal; other numbers may differ by "
-    f"{100 * TOLERANCE:g} %. Times are shown and not judged."
+    f"{percent(TOLERANCE)}. Times are shown and not judged."
 )
 
 

@@ -51,16 +51,16 @@ def written(value: Scalar, kind: Kind | None = None) -> str:
 
 def aligned(values: Sequence[float], kind: Kind | None = None) -> list[str]:
     """Numbers of one column: shares in %, others with the same count of decimals, so that their points are under each
-    other."""
+    other, unless one would read 0 that is not."""
     if kind == "percent":
         return [percent(value) for value in values]
     finite = [abs(value) for value in values if math.isfinite(value)]
     if not finite or (max(finite) < 1e15 and all(float(value).is_integer() for value in finite)):
         return [count(value) for value in values]
-    largest, smallest = max(finite), min((value for value in finite if value), default=1.0)
-    if smallest < 1e-4 or largest >= 1e9:
+    largest, smallest = max(finite), min(value for value in finite if value)
+    most = max(0, min(4, 2 - math.floor(math.log10(largest))))
+    if round(smallest, most) == 0 or largest >= 1e9:
         return [figure(value) for value in values]
-    most = max(0, min(4, 2 - math.floor(math.log10(largest)))) if largest else 0
     decimals = next((n for n in range(most) if all(round(value, n) == round(value, most) for value in finite)), most)
     return [f"{value:,.{decimals}f}" if math.isfinite(value) else figure(value) for value in values]
 

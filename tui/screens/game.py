@@ -15,6 +15,7 @@ from textual.widgets import Static
 
 from llm_holes.engine.frames import Value
 from llm_holes.engine.ipc.messages import ModelInfo
+from llm_holes.engine.numbers import plural
 from llm_holes.lessons.game.cases import OpenCase
 from llm_holes.lessons.game.rules import CONTROLS, DIFFICULTIES, GIVE_UP, KINDS
 from llm_holes.tui.content import lines
@@ -191,7 +192,7 @@ class NameScreen(GameScreen):
 
 
 def counted(probes: int) -> str:
-    return f"{probes} probe{'' if probes == 1 else 's'}"
+    return plural(probes, "probe")
 
 
 def _prose(text: str, width: int) -> list[Row]:

@@ -8,6 +8,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import Static
 
+from llm_holes.engine.numbers import figure, plural
 from llm_holes.lessons.catalog.catalog import Catalog
 from llm_holes.lessons.learner.events import Event
 from llm_holes.lessons.learner.mastery import Totals, totals
@@ -57,12 +58,10 @@ class ReviewScreen(Dialog[bool]):
 def due_rows(catalog: Catalog, waiting: tuple[Item, ...], wait: float | None) -> list[Row]:
     """`wait`: seconds until the next question after those waiting comes; None if none will."""
     count = len(waiting)
-    rows: list[Row] = [
-        [Span(f"{count} question{'' if count == 1 else 's'} due" if count else "nothing is due", "strong")]
-    ]
+    rows: list[Row] = [[Span(f"{plural(count, 'question')} due" if count else "nothing is due", "strong")]]
     rows += [[Span(f"  {item.question}"), Span(f"  {catalog[item.lesson].title}", "dim")] for item in waiting]
     if wait is not None:
-        rows.append([Span(f"  the next one comes in {max(wait, 0) / DAY:.1f} days", "dim")])
+        rows.append([Span(f"  the next one comes in {plural(round(max(wait, 0) / DAY, 1), 'day')}", "dim")])
     days = ", ".join(map(str, SPACING))
     return [*rows, [Span(f"  an answered question comes back after {days} days", "dim")], []]
 
@@ -95,4 +94,4 @@ def calibration_rows(found: Calibration) -> list[Row]:
         bar = "".join("█" if n < filled else "·" if n == wanted else " " for n in range(BAR))
         rows.append([head, Span(bar, "measured"), Span(f"  {bucket.right} of {bucket.n} right")])
     assert found.brier is not None
-    return [*rows, [Span(f"  Brier score {found.brier:.2f}: 0 is perfect, 0.25 is a coin", "dim")]]
+    return [*rows, [Span(f"  Brier score {figure(found.brier)}: 0 is perfect, 0.25 is a coin", "dim")]]

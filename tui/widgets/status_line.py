@@ -5,7 +5,7 @@ from textual.visual import VisualType
 from textual.widget import Widget
 
 from llm_holes.engine.ipc.session import EngineState, RunState
-from llm_holes.engine.numbers import duration, plural
+from llm_holes.engine.numbers import duration, plural, size
 from llm_holes.tui.content import content
 from llm_holes.tui.draw.sanitize import visible
 from llm_holes.tui.draw.spans import EIGHTHS, Row, Span, fit, plain
@@ -13,7 +13,6 @@ from llm_holes.tui.draw.spans import EIGHTHS, Row, Span, fit, plain
 NAME = "llm-holes"
 BAR = 12
 ROOMY = 100
-MEGABYTE = 10**6
 
 
 def bar(share: float, width: int = BAR) -> str:
@@ -24,10 +23,9 @@ def bar(share: float, width: int = BAR) -> str:
 def state_row(engine: EngineState, run: RunState, seconds: float) -> Row:
     """Model and state: what the engine is doing now."""
     if engine.phase == "downloading":
-        total = engine.total / MEGABYTE
-        size = f"{engine.done / MEGABYTE:,.0f} of {total:,.0f} MB" if total else f"{engine.done / MEGABYTE:,.0f} MB"
+        got = f"{size(engine.done)} of {size(engine.total)}" if engine.total else size(engine.done)
         meter = [Span("  " + bar(engine.done / engine.total), "measured")] if engine.total else []
-        return [Span("downloading the model ", "dim"), Span(size), *meter, *_queued(run)]
+        return [Span("downloading the model ", "dim"), Span(got), *meter, *_queued(run)]
     if engine.phase == "stopped":
         return [Span("! engine stopped · ", "strong"), *_again("starts it again"), _why(engine)]
     if engine.phase == "unavailable":

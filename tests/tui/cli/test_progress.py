@@ -40,7 +40,7 @@ def test_progress_as_text(state: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert "passed  What is a token?" in out
     assert f"Questions to review now: {len(FRONT.quiz)}; later: 0." in out
     assert "said 80 %: right 0 of 1" in out
-    assert "Brier score 0.640" in out
+    assert "Brier score 0.64" in out
 
 
 def test_progress_as_json(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
