@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cache
+from functools import cache, wraps
 from typing import Literal
 
 from llm_holes.engine.frames import Scalar
@@ -26,6 +26,7 @@ Kind = Literal[
 def _finite(write: Callable[[float], str]) -> Callable[[float | None], str]:
     """The same for values that are no finite number: – for NaN and None, ∞ with its sign."""
 
+    @wraps(write)
     def written(value: float | None) -> str:
         if value is None or math.isnan(value):
             return NOTHING
@@ -33,7 +34,6 @@ def _finite(write: Callable[[float], str]) -> Callable[[float | None], str]:
             return "∞" if value > 0 else "-∞"
         return write(value)
 
-    written.__name__, written.__doc__ = write.__name__, write.__doc__
     return written
 
 

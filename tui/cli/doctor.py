@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from llm_holes.engine.frames import Frame, Table
 from llm_holes.engine.ipc.versions import versions
+from llm_holes.engine.numbers import count
 from llm_holes.tui.cli.run import Progress, run, width
 from llm_holes.tui.draw.sanitize import clean
 from llm_holes.tui.state.kept_runs import MadeRun
@@ -67,7 +68,7 @@ def _print_text(result: MadeRun, engine: str) -> None:
     if engine != "local":
         _print("engine", f"{engine}, " + ", ".join(f"{name} {version}" for name, version in result.versions.items()))
     if model := result.model:
-        _print("model", f"{model.name}, {model.parameters:,} parameters, {model.weight_format}")
+        _print("model", f"{model.name}, {count(model.parameters)} parameters, {model.weight_format}")
         _print("files", model.path)
         _print("sha256", model.sha256)
         _print("threads", f"{model.threads}")

@@ -6,7 +6,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from llm_holes.engine.numbers import figure
+from llm_holes.engine.numbers import figure, plural
 from llm_holes.lessons.catalog import catalog
 from llm_holes.lessons.learner.events import ForeignFile
 from llm_holes.lessons.learner.mastery import statuses
@@ -51,7 +51,7 @@ def import_(file: str) -> int:
     except ForeignFile as error:
         raise Unsuccessful(f"{file} was not imported: {error}", usage=True) from None
     status = _tell(progress)
-    print(f"{count} new {'entry' if count == 1 else 'entries'}.")
+    print(f"{plural(count, 'new entry', 'new entries')}.")
     return status
 
 
