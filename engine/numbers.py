@@ -114,7 +114,7 @@ def odds(p: float) -> str:
         return "under 1 in 1,000 trillion"
     against = 1 / p
     for size, word in ((1e12, " trillion"), (1e9, " billion"), (1e6, " million"), (1, "")):
-        if against >= size:
+        if against >= 0.995 * size:
             return f"1 in {_two_digits(against / size)}{word}"
     return NOTHING
 
