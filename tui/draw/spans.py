@@ -133,7 +133,7 @@ def text_rows(view: Text, width: int) -> list[Row]:
 def bar_rows(view: Bars, width: int) -> list[Row]:
     """Labels, bars and numbers in three aligned columns; bars below zero grow to the left of a common axis."""
     labels = [named(label) for label in view.labels]
-    numbers = aligned(view.values, kind_of_label(view.unit))
+    numbers = aligned(view.values, kind_of_label(view.unit) if view.unit else _said(view.title))
     number_width = max(map(len, numbers), default=0)
     most = min(width * 2 // 5, width - number_width - 2 * GAP - len(POINTER) - 4)
     label_width = min(max(map(cell_len, labels), default=0), max(most, 4))
@@ -197,9 +197,12 @@ def _is_number(cell: Scalar) -> bool:
 
 
 def _row_kind(row: tuple[Scalar, ...]) -> Kind | None:
-    """What the first cell says of its row's numbers, such as `P(right)`; a single word is only a name."""
-    label = row[0] if row else ""
-    return kind_of_label(label) if isinstance(label, str) and re.search(r"\W", label) else None
+    """What the first cell says of its row's numbers: `P(right)` is a probability, anything else only a name."""
+    return _said(row[0]) if row and isinstance(row[0], str) else None
+
+
+def _said(text: str) -> Kind | None:
+    return "percent" if re.match(r"(mean )?P\(", text) else None
 
 
 def _column(cells: Sequence[Scalar], kind: Kind | None, rows: Sequence[Kind | None]) -> list[str]:

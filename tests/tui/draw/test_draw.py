@@ -279,12 +279,18 @@ def test_a_column_of_unlike_numbers_rounds_each_for_itself() -> None:
     assert ["bytes", "538,060,032", "67,789,824"] in shown
 
 
+def test_bars_are_in_percent_by_their_unit_or_where_there_is_none_by_their_title() -> None:
+    assert plain(bar_rows(Bars("P(20) after", ("notes",), (0.9942,)), 40)[1]).endswith("  99.4 %")
+    assert plain(bar_rows(Bars("after top-k", ("Paris",), (0.058,), "probability"), 40)[1]).endswith("  5.8 %")
+    assert plain(bar_rows(Bars("P(20) after", ("notes",), (0.5,), "nats"), 40)[1]).endswith("  0.5")
+
+
 def test_probabilities_in_a_table_are_in_percent_by_the_name_of_their_column_or_row() -> None:
     rows = (("direct", 0.0485, 1e-9), ("after its notes", 0.9942, 0.25))
     shown = [plain(row) for row in table_rows(Table("", ("", "P(right)", "hit rate"), rows), 60)]
     assert shown[-2].split()[1:] == ["4.9", "%", "under", "0.01", "%"]
     assert shown[-1].split()[3:] == ["99.4", "%", "25", "%"]
-    rows = (("loss, nats", 5.824, 0.93), ("P( Zog)", 3.8e-6, 0.506), ("attention", 0.5, 0.5))
+    rows = (("loss, nats", 5.824, 0.93), ("P( Zog)", 3.8e-6, 0.506), ("7 softmax", 0.5, 0.5))
     shown = [plain(row).rstrip() for row in table_rows(Table("", ("", "before", "after"), rows), 60)]
     assert shown[-3].endswith("5.82   0.93")
     assert shown[-2].endswith("under 0.01 %   51 %")
