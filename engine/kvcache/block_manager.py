@@ -99,7 +99,7 @@ class BlockManager:
         )
 
     def mark_computed(self, name: str, positions: int) -> None:
-        """So many more positions have their keys and values; blocks that are full now can be found by others."""
+        """This many more positions have their keys and values; blocks that are full now can be found by others."""
         held = self.holdings[name]
         held.num_computed += positions
         for n in range(len(held.block_hashes), held.num_computed // self.block_size if self._share else 0):

@@ -17,7 +17,7 @@ PIECE = 2**20
 
 
 class Tier(Protocol):
-    """So many slots of one shape. What is written is copied, what is read is a copy."""
+    """This many slots of one shape. What is written is copied, what is read is a copy."""
 
     def write(self, slot: int, block: Tensor) -> None: ...
 

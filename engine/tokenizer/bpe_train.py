@@ -13,7 +13,7 @@ from itertools import pairwise
 
 @dataclass(frozen=True, slots=True)
 class Learnt:
-    """One new piece: the pair it is made of, how often the pair stood in the text, and the text's length in pieces
+    """One new piece: the pair it is made of, how often the pair was in the text, and the text's length in pieces
     afterwards."""
 
     left: bytes
