@@ -16,9 +16,9 @@ setup:
 test *ARGS:
     .venv/bin/pytest {{ in_parallel }} {{ ARGS }}
 
-# what needs no model, no app and no terminal, in seconds
+# what needs no model, no app and no terminal and is quick
 unit *ARGS:
-    .venv/bin/pytest -m 'not model and not app and not wall_clock' {{ ARGS }}
+    .venv/bin/pytest -m 'not model and not app and not slow and not wall_clock' {{ in_parallel }} {{ ARGS }}
 
 # the tests of one file
 one FILE *ARGS:

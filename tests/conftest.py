@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from inspect import iscoroutinefunction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ MARKED_BY_FIXTURE = {
     "app": {"make_app", "snap_compare", "home"},
     "snapshot": {"snap_compare"},
 }
+SCREENS = Path(__file__).parent / "tui"
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -32,6 +34,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for mark, fixtures in MARKED_BY_FIXTURE.items():
             if fixtures & set(getattr(item, "fixturenames", ())):
                 item.add_marker(mark)
+        # whatever waits for something in there waits for an app
+        if item.path.is_relative_to(SCREENS) and iscoroutinefunction(getattr(item, "obj", None)):
+            item.add_marker("app")
 
 
 @pytest.fixture(scope="session")

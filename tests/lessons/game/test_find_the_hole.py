@@ -35,6 +35,7 @@ def levels(monkeypatch: pytest.MonkeyPatch, at_least: float, at_most: float = fl
     monkeypatch.setitem(DIFFICULTIES, 3, Difficulty(3, "test", tuple(KINDS), at_least, at_most, par=3, tolerance=1))
 
 
+@pytest.mark.slow
 def test_every_kind_is_drawn_over_the_seeds_and_does_what_it_says(tiny: Decoder, yardstick: Yardstick) -> None:
     every = Difficulty(3, "test", tuple(KINDS), 0.0, 1.0, par=3, tolerance=1)
     drawn = [d for seed in range(40) for d in damage.candidates(tiny, yardstick, seed, every)]
@@ -60,6 +61,7 @@ def test_the_same_case_is_the_same_damage_and_another_is_another(tiny: Decoder, 
     assert find(tiny, yardstick, Case(1, 2)) != first[1]
 
 
+@pytest.mark.slow
 def test_the_first_within_bounds_is_taken(tiny: Decoder, yardstick: Yardstick, monkeypatch: pytest.MonkeyPatch) -> None:
     levels(monkeypatch, 0.2, 0.6)
     for seed in range(5):
@@ -70,6 +72,7 @@ def test_the_first_within_bounds_is_taken(tiny: Decoder, yardstick: Yardstick, m
         assert found.damage == within[0]
 
 
+@pytest.mark.slow
 def test_without_one_within_bounds_the_quietest_that_can_be_heard(
     tiny: Decoder, yardstick: Yardstick, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -48,6 +48,7 @@ def test_threads_that_record_at_once_lose_nothing(tmp_path: Path) -> None:
     assert len(Progress.open(tmp_path).events) == 80
 
 
+@pytest.mark.slow
 def test_a_kill_at_any_moment_leaves_a_whole_file_with_all_that_was_saved(tmp_path: Path) -> None:
     """60 kills at random moments of a loop that does nothing but write."""
     chance = random.Random(3)

@@ -13,6 +13,7 @@ from llm_holes.engine.model.decoder import Decoder
 from tests.support.lessons import frames, measured
 
 
+@pytest.mark.slow
 def test_answers_side_by_side_are_those_written_alone(tiny: Decoder) -> None:
     prompts = [[3, 14, 15, 9], [26, 5], [3, 14, 15, 9]]
     *_, found = answers(tiny, prompts, [0, 0, 1], 7, lambda token: False)

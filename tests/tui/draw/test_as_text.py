@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from typing import get_args
 
 import numpy as np
 import pytest
@@ -13,7 +12,6 @@ from rich.cells import cell_len
 from llm_holes.engine.frames import Array, Bars, Curve, Diff, Frame, Heatmap, Table, Text, Token, Tokens, View, series
 from llm_holes.tui.cli.json import dumps, jsonable
 from llm_holes.tui.draw.as_text import frame_text, view_text
-from llm_holes.tui.views import WIDGETS
 from tests.support.fake_engine import gallery
 
 HOSTILE = "a\x1b[2Jb\u202ec\x07d"
@@ -26,10 +24,6 @@ def test_a_frame_has_its_caption_views_and_measurements() -> None:
         assert f"\n\n{title}" in text
     assert "ms_per_token  12 ms" in text
     assert "spread        –" in text
-
-
-def test_every_kind_of_view_has_a_widget() -> None:
-    assert set(WIDGETS) == set(get_args(View))
 
 
 @pytest.mark.parametrize("width", [40, 80, 120])
