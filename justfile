@@ -1,5 +1,7 @@
 # What one does here, by name. `just` comes into .venv with the test tools: `.venv/bin/just test`.
 
+set positional-arguments
+
 in_parallel := "-n auto --maxprocesses 4 --dist worksteal"
 
 [private]
@@ -14,19 +16,19 @@ setup:
 
 # all tests, about ten minutes on two cores
 test *ARGS:
-    .venv/bin/pytest {{ in_parallel }} {{ ARGS }}
+    .venv/bin/pytest {{ in_parallel }} "$@"
 
 # what needs no model, no app and no terminal and is quick
 unit *ARGS:
-    .venv/bin/pytest -m 'not model and not app and not slow and not wall_clock' {{ in_parallel }} {{ ARGS }}
+    .venv/bin/pytest -m 'not model and not app and not slow and not wall_clock' {{ in_parallel }} "$@"
 
 # the tests of one file
 one FILE *ARGS:
-    .venv/bin/pytest {{ FILE }} {{ ARGS }}
+    .venv/bin/pytest "$@"
 
 # what has to be quick on this machine's clock, which should have nothing else to do
 clock *ARGS:
-    .venv/bin/pytest -m wall_clock {{ ARGS }}
+    .venv/bin/pytest -m wall_clock "$@"
 
 # style and format
 lint:
@@ -43,12 +45,12 @@ check: lint
 
 # draw every picture again; differences are in snapshot_report.html, and --snapshot-update accepts them
 snapshots *ARGS:
-    .venv/bin/pytest -m snapshot {{ in_parallel }} {{ ARGS }}
+    .venv/bin/pytest -m snapshot {{ in_parallel }} "$@"
 
 # record the frames the pictures are drawn from, of these lessons or of all, on the real model
 record *LESSONS:
-    .venv/bin/python scripts/record_frames.py {{ LESSONS }}
+    .venv/bin/python scripts/record_frames.py "$@"
 
 # run benchmarks/NAME.py
 bench NAME *ARGS:
-    .venv/bin/python benchmarks/{{ NAME }}.py {{ ARGS }}
+    shift && .venv/bin/python benchmarks/{{ NAME }}.py "$@"
