@@ -147,7 +147,7 @@ def test_a_terminal_that_cannot_draw_is_told_in_one_sentence(
 
 def test_without_a_terminal_the_app_does_not_start(tmp_path: Path, home: dict[str, str]) -> None:
     done = subprocess.run(
-        [sys.executable, TINY, "idle", "x"], home=home, capture_output=True, text=True, timeout=10, check=False
+        [sys.executable, TINY, "idle", "x"], env=home, capture_output=True, text=True, timeout=10, check=False
     )
     assert done.returncode == 2
     assert done.stdout == ""

@@ -60,7 +60,7 @@ def test_a_new_lesson_runs_with_its_default_and_presets(lessons: Path, small: En
     for settings in ({}, *(preset.settings for preset in lesson.presets)):
         frames = list(catalog.experiment(lesson).run(small, lesson.defaults() | settings))
         assert all(frame.caption and frame.views for frame in frames)
-        assert list(faults_of_run(lesson, frames, small.info)) == []
+        assert list(faults_of_run(lesson, frames)) == []
 
 
 def test_what_is_written_keeps_to_the_style_of_the_house(lessons: Path) -> None:
