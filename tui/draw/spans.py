@@ -51,14 +51,15 @@ def written(value: Scalar, kind: Kind | None = None) -> str:
 
 def aligned(values: Sequence[float], kind: Kind | None = None) -> list[str]:
     """Numbers of one column: shares in %, others with the same count of decimals, so that their points are under each
-    other, unless one would read 0 that is not."""
+    other: three digits of the largest, two of the smallest, at most four decimals; unless one would read 0 that is not.
+    """
     if kind == "percent":
         return [percent(value) for value in values]
     finite = [abs(value) for value in values if math.isfinite(value)]
     if not finite or (max(finite) < 1e15 and all(float(value).is_integer() for value in finite)):
         return [count(value) for value in values]
     largest, smallest = max(finite), min(value for value in finite if value)
-    most = max(0, min(4, 2 - math.floor(math.log10(largest))))
+    most = max(0, min(4, max(2 - math.floor(math.log10(largest)), 1 - math.floor(math.log10(smallest)))))
     if round(smallest, most) == 0 or largest >= 1e9:
         return [figure(value) for value in values]
     decimals = next((n for n in range(most) if all(round(value, n) == round(value, most) for value in finite)), most)

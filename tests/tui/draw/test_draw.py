@@ -75,10 +75,11 @@ def test_numbers_read_well(value: float | str, shown: str) -> None:
 
 
 def test_a_column_of_numbers_shares_its_decimals() -> None:
-    assert aligned([0.612, 0.1, 0.0083]) == ["0.612", "0.100", "0.008"]
+    assert aligned([0.612, 0.1, 0.0083]) == ["0.6120", "0.1000", "0.0083"]
     assert aligned([4.36, 4.8, 1.0]) == ["4.36", "4.80", "1.00"]
     assert aligned([1.0, 200.0, math.nan]) == ["1", "200", "–"]
-    assert aligned([739.1, 0.143]) == ["739", "0.143"]
+    assert aligned([739.13, 0.143]) == ["739.13", "0.14"]
+    assert aligned([739.13, 1e-5]) == ["739", "0.00001"]
     assert aligned([1e-9, 1.0]) == ["under 0.000001", "1"]
     assert aligned([0.5, 1e-9, 1.0], "percent") == ["50 %", "under 0.01 %", "100 %"]
 
