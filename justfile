@@ -18,9 +18,9 @@ setup:
 test *ARGS:
     .venv/bin/pytest {{ in_parallel }} "$@"
 
-# what needs no model, no app and no terminal and is quick
+# what needs no model, no torch, no app and no terminal and is quick
 unit *ARGS:
-    .venv/bin/pytest -m 'not model and not app and not slow and not wall_clock' {{ in_parallel }} "$@"
+    .venv/bin/pytest -m 'not model and not torch and not app and not slow and not wall_clock' {{ in_parallel }} "$@"
 
 # the tests of one file
 one FILE *ARGS:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 MARKED_BY_FIXTURE = {
     "model": {"model_files"},
+    "torch": {"tiny"},
     "app": {"make_app", "snap_compare", "home"},
     "snapshot": {"snap_compare"},
 }
@@ -34,6 +35,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for mark, fixtures in MARKED_BY_FIXTURE.items():
             if fixtures & set(getattr(item, "fixturenames", ())):
                 item.add_marker(mark)
+        if hasattr(getattr(item, "module", None), "torch"):
+            item.add_marker("torch")
         # whatever waits for something in there waits for an app
         if item.path.is_relative_to(SCREENS) and iscoroutinefunction(getattr(item, "obj", None)):
             item.add_marker("app")
