@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from difflib import SequenceMatcher
 
 from rich.cells import cell_len
@@ -18,15 +18,11 @@ MARKS = {"": ("", ""), "minus": ("[-", "-]"), "plus": ("[+", "+]")}
 
 def diff_rows(view: Diff, width: int) -> list[Row]:
     """What went is marked [-so-], what came [+so+]; the marks carry the meaning, colour only helps."""
-    legend = [
-        Span(f"[-{visible(view.before_label)}-]", "minus"),
-        Span("  "),
-        Span(f"[+{visible(view.after_label)}+]", "plus"),
-    ]
     if view.before == view.after:
         body = [[Span(line)] for line in wrapped(view.after, width)]
         return titled(view.title, "the same, word for word", body)
-    return titled(view.title, "", [legend, *_flow(_pieces(view), width)])
+    labels = ((visible(view.before_label), "minus"), ("  ", ""), (visible(view.after_label), "plus"))
+    return titled(view.title, "", [*_flow(labels, width), *_flow(_pieces(view), width)])
 
 
 def _pieces(view: Diff) -> Iterator[tuple[str, str]]:
@@ -41,7 +37,7 @@ def _pieces(view: Diff) -> Iterator[tuple[str, str]]:
             yield "".join(after[k:m]), "plus"
 
 
-def _flow(pieces: Iterator[tuple[str, str]], width: int) -> list[Row]:
+def _flow(pieces: Iterable[tuple[str, str]], width: int) -> list[Row]:
     rows: list[Row] = [[]]
     used = 0
     for text, role in pieces:
