@@ -9,13 +9,14 @@ import time
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
 
 from llm_holes.engine.numbers import duration
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -60,16 +61,16 @@ class Timing:
         return f"{duration(self.median)} ({duration(self.fastest)} to {duration(self.slowest)})"
 
 
-def timed(work: Callable[[], T]) -> tuple[T, float]:
-    """The result and its milliseconds."""
+def timed(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> tuple[T, float]:
+    """The result of `work(*args, **kwargs)` and its milliseconds."""
     started = time.perf_counter()
-    result = work()
+    result = work(*args, **kwargs)
     return result, (time.perf_counter() - started) * 1e3
 
 
-def repeated(work: Callable[[], T], times: int) -> tuple[T, Timing]:
-    """The last result, and the time of this many runs, at least one."""
-    runs = [timed(work) for _ in range(times)]
+def repeated(times: int, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> tuple[T, Timing]:
+    """The last result of `work(*args, **kwargs)`, and the time of this many runs, at least one."""
+    runs = [timed(work, *args, **kwargs) for _ in range(times)]
     return runs[-1][0], Timing.of([ms for _, ms in runs])
 
 

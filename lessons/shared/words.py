@@ -47,7 +47,7 @@ def word(engine: Engine, text: str, name: str) -> Word:
 
 
 def cosine(a: Tensor, b: Tensor) -> float:
-    """a·b without the lengths; 0 if one of them has no length and so no direction."""
+    """a·b over both norms; 0 if one of them is 0 and the vector so has no direction."""
     return float(torch.cosine_similarity(a, b, dim=0, eps=1e-12))
 
 

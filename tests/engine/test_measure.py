@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from llm_holes.engine.measure import wilson
+from llm_holes.engine.measure import Timing, repeated, timed, wilson
 
 
 @pytest.mark.parametrize(
@@ -20,3 +20,25 @@ def test_nothing_wrong_is_not_certainty() -> None:
     low, high = wilson(15, 15)
     assert low < 0.8
     assert high == 1
+
+
+def test_timed_work_gets_its_arguments_and_gives_its_result() -> None:
+    result, ms = timed(divmod, 7, 2)
+    assert result == (3, 1)
+    assert ms >= 0
+
+
+def test_repeated_work_runs_this_many_times_and_gives_the_last_result() -> None:
+    calls: list[int] = []
+
+    def work(step: int, *, offset: int) -> int:
+        calls.append(step)
+        return len(calls) + offset
+
+    result, timing = repeated(3, work, 5, offset=10)
+    assert (result, calls) == (13, [5, 5, 5])
+    assert timing.fastest <= timing.median <= timing.slowest
+
+
+def test_a_timing_is_written_with_its_spread() -> None:
+    assert str(Timing.of([2.0, 19.0, 2100.0])) == "19 ms (2 ms to 2.1 s)"

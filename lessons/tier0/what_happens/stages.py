@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from llm_holes.engine.frames import Pipeline, PipelineStage, StageState
+from llm_holes.engine.numbers import figure, percent, plural
 
 HOLES = {
     "chat template": "memory",
@@ -31,40 +32,46 @@ class Stages:
 
     def template(self, text: str, message: str, used: bool, ms: float) -> None:
         added = len(text) - len(message)
-        line = f"{len(message):,} characters of yours + {added:,} around them" if used else "off: the bare text goes in"
+        line = (
+            f"{plural(len(message), 'character')} of yours + {added:,} around them"
+            if used
+            else "off: the bare text goes in"
+        )
         self._done("chat template", line, ms)
 
     def tokens(self, ids: Sequence[int], ms: float) -> None:
         more = " …" if len(ids) > SHOWN_IDS else ""
-        self._done("tokens", f"{len(ids):,} ids: {' '.join(map(str, ids[:SHOWN_IDS]))}{more}", ms)
+        self._done("tokens", f"{plural(len(ids), 'id')}: {' '.join(map(str, ids[:SHOWN_IDS]))}{more}", ms)
 
     def embedding(self, positions: int, width: int, ms: float) -> None:
-        self._done("embedding", f"{positions:,} vectors of {width:,} numbers", ms)
+        self._done("embedding", f"{plural(positions, 'vector')} of {width:,} numbers", ms)
 
     def reading(self, read: int, total: int, ms: float) -> None:
         self._light("layers", "running", f"{read:,} of {total:,} tokens read", ms)
 
-    def layers(self, count: int, lengths: Sequence[float], ms: float) -> None:
-        """`lengths`: of the last position's vector, entering the first layer and after each."""
-        self._done("layers", f"{count} of them; the last vector grew from {lengths[0]:.0f} to {lengths[-1]:.0f}", ms)
+    def layers(self, count: int, norms: Sequence[float], ms: float) -> None:
+        """`norms`: of the last position's vector, entering the first layer and after each."""
+        self._done(
+            "layers", f"{count} of them; the last vector grew from {figure(norms[0])} to {figure(norms[-1])}", ms
+        )
 
     def turn(self, turn: int, scores: int, best: Sequence[tuple[str, float]], ms: float) -> None:
         """The distribution of one turn of the loop, after a pass that took `ms`."""
         if turn > 1:
             self._light("layers", "done", f"pass {turn}: one token through all of them", ms)
-        likely = ", ".join(f"{text!r} {p:.2f}" for text, p in best[:3])
+        likely = ", ".join(f"{text!r} {percent(p)}" for text, p in best[:3])
         self._done("logits", f"{scores:,} scores: {likely} …", None)
 
     def pick(self, text: str, token: int, rank: int) -> None:
-        which = "the likeliest" if rank == 1 else f"number {rank} of the ranking"
+        which = "the likeliest" if rank == 1 else f"number {rank:,} of the ranking"
         self._done("pick one", f"{text!r}, id {token}, {which}", None)
 
     def loop(self, token: int) -> None:
         self._light("loop", "running", f"id {token} picks the next row of the table", None)
 
     def stop(self, reason: str, passes: int, ms: float) -> None:
-        self._done("layers", f"{passes} passes in all", ms)
-        self._done("loop", f"{passes - 1} times", None)
+        self._done("layers", f"{plural(passes, 'pass', 'passes')} in all", ms)
+        self._done("loop", plural(passes - 1, "time"), None)
         self._done("stop", reason, None)
 
     def _done(self, name: str, produced: str, ms: float | None) -> None:

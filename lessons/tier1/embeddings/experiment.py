@@ -11,7 +11,9 @@ from torch import Tensor
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import InputError
 from llm_holes.engine.frames import Array, Bars, Frame, Heatmap, Scatter, Table, View
+from llm_holes.engine.numbers import equality, figure, percent, plural
 from llm_holes.engine.surgery.vectors import TABLE, RowMixed, RowsSwapped
+from llm_holes.lessons.shared.report import Report
 from llm_holes.lessons.shared.words import Word, best, cosines, embedding_table, labels, word
 
 ROWS_SHOWN = 24
@@ -26,36 +28,36 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     names = p["words"].replace(",", " ").split()
     if len(names) > MAX_WORDS:
         raise InputError(f"the map has {len(names)} words", f"Give at most {MAX_WORDS}.")
+    report = Report()
     measured, views = _lookup(engine, ids)
-    caption = (
-        f"{len(ids)} ids took {len(ids)} of {measured['table_rows']:,} rows; the same as one-hot × table to "
-        f"{measured['lookup_equals_onehot_max_abs_diff']:g}."
+    report.measure(measured)
+    report.show(*views)
+    report.say(
+        f"{plural(len(ids), 'id')} took {len(ids):,} of {measured['table_rows']:,} rows; lookup and one-hot × table: "
+        f"{equality(measured['lookup_equals_onehot_max_abs_diff'])}."
     )
-    yield Frame(caption, views, dict(measured), 0.2)
+    yield report.frame(0.2)
 
-    table = embedding_table(engine)
+    table, token = embedding_table(engine), engine.token_text(looked_up.ids[0])
     found = cosines(table, table[looked_up.ids[0]])
     near = best(found, NEIGHBOURS, {looked_up.ids[0]})
-    measured |= {
-        "token": engine.token_text(looked_up.ids[0]),
-        "pieces": len(looked_up.ids),
-        "neighbours": list(labels(engine, near)),
-        "nearest_cosine": float(found[near[0]]),
-    }
-    title = f"nearest rows to {measured['token']!r}, id {looked_up.ids[0]:,}, by cosine"
-    views = (*views, Bars(title, labels(engine, near), tuple(found[near].tolist())))
+    neighbours, nearest = labels(engine, near), float(found[near[0]])
+    report.measure(token=token, pieces=len(looked_up.ids), neighbours=list(neighbours), nearest_cosine=nearest)
+    title = f"nearest rows to {token!r}, id {looked_up.ids[0]}, by cosine"
+    report.show(*report.views, Bars(title, neighbours, tuple(found[near].tolist())))
+    share = 0.0
     if names:
         share, view = _map(engine, names, looked_up)
-        measured["map_share_of_variance"], views = share, (*views, view)
-    else:
-        measured["map_share_of_variance"] = 0.0
-    caption += f" Nearest to {measured['token']!r}: {measured['neighbours'][0]!r} ({measured['nearest_cosine']:.2f})."
-    yield Frame(caption, views, dict(measured), 0.5)
+        report.show(*report.views, view)
+    report.measure(map_share_of_variance=share)
+    report.say_also(f"Nearest to {token!r}: {neighbours[0]!r} ({figure(nearest)}).")
+    yield report.frame(0.5)
 
     changes, answers = _exchange(engine, ids, looked_up.ids[0], other.ids[0], None if p["swap"] else p["mix"])
-    measured |= changes
-    caption += f" After the exchange: {measured['next_token']!r} → {measured['next_token_changed']!r}."
-    yield Frame(caption, (*views, answers), measured)
+    report.measure(changes)
+    report.show(*report.views, answers)
+    report.say_also(f"After the exchange: {changes['next_token']!r} → {changes['next_token_changed']!r}.")
+    yield report.frame()
 
 
 def one_hot_product(ids: Tensor, table: Tensor) -> Tensor:
@@ -93,12 +95,12 @@ def _shape(engine: Engine, measured: Mapping[str, Any]) -> Table:
         ("rows: tokens in the vocabulary", measured["table_rows"]),
         ("columns: numbers for each", measured["table_columns"]),
         ("numbers in the table", measured["table_rows"] * measured["table_columns"]),
-        ("share of all the model's numbers", f"{measured['table_share_of_parameters']:.1%}"),
+        ("share of all the model's numbers", percent(measured["table_share_of_parameters"])),
         (
             "also used to read out the next token",
             "yes" if engine.model.config.tied_embeddings else "no, another is",
         ),
-        ("lookup against one-hot × table, largest difference", measured["lookup_equals_onehot_max_abs_diff"]),
+        ("checked: lookup and one-hot × table", equality(measured["lookup_equals_onehot_max_abs_diff"])),
     )
     return Table("the embedding table", ("", ""), rows)
 
@@ -119,7 +121,7 @@ def _map(engine: Engine, names: Sequence[str], looked_up: Word) -> tuple[float, 
     words = [word(engine, name, "words") for name in names]
     plane, share = principal_plane(torch.stack([w.vector for w in words]))
     return share, Scatter(
-        f"your words, in the two directions in which they differ most ({share:.0%} of the variance)",
+        f"your words, in the two directions in which they differ most ({percent(share)} of the variance)",
         tuple(names),
         tuple(plane[:, 0].tolist()),
         tuple(plane[:, 1].tolist()),
@@ -152,7 +154,7 @@ def _exchange(engine: Engine, ids: Sequence[int], a: int, b: int, share: float |
     how = (
         f"{names[0]!r} ⇄ {names[1]!r}"
         if share is None
-        else f"{names[0]!r} moved {share:.0%} of the way to {names[1]!r}"
+        else f"{names[0]!r} moved {percent(share)} of the way to {names[1]!r}"
     )
     rows = tuple((engine.token_text(i), float(p[i]), float(after[i])) for i in shown)
     return measured, Table(f"the next token, with the row of {how}", ("token", "before", "after"), rows)

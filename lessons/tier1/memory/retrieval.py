@@ -76,7 +76,7 @@ def asked(engine: Engine, question: str, memories: Sequence[str]) -> Prompt:
 def recall(engine: Engine, prompt: Prompt, opening: str, fact: str, new_tokens: int) -> Recall:
     """`opening` begins the answer for the model, so that there is one place for the fact; the free answer has none."""
     encode = engine.tokenizer.encode
-    cache, took = repeated(lambda: prefill(engine.model, prompt.ids), REPEATS)
+    cache, took = repeated(REPEATS, prefill, engine.model, prompt.ids)
     cache.truncate(len(prompt.ids) - 1)
     place = prompt.ids[-1:] + encode(opening)
     p = score_continuations(engine.model, cache, [place], [encode(f" {fact}")])[0].p

@@ -14,7 +14,8 @@ from llm_holes.engine.generation.generate import PREFILL_CHUNK, last_logits
 from llm_holes.engine.machine import matmul_gflop_per_s, read_gb_per_s
 from llm_holes.engine.measure import Timing, repeated, timed
 from llm_holes.engine.model.cache import ContiguousCache
-from llm_holes.lessons.shared.passage import passage
+from llm_holes.engine.numbers import duration, figure, plural
+from llm_holes.lessons.shared.passage import passage_ids
 
 SIXTEEN = 16
 FIRST_CONTEXT = 64
@@ -37,17 +38,20 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     prompt = engine.chat(p["text"], p["max_new_tokens"] + 1)
     cache = ContiguousCache(config, len(prompt) + p["max_new_tokens"] + 1)
     yield Frame(
-        f"Reading {len(prompt):,} tokens.", (Tokens("the prompt", engine.tokens(prompt[:FIRST_CONTEXT])),), {}, 0.0
+        f"Reading {plural(len(prompt), 'token')}.",
+        (Tokens("the prompt", engine.tokens(prompt[:FIRST_CONTEXT])),),
+        {},
+        0.0,
     )
     times = _answer(engine, prompt, cache, p["max_new_tokens"])
-    caption = f"{times.prompt.median:.0f} ms until the first token, then {times.token.median:.0f} ms for each."
+    caption = f"{duration(times.prompt.median)} until the first token, then {duration(times.token.median)} for each."
     yield Frame(caption, (_written(engine, times),), {"ttft_ms": times.prompt.median}, 0.15)
 
     limit = min(p["max_prompt"], config.n_ctx - 1)
-    text = (prompt + engine.tokenizer.encode(passage()) * (1 + limit // 500))[:limit]
+    text = (prompt + passage_ids(engine, limit))[:limit]
     for count in _lengths(1, limit):
         ids = torch.tensor([text[:count]])
-        _, times.passes[count] = repeated(lambda: model.forward(ids, logits_to_keep=1), _runs(count))  # noqa: B023
+        _, times.passes[count] = repeated(_runs(count), model.forward, ids, logits_to_keep=1)
         yield Frame(_pass_caption(times), (*_passes(times), _written(engine, times)), {}, 0.3)
 
     room = min(p["max_context"], config.n_ctx - 1, CACHE_BYTES // config.kv_bytes_per_token())
@@ -65,11 +69,11 @@ def _answer(engine: Engine, prompt: list[int], cache: ContiguousCache, new_token
     read = []
     for _ in range(2 if len(prompt) <= PREFILL_CHUNK else 1):
         cache.length = 0
-        logits, ms = timed(lambda: last_logits(engine.model, prompt, cache))
+        logits, ms = timed(last_logits, engine.model, prompt, cache)
         read.append(ms)
     written, single = [int(logits.argmax())], []
     for _ in range(new_tokens):
-        logits, ms = timed(lambda: last_logits(engine.model, written[-1:], cache))
+        logits, ms = timed(last_logits, engine.model, written[-1:], cache)
         written.append(int(logits.argmax()))
         single.append(ms)
     return Times(Timing.of(read), written, Timing.of(single))
@@ -86,7 +90,7 @@ def _runs(count: int) -> int:
 
 
 def _step_at(engine: Engine, cache: ContiguousCache, length: int) -> Timing:
-    """One token behind `length` others. What is cached is said over and over: the clock sees only how much it is."""
+    """One token after `length` others. What is cached is said over and over: the clock sees only how much it is."""
     while cache.length < length:
         for layer in range(engine.model.config.n_layers):
             nothing = torch.empty(1, engine.model.config.n_kv_heads, 0, engine.model.config.d_head)
@@ -98,7 +102,7 @@ def _step_at(engine: Engine, cache: ContiguousCache, length: int) -> Timing:
         last_logits(engine.model, [0], cache)
 
     step()
-    timing = repeated(step, 3)[1]
+    timing = repeated(3, step)[1]
     cache.length = length
     return timing
 
@@ -148,9 +152,8 @@ def _last(engine: Engine, times: Times, prompt_tokens: int, machine: tuple[float
         "flops_per_token": flops(engine, 1, prompt_tokens),
         **rates,
     }
-    caption = (
-        f"{_pass_caption(times)} One token at {context:,} of context: {measured['decode_slowdown']:.1f}× the time."
-    )
+    slowdown = figure(measured["decode_slowdown"])
+    caption = f"{_pass_caption(times)} One token at {context:,} of context: {slowdown}× the time."
     views: tuple[View, ...] = (*_passes(times), _contexts(times), _limits(longest, rates), _written(engine, times))
     return Frame(caption, views, measured)
 
@@ -158,7 +161,7 @@ def _last(engine: Engine, times: Times, prompt_tokens: int, machine: tuple[float
 def _limits(longest: int, m: Mapping[str, float]) -> Table:
     rows = (
         ("this machine at best", m["machine_gb_per_s"], 1.0, m["machine_gflop_per_s"], 1.0),
-        _row(f"reading {longest} tokens at once", m["prefill_gb_per_s"], m["prefill_gflop_per_s"], m),
+        _row(f"reading {plural(longest, 'token')} at once", m["prefill_gb_per_s"], m["prefill_gflop_per_s"], m),
         _row("writing one token", m["achieved_gb_per_s"], m["decode_gflop_per_s"], m),
     )
     return Table("how near to the limits", ("", "GB/s read", "of best", "GFLOP/s", "of best"), rows)
@@ -171,7 +174,8 @@ def _row(name: str, gb: float, gflop: float, m: Mapping[str, float]) -> tuple[st
 def _pass_caption(times: Times) -> str:
     count, timing = list(times.passes.items())[-1]
     one = times.passes[1].fastest
-    return f"A pass over {count:,} tokens takes {timing.fastest / one:.1f}× as long as one over a single token."
+    ratio = figure(timing.fastest / one)
+    return f"A pass over {plural(count, 'token')} takes {ratio}× as long as one over a single token."
 
 
 def _passes(times: Times) -> tuple[View, ...]:

@@ -14,7 +14,7 @@ from llm_holes.engine.measure import timed
 from llm_holes.engine.model.cache import ContiguousCache
 from llm_holes.lessons.tier1.thinking.sums import ANSWER, MISTAKE, NOTES, conversation, drawn, sum_in
 from llm_holes.lessons.tier1.thinking.trials import ends_notes, goes_on, padding, rates
-from llm_holes.lessons.tier1.thinking.views import OWN, Outcome, Trip, frame
+from llm_holes.lessons.tier1.thinking.views import OWN, Outcome, ThinkingTrace, frame
 
 ANSWER_TOKENS = 8
 PROBES = 8
@@ -32,20 +32,20 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     ]
     prompt = engine.fits(prompts[0], room)
     shared = common(prompts)
-    start, trip = prefill(engine.model, prompt[:shared]), Trip(expected)
+    start, trace = prefill(engine.model, prompt[:shared]), ThinkingTrace(expected)
     cache = start.copies(1, len(prompt) - shared + room)
     last_logits(engine.model, prompt[shared:], cache)
-    trip.outcomes.append(answered(engine, cache, "no notes", 0, 0.0, encode(ANSWER), expected))
-    yield frame(engine, trip, prompt, 0.1)
-    yield from _think(engine, cache, trip, prompt, budget)
+    trace.outcomes.append(answered(engine, cache, "no notes", 0, 0.0, encode(ANSWER), expected))
+    yield frame(engine, trace, prompt, 0.1)
+    yield from _think(engine, cache, trace, prompt, budget)
     for kind, ids in injected.items():
         text = encode(NOTES) + ids + encode(f"\n{ANSWER}")
-        trip.outcomes.append(answered(engine, cache, kind, len(ids), 0.0, text, expected))
-        yield frame(engine, trip, prompt, 0.5)
+        trace.outcomes.append(answered(engine, cache, kind, len(ids), 0.0, text, expected))
+        yield frame(engine, trace, prompt, 0.5)
     for rate in rates(engine, start, [ids[shared:] for ids in prompts[1:]], sums, p["filler"], budget):
-        trip.rates.append(rate)
-        yield frame(engine, trip, prompt, 0.5 + len(trip.rates) / 14)
-    yield frame(engine, trip, prompt, None)
+        trace.rates.append(rate)
+        yield frame(engine, trace, prompt, 0.5 + len(trace.rates) / 14)
+    yield frame(engine, trace, prompt, None)
 
 
 def wanted(p: Mapping[str, Any]) -> tuple[str, str, str]:
@@ -61,9 +61,9 @@ def wanted(p: Mapping[str, Any]) -> tuple[str, str, str]:
 def answered(
     engine: Engine, cache: ContiguousCache, kind: str, tokens: int, ms: float, text: list[int], expected: str
 ) -> Outcome:
-    """The answer the model writes behind `text`, and the probability of the expected one; the cache stays as it was."""
+    """The answer the model writes after `text`, and the probability of the expected one; the cache stays as it was."""
     length, answer = cache.length, engine.tokenizer.encode(f" {expected}")
-    logits, reading = timed(lambda: last_logits(engine.model, text, cache))
+    logits, reading = timed(last_logits, engine.model, text, cache)
     rest = score_continuations(engine.model, cache, [answer[:1]], [answer[1:]])[0]
     p = float(logits.softmax(-1)[answer[0]]) * rest.p
     found: list[int] = []
@@ -76,20 +76,22 @@ def answered(
     return Outcome(kind, tokens, ms + reading, p, engine.tokenizer.decode(found).strip())
 
 
-def _think(engine: Engine, cache: ContiguousCache, trip: Trip, prompt: list[int], budget: int) -> Iterator[Frame]:
+def _think(
+    engine: Engine, cache: ContiguousCache, trace: ThinkingTrace, prompt: list[int], budget: int
+) -> Iterator[Frame]:
     """The model writes notes until it begins a new line or the budget is spent; every few tokens it is asked."""
     encode, start = engine.tokenizer.encode, cache.length
-    answer, behind = encode(f" {trip.expected}"), encode(f"\n{ANSWER}")
-    logits, ms = timed(lambda: last_logits(engine.model, encode(NOTES), cache))
-    trip.probes.append((0, score_continuations(engine.model, cache, [behind], [answer])[0].p))
-    while len(trip.thoughts) < budget and not ends_notes(engine, token := int(logits.argmax())):
-        trip.thoughts.append((token, float(logits.softmax(-1)[token]), ms))
-        logits, ms = timed(lambda: last_logits(engine.model, [token], cache))
-        if len(trip.thoughts) % max(1, budget // PROBES) == 0:
-            trip.probes.append((len(trip.thoughts), score_continuations(engine.model, cache, [behind], [answer])[0].p))
-        yield frame(engine, trip, prompt, 0.1 + 0.3 * len(trip.thoughts) / budget)
-    spent = sum(ms for _, _, ms in trip.thoughts)
-    trip.outcomes.append(answered(engine, cache, OWN, len(trip.thoughts), spent, behind, trip.expected))
-    trip.probes.append((len(trip.thoughts), trip.outcomes[-1].p))
+    answer, asked = encode(f" {trace.expected}"), encode(f"\n{ANSWER}")
+    logits, ms = timed(last_logits, engine.model, encode(NOTES), cache)
+    trace.probes.append((0, score_continuations(engine.model, cache, [asked], [answer])[0].p))
+    while len(trace.thoughts) < budget and not ends_notes(engine, token := int(logits.argmax())):
+        trace.thoughts.append((token, float(logits.softmax(-1)[token]), ms))
+        logits, ms = timed(last_logits, engine.model, [token], cache)
+        if len(trace.thoughts) % max(1, budget // PROBES) == 0:
+            trace.probes.append((len(trace.thoughts), score_continuations(engine.model, cache, [asked], [answer])[0].p))
+        yield frame(engine, trace, prompt, 0.1 + 0.3 * len(trace.thoughts) / budget)
+    spent = sum(ms for _, _, ms in trace.thoughts)
+    trace.outcomes.append(answered(engine, cache, OWN, len(trace.thoughts), spent, asked, trace.expected))
+    trace.probes.append((len(trace.thoughts), trace.outcomes[-1].p))
     cache.truncate(start)
-    yield frame(engine, trip, prompt, 0.4)
+    yield frame(engine, trace, prompt, 0.4)

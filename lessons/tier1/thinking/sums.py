@@ -51,7 +51,7 @@ def sum_in(text: str) -> Sum | None:
 
 
 def drawn(count: int, seed: int) -> list[Sum]:
-    """So many sums of three one-digit numbers; the same for the same seed."""
+    """This many sums of three one-digit numbers; the same for the same seed."""
     rng = random.Random(seed)
     return [Sum(tuple(rng.randint(1, 9) for _ in range(3))) for _ in range(count)]
 

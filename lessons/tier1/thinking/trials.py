@@ -16,7 +16,7 @@ KINDS = ("none", "its own", "correct", "correct but for the end", "one mistake",
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """Of so many trials the answer was the right one; `followed` counts the one the planted mistake leads to."""
+    """Of this many trials the answer was the right one; `followed` counts the one the planted mistake leads to."""
 
     kind: str
     trials: int

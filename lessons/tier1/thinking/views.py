@@ -8,6 +8,7 @@ from typing import Any
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Bars, Curve, Frame, Table, Tokens, View, series
 from llm_holes.engine.measure import Timing
+from llm_holes.engine.numbers import duration, percent, plural
 from llm_holes.lessons.tier1.thinking.trials import KINDS, Rate
 
 SHOWN = 64
@@ -28,7 +29,7 @@ COUNTS = tuple(
 
 @dataclass(frozen=True)
 class Outcome:
-    """What stood between question and answer, and what came of it."""
+    """What was put between question and answer, and what came of it."""
 
     kind: str
     tokens: int
@@ -38,7 +39,7 @@ class Outcome:
 
 
 @dataclass
-class Trip:
+class ThinkingTrace:
     """What has been measured so far; `thoughts` are the tokens the model wrote as notes, each with its p and ms."""
 
     expected: str
@@ -51,68 +52,70 @@ class Trip:
         return next(outcome for outcome in self.outcomes if outcome.kind == kind)
 
 
-def frame(engine: Engine, trip: Trip, prompt: list[int], progress: float | None) -> Frame:
+def frame(engine: Engine, trace: ThinkingTrace, prompt: list[int], progress: float | None) -> Frame:
     bars = Bars(
-        f"P({trip.expected}) as the answer, after",
-        tuple(outcome.kind for outcome in trip.outcomes),
-        tuple(outcome.p for outcome in trip.outcomes),
+        f"P({trace.expected}) as the answer, after",
+        tuple(outcome.kind for outcome in trace.outcomes),
+        tuple(outcome.p for outcome in trace.outcomes),
     )
-    views: list[View] = [bars, _costs(engine, trip)]
-    if trip.thoughts:
-        notes = [f"chosen with {p:.3f}, {ms:.0f} ms" for _, p, ms in trip.thoughts]
-        strip = engine.tokens([token for token, _, _ in trip.thoughts], notes)
+    views: list[View] = [bars, _costs(engine, trace)]
+    if trace.thoughts:
+        notes = [f"chosen with {percent(p)}, {duration(ms)}" for _, p, ms in trace.thoughts]
+        strip = engine.tokens([token for token, _, _ in trace.thoughts], notes)
         views.append(
-            Tokens("its own notes, as it wrote them", strip, tuple(p for _, p, _ in trip.thoughts), "probability")
+            Tokens("its own notes, as it wrote them", strip, tuple(p for _, p, _ in trace.thoughts), "probability")
         )
-    if len(trip.probes) > 1:
-        x, y = zip(*dict(trip.probes).items(), strict=True)
-        label = f"P({trip.expected})"
+    if len(trace.probes) > 1:
+        x, y = zip(*dict(trace.probes).items(), strict=True)
+        label = f"P({trace.expected})"
         views.append(Curve(f"{label} if its notes ended here", (series(label, x, y),), "tokens of notes", label))
-    if trip.rates:
-        views.insert(2, _rates(trip))
-    views.append(Tokens("the end of what stands before the notes", engine.tokens(prompt[-SHOWN:])))
-    return Frame(_caption(trip), tuple(views), _measured(trip) if progress is None else {}, progress)
+    if trace.rates:
+        views.insert(2, _rates(trace))
+    views.append(Tokens("the end of what is before the notes", engine.tokens(prompt[-SHOWN:])))
+    return Frame(_caption(trace), tuple(views), _measured(trace) if progress is None else {}, progress)
 
 
-def _costs(engine: Engine, trip: Trip) -> Table:
+def _costs(engine: Engine, trace: ThinkingTrace) -> Table:
     per_token = engine.model.config.kv_bytes_per_token() / 1024
-    rows = tuple((o.kind, o.answer, o.p, o.tokens, o.ms, o.tokens * per_token) for o in trip.outcomes)
+    rows = tuple((o.kind, o.answer, o.p, o.tokens, o.ms, o.tokens * per_token) for o in trace.outcomes)
     columns = ("", "it answers", "P(right)", "tokens more", "ms", "cache KiB")
     return Table("what it answers, and what that cost", columns, rows)
 
 
-def _rates(trip: Trip) -> Table:
+def _rates(trace: ThinkingTrace) -> Table:
     rows = tuple(
-        (rate.kind, f"{rate.right} of {rate.trials}", "{:.0%} to {:.0%}".format(*rate.between), rate.mean_p)
-        for rate in trip.rates
+        (rate.kind, f"{rate.right} of {rate.trials}", " to ".join(map(percent, rate.between)), rate.mean_p)
+        for rate in trace.rates
     )
-    title = f"{trip.rates[0].trials} sums of three digits: right answers, and where the true rate lies (95 %)"
+    title = (
+        f"{plural(trace.rates[0].trials, 'sum')} of three digits: right answers, and where the true rate lies (95 %)"
+    )
     return Table(title, ("notes", "right", "rate", "mean P(right)"), rows)
 
 
-def _caption(trip: Trip) -> str:
-    parts = ", ".join(f"{o.kind} {o.p:.3f}" for o in trip.outcomes)
-    caption = f"P({trip.expected}): {parts}."
-    if len(trip.outcomes) > 1:
-        own = trip.of(OWN)
-        caption += f" Its own notes: {own.tokens} tokens, {own.ms - trip.outcomes[0].ms:.0f} ms more."
+def _caption(trace: ThinkingTrace) -> str:
+    parts = ", ".join(f"{o.kind} {percent(o.p)}" for o in trace.outcomes)
+    caption = f"P({trace.expected}): {parts}."
+    if len(trace.outcomes) > 1:
+        own = trace.of(OWN)
+        caption += f" Its own notes: {plural(own.tokens, 'token')}, {duration(own.ms - trace.outcomes[0].ms)} more."
     return caption
 
 
-def _measured(trip: Trip) -> dict[str, Any]:
-    own, direct = trip.of(OWN), trip.outcomes[0]
-    passes = Timing.of([ms for _, _, ms in trip.thoughts] or [0.0])
-    trials = trip.rates or [Rate(kind, 0, 0, 0.0) for kind in KINDS]
+def _measured(trace: ThinkingTrace) -> dict[str, Any]:
+    own, direct = trace.of(OWN), trace.outcomes[0]
+    passes = Timing.of([ms for _, _, ms in trace.thoughts] or [0.0])
+    trials = trace.rates or [Rate(kind, 0, 0, 0.0) for kind in KINDS]
     return {
-        "expected": trip.expected,
+        "expected": trace.expected,
         "answer_direct": direct.answer,
         "answer_after_thinking": own.answer,
-        "answer_with_wrong_notes": trip.of("wrong notes").answer,
+        "answer_with_wrong_notes": trace.of("wrong notes").answer,
         "p_answer_direct": direct.p,
         "p_answer_after_thinking": own.p,
-        "p_answer_with_good_notes": trip.of("correct notes").p,
-        "p_answer_with_wrong_notes": trip.of("wrong notes").p,
-        "p_answer_with_filler": trip.of("filler").p,
+        "p_answer_with_good_notes": trace.of("correct notes").p,
+        "p_answer_with_wrong_notes": trace.of("wrong notes").p,
+        "p_answer_with_filler": trace.of("filler").p,
         "thinking_tokens": own.tokens,
         "extra_ms": own.ms - direct.ms,
         "ms_per_thinking_token": passes.median,

@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 
 from llm_holes.engine.engine import Engine
-from llm_holes.engine.frames import Array, Bars, Frame, Heatmap, Table, View
+from llm_holes.engine.frames import Array, Bars, Frame, Heatmap, Table
+from llm_holes.engine.numbers import figure
+from llm_holes.lessons.shared.report import Report
 from llm_holes.lessons.shared.words import Word, best, cosine, cosines, embedding_table, labels, word
 
 RANDOM_PAIRS = 2000
@@ -26,33 +28,34 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     origin = mean if p["remove_mean"] else torch.zeros_like(mean)
     vectors = [w.vector - origin for w in words]
     edited, dimension = changed(vectors[0], p["dimension"], p["new_value"], p["scale"])
-    measured: dict[str, Any] = {
-        "dimensions": len(mean),
-        "norm_a": float(vectors[0].norm()),
-        "norm_b": float(vectors[1].norm()),
-        "cosine": cosine(vectors[0], vectors[1]),
-        "cosine_raw": cosine(words[0].vector, words[1].vector),
-        "cosine_mean_removed": cosine(words[0].vector - mean, words[1].vector - mean),
-        "cosine_edited": cosine(edited, vectors[1]),
-        "cosine_permuted": shuffled_cosine(vectors[0], vectors[1]),
-        "largest_change_if_zeroed": zeroing_changes(vectors[0], vectors[1]),
-    }
-    measured["permuted_max_abs_diff"] = abs(measured["cosine_permuted"] - measured["cosine"])
-    caption = (
-        f"{words[0].text!r} and {words[1].text!r}: cosine {measured['cosine']:.3f}, "
-        f"{_degrees(measured['cosine']):.0f}° apart in {len(mean)} dimensions."
+    report, similarity = Report(), cosine(vectors[0], vectors[1])
+    report.measure(
+        dimensions=len(mean),
+        norm_a=float(vectors[0].norm()),
+        norm_b=float(vectors[1].norm()),
+        cosine=similarity,
+        cosine_raw=cosine(words[0].vector, words[1].vector),
+        cosine_mean_removed=cosine(words[0].vector - mean, words[1].vector - mean),
+        cosine_edited=cosine(edited, vectors[1]),
+        cosine_permuted=shuffled_cosine(vectors[0], vectors[1]),
+        largest_change_if_zeroed=zeroing_changes(vectors[0], vectors[1]),
+        permuted_max_abs_diff=abs(shuffled_cosine(vectors[0], vectors[1]) - similarity),
     )
-    views: tuple[View, ...] = (_strips(words, vectors, edited, dimension), _pairs(words, mean))
-    yield Frame(caption, views, dict(measured), 0.3)
+    report.say(
+        f"{words[0].text!r} and {words[1].text!r}: cosine {figure(similarity)}, "
+        f"{_degrees(similarity):.0f}° apart in {len(mean):,} dimensions."
+    )
+    report.show(_strips(words, vectors, edited, dimension), _pairs(words, mean))
+    yield report.frame(0.3)
 
     near, found = _neighbourhood(engine, table - origin if p["remove_mean"] else table, edited)
-    measured |= found
-    changes = _changes(measured, vectors[0], edited, dimension)
-    caption += (
-        f" Two random tokens: {measured['random_pair_cosine']:.2f}. Edited, {words[0].text!r} is at "
-        f"{measured['cosine_edited']:.3f} and nearest to {measured['nearest_token']!r}."
+    report.measure(found)
+    report.show(*report.views, _changes(report.measured, vectors[0], edited, dimension), near)
+    report.say_also(
+        f"Two random tokens: {figure(found['random_pair_cosine'])}. Edited, {words[0].text!r} is at "
+        f"{figure(report.measured['cosine_edited'])} and nearest to {found['nearest_token']!r}."
     )
-    yield Frame(caption, (*views, changes, near), measured)
+    yield report.frame()
 
 
 def _neighbourhood(engine: Engine, table: Tensor, edited: Tensor) -> tuple[Bars, dict[str, Any]]:
@@ -95,7 +98,7 @@ def zeroing_changes(a: Tensor, b: Tensor) -> float:
 def _strips(words: Sequence[Word], vectors: Sequence[Tensor], edited: Tensor, dimension: int | None) -> Heatmap:
     rows = [*vectors, edited]
     return Heatmap(
-        f"the vectors, {len(edited)} numbers each",
+        f"the vectors, {len(edited):,} numbers each",
         Array.of(torch.stack(rows).numpy()),
         row_label="word",
         column_label="dimension",
@@ -120,12 +123,12 @@ def _changes(measured: Mapping[str, Any], vector: Tensor, edited: Tensor, dimens
     """What the edit did to the first vector, beside the same two vectors with their numbers shuffled."""
     number = ("one number", "–", "–")
     if dimension is not None:
-        number = (f"number {dimension}", f"{float(vector[dimension]):.3f}", f"{float(edited[dimension]):.3f}")
+        number = (f"number {dimension}", figure(float(vector[dimension])), figure(float(edited[dimension])))
     rows = (
         number,
-        ("length", f"{measured['norm_a']:.3f}", f"{float(edited.norm()):.3f}"),
-        ("cosine with the second word", f"{measured['cosine']:.3f}", f"{measured['cosine_edited']:.3f}"),
-        ("the same, dimensions shuffled", f"{measured['cosine']:.3f}", f"{measured['cosine_permuted']:.3f}"),
+        ("length", figure(measured["norm_a"]), figure(float(edited.norm()))),
+        ("cosine with the second word", figure(measured["cosine"]), figure(measured["cosine_edited"])),
+        ("the same, dimensions shuffled", figure(measured["cosine"]), figure(measured["cosine_permuted"])),
     )
     return Table("what was changed", ("", "before", "after"), rows)
 

@@ -18,15 +18,16 @@ from llm_holes.engine.kvcache.window import WindowCache
 from llm_holes.engine.measure import Timing, kl_nats, timed
 from llm_holes.engine.model.cache import ContiguousCache, KVCache
 from llm_holes.engine.model.config import Config
+from llm_holes.engine.numbers import duration, figure, percent, plural
 from llm_holes.lessons.shared.architectures import ARCHITECTURES, Architecture
-from llm_holes.lessons.shared.passage import passage
+from llm_holes.lessons.shared.passage import passage_ids
 
 FP32_BYTES = 4
 GIB = 2**30
 
 
 @dataclass
-class Race:
+class CacheTrace:
     """What both ways gave so far: one entry per generated token."""
 
     tokens: list[int] = field(default_factory=list)
@@ -45,30 +46,29 @@ class Race:
 
 def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     new_tokens: int = p["max_new_tokens"]
-    before = engine.tokenizer.encode(passage() * (1 + p["context_tokens"] // 500))[: p["context_tokens"]]
-    ids = engine.fits(before + engine.chat(p["text"]), new_tokens + 1)
+    ids = engine.fits(passage_ids(engine, p["context_tokens"]) + engine.chat(p["text"]), new_tokens + 1)
     cache = ContiguousCache(engine.model.config, len(ids) + new_tokens)
     smaller = _smaller(engine.model.config, p)
     first = int(last_logits(engine.model, ids, cache).argmax())
     if smaller is not None:
         last_logits(engine.model, ids, smaller)
-    race = Race(tokens=[first])
+    trace = CacheTrace(tokens=[first])
     for step in range(new_tokens):
-        text = ids + race.tokens
-        cached, cached_ms = timed(lambda: last_logits(engine.model, text[-1:], cache))  # noqa: B023
-        recomputed, recomputed_ms = timed(lambda: last_logits(engine.model, text, None))  # noqa: B023
-        race.contexts.append(len(text))
-        race.cached_ms.append(cached_ms)
-        race.recomputed_ms.append(recomputed_ms)
-        race.differences.append(float((cached - recomputed).abs().max()))
-        race.agreed &= int(cached.argmax()) == int(recomputed.argmax())
+        text = ids + trace.tokens
+        cached, cached_ms = timed(last_logits, engine.model, text[-1:], cache)
+        recomputed, recomputed_ms = timed(last_logits, engine.model, text, None)
+        trace.contexts.append(len(text))
+        trace.cached_ms.append(cached_ms)
+        trace.recomputed_ms.append(recomputed_ms)
+        trace.differences.append(float((cached - recomputed).abs().max()))
+        trace.agreed &= int(cached.argmax()) == int(recomputed.argmax())
         if smaller is not None:
             found = last_logits(engine.model, text[-1:], smaller)
-            race.smaller_kl.append(kl_nats(cached[None], found[None]))
-            race.smaller_agreed &= int(cached.argmax()) == int(found.argmax())
-        race.tokens.append(int(cached.argmax()))
+            trace.smaller_kl.append(kl_nats(cached[None], found[None]))
+            trace.smaller_agreed &= int(cached.argmax()) == int(found.argmax())
+        trace.tokens.append(int(cached.argmax()))
         last = step == new_tokens - 1
-        yield _frame(engine, race, cache, smaller or cache, p, None if last else (step + 1) / new_tokens)
+        yield _frame(engine, trace, cache, smaller or cache, p, None if last else (step + 1) / new_tokens)
 
 
 def _smaller(config: Config, p: Mapping[str, Any]) -> KVCache | None:
@@ -85,32 +85,37 @@ def _smaller(config: Config, p: Mapping[str, Any]) -> KVCache | None:
 
 
 def _frame(
-    engine: Engine, race: Race, cache: ContiguousCache, smaller: KVCache, p: Mapping[str, Any], progress: float | None
+    engine: Engine,
+    trace: CacheTrace,
+    cache: ContiguousCache,
+    smaller: KVCache,
+    p: Mapping[str, Any],
+    progress: float | None,
 ) -> Frame:
     config = engine.model.config
     predicted = config.kv_bytes_per_token(FP32_BYTES) * cache.length
-    cached, recomputed = Timing.of(race.cached_ms), Timing.of(race.recomputed_ms)
-    same = "the same token" if race.agreed else "not always the same token"
-    kl = sum(race.smaller_kl) / max(len(race.smaller_kl), 1)
-    less = f" With {p['cache']}: {smaller.nbytes / cache.nbytes:.0%} of the bytes, KL {kl:.3f} nats."
+    cached, recomputed = Timing.of(trace.cached_ms), Timing.of(trace.recomputed_ms)
+    same = "the same token" if trace.agreed else "not always the same token"
+    kl = sum(trace.smaller_kl) / max(len(trace.smaller_kl), 1)
+    less = f" With {p['cache']}: {percent(smaller.nbytes / cache.nbytes)} of the bytes, KL {figure(kl)} nats."
     return Frame(
-        caption=f"At {race.contexts[-1]:.0f} tokens of context: {cached.median:.0f} ms with the cache, "
-        f"{recomputed.median:.0f} ms without, {race.speedup:.1f}×, and {same} each time."
-        f"{less if race.smaller_kl else ''}",
+        caption=f"At {plural(trace.contexts[-1], 'token')} of context: {duration(cached.median)} with the cache, "
+        f"{duration(recomputed.median)} without, {figure(trace.speedup)}×, and {same} each time."
+        f"{less if trace.smaller_kl else ''}",
         views=(
             Curve(
                 "time for one more token",
                 (
-                    Series("with the cache", tuple(race.contexts), tuple(race.cached_ms)),
-                    Series("without", tuple(race.contexts), tuple(race.recomputed_ms)),
+                    Series("with the cache", tuple(trace.contexts), tuple(trace.cached_ms)),
+                    Series("without", tuple(trace.contexts), tuple(trace.recomputed_ms)),
                 ),
                 x_label="tokens in the context",
                 y_label="ms",
             ),
-            Tokens("what both wrote", engine.tokens(race.tokens)),
+            Tokens("what both wrote", engine.tokens(trace.tokens)),
             Table("the cache of this run", ("", "bytes"), _bytes(config, cache, predicted, p["cache"], smaller)),
             Table(
-                f"keys and values of {p['formula_tokens']:,} tokens, {p['formula_bits']} bits each",
+                f"keys and values of {plural(p['formula_tokens'], 'token')}, {p['formula_bits']} bits each",
                 ("model", "layers", "KV heads", "GiB", "GiB if ungrouped"),
                 _formula(engine, p["formula_tokens"], int(p["formula_bits"])),
             ),
@@ -120,17 +125,17 @@ def _frame(
             "cache_bytes_predicted": predicted,
             "cache_bytes_actual": cache.nbytes,
             "cache_bytes_reserved": cache.reserved_bytes,
-            "tokens_equal": race.agreed,
-            "logits_max_abs_diff": max(race.differences),
+            "tokens_equal": trace.agreed,
+            "logits_max_abs_diff": max(trace.differences),
             "decode_ms_with_cache": cached.median,
             "decode_ms_without_cache": recomputed.median,
             "decode_ms_with_cache_spread": [cached.fastest, cached.slowest],
             "decode_ms_without_cache_spread": [recomputed.fastest, recomputed.slowest],
-            "speedup": race.speedup,
+            "speedup": trace.speedup,
             "smaller_cache": p["cache"],
             "smaller_bytes": smaller.nbytes,
             "smaller_kl_nats": kl,
-            "smaller_tokens_equal": race.smaller_agreed,
+            "smaller_tokens_equal": trace.smaller_agreed,
         },
         progress=progress,
     )
@@ -141,7 +146,7 @@ def _bytes(
 ) -> tuple[tuple[str | int, ...], ...]:
     heads = f"{config.n_layers} layers × 2 × {config.n_kv_heads} KV heads × d_head × 4"
     rows: list[tuple[str | int, ...]] = [
-        (f"predicted: {cache.length} tokens × {heads}", predicted),
+        (f"predicted: {plural(cache.length, 'token')} × {heads}", predicted),
         ("held by keys and values, counted", cache.nbytes),
         ("reserved for this run", cache.reserved_bytes),
     ]

@@ -1,4 +1,4 @@
-"""One token through one layer, every operation with shape, size and cost; and what is left without bend or norm."""
+"""One token through one layer, every operation with its shape and cost; and the layer without nonlinearity or norm."""
 
 from __future__ import annotations
 
@@ -10,14 +10,17 @@ import torch
 from torch import Tensor
 
 from llm_holes.engine.engine import Engine
-from llm_holes.engine.frames import Curve, Diff, Frame, Table, View, series
+from llm_holes.engine.frames import Curve, Diff, Frame, Table, series
 from llm_holes.engine.interpret.layer_by_hand import layer_by_hand
-from llm_holes.engine.measure import fingerprint, kl_nats, loss_nats
+from llm_holes.engine.measure import kl_nats, loss_nats
+from llm_holes.engine.numbers import figure, plural
 from llm_holes.engine.surgery.ablations import NormRemoved, weight_name
 from llm_holes.engine.surgery.activations import ACTIVATIONS, ActivationReplaced
 from llm_holes.engine.surgery.operations import Operation, weight
 from llm_holes.lessons.shared.layer_choice import chosen
-from llm_holes.lessons.shared.passage import NAME, passage
+from llm_holes.lessons.shared.passage import NAME, passage_ids
+from llm_holes.lessons.shared.report import Report
+from llm_holes.lessons.shared.untouched import Untouched
 from llm_holes.lessons.tier2.layer_transforms.anatomy_views import sizes, table
 
 CHANGES = {
@@ -27,7 +30,7 @@ CHANGES = {
     "no gate": "kl_without_gate",
     "no norm": "kl_without_norm",
 }
-BENDS = {"GELU for SiLU": "gelu", "ReLU for SiLU": "relu", "no nonlinearity": "identity", "no gate": "one"}
+NONLINEARITIES = {"GELU for SiLU": "gelu", "ReLU for SiLU": "relu", "no nonlinearity": "identity", "no gate": "one"}
 BEYOND = 1e6
 """Stands for a result that is no number: something grew until it did not fit."""
 
@@ -35,56 +38,57 @@ BEYOND = 1e6
 def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     ids = engine.encode(p["text"], p["max_new_tokens"])
     place, layer = min(p["position"], len(ids) - 1), p["layer"]
-    hashed, before = fingerprint(engine.model.weights), engine.logits(ids, 1)
+    report, untouched = Report(), Untouched.of(engine, ids)
     parts = layer_by_hand(engine.model, ids, layer, place)
     token = engine.token_text(ids[place])
-    measured, lengths = sizes(token, layer, parts)
-    caption = (
-        f"{token!r} in layer {layer}: a stream of length {measured['stream_norm']:.0f}; attention adds "
-        f"{measured['update_norm_attention']:.1f}, the FFN {measured['update_norm_ffn']:.1f}."
+    norms, lengths = sizes(token, layer, parts)
+    operations_of_layer = table(token, layer, parts)
+    report.measure(norms)
+    report.show(operations_of_layer, lengths)
+    report.say(
+        f"{token!r} in layer {layer}: a stream of length {figure(norms['stream_norm'])}; attention adds "
+        f"{figure(norms['update_norm_attention'])}, the FFN {figure(norms['update_norm_ffn'])}."
     )
-    views: list[View] = [table(token, layer, parts), lengths]
-    yield Frame(caption, tuple(views), dict(measured), 0.2)
+    yield report.frame(0.2)
 
     x = next(part.result for part in parts if part.point == "ln2.hook_normalized")
-    measured |= folded(engine, layer, x)
-    views.append(_straightness(measured))
-    yield Frame(caption, tuple(views), dict(measured), 0.3)
+    report.measure(folded(engine, layer, x))
+    straightness = _straightness(report.measured)
+    report.show(operations_of_layer, lengths, straightness)
+    yield report.frame(0.3)
 
-    fixed = engine.tokenizer.encode(passage())[: min(p["kl_tokens"], engine.model.config.n_ctx)]
+    fixed = passage_ids(engine, p["kl_tokens"])
     intact, where = engine.logits(fixed), chosen(p["layers"], layer, engine.model.config.n_layers)
-    measured |= {
-        "passage_tokens": len(fixed),
-        "layers_changed": len(where),
-        "loss_intact": loss_nats(intact, torch.tensor(fixed)),
-    }
-    measured["loss_knowing_nothing"] = log(engine.model.config.d_vocab)
-    found: list[tuple[str, float, float]] = []
+    report.measure(
+        passage_tokens=len(fixed),
+        layers_changed=len(where),
+        loss_intact=loss_nats(intact, torch.tensor(fixed)),
+        loss_knowing_nothing=log(engine.model.config.d_vocab),
+    )
+    found: dict[str, tuple[float, float]] = {}
     for name, key in CHANGES.items():
         logits = engine.operated(operations(name, where)).logits(fixed)
-        measured[key] = finite(kl_nats(intact, logits))
-        found.append((name, measured[key], finite(loss_nats(logits, torch.tensor(fixed)))))
-        changes = _changes(found, measured, p["change"])
-        yield Frame(caption, (*views[:1], changes, *views[1:]), dict(measured), 0.3 + 0.1 * len(found))
+        found[name] = finite(kl_nats(intact, logits)), finite(loss_nats(logits, torch.tensor(fixed)))
+        report.measure({key: found[name][0]})
+        changes = _changes(found, report.measured, p["change"])
+        report.show(operations_of_layer, changes, lengths, straightness)
+        yield report.frame(0.3 + 0.1 * len(found))
 
     changed = engine.operated(operations(p["change"], where))
-    measured |= {
-        "kl_nats": measured[CHANGES[p["change"]]],
-        "loss_changed": next(loss for name, _, loss in found if name == p["change"]),
-    }
+    kl, loss = found[p["change"]]
     text, other = (e.write(ids, p["max_new_tokens"]) for e in (engine, changed))
-    same = fingerprint(engine.model.weights) == hashed and torch.equal(engine.logits(ids, 1), before)
-    measured["undo_bit_identical"] = same
-    count = f"{len(where)} of {engine.model.config.n_layers} layers"
-    caption += f" With {p['change']} in {count}: KL {measured['kl_nats']:.3g} nats."
+    report.measure(kl_nats=kl, loss_changed=loss, undo_bit_identical=untouched.holds())
+    of_all = f"{len(where)} of {plural(engine.model.config.n_layers, 'layer')}"
+    report.say_also(f"With {p['change']} in {of_all}: KL {figure(kl)} nats.")
     diff = Diff("what follows the text", text, other, "intact", p["change"])
-    yield Frame(caption, (views[0], diff, changes, *views[1:], _curve(p["change"])), measured)
+    report.show(operations_of_layer, diff, changes, lengths, straightness, _curve(p["change"]))
+    yield report.frame()
 
 
 def operations(change: str, layers: Sequence[int]) -> list[Operation]:
     if change == "no norm":
         return [NormRemoved(layer) for layer in layers]
-    return [ActivationReplaced(tuple(layers), BENDS[change])]  # type: ignore[arg-type]
+    return [ActivationReplaced(tuple(layers), NONLINEARITIES[change])]  # type: ignore[arg-type]
 
 
 def finite(value: float) -> float:
@@ -112,26 +116,26 @@ def folded(engine: Engine, layer: int, x: Tensor) -> dict[str, Any]:
 
 def _straightness(measured: Mapping[str, Any]) -> Table:
     rows: tuple[tuple[str, float, float | str], ...] = (
-        ("gate · up bent by SiLU", measured["doubled_silu"], measured["ffn_differs_from_one_matrix"]),
+        ("SiLU(gate) · up", measured["doubled_silu"], measured["ffn_differs_from_one_matrix"]),
         ("no nonlinearity: gate · up", measured["doubled_without_nonlinearity"], ""),
         ("no gate: up, then down", measured["doubled_without_gate"], measured["two_matrices_one_relative_diff"]),
     )
     return Table("is the FFN straight?", ("", "input × 2: output ×", "differs from the one matrix W_down·W_up"), rows)
 
 
-def _changes(found: Sequence[tuple[str, float, float]], measured: Mapping[str, Any], change: str) -> Table:
+def _changes(found: Mapping[str, tuple[float, float]], measured: Mapping[str, Any], change: str) -> Table:
     rows: tuple[tuple[str, float | str, float], ...] = (
         ("intact", 0.0, measured["loss_intact"]),
-        *found,
+        *((name, kl, loss) for name, (kl, loss) in found.items()),
         ("knowing nothing", "", measured["loss_knowing_nothing"]),
     )
     marked = next((n for n, row in enumerate(rows) if row[0] == change), None)
-    title = f"changed in {measured['layers_changed']} layers, on {NAME}"
+    title = f"changed in {plural(measured['layers_changed'], 'layer')}, on {NAME}"
     return Table(title, ("", "KL, nats", "loss, nats per token"), rows, marked=marked)
 
 
 def _curve(change: str) -> Curve:
     x = torch.linspace(-4, 4, 65)
-    names = {"SiLU": "silu", change: BENDS.get(change, "silu")}
-    lines = tuple(series(name, x.tolist(), ACTIVATIONS[bend](x).tolist()) for name, bend in names.items())  # type: ignore[index]
+    names = {"SiLU": "silu", change: NONLINEARITIES.get(change, "silu")}
+    lines = tuple(series(name, x.tolist(), ACTIVATIONS[act](x).tolist()) for name, act in names.items())  # type: ignore[index]
     return Curve("what the gate goes through", lines, x_label="gate", y_label="result")

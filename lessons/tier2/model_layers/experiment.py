@@ -10,13 +10,16 @@ import torch
 
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import InputError
-from llm_holes.engine.frames import Array, Bars, Diff, Frame, Heatmap, View
+from llm_holes.engine.frames import Array, Bars, Diff, Frame, Heatmap
 from llm_holes.engine.interpret.ablation_sweep import without_each_layer
 from llm_holes.engine.interpret.logit_lens import Lens, first_top, lens, residual_stream, residual_updates, settled_at
-from llm_holes.engine.measure import fingerprint, kl_nats
+from llm_holes.engine.measure import kl_nats
+from llm_holes.engine.numbers import figure, percent, plural
 from llm_holes.engine.surgery.ablations import LayerSkipped, LayersSwapped
 from llm_holes.engine.surgery.operations import Operation
-from llm_holes.lessons.shared.passage import NAME, passage
+from llm_holes.lessons.shared.passage import NAME, passage_ids
+from llm_holes.lessons.shared.report import Report
+from llm_holes.lessons.shared.untouched import Untouched
 
 WINDOW = 24
 TOP = 4
@@ -27,33 +30,32 @@ FAINT = 0.005
 def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     ids = engine.encode(p["text"], p["max_new_tokens"])
     surgery = chosen(p["skip"], p["swap"], engine.model.config.n_layers)
-    hashed, intact = fingerprint(engine.model.weights), engine.logits(ids, 1)
+    report, untouched = Report(), Untouched.of(engine, ids)
     stream = residual_stream(engine.model, ids, WINDOW)
     seen = lens(engine.model, stream, TOP)
-    measured = _answer(engine, seen) | _sums(engine, ids, stream)
+    report.measure(_answer(engine, seen) | _sums(engine, ids, stream))
+    report.say(_caption(report.measured))
     grid = _grid(engine, ids, seen)
-    caption = _caption(measured)
-    yield Frame(caption, (grid,), dict(measured), 0.2)
+    report.show(grid)
+    yield report.frame(0.2)
 
-    fixed = engine.tokenizer.encode(passage())[: min(p["kl_tokens"], engine.model.config.n_ctx)]
+    fixed = passage_ids(engine, p["kl_tokens"])
     without: list[float] = []
-    views: list[View] = [grid]
     for some in without_each_layer(engine.model, fixed):
         without += some
-        views = [grid, _bars(engine, without, len(fixed))]
-        yield Frame(caption, tuple(views), dict(measured), 0.2 + 0.5 * len(without) / engine.model.config.n_layers)
+        report.show(grid, _bars(without, len(fixed)))
+        yield report.frame(0.2 + 0.5 * len(without) / engine.model.config.n_layers)
 
-    changed = engine.operated(surgery)
-    measured |= _each(without) | _surgery(engine, changed, intact[0], ids, fixed)
+    changed, done = engine.operated(surgery), _done(surgery)
+    moved = _surgery(engine, changed, untouched.logits[0], ids, fixed)
     text, other = (e.write(ids, p["max_new_tokens"]) for e in (engine, changed))
-    measured["text_differs"] = text != other
-    same = fingerprint(engine.model.weights) == hashed and torch.equal(engine.logits(ids, 1), intact)
-    measured["undo_bit_identical"] = same
-    done = _done(surgery)
-    moved = f"P {measured['p_answer']:.2f} → {measured['p_changed']:.2f}"
-    caption += f" With {done}: KL {measured['kl_changed']:.3f} nats, {moved}."
+    report.measure(_each(without) | moved)
+    report.measure(text_differs=text != other, undo_bit_identical=untouched.holds())
+    probabilities = f"P {percent(report.measured['p_answer'])} → {percent(moved['p_changed'])}"
+    report.say_also(f"With {done}: KL {figure(moved['kl_changed'])} nats, {probabilities}.")
     diff = Diff(f"what follows, with {done}", text, other, "all layers", "changed")
-    yield Frame(caption, (grid, diff, *views[1:]), dict(measured))
+    report.show(grid, diff, _bars(without, len(fixed)))
+    yield report.frame()
 
 
 def chosen(skip: str, swap: str, n_layers: int) -> list[Operation]:
@@ -147,7 +149,7 @@ def _grid(engine: Engine, ids: Sequence[int], seen: Lens) -> Heatmap:
             tops = [engine.token_text(int(i)) for i in seen.tokens[state, position]]
             moved = zip(tops, seen.p[state, position].tolist(), seen.change[state, position].tolist(), strict=True)
             texts.append(tops[0])
-            details.append(", ".join(f"{t!r} {p:.2f} ({change:+.2f})" for t, p, change in moved))
+            details.append(", ".join(f"{t!r} {percent(p)} ({_gained(change)})" for t, p, change in moved))
     shown = tuple(engine.token_text(i) for i in ids[-length:])
     return Heatmap(
         "what would be said after each layer (the shade: probability of what is said in the end)",
@@ -163,9 +165,13 @@ def _grid(engine: Engine, ids: Sequence[int], seen: Lens) -> Heatmap:
     )
 
 
-def _bars(engine: Engine, without: Sequence[float], tokens: int) -> Bars:
+def _gained(change: float) -> str:
+    return f"{'+' * (change > 0)}{percent(change)}"
+
+
+def _bars(without: Sequence[float], tokens: int) -> Bars:
     labels = tuple(f"layer {n}" for n in range(len(without)))
-    title = f"without one layer: KL on the first {tokens} tokens of {NAME}"
+    title = f"without one layer: KL on the first {plural(tokens, 'token')} of {NAME}"
     return Bars(title, labels, tuple(without), "nats", max(range(len(without)), key=without.__getitem__))
 
 
@@ -173,6 +179,6 @@ def _caption(measured: Mapping[str, Any]) -> str:
     layer, answer = measured["answer_first_top1_layer"], measured["answer"]
     where = f"after layer {layer}" if layer >= 0 else "in the embedding"
     return (
-        f"It ends with {answer!r} ({measured['p_answer']:.2f}); that is first on top {where} of {measured['layers']}, "
-        f"and has {measured['p_answer_halfway']:.1e} half-way."
+        f"It ends with {answer!r} ({percent(measured['p_answer'])}); that is first on top {where} of "
+        f"{measured['layers']}, and has {percent(measured['p_answer_halfway'])} half-way."
     )

@@ -13,11 +13,14 @@ from torch import Tensor
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Diff, Frame, Table, View
 from llm_holes.engine.interpret.weight_map import full_name, kind, totals
-from llm_holes.engine.measure import fingerprint, kl_nats, perplexity
+from llm_holes.engine.measure import kl_nats, perplexity
+from llm_holes.engine.numbers import figure, percent
 from llm_holes.engine.surgery.ablations import super_weight, weight_name
 from llm_holes.engine.surgery.operations import Operation
 from llm_holes.engine.surgery.weights import MatricesNoised, MatricesPruned, MatricesZeroed, WeightScaled, as_matrix
-from llm_holes.lessons.shared.passage import NAME, passage
+from llm_holes.lessons.shared.passage import NAME, passage_ids
+from llm_holes.lessons.shared.report import Report
+from llm_holes.lessons.shared.untouched import Untouched
 from llm_holes.lessons.tier2.weights.weight_views import histogram, parts_of, short, value, window
 
 FACTORS = {"zero one weight": 0.0, "flip one weight": -1.0, "double one weight": 2.0}
@@ -25,43 +28,47 @@ FACTORS = {"zero one weight": 0.0, "flip one weight": -1.0, "double one weight":
 
 def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     prompt = engine.chat(p["text"], p["max_new_tokens"])
-    hashed, before = fingerprint(engine.model.weights), engine.logits(prompt, 1)
+    report, untouched = Report(), Untouched.of(engine, prompt)
     found = super_weight(engine.model, prompt)
     matters = WeightScaled(weight_name(found.layer, found.matrix), found.row, found.column, 0.0)
     place = chosen(engine, p, matters)
-    measured, parts = _counted(engine), parts_of(engine)
-    measured |= _place(engine, place) | _found(engine, matters)
+    report.measure(_counted(engine) | _place(engine, place) | _found(engine, matters))
+    parts = parts_of(engine)
     look: tuple[View, ...] = (window(engine, place), histogram(engine, place.name))
-    caption = f"{measured['parameters_total']:,} weights; you look at one, {measured['weight_value']:+.4f}."
-    yield Frame(caption, (*parts, *look), dict(measured), 0.2)
+    report.show(*parts, *look)
+    report.say(f"{engine.info.parameters:,} weights; you look at one, {figure(value(engine, place))}.")
+    yield report.frame(0.2)
 
-    ids = engine.tokenizer.encode(passage())[: min(p["kl_tokens"], engine.model.config.n_ctx)]
-    intact, surgery = engine.logits(ids), damage(engine, p, place)
-    changed = engine.operated(surgery)
-    measured |= _moved(ids, intact, changed.logits(ids))
-    measured["weight_value_changed"] = value(changed, place)
-    caption = (
-        f"{done(p, place)}: KL {measured['kl_nats']:.3g} nats, perplexity {measured['perplexity_intact']:.1f} → "
-        f"{measured['perplexity_changed']:,.1f}."
+    ids = passage_ids(engine, p["kl_tokens"])
+    intact, changed = engine.logits(ids), engine.operated(damage(engine, p, place))
+    moved = _moved(ids, intact, changed.logits(ids))
+    report.measure(moved, weight_value_changed=value(changed, place))
+    report.show(*look, *parts)
+    report.say(
+        f"{done(p, place)}: KL {figure(moved['kl_nats'])} nats, perplexity {figure(moved['perplexity_intact'])} → "
+        f"{figure(moved['perplexity_changed'])}."
     )
-    yield Frame(caption, (*look, *parts), dict(measured), 0.4)
+    yield report.frame(0.4)
 
     answer, other = (e.write(prompt, p["max_new_tokens"]) for e in (engine, changed))
-    measured |= {"answer": answer, "answer_changed": other}
-    views: list[View] = [Diff("the answer", answer, other, "intact", "damaged"), *look, *parts]
-    yield Frame(caption, tuple(views), dict(measured), 0.6)
+    report.measure(answer=answer, answer_changed=other)
+    diff = Diff("the answer", answer, other, "intact", "damaged")
+    report.show(diff, *look, *parts)
+    yield report.frame(0.6)
 
     others = drawn(engine, p["seed"], p["compare"])
     kls: list[float] = []
     for single in (matters, *others):
         kls.append(kl_nats(intact, engine.operated([single]).logits(ids)))
-        shown = [views[0], _compared(engine, [matters, *others], kls), *look, *parts]
-        yield Frame(caption, tuple(shown), dict(measured), 0.6 + 0.4 * len(kls) / (len(others) + 2))
-    measured |= {"kl_found": kls[0], "kl_random_median": statistics.median(kls[1:]), "kl_random_max": max(kls[1:])}
-    same = fingerprint(engine.model.weights) == hashed and torch.equal(engine.logits(prompt, 1), before)
-    measured["undo_bit_identical"] = same
-    caption += f" The one found: {kls[0]:.2f} nats; the worst of {len(others)} random ones: {max(kls[1:]):.1g}."
-    yield Frame(caption, tuple(shown), measured)
+        report.show(diff, _compared(engine, [matters, *others], kls), *look, *parts)
+        yield report.frame(0.6 + 0.4 * len(kls) / (len(others) + 2))
+    random = kls[1:]
+    report.measure(kl_found=kls[0], kl_random_median=statistics.median(random), kl_random_max=max(random))
+    report.measure(undo_bit_identical=untouched.holds())
+    report.say_also(
+        f"The one found: {figure(kls[0])} nats; the worst of {len(random)} random ones: {figure(max(random))}."
+    )
+    yield report.frame()
 
 
 def chosen(engine: Engine, p: Mapping[str, Any], matters: WeightScaled) -> WeightScaled:
@@ -94,7 +101,7 @@ def damage(engine: Engine, p: Mapping[str, Any], place: WeightScaled) -> list[Op
 
 
 def drawn(engine: Engine, seed: int, count: int) -> list[WeightScaled]:
-    """So many weights to zero, each as likely as any other of the model's matrices."""
+    """This many weights to zero, each as likely as any other of the model's matrices."""
     rng = Random(f"compare/{seed}")
     matrices = [(name, w) for name, w in engine.model.weights.items() if w.dim() == 2]
     picked = rng.choices(matrices, [w.numel() for _, w in matrices], k=count)
@@ -107,8 +114,8 @@ def done(p: Mapping[str, Any], place: WeightScaled) -> str:
     if p["damage"] == "none":
         return "Nothing changed"
     extent = short(place.name) if p["scope"] == "this matrix" else f"{kind(place.name)} of every layer"
-    how = {"add noise": f" of {p['amount']:g} σ", "zero the matrix": ""}.get(
-        p["damage"], f", {min(p['amount'], 1.0):.0%},"
+    how = {"add noise": f" of {figure(p['amount'])} σ", "zero the matrix": ""}.get(
+        p["damage"], f", {percent(min(p['amount'], 1.0))},"
     )
     return f"{p['damage'].capitalize()}{how} in {extent}"
 

@@ -9,6 +9,7 @@ import torch
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Array, Bars, Heatmap, Table, View
 from llm_holes.engine.interpret.weight_map import COMPONENTS, totals, tree
+from llm_holes.engine.numbers import figure
 from llm_holes.engine.surgery.weights import WeightScaled, as_matrix
 
 ROWS_SHOWN, COLUMNS_SHOWN = 16, 64
@@ -66,7 +67,7 @@ def histogram(engine: Engine, name: str) -> Bars:
     places = (w / width).floor().long().add(BARS_PER_SIDE).clamp(0, last)
     share = torch.bincount(places, minlength=last + 1) / w.numel() * 100
     edges = [(n - BARS_PER_SIDE) * width for n in range(last + 2)]
-    labels = [f"{low:+.3f} … {high:+.3f}" for low, high in itertools.pairwise(edges)]
-    labels[0], labels[-1] = f"below {edges[1]:+.3f}", f"{edges[-2]:+.3f} and more"
-    extremes = f"{float(w.min()):+.3f} to {float(w.max()):+.3f}"
+    labels = [f"{figure(low)} … {figure(high)}" for low, high in itertools.pairwise(edges)]
+    labels[0], labels[-1] = f"below {figure(edges[1])}", f"{figure(edges[-2])} and more"
+    extremes = f"{figure(float(w.min()))} to {figure(float(w.max()))}"
     return Bars(f"histogram of {short(name)}, {extremes}", tuple(labels), tuple(share.tolist()), unit="%")

@@ -9,15 +9,17 @@ import torch
 
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import Cancelled
-from llm_holes.engine.frames import Bars, Curve, Frame, Series, Table, View, series
+from llm_holes.engine.frames import Bars, Curve, Frame, Series, Table, series
 from llm_holes.engine.measure import kl_nats, perplexity
 from llm_holes.engine.model.decoder import AttentionFn
 from llm_holes.engine.model.hook_names import tap
+from llm_holes.engine.numbers import figure, percent, plural
 from llm_holes.engine.surgery.linear_attention import EluFeatures, NoFeatures, RandomFeatures
 from llm_holes.engine.surgery.operations import AttentionReplaced
 from llm_holes.engine.surgery.pooled_attention import Landmarks, TopKeys, WholeTextLandmarks
 from llm_holes.lessons.shared.layer_choice import chosen
-from llm_holes.lessons.shared.passage import NAME, passage
+from llm_holes.lessons.shared.passage import NAME, passage_ids
+from llm_holes.lessons.shared.report import Report
 from llm_holes.lessons.tier3.attention_approximations.trials import Heads, Times, future_leak, race, relative_error
 
 POINTS = ("attn.hook_rot_q", "attn.hook_rot_k", "attn.hook_v")
@@ -33,46 +35,50 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     config = engine.model.config
     layers = chosen(p["layers"], p["layer"], config.n_layers)
     attention_fn = attention_fn_of(p["method"], p["size"], p["seed"])
-    ids = engine.fits(engine.tokenizer.encode(passage())[: p["tokens"]])
+    ids = passage_ids(engine, p["tokens"])
     targets = torch.tensor(ids)
     names = [tap(layer, point) for layer in layers for point in POINTS]
     whole = engine.model.forward(targets[None], taps=names)
     heads = [_heads(whole.acts, layer) for layer in layers]
-    measured: dict[str, Any] = {
-        "method": p["method"],
-        "tokens": len(ids),
-        "layers_changed": len(layers),
-        "relative_error": relative_error(attention_fn, heads),
-        "future_leak": future_leak(attention_fn, heads[len(heads) // 2]),
-    }
-    caption = f"{p['method']}: what attention brings home is off by {measured['relative_error']:.0%} of its length."
-    views: list[View] = [
-        _by_layer(layers, heads, attention_fn) if len(layers) > 1 else _by_head(heads[0], attention_fn)
-    ]
+    report, error = Report(), relative_error(attention_fn, heads)
+    report.measure(
+        method=p["method"],
+        tokens=len(ids),
+        layers_changed=len(layers),
+        relative_error=error,
+        future_leak=future_leak(attention_fn, heads[len(heads) // 2]),
+    )
+    report.say(f"{p['method']}: what attention brings home is off by {percent(error)} of its length.")
+    report.show(_by_layer(layers, heads, attention_fn) if len(layers) > 1 else _by_head(heads[0], attention_fn))
     if p["method"] in SIZES:
-        views.insert(0, _by_size(engine, p, heads))
-    yield Frame(caption, tuple(views), dict(measured), 0.3)
+        report.show(_by_size(engine, p, heads), *report.views)
+    yield report.frame(0.3)
 
     intact = whole.logits[0]
     changed = engine.operated([AttentionReplaced(attention_fn, layers)]).logits(ids)
     average = engine.operated([AttentionReplaced(NoFeatures(), layers)]).logits(ids)
-    measured |= {
-        "kl_nats": kl_nats(intact, changed),
-        "perplexity_full": perplexity(intact, targets),
-        "perplexity_approx": perplexity(changed, targets),
-        "perplexity_average": perplexity(average, targets),
-    }
-    caption = (
-        f"{p['method']} in {len(layers)} of {config.n_layers} layers: perplexity {measured['perplexity_full']:.0f} "
-        f"becomes {measured['perplexity_approx']:,.0f}; not looking at all gives {measured['perplexity_average']:,.0f}."
+    before, after, blind = (perplexity(logits, targets) for logits in (intact, changed, average))
+    report.measure(
+        kl_nats=kl_nats(intact, changed),
+        perplexity_full=before,
+        perplexity_approx=after,
+        perplexity_average=blind,
     )
-    views.insert(0, _quality(measured))
-    yield Frame(caption, tuple(views), dict(measured), 0.7)
+    report.say(
+        f"{p['method']} in {len(layers)} of {plural(config.n_layers, 'layer')}: perplexity {figure(before)} "
+        f"becomes {figure(after)}; not looking at all gives {figure(blind)}."
+    )
+    report.show(_quality(report.measured), *report.views)
+    yield report.frame(0.7)
 
     times = race(engine.model, attention_fn, min(p["time_tokens"], config.n_ctx))
-    views.append(_times(times))
-    found = f"faster from {times.crossover:,} tokens on" if times.crossover else "not faster at any length tried"
-    yield Frame(f"{caption} Here it is {found}.", tuple(views), measured | _timed(times))
+    found = (
+        f"faster from {plural(times.crossover, 'token')} on" if times.crossover else "not faster at any length tried"
+    )
+    report.measure(_timed(times))
+    report.show(*report.views, _times(times))
+    report.say_also(f"Here it is {found}.")
+    yield report.frame()
 
 
 def attention_fn_of(method: str, size: int, seed: int) -> AttentionFn:
@@ -111,7 +117,7 @@ def _quality(measured: Mapping[str, Any]) -> Table:
         (measured["method"], measured["perplexity_approx"], measured["kl_nats"]),
         ("all earlier tokens alike", measured["perplexity_average"], ""),
     )
-    return Table(f"{measured['tokens']} tokens of {NAME}", ("", "perplexity", "KL, nats"), rows)
+    return Table(f"{plural(measured['tokens'], 'token')} of {NAME}", ("", "perplexity", "KL, nats"), rows)
 
 
 def _by_size(engine: Engine, p: Mapping[str, Any], heads: Sequence[Heads]) -> Curve:

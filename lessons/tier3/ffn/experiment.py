@@ -10,14 +10,16 @@ from torch import Tensor
 
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import InputError
-from llm_holes.engine.frames import Curve, Frame, Table, Tokens, View, series
+from llm_holes.engine.frames import Curve, Frame, Table, Tokens, series
 from llm_holes.engine.interpret.logit_lens import tapped
 from llm_holes.engine.interpret.neurons import NeuronsOff, StrongestOnly, columns, isolation, pushes, strengths
 from llm_holes.engine.measure import kl_nats
 from llm_holes.engine.model.hook_names import tap
+from llm_holes.engine.numbers import figure, percent
 from llm_holes.engine.surgery.ablations import WeightZeroed
 from llm_holes.engine.surgery.operations import Operation
-from llm_holes.lessons.shared.passage import NAME, passage
+from llm_holes.lessons.shared.passage import NAME, passage_ids
+from llm_holes.lessons.shared.report import Report
 
 POINTS = ("hook_resid_mid", "mlp.hook_pre", "mlp.hook_pre_linear", "mlp.hook_post", "hook_mlp_out")
 WINDOW = 256
@@ -36,34 +38,38 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     lengths = strengths(engine.model, layer, values[here])
     order = lengths.argsort(descending=True)
     neuron = _neuron(p["neuron"], order, engine.model.config.d_mlp)
-    measured = _facts(engine, layer, gate[here], lengths, order, neuron)
+    report, facts = Report(), _facts(engine, layer, gate[here], lengths, order, neuron)
     by_hand = engine.model.linear(torch.nn.functional.silu(gate) * up, f"model.layers.{layer}.mlp.down_proj")
-    measured["ffn_reproduced_relative_diff"] = float((by_hand - added).abs().max() / added.abs().max())
-    measured["token_isolation_max_abs_diff"] = isolation(engine.model, layer, stream, here)
-    measured["neuron_value"] = float(values[here, neuron])
+    report.measure(
+        facts,
+        ffn_reproduced_relative_diff=float((by_hand - added).abs().max() / added.abs().max()),
+        token_isolation_max_abs_diff=isolation(engine.model, layer, stream, here),
+        neuron_value=float(values[here, neuron]),
+    )
     shown = ids[position - here : position - here + len(values)]
     token = engine.token_text(ids[position])
-    views: list[View] = [
+    report.show(
         _firing(engine, layer, values[here], lengths, order, token, neuron),
         _strip(engine, shown, values[:, neuron], layer, neuron, same=len(shown) == len(ids)),
-    ]
-    caption = (
-        f"At {token!r} {measured['active_fraction']:.0%} of the gates of layer {layer} are open; "
-        f"{measured['neurons_for_half']} of {len(lengths):,} neurons make half of what it adds."
     )
-    yield Frame(caption, tuple(views), dict(measured), 0.3)
+    report.say(
+        f"At {token!r} {percent(facts['active_fraction'])} of the gates of layer {layer} are open; "
+        f"{facts['neurons_for_half']:,} of {len(lengths):,} neurons make half of what it adds."
+    )
+    yield report.frame(0.3)
 
-    fixed = engine.tokenizer.encode(passage())[: min(PASSAGE, engine.model.config.n_ctx)]
-    views += [_contexts(engine, fixed, layer, neuron, values[here, neuron]), _spread(lengths, order)]
-    yield Frame(caption, tuple(views), dict(measured), 0.6)
+    fixed = passage_ids(engine, PASSAGE)
+    report.show(*report.views, _contexts(engine, fixed, layer, neuron, values[here, neuron]), _spread(lengths, order))
+    yield report.frame(0.6)
 
     changed = engine.operated([_operation(engine, p, order.tolist(), neuron)])
-    measured |= _ablated(engine, changed, ids, fixed[:KL_TOKENS])
-    caption += (
-        f" {_named(p, neuron)}: KL {measured['kl_ablated']:.4f} nats, P({measured['next_token']!r}) "
-        f"{measured['p_next']:.2f} → {measured['p_next_ablated']:.2f}."
+    ablated = _ablated(engine, changed, ids, fixed[:KL_TOKENS])
+    report.measure(ablated)
+    report.say_also(
+        f"{_named(p, neuron)}: KL {figure(ablated['kl_ablated'])} nats, P({ablated['next_token']!r}) "
+        f"{percent(ablated['p_next'])} → {percent(ablated['p_next_ablated'])}."
     )
-    yield Frame(caption, tuple(views), dict(measured))
+    yield report.frame()
 
 
 def _neuron(asked: int, order: Tensor, count: int) -> int:
@@ -129,7 +135,7 @@ def _ablated(engine: Engine, changed: Engine, ids: Sequence[int], fixed: Sequenc
 def _firing(
     engine: Engine, layer: int, values: Tensor, lengths: Tensor, order: Tensor, token: str, neuron: int
 ) -> Table:
-    """The strongest neurons, and the chosen one, with what they push the next token towards, as their value stands."""
+    """The strongest neurons, and the chosen one, with what they push the next token towards as their value is."""
     listed = list(dict.fromkeys([*order[:SHOWN].tolist(), neuron]))
     logits = pushes(engine.model, layer, listed) * values[listed].sign()[:, None]
     logits = logits[:, : engine.tokenizer.vocabulary]
@@ -150,7 +156,7 @@ def _list(engine: Engine, ids: Sequence[int]) -> str:
 
 def _strip(engine: Engine, ids: Sequence[int], values: Tensor, layer: int, neuron: int, same: bool) -> Tokens:
     largest = values.abs().max().clamp_min(1e-12)
-    notes = [f"value {v:.3g}" for v in values.tolist()]
+    notes = [f"value {figure(v)}" for v in values.tolist()]
     title = f"neuron {neuron} of layer {layer} along your text"
     share = tuple((values.abs() / largest).tolist())
     return Tokens(title, engine.tokens(ids, notes), share, "share of its largest", "position" if same else "")

@@ -17,7 +17,8 @@ from llm_holes.engine.kvcache.offloaded import OffloadedCache, Policy, block_sha
 from llm_holes.engine.kvcache.tiers import tier_for
 from llm_holes.engine.measure import Timing, kl_nats, timed
 from llm_holes.engine.model.cache import ContiguousCache, KVCache
-from llm_holes.lessons.shared.passage import passage
+from llm_holes.engine.numbers import duration, figure, percent, plural
+from llm_holes.lessons.shared.passage import passage_ids
 from llm_holes.lessons.tier3.kv_cache_offloading.block_reads import reads_views
 from llm_holes.lessons.tier3.kv_cache_offloading.reload import Saved, fetch_or_compute, saved_conversation
 
@@ -39,8 +40,7 @@ class Decoding:
 
 def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     new_tokens: int = p["max_new_tokens"]
-    before = engine.tokenizer.encode(passage() * (1 + p["context_tokens"] // 500))[: p["context_tokens"]]
-    ids = engine.fits(before + engine.chat(p["text"]), new_tokens)
+    ids = engine.fits(passage_ids(engine, p["context_tokens"]) + engine.chat(p["text"]), new_tokens)
     positions = len(ids) + new_tokens
     tokens: list[int] = []
     resident, exact, lossy = Decoding(), Decoding(), Decoding()
@@ -74,13 +74,13 @@ def _decode(
     engine: Engine, ids: list[int], cache: KVCache, found: Decoding, tokens: list[int], count: int
 ) -> Iterator[None]:
     """Reads the prompt, then `tokens` one by one; where they are not there yet, the likeliest is taken."""
-    logits, found.prefill_ms = timed(lambda: last_logits(engine.model, ids, cache))
+    logits, found.prefill_ms = timed(last_logits, engine.model, ids, cache)
     found.logits.append(logits)
     yield
     for step in range(count):
         if step == len(tokens):
             tokens.append(int(found.logits[-1].argmax()))
-        logits, ms = timed(lambda: last_logits(engine.model, tokens[step : step + 1], cache))  # noqa: B023
+        logits, ms = timed(last_logits, engine.model, tokens[step : step + 1], cache)
         found.logits.append(logits)
         found.ms.append(ms)
         yield
@@ -89,7 +89,7 @@ def _decode(
 def _waiting(way: str, found: Decoding, progress: float) -> Frame:
     steps = tuple(map(float, range(1, len(found.ms) + 1)))
     return Frame(
-        f"Decoding, {way}: {len(found.ms)} tokens.",
+        f"Decoding, {way}: {plural(len(found.ms), 'token')}.",
         (Curve("time for one more token", (Series(way, steps, tuple(found.ms)),), "token", "ms"),),
         {},
         progress,
@@ -146,7 +146,7 @@ def _views(
 def _caption(m: Mapping[str, Any]) -> str:
     same = "the same tokens" if m["tokens_equal"] else "not the same tokens"
     return (
-        f"{m['policy']}: {m['hit_rate']:.0%} of the reads found their block in memory. Fetched, it is {same} at "
-        f"{m['ms_per_token_offloaded']:.0f} instead of {m['ms_per_token_resident']:.0f} ms; left out, KL is "
-        f"{m['kl_left_out_nats']:.2f} nats."
+        f"{m['policy']}: {percent(m['hit_rate'])} of the reads found their block in memory. Fetched, it is {same} at "
+        f"{duration(m['ms_per_token_offloaded'])} instead of {duration(m['ms_per_token_resident'])} each; left out, "
+        f"KL is {figure(m['kl_left_out_nats'])} nats."
     )

@@ -32,11 +32,11 @@ class Saved:
 
 
 def saved_conversation(engine: Engine, ids: Sequence[int], recompute_ms: float, link: float) -> Saved:
-    """Fetching all blocks from the file, or over a link of so many MB/s if one is given."""
+    """Fetching all blocks from the file, or over a link of this many MB/s if one is given."""
     config, size = engine.model.config, 16
     slots = slots_for(config, len(ids), size)
     with closing(FileTier(slots, block_shape(config, size))) as tier:
-        _, first = timed(lambda: tier.read(0))
+        _, first = timed(tier.read, 0)
         _, reading = timed(lambda: [tier.read(slot) for slot in range(slots)])
     bytes_per_token = config.kv_bytes_per_token()
     per_token = bytes_per_token / (link * 1e3) if link else reading / len(ids)

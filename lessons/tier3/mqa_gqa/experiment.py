@@ -9,13 +9,16 @@ import torch
 
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Bars, Diff, Frame, Table
-from llm_holes.engine.measure import fingerprint, kl_nats, perplexity
+from llm_holes.engine.measure import kl_nats, perplexity
 from llm_holes.engine.model.cache import ContiguousCache
+from llm_holes.engine.numbers import equality, figure, plural, size
 from llm_holes.engine.surgery.kv_heads import KVExpanded, KVRotated, pooled_by
 from llm_holes.engine.surgery.operations import Operation
 from llm_holes.lessons.shared.architectures import ARCHITECTURES, Architecture
 from llm_holes.lessons.shared.layer_choice import chosen
-from llm_holes.lessons.shared.passage import NAME, passage
+from llm_holes.lessons.shared.passage import NAME, passage_ids
+from llm_holes.lessons.shared.report import Report
+from llm_holes.lessons.shared.untouched import Untouched
 
 GB = 1e9
 HALF = 2
@@ -25,55 +28,56 @@ HALF = 2
 def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     config = engine.model.config
     prompt = engine.encode(p["text"], p["max_new_tokens"])
-    ids = engine.fits(engine.tokenizer.encode(passage())[: p["tokens"]])
+    ids = passage_ids(engine, p["tokens"])
     targets = torch.tensor(ids)
-    hashed, prompt_logits = fingerprint(engine.model.weights), engine.logits(prompt)
+    report, untouched = Report(), Untouched.of(engine, prompt)
     model = next(a for a in ARCHITECTURES if a.name == p["architecture"])
     calculator = (_ways(model, p["context_tokens"]), _published(engine, p["context_tokens"]))
     intact, built_bytes = _read(engine, ids)
     expanded, expanded_bytes = _read(engine.operated([KVExpanded()]), ids)
-    measured: dict[str, Any] = {
-        "kv_heads": config.n_kv_heads,
-        "query_heads": config.n_heads,
-        "cache_bytes": built_bytes,
-        "cache_bytes_expanded": expanded_bytes,
-        "kl_expand": kl_nats(intact, expanded),
-        "logits_max_abs_diff_expand": float((intact - expanded).abs().max()),
-        "perplexity_intact": perplexity(intact, targets),
-        "architecture": model.name,
-        "architecture_cache_bytes": model.kv_bytes(p["context_tokens"], HALF),
-        "architecture_cache_bytes_ungrouped": model.kv_bytes(p["context_tokens"], HALF, grouped=False),
-    }
-    caption = (
-        f"Keys and values copied for each of {config.n_heads} query heads: {built_bytes:,} bytes of cache become "
-        f"{expanded_bytes:,}, the logits differ by {measured['logits_max_abs_diff_expand']:.1g}."
+    difference, built_perplexity = float((intact - expanded).abs().max()), perplexity(intact, targets)
+    report.measure(
+        kv_heads=config.n_kv_heads,
+        query_heads=config.n_heads,
+        cache_bytes=built_bytes,
+        cache_bytes_expanded=expanded_bytes,
+        kl_expand=kl_nats(intact, expanded),
+        logits_max_abs_diff_expand=difference,
+        perplexity_intact=built_perplexity,
+        architecture=model.name,
+        architecture_cache_bytes=model.kv_bytes(p["context_tokens"], HALF),
+        architecture_cache_bytes_ungrouped=model.kv_bytes(p["context_tokens"], HALF, grouped=False),
     )
-    yield Frame(caption, calculator, dict(measured), 0.3)
+    report.show(*calculator)
+    report.say(
+        f"Keys and values copied for each of {config.n_heads} query heads: {size(built_bytes)} of cache become "
+        f"{size(expanded_bytes)}; the logits are {equality(difference)}."
+    )
+    yield report.frame(0.3)
 
     layers = chosen(p["layers"], p["layer"], config.n_layers)
     pooled = engine.operated([_sharing(engine, p["pooling"], layers, ids)])
     changed, pooled_bytes = _read(pooled, ids)
-    measured |= {
-        "layers_changed": len(layers),
-        "kv_heads_pooled": pooled.model.config.n_kv_heads,
-        "cache_bytes_pooled": pooled_bytes,
-        "kl_pool": kl_nats(intact, changed),
-        "perplexity_pool": perplexity(changed, targets),
-    }
-    caption = (
-        f"{_name(p['pooling'])}, in {len(layers)} of {config.n_layers} layers: "
-        f"perplexity {measured['perplexity_intact']:.0f} becomes {measured['perplexity_pool']:,.0f}, "
-        f"KL {measured['kl_pool']:.2f} nats."
+    kl, pooled_perplexity = kl_nats(intact, changed), perplexity(changed, targets)
+    report.measure(
+        layers_changed=len(layers),
+        kv_heads_pooled=pooled.model.config.n_kv_heads,
+        cache_bytes_pooled=pooled_bytes,
+        kl_pool=kl,
+        perplexity_pool=pooled_perplexity,
     )
-    quality = _quality(measured, p["pooling"], len(ids))
-    yield Frame(caption, (quality, *calculator), dict(measured), 0.6)
+    report.say(
+        f"{_name(p['pooling'])}, in {len(layers)} of {plural(config.n_layers, 'layer')}: "
+        f"perplexity {figure(built_perplexity)} becomes {figure(pooled_perplexity)}, KL {figure(kl)} nats."
+    )
+    quality = _quality(report.measured, p["pooling"], len(ids))
+    report.show(quality, *calculator)
+    yield report.frame(0.6)
 
-    before, after = (model.write(prompt, p["max_new_tokens"]) for model in (engine, pooled))
-    written = Diff(f"what follows {p['text']!r}", before, after, "as built", p["pooling"])
-    measured["text_differs"] = before != after
-    same_weights = fingerprint(engine.model.weights) == hashed
-    measured["undo_bit_identical"] = same_weights and torch.equal(engine.logits(prompt), prompt_logits)
-    yield Frame(caption, (quality, written, *calculator), dict(measured))
+    before, after = (e.write(prompt, p["max_new_tokens"]) for e in (engine, pooled))
+    report.measure(text_differs=before != after, undo_bit_identical=untouched.holds())
+    report.show(quality, Diff(f"what follows {p['text']!r}", before, after, "as built", p["pooling"]), *calculator)
+    yield report.frame()
 
 
 def _sharing(engine: Engine, pooling: str, layers: tuple[int, ...], ids: Sequence[int]) -> Operation:
@@ -108,14 +112,16 @@ def _quality(measured: Mapping[str, Any], pooling: str, tokens: int) -> Table:
             measured["kl_pool"],
         ),
     )
-    return Table(f"{tokens} tokens of {NAME}", ("", "KV heads", "cache bytes", "perplexity", "KL, nats"), rows)
+    return Table(
+        f"{plural(tokens, 'token')} of {NAME}", ("", "KV heads", "cache bytes", "perplexity", "KL, nats"), rows
+    )
 
 
 def _ways(model: Architecture, tokens: int) -> Bars:
     ways = ((model.n_heads, "one each"), (model.n_kv_heads, "as published"), (1, "one for all"))
     sizes = tuple(model.kv_bytes(tokens, HALF) * heads / model.n_kv_heads / GB for heads, _ in ways)
-    labels = tuple(f"{heads} KV head{'s' * (heads > 1)}, {way}" for heads, way in ways)
-    return Bars(f"{model.name}: the cache of {tokens:,} tokens, 16 bits each", labels, sizes, "GB", marked=1)
+    labels = tuple(f"{plural(heads, 'KV head')}, {way}" for heads, way in ways)
+    return Bars(f"{model.name}: the cache of {plural(tokens, 'token')}, 16 bits each", labels, sizes, "GB", marked=1)
 
 
 def _published(engine: Engine, tokens: int) -> Table:
@@ -133,4 +139,4 @@ def _published(engine: Engine, tokens: int) -> Table:
         for a in (here, *ARCHITECTURES)
     )
     columns = ("", "query heads", "KV heads", "GB if own", "GB", "GB if one")
-    return Table(f"published models: the cache of {tokens:,} tokens, 16 bits each", columns, rows)
+    return Table(f"published models: the cache of {plural(tokens, 'token')}, 16 bits each", columns, rows)

@@ -14,6 +14,7 @@ from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Array, Curve, Frame, Heatmap, Table, series
 from llm_holes.engine.measure import Timing, kl_nats, perplexity, repeated
 from llm_holes.engine.model.decoder import fused_attention
+from llm_holes.engine.numbers import figure, percent, plural
 from llm_holes.engine.surgery.sparse_attention import (
     BLOCK,
     SparseAttention,
@@ -24,7 +25,8 @@ from llm_holes.engine.surgery.sparse_attention import (
     pairs_seen,
 )
 from llm_holes.lessons.shared.layer_choice import chosen
-from llm_holes.lessons.shared.passage import passage
+from llm_holes.lessons.shared.passage import passage_ids
+from llm_holes.lessons.shared.report import Report
 from llm_holes.lessons.tier3.sparse_attention.needle import Found, Needle, hide, look
 
 CELLS = 32
@@ -37,43 +39,44 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     pattern = SparseMask(p["pattern"], p["window"], p["sinks"])
     layers = chosen(p["layers"], p["layer"], config.n_layers)
     sparse = engine.operated([SparseAttention(pattern, layers)])
-    ids = engine.fits(engine.tokenizer.encode(passage())[: p["tokens"]])
+    ids = passage_ids(engine, p["tokens"])
     needle = hide(engine, p["text"], p["depth"], p["haystack"])
     mask = _mask(pattern, len(ids))
     density = pairs_seen(pattern, len(ids)) / causal_pairs(len(ids))
-    measured: dict[str, Any] = {"tokens": len(ids), "density": density, "layers_changed": len(layers)}
-    caption = f"{density:.0%} of the pairs are left. Reading the passage both ways."
-    yield Frame(caption, (mask,), dict(measured), 0.1)
+    report = Report()
+    report.measure(tokens=len(ids), density=density, layers_changed=len(layers))
+    report.show(mask)
+    report.say(f"{percent(density)} of the pairs are left. Reading the passage both ways.")
+    yield report.frame(0.1)
 
     full, cut = engine.logits(ids), sparse.logits(ids)
     targets = torch.tensor(ids)
     before, after = perplexity(full, targets), perplexity(cut, targets)
-    measured |= {
-        "perplexity_full": before,
-        "perplexity_sparse": after,
-        "perplexity_ratio": after / before,
-        "kl_nats": kl_nats(full, cut),
-    }
-    caption = (
-        f"{density:.0%} of the pairs: perplexity {before:.0f} becomes {after:,.0f}, KL {measured['kl_nats']:.2f} nats."
+    kl = kl_nats(full, cut)
+    report.measure(perplexity_full=before, perplexity_sparse=after, perplexity_ratio=after / before, kl_nats=kl)
+    report.show(mask, _surprise(full, cut, targets))
+    report.say(
+        f"{percent(density)} of the pairs: perplexity {figure(before)} becomes {figure(after)}, KL {figure(kl)} nats."
     )
-    views = (mask, _surprise(full, cut, targets))
-    yield Frame(caption, views, dict(measured), 0.5)
+    yield report.frame(0.5)
 
     seen, missed = look(engine, needle), look(sparse, needle)
-    measured |= {
-        "needle_p_full": seen.p,
-        "needle_found_full": seen.found,
-        "needle_p": missed.p,
-        "needle_found": missed.found,
-        "needle_distance": needle.distance,
-    }
-    caption += f" The hidden fact is {'found' if missed.found else 'lost'} (P {missed.p:.2g}, full {seen.p:.2g})."
-    found = _needle(engine, needle, seen, missed)
-    yield Frame(caption, (*views, found), dict(measured), 0.8)
+    report.measure(
+        needle_p_full=seen.p,
+        needle_found_full=seen.found,
+        needle_p=missed.p,
+        needle_found=missed.found,
+        needle_distance=needle.distance,
+    )
+    report.show(*report.views, _needle(engine, needle, seen, missed))
+    outcome = "found" if missed.found else "lost"
+    report.say_also(f"The hidden fact is {outcome} (P {percent(missed.p)}, full {percent(seen.p)}).")
+    yield report.frame(0.8)
 
     work, costs = _work(engine, pattern, min(p["cost_tokens"], config.n_ctx))
-    yield Frame(caption, (*views, found, work), measured | costs)
+    report.measure(costs)
+    report.show(*report.views, work)
+    yield report.frame()
 
 
 def _mask(pattern: SparseMask, tokens: int) -> Heatmap:
@@ -89,7 +92,7 @@ def _mask(pattern: SparseMask, tokens: int) -> Heatmap:
             place = slice(column * step, (column + 1) * step)
             share[row, column] = float(seen[:, place].sum() / causal[:, place].sum())
     names = tuple(str(cell * step) for cell in range(cells))
-    title = "who sees whom" if step == 1 else f"who sees whom ({step} tokens to a cell)"
+    title = "who sees whom" if step == 1 else f"who sees whom ({plural(step, 'token')} to a cell)"
     return Heatmap(title, Array.of(share), "token", "seen", names, names, unit="share left")
 
 
@@ -102,7 +105,7 @@ def _surprise(full: Tensor, cut: Tensor, targets: Tensor) -> Curve:
 
     x = range(1, len(targets))
     lines = (series("full attention", x, smooth(full)), series("this pattern", x, smooth(cut)))
-    title = f"surprise while reading (mean of {SMOOTH} tokens)"
+    title = f"surprise while reading (mean of {plural(SMOOTH, 'token')})"
     return Curve(title, lines, x_label="token", y_label="nats")
 
 
@@ -119,16 +122,16 @@ def _needle(engine: Engine, needle: Needle, seen: Found, missed: Found) -> Table
 
 
 def _work(engine: Engine, pattern: SparseMask, tokens: int) -> tuple[Table, dict[str, Any]]:
-    """Work and time of one layer's attention over so many tokens of noise: all of it, masked, in blocks."""
+    """Work and time of one layer's attention over this many tokens of noise: all of it, masked, in blocks."""
     config = engine.model.config
     rng = torch.Generator().manual_seed(0)
     heads = (config.n_heads, config.n_kv_heads, config.n_kv_heads)
     q, k, v = (torch.randn(1, count, tokens, config.d_head, generator=rng) for count in heads)
     position = torch.arange(tokens)
     mask = pattern.sees(position[:, None], position)
-    _, whole = repeated(lambda: fused_attention(q, k, v), REPEATS)
-    _, masked = repeated(lambda: F.scaled_dot_product_attention(q, k, v, mask, enable_gqa=True), REPEATS)
-    _, blocks = repeated(lambda: block_sparse_attention(q, k, v, pattern), REPEATS)
+    _, whole = repeated(REPEATS, fused_attention, q, k, v)
+    _, masked = repeated(REPEATS, F.scaled_dot_product_attention, q, k, v, mask, enable_gqa=True)
+    _, blocks = repeated(REPEATS, block_sparse_attention, q, k, v, pattern)
     pairs, seen, computed = causal_pairs(tokens), pairs_seen(pattern, tokens), pairs_computed(pattern, tokens)
     ways: tuple[tuple[str, int, Timing | None], ...] = (
         ("full attention", pairs, whole),
@@ -139,7 +142,7 @@ def _work(engine: Engine, pattern: SparseMask, tokens: int) -> tuple[Table, dict
     # a pair costs a dot product and its share of the weighted sum
     flops = 4 * config.d_head * config.n_heads
     rows = tuple((name, n * flops / 1e6, n / pairs, str(ms) if ms else "") for name, n, ms in ways)
-    title = f"one layer's attention over {tokens:,} tokens"
+    title = f"one layer's attention over {plural(tokens, 'token')}"
     return Table(title, ("", "MFLOP", "× full", "time, with spread"), rows), {
         "cost_tokens": tokens,
         "density_cost_tokens": seen / pairs,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 
 from llm_holes.engine.engine import Engine
-from llm_holes.lessons.shared.passage import passage
+from llm_holes.lessons.shared.passage import passage_ids
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,7 @@ def hide(engine: Engine, fact: str, depth: float, tokens: int) -> Needle:
     beginning, answer = split(fact)
     encode = engine.tokenizer.encode
     stated, asked, answered = encode(f"\n{fact.strip()}\n"), encode(f"\n{beginning}"), encode(answer)
-    repeats = 1 + tokens // max(1, len(encode(passage())))
-    hay = encode(passage() * repeats)[:tokens]
+    hay = passage_ids(engine, tokens)
     at = round(depth * len(hay))
     ids = engine.fits([*hay[:at], *stated, *hay[at:], *asked, *answered])
     return Needle(tuple(ids), at, len(stated), tuple(answered))

@@ -12,15 +12,17 @@ from typing import Any
 
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import Cancelled, InputError
-from llm_holes.engine.frames import Bars, Curve, Frame, Series, Table, View, series
+from llm_holes.engine.frames import Bars, Curve, Frame, Series, Table, series
 from llm_holes.engine.generation.generate import last_logits
 from llm_holes.engine.measure import Timing, repeated, timed
 from llm_holes.engine.model.cache import ContiguousCache
+from llm_holes.engine.numbers import figure, percent
 from llm_holes.engine.tokenizer.bpe import BPE
 from llm_holes.engine.tokenizer.bpe_steps import steps
 from llm_holes.engine.tokenizer.tiktoken_bridge import Twin
 from llm_holes.engine.tokenizer.tokenizer import Tokenizer
 from llm_holes.lessons.shared.passage import passage
+from llm_holes.lessons.shared.report import Report
 
 Encode = Callable[[str], list[int]]
 REPEATS = 3
@@ -31,8 +33,8 @@ TEXTS = 8
 
 
 @dataclass
-class Race:
-    """The tokenizers by name, what making and first using each took (ms), and the times of every size (bytes)."""
+class TokenizerTrace:
+    """So far: the tokenizers by name, what making and first using each took (ms), the times of every size (bytes)."""
 
     encoders: dict[str, Encode] = field(default_factory=dict)
     cold: dict[str, tuple[float, float]] = field(default_factory=dict)
@@ -47,56 +49,60 @@ class Race:
 
 def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     text = p["text"] or passage()
-    race, bpe = _contenders(engine, text)
+    report = Report()
+    trace, bpe = _contenders(engine, text)
     for size in _sizes(p["kilobytes"]):
-        _run_size(engine, race, _of_size(text, size))
-        yield Frame(_caption(race), (_curve(race), _cold(race)), {}, 0.4)
+        _run_size(engine, trace, _of_size(text, size))
+        report.say(_caption(trace))
+        report.show(_curve(trace), _cold(trace))
+        yield report.frame(0.4)
 
     lengths = _long_words(engine, bpe)
-    views: tuple[View, ...] = (_curve(race), _cold(race), _words(lengths))
-    yield Frame(_caption(race), views, {}, 0.6)
+    report.show(*report.views, _words(lengths))
+    yield report.frame(0.6)
 
-    workers, speedup = _threads(race.encoders["tiktoken"], _of_size(text, p["kilobytes"] * 1000))
+    workers, speedup = _threads(trace.encoders["tiktoken"], _of_size(text, p["kilobytes"] * 1000))
     tokenize, read, write = _answer(engine, text)
     share = tokenize / (tokenize + read + write)
     own, heap = lengths["looking at all pairs"], lengths["with a heap"]
-    measured: dict[str, Any] = {
-        "tiktoken_mb_per_s": race.mb_per_s("tiktoken"),
-        "hf_tokenizers_mb_per_s": race.mb_per_s("HF tokenizers"),
-        "python_mb_per_s": race.mb_per_s("our Python"),
-        "hf_us_per_token": 1e3 * list(race.warm["HF tokenizers"].values())[-1].median / race.tokens,
-        "tiktoken_first_call_ms": race.cold["tiktoken"][1],
-        "hf_tokenizers_first_call_ms": race.cold["HF tokenizers"][1],
-        "python_first_call_ms": race.cold["our Python"][1],
-        "ids_equal": race.equal,
-        "threads": workers,
-        "threads_speedup": speedup,
-        "doubled_word_naive": own[WORD_LENGTHS[-1]].fastest / own[WORD_LENGTHS[-2]].fastest,
-        "doubled_word_heap": heap[WORD_LENGTHS[-1]].fastest / heap[WORD_LENGTHS[-2]].fastest,
-        "tokenize_ms": tokenize,
-        "answer_ms": read + write,
-        "share_of_answer_time": share,
-    }
+    report.measure(
+        tiktoken_mb_per_s=trace.mb_per_s("tiktoken"),
+        hf_tokenizers_mb_per_s=trace.mb_per_s("HF tokenizers"),
+        python_mb_per_s=trace.mb_per_s("our Python"),
+        hf_us_per_token=1e3 * list(trace.warm["HF tokenizers"].values())[-1].median / trace.tokens,
+        tiktoken_first_call_ms=trace.cold["tiktoken"][1],
+        hf_tokenizers_first_call_ms=trace.cold["HF tokenizers"][1],
+        python_first_call_ms=trace.cold["our Python"][1],
+        ids_equal=trace.equal,
+        threads=workers,
+        threads_speedup=speedup,
+        doubled_word_naive=own[WORD_LENGTHS[-1]].fastest / own[WORD_LENGTHS[-2]].fastest,
+        doubled_word_heap=heap[WORD_LENGTHS[-1]].fastest / heap[WORD_LENGTHS[-2]].fastest,
+        tokenize_ms=tokenize,
+        answer_ms=read + write,
+        share_of_answer_time=share,
+    )
     parts = Bars("an answer, ms", ("tokenizing", "reading", "writing"), (tokenize, read, write), "ms")
-    caption = f"{_caption(race)} Of an answer's time, {share:.3%} is tokenizing."
-    yield Frame(caption, (parts, *views), measured)
+    report.show(parts, *report.views)
+    report.say_also(f"Of an answer's time, {percent(share)} is tokenizing.")
+    yield report.frame()
 
 
-def _contenders(engine: Engine, text: str) -> tuple[Race, BPE]:
+def _contenders(engine: Engine, text: str) -> tuple[TokenizerTrace, BPE]:
     """Each made afresh, so that the first call finds nothing prepared."""
-    race, folder = Race(), engine.files.folder
-    library, library_ms = timed(lambda: Tokenizer.load(folder))
-    bpe, bpe_ms = timed(lambda: BPE.load(folder))
-    twin, twin_ms = timed(lambda: Twin(bpe))
-    race.encoders = {"tiktoken": twin.encode, "HF tokenizers": library.encode, "our Python": bpe.encode}
+    trace, folder = TokenizerTrace(), engine.files.folder
+    library, library_ms = timed(Tokenizer.load, folder)
+    bpe, bpe_ms = timed(BPE.load, folder)
+    twin, twin_ms = timed(Twin, bpe)
+    trace.encoders = {"tiktoken": twin.encode, "HF tokenizers": library.encode, "our Python": bpe.encode}
     sample = _of_size(text, 1000)
-    for (name, encode), made in zip(race.encoders.items(), (twin_ms, library_ms, bpe_ms), strict=True):
-        ids, first = timed(lambda: encode(sample))  # noqa: B023
+    for (name, encode), made in zip(trace.encoders.items(), (twin_ms, library_ms, bpe_ms), strict=True):
+        ids, first = timed(encode, sample)
         if not ids:
             raise InputError("nothing in this text has a token", "Type a letter.")
-        race.cold[name] = (made, first)
-        race.warm[name] = {}
-    return race, bpe
+        trace.cold[name] = (made, first)
+        trace.warm[name] = {}
+    return trace, bpe
 
 
 def _sizes(kilobytes: int) -> list[int]:
@@ -104,20 +110,20 @@ def _sizes(kilobytes: int) -> list[int]:
 
 
 def _of_size(text: str, size: int) -> str:
-    """The text over and over, cut to about so many bytes of whole characters."""
+    """The text over and over, cut to about this many bytes of whole characters."""
     data = text.encode()
     return (data * (1 + size // len(data)))[:size].decode("utf-8", "ignore")
 
 
-def _run_size(engine: Engine, race: Race, text: str) -> None:
+def _run_size(engine: Engine, trace: TokenizerTrace, text: str) -> None:
     found = []
-    for name, encode in race.encoders.items():
+    for name, encode in trace.encoders.items():
         if engine.model.is_cancelled():
             raise Cancelled
-        ids, race.warm[name][len(text.encode())] = repeated(lambda: encode(text), REPEATS)  # noqa: B023
+        ids, trace.warm[name][len(text.encode())] = repeated(REPEATS, encode, text)
         found.append(ids)
-    race.equal &= found[0] == found[1] == found[2]
-    race.tokens = len(found[1])
+    trace.equal &= found[0] == found[1] == found[2]
+    trace.tokens = len(found[1])
 
 
 def _long_words(engine: Engine, bpe: BPE) -> dict[str, dict[int, Timing]]:
@@ -129,9 +135,14 @@ def _long_words(engine: Engine, bpe: BPE) -> dict[str, dict[int, Timing]]:
         if engine.model.is_cancelled():
             raise Cancelled
         word = letters[:length]
-        _, times["looking at all pairs"][length] = repeated(lambda: sum(1 for _ in steps(bpe, word)), 2)  # noqa: B023
-        _, times["with a heap"][length] = repeated(lambda: bpe.encode_word(word), REPEATS)  # noqa: B023
+        _, times["looking at all pairs"][length] = repeated(2, _merged, bpe, word)
+        _, times["with a heap"][length] = repeated(REPEATS, bpe.encode_word, word)
     return times
+
+
+def _merged(bpe: BPE, word: bytes) -> int:
+    """Does every merge of the word, one after the other; how many there are."""
+    return sum(1 for _ in steps(bpe, word))
 
 
 def _threads(encode: Encode, text: str) -> tuple[int, float]:
@@ -140,35 +151,39 @@ def _threads(encode: Encode, text: str) -> tuple[int, float]:
     fastest = []
     for count in (1, workers):
         with ThreadPoolExecutor(count) as pool:
-            fastest.append(repeated(lambda: list(pool.map(encode, [text] * TEXTS)), REPEATS)[1].fastest)
+            fastest.append(repeated(REPEATS, _all_encoded, pool, encode, [text] * TEXTS)[1].fastest)
     return workers, fastest[0] / fastest[1]
+
+
+def _all_encoded(pool: ThreadPoolExecutor, encode: Encode, texts: Sequence[str]) -> list[list[int]]:
+    return list(pool.map(encode, texts))
 
 
 def _answer(engine: Engine, text: str) -> tuple[float, float, float]:
     """Milliseconds of tokenizing the beginning of the text, of reading it, and of writing a few tokens."""
     beginning = engine.tokenizer.decode(engine.tokenizer.encode(_of_size(text, 1000))[:PROMPT_TOKENS])
-    ids, tokenize = repeated(lambda: engine.tokenizer.encode(beginning), REPEATS)
+    ids, tokenize = repeated(REPEATS, engine.tokenizer.encode, beginning)
     cache = ContiguousCache(engine.model.config, len(ids) + ANSWER_TOKENS)
-    logits, read = timed(lambda: last_logits(engine.model, engine.fits(ids, ANSWER_TOKENS), cache))
+    logits, read = timed(last_logits, engine.model, engine.fits(ids, ANSWER_TOKENS), cache)
     write = 0.0
     for _ in range(ANSWER_TOKENS):
         token = int(logits.argmax())
-        logits, ms = timed(lambda: last_logits(engine.model, [token], cache))  # noqa: B023
+        logits, ms = timed(last_logits, engine.model, [token], cache)
         write += ms
     return tokenize.median, read, write
 
 
-def _caption(race: Race) -> str:
-    speeds = ", ".join(f"{name} {race.mb_per_s(name):.1f}" for name in race.encoders)
-    size = list(race.warm["tiktoken"])[-1]
-    same = "the same ids" if race.equal else "NOT always the same ids"
-    return f"{size / 1000:.0f} kB, {same}; MB/s: {speeds}."
+def _caption(trace: TokenizerTrace) -> str:
+    speeds = ", ".join(f"{name} {figure(trace.mb_per_s(name))}" for name in trace.encoders)
+    size = list(trace.warm["tiktoken"])[-1]
+    same = "the same ids" if trace.equal else "NOT always the same ids"
+    return f"{figure(size / 1000)} kB, {same}; MB/s: {speeds}."
 
 
-def _curve(race: Race) -> Curve:
+def _curve(trace: TokenizerTrace) -> Curve:
     return Curve(
         "time by size of the text, on a log scale",
-        tuple(_line(name, times) for name, times in race.warm.items()),
+        tuple(_line(name, times) for name, times in trace.warm.items()),
         x_label="bytes",
         y_label="ms",
         log_y=True,
@@ -181,9 +196,9 @@ def _line(name: str, times: Mapping[int, Timing]) -> Series:
     return Series(name, tuple(map(float, times)), tuple(t.median for t in found), low, high)
 
 
-def _cold(race: Race) -> Table:
+def _cold(trace: TokenizerTrace) -> Table:
     rows = tuple(
-        (name, *race.cold[name], next(iter(t.values()), Timing(0, 0, 0)).median) for name, t in race.warm.items()
+        (name, *trace.cold[name], next(iter(t.values()), Timing(0, 0, 0)).median) for name, t in trace.warm.items()
     )
     return Table("1 kB, ms", ("", "making it", "first call", "later calls"), rows)
 

@@ -1,0 +1,38 @@
+"""What a run has found so far, from which its frames are made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import deepcopy
+from typing import Any
+
+from llm_holes.engine.frames import Frame, View
+
+
+class Report:
+    """`measure`, `show` and `say` change what the next frame carries; a frame that was made stays as it was."""
+
+    def __init__(self) -> None:
+        self.measured: dict[str, Any] = {}
+        self.views: tuple[View, ...] = ()
+        self.caption = ""
+
+    def measure(self, found: Mapping[str, Any] | None = None, /, **named: Any) -> None:
+        """Publishes values under their names, besides those that are published already."""
+        self.measured |= {**(found or {}), **named}
+
+    def show(self, *views: View) -> None:
+        """From now on these views, in this order."""
+        self.views = views
+
+    def say(self, caption: str) -> None:
+        """From now on this caption."""
+        self.caption = caption
+
+    def say_also(self, sentence: str) -> None:
+        """The caption goes on with this sentence."""
+        self.caption = f"{self.caption} {sentence}".strip()
+
+    def frame(self, progress: float | None = None) -> Frame:
+        """All of it as it is now; `progress` as in `Frame`."""
+        return Frame(self.caption, self.views, deepcopy(self.measured), progress)
