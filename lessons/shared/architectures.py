@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from llm_holes.engine.frames import Scalar, Table
+from llm_holes.engine.numbers import plural
 
 GIB = 2**30
 
@@ -18,7 +19,7 @@ class Architecture:
     d_head: int
 
     def kv_bytes(self, tokens: int, element_bytes: int = 2, grouped: bool = True) -> int:
-        """Bytes of keys and values for so many tokens; not `grouped`: as if every query head had its own."""
+        """Bytes of keys and values for `tokens` tokens; not `grouped`: as if every query head had its own."""
         heads = self.n_kv_heads if grouped else self.n_heads
         return 2 * self.layers * heads * self.d_head * element_bytes * tokens
 
@@ -46,7 +47,9 @@ def scores_of_layers(tokens: int) -> Table:
         (a.name, a.n_heads, a.n_kv_heads, a.score_bytes(tokens) / GIB, a.kv_bytes(tokens) / GIB) for a in ARCHITECTURES
     )
     columns = ("model", "heads", "KV heads", "GiB of scores", "GiB of cache")
-    return Table(f"published models: {tokens:,} tokens, scores of one layer, cache of all, 16 bits", columns, rows)
+    return Table(
+        f"published models: {plural(tokens, 'token')}, scores of one layer, cache of all, 16 bits", columns, rows
+    )
 
 
 def requests_that_fit(gib: int, reserved: int, used: int) -> Table:

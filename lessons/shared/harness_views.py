@@ -13,6 +13,7 @@ from llm_holes.engine.harness.events import CallParsed, Event, PromptFed, Stoppe
 from llm_holes.engine.harness.prompt import Piece
 from llm_holes.engine.harness.tools import Result
 from llm_holes.engine.harness.write import Written
+from llm_holes.engine.numbers import percent, plural
 
 ACTS = {
     "system": "put in the system text",
@@ -25,7 +26,7 @@ ACTS = {
 @dataclass
 class Record:
     """Fills with events. `answer` is the text that called nothing, `call_text` the first that did or tried to. With
-    `examples`, what stands before the last user's message at the start is shown as one act of that name."""
+    `examples`, what is before the last user's message at the start is shown as one act of that name."""
 
     engine: Engine
     examples: str = ""
@@ -93,18 +94,18 @@ class Record:
 
 
 def _share(count: int, forced: int) -> str:
-    return f"its turn, {forced} of {count} tokens left no choice by the grammar:" if forced else "its turn"
+    return f"its turn, {forced} of {plural(count, 'token')} left no choice by the grammar:" if forced else "its turn"
 
 
 def _note(engine: Engine, written: Written) -> str:
     if written.forced:
         return "the grammar left no choice; the model was not asked"
     rather = f", would rather have written {engine.token_text(written.wanted)!r}" * (written.wanted != written.token)
-    return f"the model's own p {written.p:.3f}{rather}" if not math.isnan(written.p) else ""
+    return f"the model's own p {percent(written.p)}{rather}" if not math.isnan(written.p) else ""
 
 
 def _given(engine: Engine, pieces: Sequence[Piece], examples: str) -> list[Turn]:
-    """One turn per message with the marks in front of it; the last has those behind it too."""
+    """One turn per message with the marks in front of it; the last has those after it too."""
     last = max((n for n, piece in enumerate(pieces) if piece.what == "user"), default=-1)
     turns: list[Turn] = []
     marks: tuple[Token, ...] = ()

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from llm_holes.engine.frames import Array, Gallery, Heatmap, Table
 from llm_holes.engine.interpret.head_types import HeadScores
+from llm_holes.engine.numbers import percent
 
 Patterns = npt.NDArray[np.float32]
 """Attention weights [head, query, key]."""
@@ -48,7 +49,7 @@ def gallery_by_type(found: HeadScores, patterns: Patterns, chosen: tuple[int, in
     places = sorted(np.ndindex(layers, heads), key=clearest)
     rows, columns = (np.array(axis) for axis in zip(*places, strict=True))
     return Gallery(
-        f"every head on the text, by measured type (at least {found.threshold} of its weight)",
+        f"every head on the text, by measured type (at least {percent(found.threshold)} of its weight)",
         shrunk(patterns[rows, columns], SMALL),
         tuple(head_name(*place) for place in places),
         tuple(_scores(found, place) for place in places),
@@ -61,7 +62,7 @@ def gallery_by_type(found: HeadScores, patterns: Patterns, chosen: tuple[int, in
 
 
 def _scores(found: HeadScores, place: tuple[int, int]) -> str:
-    return ", ".join(f"{kind} {found.by_type[kind][place]:.2f}" for kind in ORDER)
+    return ", ".join(f"{kind} {percent(float(found.by_type[kind][place]))}" for kind in ORDER)
 
 
 def habits(pattern: Patterns) -> str:
@@ -69,8 +70,12 @@ def habits(pattern: Patterns) -> str:
     if len(pattern) < 2:
         return "one token, which can only look at itself"
     later = np.arange(1, len(pattern))
-    shares = (pattern[later, 0].mean(), pattern[later, later - 1].mean(), pattern[later, later].mean())
-    return "first token {:.2f}, token before {:.2f}, itself {:.2f}".format(*shares)
+    looks_at = {
+        "first token": pattern[later, 0],
+        "token before": pattern[later, later - 1],
+        "itself": pattern[later, later],
+    }
+    return ", ".join(f"{where} {percent(float(weights.mean()))}" for where, weights in looks_at.items())
 
 
 def layer_gallery(layer: int, patterns: Patterns, chosen: int, notes: Sequence[str] = ()) -> Gallery:
@@ -109,6 +114,10 @@ def table_of_types(found: HeadScores) -> Table:
     rows = []
     for kind, scores in found.by_type.items():
         order = np.argsort(scores, axis=None)[::-1][:4]
-        best = ", ".join(f"{head_name(*divmod(int(i), scores.shape[1]))} {scores.flat[i]:.2f}" for i in order)
+        best = ", ".join(
+            f"{head_name(*divmod(int(i), scores.shape[1]))} {percent(float(scores.flat[i]))}" for i in order
+        )
         rows.append((kind, int((scores >= found.threshold).sum()), best))
-    return Table(f"heads by type (mean weight at least {found.threshold})", ("type", "heads", "strongest"), tuple(rows))
+    return Table(
+        f"heads by type (mean weight at least {percent(found.threshold)})", ("type", "heads", "strongest"), tuple(rows)
+    )

@@ -41,4 +41,4 @@ def test_repeated_work_runs_this_many_times_and_gives_the_last_result() -> None:
 
 
 def test_a_timing_is_written_with_its_spread() -> None:
-    assert str(Timing.of([2.0, 19.0, 2100.0])) == "19 ms (2 ms to 2.1 s)"
+    assert str(Timing.of([2.0, 19.0, 2100.0])) == "19 ms (2.0 ms to 2.1 s)"

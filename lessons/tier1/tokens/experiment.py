@@ -7,6 +7,7 @@ from typing import Any
 
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Bars, Frame, Table, Token, Tokens
+from llm_holes.engine.numbers import plural
 
 
 def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
@@ -17,7 +18,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     size = len(text.encode())
     partial = sum(not is_text(token.data) for token in own)
     yield Frame(
-        caption=f"{len(text)} characters are {len(own)} tokens for this model and {len(other)} in cl100k.",
+        caption=f"{plural(len(text), 'character')}: {plural(len(own), 'token')} here, {len(other):,} in cl100k.",
         views=(
             Tokens(engine.info.name, own),
             Tokens("cl100k", other),
@@ -55,7 +56,7 @@ def is_text(data: bytes) -> bool:
 
 
 def describe(data: bytes) -> str:
-    size = f"{len(data)} byte{'s' if len(data) != 1 else ''}"
+    size = plural(len(data), "byte")
     return size if is_text(data) else f"{size}, part of a character: no text by itself"
 
 
@@ -71,7 +72,7 @@ def costs(
 
 
 def lengths(tokens: tuple[Token, ...]) -> tuple[tuple[str, ...], tuple[float, ...]]:
-    """How many tokens stand for one byte, two bytes, …"""
+    """How many tokens are one byte long, two bytes, …"""
     sizes = [len(token.data) for token in tokens]
     found = range(1, max(sizes) + 1)
     return tuple(str(n) for n in found), tuple(float(sizes.count(n)) for n in found)

@@ -18,6 +18,7 @@ from llm_holes.engine.harness.prefix_cached_model import PrefixCachedModel
 from llm_holes.engine.harness.prompt import Message, ids_of, pieces, system_text
 from llm_holes.engine.harness.speculative_verification import verify
 from llm_holes.engine.measure import wilson
+from llm_holes.engine.numbers import exact, percent, plural
 from llm_holes.lessons.shared.harness_views import Record
 from llm_holes.lessons.shared.trials import Trial, trial
 
@@ -92,8 +93,16 @@ def _rates(done: Trials, p: Mapping[str, Any]) -> Table:
         low, high = wilson(valid, len(found)) if found else (0.0, 1.0)
         worked = sum(one.ran for one in found)
         common = max((one.text for one in found), key=[one.text for one in found].count, default="")
-        rows.append((mode, f"{valid} of {len(found)}", f"{low:.2f}–{high:.2f}", f"{worked} of {len(found)}", common))
-    title = f"the first answer again, temperature {p['temperature']:g}, {p['trials']} seeds each"
+        rows.append(
+            (
+                mode,
+                f"{valid} of {len(found)}",
+                f"{percent(low)} to {percent(high)}",
+                f"{worked} of {len(found)}",
+                common,
+            )
+        )
+    title = f"the first answer again, temperature {exact(p['temperature'])}, {plural(p['trials'], 'seed')} each"
     return Table(title, ("", "valid calls", "true rate (95 %)", "tool could run", "most often"), tuple(rows))
 
 

@@ -11,8 +11,10 @@ from torch import Tensor
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Bars, Diff, Frame, Table, View
 from llm_holes.engine.measure import kl_nats
+from llm_holes.engine.numbers import exact, figure, percent, plural
 from llm_holes.engine.surgery.vectors import Steer
-from llm_holes.lessons.shared.passage import passage
+from llm_holes.lessons.shared.passage import passage_ids
+from llm_holes.lessons.shared.report import Report
 from llm_holes.lessons.shared.words import best
 from llm_holes.lessons.tier2.directions.analogies import ANALOGIES
 from llm_holes.lessons.tier2.directions.spaces import Space, ranked, space, states
@@ -27,35 +29,40 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     inputs, expected = [p[name].strip() for name in ("word_a", "word_b", "word_c")], p["expected"].strip()
     listed = [w for line in ANALOGIES for w in line]
     where = space(engine, p["space"], [*listed, *inputs, expected], p["layer"])
-    measured, views = _analogy(where, inputs, expected, p["exclude"])
-    measured["candidates"] = len(where.vectors)
-    caption = (
-        f"{inputs[0]} - {inputs[1]} + {inputs[2]}: {measured['top_with_inputs']!r}, without the inputs "
-        f"{measured['top_excluding_inputs']!r}; {measured['expected']!r} is number {measured['rank_of_expected']}."
+    report = Report()
+    answers, views = _analogy(where, inputs, expected, p["exclude"])
+    report.measure(answers, candidates=len(where.vectors))
+    report.show(*views)
+    report.say(
+        f"{inputs[0]} - {inputs[1]} + {inputs[2]}: {answers['top_with_inputs']!r}, without the inputs "
+        f"{answers['top_excluding_inputs']!r}; {answers['expected']!r} is number {answers['rank_of_expected']:,}."
     )
-    yield Frame(caption, views, dict(measured), 0.2)
+    yield report.frame(0.2)
 
     found, view = _accuracy(where, p["space"])
-    measured, views = measured | found, (*views, view)
-    caption += f" Over {found['analogies']} analogies: {found['analogy_accuracy']:.0%}, inputs excluded."
-    yield Frame(caption, views, dict(measured), 0.4)
+    report.measure(found)
+    report.show(*report.views, view)
+    of_all = plural(found["analogies"], "analogy", "analogies")
+    report.say_also(f"Over {of_all}: {percent(found['analogy_accuracy'])} right, inputs excluded.")
+    yield report.frame(0.4)
 
     steer = steering(engine, p["layer"], p["steer_to"], p["steer_from"], p["alpha"])
     steered = engine.operated([steer])
     before = engine.logits(prompt, 1)
-    ids = engine.tokenizer.encode(passage())[: min(KL_TOKENS, engine.model.config.n_ctx)]
-    measured |= {"alpha": p["alpha"], "kl_nats": kl_nats(engine.logits(ids), steered.logits(ids))}
-    yield Frame(caption, views, dict(measured), 0.6)
+    ids = passage_ids(engine, KL_TOKENS)
+    kl = kl_nats(engine.logits(ids), steered.logits(ids))
+    report.measure(alpha=p["alpha"], kl_nats=kl)
+    yield report.frame(0.6)
 
     text = engine.write(prompt, p["max_new_tokens"])
     changed = steered.write(prompt, p["max_new_tokens"]) if p["alpha"] else text
-    measured |= {
-        "steered_text_differs": text != changed,
-        "undo_bit_identical": bool((engine.logits(prompt, 1) == before).all()),
-    }
-    label = f"{p['alpha']:g} × ({p['steer_to']} - {p['steer_from']})"
+    same = torch.equal(engine.logits(prompt, 1), before)
+    report.measure(steered_text_differs=text != changed, undo_bit_identical=same)
+    label = f"{exact(p['alpha'])} × ({p['steer_to']} - {p['steer_from']})"
     diff = Diff(f"what follows, with {label} added after layer {p['layer']}", text, changed, "as it is", "steered")
-    yield Frame(f"{caption} Steered by {label}: KL {measured['kl_nats']:.2f} nats.", (*views, diff), measured)
+    report.show(*report.views, diff)
+    report.say_also(f"Steered by {label}: KL {figure(kl)} nats.")
+    yield report.frame()
 
 
 def steering(engine: Engine, layer: int, towards: str, away: str, alpha: float) -> Steer:
@@ -122,7 +129,7 @@ def _accuracy(where: Space, name: str) -> tuple[dict[str, Any], Table]:
         "analogy_accuracy": shares[1],
         "analogy_accuracy_no_arithmetic": shares[2],
     }
-    title = f"{len(lines)} analogies in the {name}: right {shares[0]:.0%}, {shares[1]:.0%}, {shares[2]:.0%}"
+    title = f"{plural(len(lines), 'analogy', 'analogies')} in the {name}: right {', '.join(map(percent, shares))}"
     columns = ("", "expected", "with inputs", "inputs excluded", "no arithmetic", "place, inputs excluded")
     return measured, Table(title, columns, tuple(rows))
 

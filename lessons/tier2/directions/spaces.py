@@ -20,11 +20,11 @@ BATCH = 32
 
 @dataclass(frozen=True)
 class Space:
-    """Candidates as rows of `vectors` [candidates, d] with their `lengths`, what each is called, and which of them a
+    """Candidates as rows of `vectors` [candidates, d] with their `norms`, what each is called, and which of them a
     typed word is made of."""
 
     vectors: Tensor
-    lengths: Tensor
+    norms: Tensor
     label: Callable[[int], str]
     rows: Callable[[str], tuple[int, ...]]
 
@@ -34,9 +34,9 @@ class Space:
 
     def cosines(self, queries: Tensor) -> Tensor:
         """[queries, candidates] of queries [queries, d]."""
-        lengths: Tensor = queries.norm(dim=1)[:, None] * self.lengths
+        norms: Tensor = queries.norm(dim=1)[:, None] * self.norms
         dots: Tensor = queries @ self.vectors.T
-        return dots / lengths.clamp_min(1e-12)
+        return dots / norms.clamp_min(1e-12)
 
 
 def space(engine: Engine, name: str, words: Sequence[str], layer: int) -> Space:

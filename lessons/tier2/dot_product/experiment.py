@@ -14,6 +14,8 @@ from llm_holes.engine.errors import InputError
 from llm_holes.engine.frames import Bars, Frame, Table, View
 from llm_holes.engine.model.decoder import inverse_frequencies, scaled
 from llm_holes.engine.model.hook_names import tap
+from llm_holes.engine.numbers import exact, figure, plural
+from llm_holes.lessons.shared.report import Report
 from llm_holes.lessons.shared.words import Word, best, cosine, cosines, embedding_table, labels, output_table, word
 
 MAX_NUMBERS = 64
@@ -26,28 +28,32 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     if len(a) != len(b):
         raise InputError(f"the vectors have {len(a)} and {len(b)} numbers", "Give both the same count.")
     ids = engine.encode(p["text"])
-    measured: dict[str, Any] = {"dot": float(a @ b), "cosine": cosine(a, b)}
-    caption = f"By hand: {measured['dot']:g}, cosine {measured['cosine']:.2f}."
-    views: tuple[View, ...] = _by_hand(a, b)
-    yield Frame(caption, views, dict(measured), 0.1)
+    report, dot = Report(), float(a @ b)
+    report.measure(dot=dot, cosine=cosine(a, b))
+    report.show(*_by_hand(a, b))
+    report.say(f"By hand: {figure(dot)}, cosine {figure(cosine(a, b))}.")
+    yield report.frame(0.1)
 
     tokens = [word(engine, p[name], name) for name in ("word", "word_b")]
     found, view = _tokens(engine, *tokens)
-    measured, views = measured | found, (*views, view)
-    caption += f" Nearest to {tokens[0].text!r} by dot product: {found['neighbour_by_dot']!r}."
-    yield Frame(caption, views, dict(measured), 0.4)
+    report.measure(found)
+    report.show(*report.views, view)
+    report.say_also(f"Nearest to {tokens[0].text!r} by dot product: {found['neighbour_by_dot']!r}.")
+    yield report.frame(0.4)
 
     found, view = _scores(engine, ids, p["layer"], p["head"])
-    measured, views = measured | found, (*views, view)
-    yield Frame(caption, views, dict(measured), 0.7)
+    report.measure(found)
+    report.show(*report.views, view)
+    yield report.frame(0.7)
 
     found, view = _logits(engine, ids, p["row_scale"])
-    measured, views = measured | found, (*views, view)
-    caption += (
-        f" Next token {found['winner']!r}: dot product {found['winner_logit']:.2f}, cosine only "
-        f"{found['winner_cosine']:.2f}."
+    report.measure(found)
+    report.show(*report.views, view)
+    report.say_also(
+        f"Next token {found['winner']!r}: dot product {figure(found['winner_logit'])}, cosine only "
+        f"{figure(found['winner_cosine'])}."
     )
-    yield Frame(caption, views, measured)
+    yield report.frame()
 
 
 def numbers(text: str, name: str) -> Tensor:
@@ -74,9 +80,10 @@ def turned(x: Tensor, frequency: Tensor, start: int = 0) -> Tensor:
 def _by_hand(a: Tensor, b: Tensor) -> tuple[View, ...]:
     terms = a * b
     rows = zip(a.tolist(), b.tolist(), terms.tolist(), terms.cumsum(0).tolist(), strict=True)
-    lengths = f"lengths {float(a.norm()):.2f} and {float(b.norm()):.2f}"
-    title = f"term by term ({lengths}, cosine {cosine(a, b):.3f})"
-    bars = Bars("the terms", tuple(f"{x:g} × {y:g}" for x, y in zip(a, b, strict=True)), tuple(terms.tolist()))
+    norms = f"lengths {figure(float(a.norm()))} and {figure(float(b.norm()))}"
+    title = f"term by term ({norms}, cosine {figure(cosine(a, b))})"
+    factors = tuple(f"{exact(x)} × {exact(y)}" for x, y in zip(a.tolist(), b.tolist(), strict=True))
+    bars = Bars("the terms", factors, tuple(terms.tolist()))
     return Table(title, ("a", "b", "a × b", "sum so far"), tuple(rows)), bars
 
 
@@ -97,7 +104,8 @@ def _tokens(engine: Engine, a: Word, b: Word) -> tuple[dict[str, Any], Table]:
         "neighbour_by_cosine": engine.token_text(second[0]),
         "tokens_nearer_than_itself_by_dot": int((by_dot > a.vector @ a.vector).sum()),
     }
-    title = f"tokens: {a.text} · {b.text} = {dot:.2f}, cosine {measured['token_cosine']:.2f}; neighbours of {a.text}"
+    cosine_of_both = figure(cosine(a.vector, b.vector))
+    title = f"tokens: {a.text} · {b.text} = {figure(dot)}, cosine {cosine_of_both}; neighbours of {a.text}"
     return measured, Table(title, ("by dot product", "dot", "its length", "by cosine", "cosine"), tuple(rows))
 
 
@@ -122,7 +130,7 @@ def _scores(engine: Engine, ids: Sequence[int], layer: int, head: int) -> tuple[
         "attention_looks_at": names[top],
         "attention_cosine": float(dots[top] / (query.double().norm() * keys[top].double().norm()).clamp_min(1e-12)),
     }
-    title = f"layer {layer}, head {head}: the query of {names[-1]!r} with each of {len(ids)} keys"
+    title = f"layer {layer}, head {head}: the query of {names[-1]!r} with each of {plural(len(ids), 'key')}"
     columns = ("", "key of", "q·k", "after RoPE", f"divided by √{config.d_head}", "the model's score")
     return measured, Table(title, columns, rows)
 
@@ -160,7 +168,7 @@ def _logits(engine: Engine, ids: Sequence[int], row_scale: float) -> tuple[dict[
         "row_scale": row_scale,
         "winner_with_scaled_row": engine.token_text(int(resized.argmax())),
     }
-    title = f"the final vector with rows of the output table; {measured['winner']!r} times {row_scale:g}: "
+    title = f"the final vector with rows of the output table; {measured['winner']!r} times {exact(row_scale)}: "
     columns = (
         "row of",
         "its length",

@@ -20,13 +20,16 @@ from llm_holes.engine.interpret.gradients import (
     training,
 )
 from llm_holes.engine.interpret.weight_map import TABLE, full_name
-from llm_holes.engine.measure import Timing, fingerprint, loss_nats
-from llm_holes.lessons.shared.passage import NAME, passage
+from llm_holes.engine.measure import Timing, loss_nats
+from llm_holes.engine.numbers import figure, percent, plural
+from llm_holes.lessons.shared.passage import NAME, passage_ids
+from llm_holes.lessons.shared.report import Report
+from llm_holes.lessons.shared.untouched import Untouched
 from llm_holes.lessons.tier2.gradients.training_log import Course
 
 CHECKED = "mlp.down_proj"
 CHANGE, NUDGES = 0.005, (0.003, 0.1)
-"""A nudge should move the loss by so many nats: less drowns in fp32's rounding, more leaves the straight part."""
+"""A nudge should move the loss by this many nats: less drowns in fp32's rounding, more leaves the straight part."""
 LARGEST_LOSS = 30.0
 """Beyond this, perplexity is a number nobody can read."""
 
@@ -34,33 +37,34 @@ LARGEST_LOSS = 30.0
 def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     ids, target = taught(engine, p["text"])
     probe, rate = engine.encode(p["text_b"]), float(p["learning_rate"])
-    hashed, before = fingerprint(engine.model.weights), engine.logits(probe, 1)
-    measured: dict[str, Any] = {"target": "".join(map(engine.token_text, ids[-target:])), "taught_tokens": len(ids)}
+    report, untouched = Report(), Untouched.of(engine, probe)
+    end = "".join(map(engine.token_text, ids[-target:]))
+    report.measure(target=end, taught_tokens=len(ids))
     course = Course()
     still: tuple[View, ...] = ()
     for step in training(engine.model, ids, rate, p["steps"]):
         course.note(step, target, rate)
         if step.found is not None and not still:
-            still = _gradient(engine, ids, step.found, p["layer"], measured)
+            checked, still = _gradient(engine, ids, step.found, p["layer"])
+            report.measure(checked)
         done = len(course.losses) - 1
-        caption = (
-            f"After {done} of {p['steps']} steps: loss {course.losses[-1]:.2f}, "
-            f"P of the taught end {course.p_target[-1]:.4f}."
+        report.show(*course.curves(end), *still)
+        report.say(
+            f"After {done} of {plural(p['steps'], 'step')}: loss {figure(course.losses[-1])}, "
+            f"P of the taught end {percent(course.p_target[-1])}."
         )
-        yield Frame(
-            caption, (*course.curves(measured["target"]), *still), dict(measured), 0.8 * done / p["steps"] + 0.1
-        )
+        yield report.frame(0.8 * done / p["steps"] + 0.1)
 
     trained = replace(engine, model=step.model)
-    measured |= course.learnt() | _elsewhere(engine, trained, probe, p["kl_tokens"])
-    same = fingerprint(engine.model.weights) == hashed and torch.equal(engine.logits(probe, 1), before)
-    measured["undo_bit_identical"] = same
-    caption = (
-        f"P of the taught end {measured['p_target_before']:.4f} → {measured['p_target_after']:.3f}; perplexity on the "
-        f"passage {measured['perplexity_before']:.1f} → {measured['perplexity_after']:.4g}."
+    report.measure(course.learnt() | _elsewhere(engine, trained, probe, p["kl_tokens"]))
+    report.measure(undo_bit_identical=untouched.holds())
+    m = report.measured
+    report.show(*course.curves(end), _outcome(engine, m, course), *still)
+    report.say(
+        f"P of the taught end {percent(m['p_target_before'])} → {percent(m['p_target_after'])}; perplexity on the "
+        f"passage {figure(m['perplexity_before'])} → {figure(m['perplexity_after'])}."
     )
-    curves = course.curves(measured["target"])
-    yield Frame(caption, (*curves, _outcome(engine, measured, course), *still), measured)
+    yield report.frame()
 
 
 def taught(engine: Engine, text: str) -> tuple[list[int], int]:
@@ -80,9 +84,9 @@ def nudge(slope: float) -> float:
 
 
 def _gradient(
-    engine: Engine, ids: Sequence[int], found: Gradients, layer: int, measured: dict[str, Any]
-) -> tuple[View, ...]:
-    """Checks the first gradient against nudges, and shows where it is long; notes both in `measured`."""
+    engine: Engine, ids: Sequence[int], found: Gradients, layer: int
+) -> tuple[dict[str, Any], tuple[View, ...]]:
+    """Checks the first gradient against nudges, and shows where it is long."""
     name = full_name(CHECKED, layer)
     g = found.by_name[name]
     length, largest = norm([g]), int(g.abs().argmax())
@@ -102,7 +106,7 @@ def _gradient(
     ]
     norms = norm_by_layer(found.by_name, engine.model.config.n_layers)
     table = found.by_name[f"{TABLE}.weight"]
-    measured |= {
+    measured = {
         "finite_difference_rel_error": abs(slopes[0][2] - length) / (length or 1),
         "one_weight_rel_error": abs(slopes[1][2] - slopes[1][1]) / (abs(slopes[1][1]) or 1),
         "grad_norm_per_layer": norms,
@@ -113,12 +117,12 @@ def _gradient(
         "the gradient, checked by nudging", ("nats per unit", "backward pass", "two forward passes"), tuple(slopes)
     )
     labels = ("embedding table", *(f"layer {n}" for n in range(len(norms))))
-    return check, Bars("length of the gradient", labels, (measured["grad_norm_table"], *norms))
+    return measured, (check, Bars("length of the gradient", labels, (norm([table]), *norms)))
 
 
 def _elsewhere(engine: Engine, trained: Engine, probe: Sequence[int], kl_tokens: int) -> dict[str, Any]:
     """What the training did to other texts: the passage, and the next token of a probe."""
-    ids = engine.tokenizer.encode(passage())[: min(kl_tokens, engine.model.config.n_ctx)]
+    ids = passage_ids(engine, kl_tokens)
     perplexities = [_perplexity(loss_nats(e.logits(ids), torch.tensor(ids))) for e in (engine, trained)]
     p, after = (torch.nan_to_num(e.logits(probe, 1)[-1].softmax(-1)) for e in (engine, trained))
     old, new = int(p.argmax()), int(after.argmax())

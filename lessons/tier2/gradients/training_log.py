@@ -11,7 +11,7 @@ from llm_holes.engine.interpret.gradients import Step, norm
 from llm_holes.engine.measure import Timing
 
 NO_NUMBER = 1e6
-"""Stands for a loss that has grown beyond all numbers."""
+"""Published for a loss that has grown beyond all numbers."""
 
 
 @dataclass

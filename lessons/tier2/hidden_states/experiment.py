@@ -17,6 +17,8 @@ from llm_holes.engine.frames import Array, Curve, Frame, Heatmap, Scatter, Token
 from llm_holes.engine.interpret.logit_lens import residual_stream
 from llm_holes.engine.model.cache import ContiguousCache
 from llm_holes.engine.model.hook_names import tap
+from llm_holes.engine.numbers import figure, plural
+from llm_holes.lessons.shared.report import Report
 
 APART = 0.9
 WINDOW = 256
@@ -42,29 +44,31 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     first, second = place(engine, p["text"], p["word"]), place(engine, p["text_b"], word_b)
     kept = _smaller(first.own, second.own, p["channels_off"])
     raw, rest = (_cosines(a, b) for a, b in ((first.own, second.own), (first.own[:, kept], second.own[:, kept])))
-    measured = _cosine_facts(engine, first, second, raw, rest) | _length_facts(first)
-    caption = _caption(p["word"], measured)
-    views = (_curve(raw, rest, p["channels_off"]), _lengths(first, p["word"]))
-    yield Frame(caption, views, dict(measured), 0.5)
-    measured |= _decoded(engine, first.ids)
-    shown = (*views, _path(first, second), _other(engine, first, second, p["layer"]), _map(first.own))
-    yield Frame(caption, shown, dict(measured))
+    report = Report()
+    report.measure(_cosine_facts(engine, first, second, raw, rest) | _norm_facts(first))
+    report.say(_caption(p["word"], report.measured))
+    report.show(_curve(raw, rest, p["channels_off"]), _norms(first, p["word"]))
+    yield report.frame(0.5)
+    report.measure(_decoded(engine, first.ids))
+    path, other = _path(first, second), _other(engine, first, second, p["layer"])
+    report.show(*report.views, path, other, _map(first.own))
+    yield report.frame()
 
 
 def place(engine: Engine, text: str, word: str) -> Place:
-    """Where the word stands last in the text: the token that ends it. Raises InputError if it is not there."""
+    """Where the word is last in the text: the token that ends it. Raises InputError if it is not there."""
     ids = engine.encode(text, 1)
     pieces = [engine.tokenizer.token_bytes(i) for i in ids]
     typed = word.strip().encode()
     start = b"".join(pieces).rfind(typed) if typed else -1
     if start < 0:
-        raise InputError(f"{word!r} does not stand in {text!r}", "Type a word as it is written in the text.")
+        raise InputError(f"{word!r} is not in {text!r}", "Type a word as it is written in the text.")
     end, position = start + len(typed), 0
     while sum(map(len, pieces[: position + 1])) < end:
         position += 1
     unseen = max(len(ids) - WINDOW, 0)
     if position < unseen:
-        raise InputError(f"{word!r} stands too early in the text", f"It must be among the last {WINDOW} tokens.")
+        raise InputError(f"{word!r} comes too early in the text", f"It must be among the last {WINDOW} tokens.")
     stream = residual_stream(engine.model, ids, WINDOW)
     return Place(ids, stream, position, stream[:, position - unseen])
 
@@ -101,15 +105,15 @@ def _cosine_facts(
     }
 
 
-def _length_facts(first: Place) -> dict[str, Any]:
-    lengths = first.stream.norm(dim=-1)
-    state, position = divmod(int(lengths.argmax()), lengths.shape[1])
+def _norm_facts(first: Place) -> dict[str, Any]:
+    norms = first.stream.norm(dim=-1)
+    state, position = divmod(int(norms.argmax()), norms.shape[1])
     vector = first.stream[state, position]
     return {
         "norm_first": float(first.own[0].norm()),
         "norm_last": float(first.own[-1].norm()),
-        "norm_largest": float(lengths.max()),
-        "norm_largest_at_position": len(first.ids) - lengths.shape[1] + position,
+        "norm_largest": float(norms.max()),
+        "norm_largest_at_position": len(first.ids) - norms.shape[1] + position,
         "norm_largest_after_layer": state - 1,
         "largest_channel": int(vector.abs().argmax()),
         "largest_channel_share": float(vector.abs().max() ** 2 / vector.square().sum()),
@@ -139,13 +143,13 @@ def _curve(raw: Sequence[float], rest: Sequence[float], off: int) -> Curve:
     return Curve("cosine between the two", tuple(lines), "layers passed", "cosine")
 
 
-def _lengths(first: Place, word: str) -> Curve:
-    lengths = first.stream.norm(dim=-1)
-    xs = range(len(lengths))
+def _norms(first: Place, word: str) -> Curve:
+    norms = first.stream.norm(dim=-1)
+    xs = range(len(norms))
     lines = [series(word.strip(), xs, first.own.norm(dim=-1).tolist())]
-    lines.append(series("median of the text", xs, lengths.median(-1).values.tolist()))
+    lines.append(series("median of the text", xs, norms.median(-1).values.tolist()))
     if first.stream.shape[1] == len(first.ids):
-        lines.append(series("first token", xs, lengths[:, 0].tolist()))
+        lines.append(series("first token", xs, norms[:, 0].tolist()))
     return Curve("length of the vectors", tuple(lines), "layers passed", "length", log_y=True)
 
 
@@ -177,7 +181,7 @@ def _map(own: Tensor) -> Heatmap:
     scaled = own / (own.norm(dim=-1, keepdim=True) / math.sqrt(own.shape[-1])).clamp_min(1e-12)
     most = scaled.abs().mean(0).argsort(descending=True)[:CHANNELS]
     return Heatmap(
-        f"the state itself: its {len(most)} strongest channels (in typical sizes, capped at {CAP:.0f})",
+        f"the state itself: its {len(most)} strongest channels (in typical sizes, capped at {figure(CAP)})",
         Array.of(scaled[:, most].clamp(-CAP, CAP).numpy()),
         row_label="layers passed",
         column_label="channel",
@@ -187,7 +191,7 @@ def _map(own: Tensor) -> Heatmap:
 
 def _caption(word: str, measured: Mapping[str, Any]) -> str:
     return (
-        f"{word.strip()!r} in two texts: cosine {measured['cosine_embedding']:.2f} in the embedding, at least "
-        f"{measured['cosine_lowest']:.2f} on the way, {measured['cosine_last']:.2f} at the end; "
-        f"{measured['layers_that_bring_closer']} layers bring them closer."
+        f"{word.strip()!r} in two texts: cosine {figure(measured['cosine_embedding'])} in the embedding, at least "
+        f"{figure(measured['cosine_lowest'])} on the way, {figure(measured['cosine_last'])} at the end; "
+        f"closer after {plural(measured['layers_that_bring_closer'], 'layer')} than before."
     )

@@ -32,7 +32,7 @@ CHANGES = {
 }
 NONLINEARITIES = {"GELU for SiLU": "gelu", "ReLU for SiLU": "relu", "no nonlinearity": "identity", "no gate": "one"}
 BEYOND = 1e6
-"""Stands for a result that is no number: something grew until it did not fit."""
+"""Published for a result that is no number: something grew until it did not fit."""
 
 
 def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:

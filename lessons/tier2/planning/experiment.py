@@ -13,8 +13,9 @@ from llm_holes.engine.harness.prefix_cached_model import PrefixCachedModel
 from llm_holes.engine.harness.prompt import ids_of, pieces
 from llm_holes.engine.harness.tools import table_of
 from llm_holes.engine.measure import wilson
+from llm_holes.engine.numbers import figure, percent, plural
 from llm_holes.lessons.shared.harness_views import Record
-from llm_holes.lessons.shared.passage import passage
+from llm_holes.lessons.shared.passage import passage_ids
 from llm_holes.lessons.tier2.planning.lookup_task import VARIANTS, Attempt, Errand, attention_on_plan, errand
 
 
@@ -35,7 +36,7 @@ class Results:
 
 
 def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
-    noise = engine.tokenizer.decode(engine.tokenizer.encode(passage())[: p["noise"]])
+    noise = engine.tokenizer.decode(passage_ids(engine, p["noise"]))
     task = errand(p["text"], p["plan"], table_of(p["table"].replace(";", "\n")), noise)
     results, record, model = Results(task), Record(engine), PrefixCachedModel(engine.model)
     shown = p["variant"]
@@ -78,9 +79,9 @@ def _table(results: Results) -> Table:
             (
                 variant,
                 f"{finished} of {len(found)}",
-                f"{low:.2f}–{high:.2f}",
-                f"{results.mean_done(variant):.1f} of {total}",
-                f"{results.attention.get(variant, 0.0):.3f}" if first.marked else "–",
+                f"{percent(low)} to {percent(high)}",
+                f"{figure(results.mean_done(variant))} of {total}",
+                percent(results.attention.get(variant, 0.0)) if first.marked else "–",
                 first.chosen,
                 len(first.context) - first.chosen,
             )
@@ -95,7 +96,7 @@ def _named(variant: str) -> str:
 
 def _caption(results: Results, first: Attempt, shown: str) -> str:
     total = len(results.task.plan)
-    told = f"With {_named(shown)}: {first.done} of {total} steps in the first attempt."
+    told = f"With {_named(shown)}: {first.done} of {plural(total, 'step')} in the first attempt."
     rates = [f"{v} {results.finished(v)} of {len(found)}" for v, found in results.attempts.items() if found]
     return told + (f" All done: {', '.join(rates)}." if rates else "")
 

@@ -26,7 +26,7 @@ MAX_STEPS, MAX_ITEMS, MAX_NAME = 8, 12, 24
 
 @dataclass(frozen=True)
 class Errand:
-    """`plan` names the items to look up in order; `noise` stands behind every price."""
+    """`plan` names the items to look up in order; `noise` follows every price."""
 
     text: str
     plan: tuple[str, ...]

@@ -11,11 +11,13 @@ from typing import Any
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import Cancelled, InputError
 from llm_holes.engine.frames import Curve, Frame, Scalar, Table, Tokens, View, series
+from llm_holes.engine.numbers import plural
 from llm_holes.engine.tokenizer.bpe import BPE
 from llm_holes.engine.tokenizer.bpe_steps import Merge, longest_match, steps
 from llm_holes.engine.tokenizer.bpe_train import Learnt, train
 from llm_holes.engine.tokenizer.tiktoken_bridge import Twin
 from llm_holes.lessons.shared.passage import NAME, passage
+from llm_holes.lessons.shared.report import Report
 
 STEPPED_BYTES = 1000
 WINDOW = 8
@@ -49,27 +51,29 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     differ = [i for i, (cut, other) in enumerate(zip(cuts, longest, strict=True)) if cut != other]
     spelt = [bpe.spelt(word) for word in words]
     example = next((words[i] for i in differ), None) or _example(bpe)
-    measured: dict[str, Any] = {
-        "pre_tokens": len(words),
-        "bytes": sum(map(len, words)),
-        "bytes_dropped": sum(map(len, words)) - sum(map(len, spelt)),
-        "merges_applied": sum(
+    report = Report()
+    report.measure(
+        pre_tokens=len(words),
+        bytes=sum(map(len, words)),
+        bytes_dropped=sum(map(len, words)) - sum(map(len, spelt)),
+        merges_applied=sum(
             len(a) - len(b) for word, a, b in zip(words, spelt, cuts, strict=True) if not bpe.whole(word)
         ),
-        "token_ids": ids,
-        "matches_reference_tokenizer": [i for cut in cuts for i in cut] == ids,
-        "matches_tiktoken": _same_in_tiktoken(bpe, p["text"], ids),
-        "greedy_longest_match_differs": bool(differ),
-        "words_cut_differently": len(differ),
-        "example_real": _pieces(engine, bpe.encode_word(example)),
-        "example_longest": _pieces(engine, longest_match(bpe, example)),
-    }
+        token_ids=ids,
+        matches_reference_tokenizer=[i for cut in cuts for i in cut] == ids,
+        matches_tiktoken=_same_in_tiktoken(bpe, p["text"], ids),
+        greedy_longest_match_differs=bool(differ),
+        words_cut_differently=len(differ),
+        example_real=_pieces(engine, bpe.encode_word(example)),
+        example_longest=_pieces(engine, longest_match(bpe, example)),
+    )
     table = _words(engine, words, cuts, longest)
     if p["play"]:
-        yield from _played(engine, bpe, words, measured, table)
-    views = (*_stepper(engine, bpe, words, p["step"], measured), table)
-    caption = _caption(measured)
-    yield Frame(caption, views, dict(measured), 0.2)
+        yield from _played(engine, bpe, words, report, table)
+    views = (*_stepper(engine, bpe, words, p["step"], report), table)
+    report.say(_caption(report.measured))
+    report.show(*views)
+    yield report.frame(0.2)
 
     corpus = p["corpus"] or passage()
     learnt: list[Learnt] = []
@@ -79,27 +83,26 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
             raise Cancelled
         learnt.append(piece)
         if len(learnt) % EVERY == 0:
-            done = 0.2 + 0.8 * len(learnt) / p["train_merges"]
-            yield Frame(caption, (*views, *_learning(p, before, learnt)), dict(measured), done)
-    measured |= {
-        "trained_merges": len(learnt),
-        "trained_pieces_before": before,
-        "trained_pieces_after": learnt[-1].pieces if learnt else before,
-        "trained_longest_piece": _text(max((x.left + x.right for x in learnt), key=len, default=b"")),
-    }
-    yield Frame(caption, (*views, *_learning(p, before, learnt)), measured)
+            report.show(*views, *_learning(p, before, learnt))
+            yield report.frame(0.2 + 0.8 * len(learnt) / p["train_merges"])
+    report.measure(
+        trained_merges=len(learnt),
+        trained_pieces_before=before,
+        trained_pieces_after=learnt[-1].pieces if learnt else before,
+        trained_longest_piece=_text(max((x.left + x.right for x in learnt), key=len, default=b"")),
+    )
+    report.show(*views, *_learning(p, before, learnt))
+    yield report.frame()
 
 
-def _played(
-    engine: Engine, bpe: BPE, words: Sequence[bytes], measured: dict[str, Any], table: Table
-) -> Iterator[Frame]:
+def _played(engine: Engine, bpe: BPE, words: Sequence[bytes], report: Report, table: Table) -> Iterator[Frame]:
     """One frame after each of the first merges, at a pace the eye can follow."""
     for step in range(PLAYED):
-        views = _stepper(engine, bpe, words, step, measured)
-        yield Frame(
-            f"After {step} of {measured['steps']} merges.", (*views, table), dict(measured), 0.2 * step / PLAYED
-        )
-        if step >= measured["steps"]:
+        report.show(*_stepper(engine, bpe, words, step, report), table)
+        total = report.measured["steps"]
+        report.say(f"After {step} of {plural(total, 'merge')}.")
+        yield report.frame(0.2 * step / PLAYED)
+        if step >= total:
             return
         until = time.monotonic() + PACE_SECONDS
         while time.monotonic() < until:
@@ -108,9 +111,7 @@ def _played(
             time.sleep(0.02)
 
 
-def _stepper(
-    engine: Engine, bpe: BPE, words: Sequence[bytes], wanted: int, measured: dict[str, Any]
-) -> tuple[View, ...]:
+def _stepper(engine: Engine, bpe: BPE, words: Sequence[bytes], wanted: int, report: Report) -> tuple[View, ...]:
     """The first words' pieces after `wanted` merges (-1: all), and the merges around that place."""
     shown = 0
     while shown < len(words) and sum(map(len, words[: shown + 1])) <= STEPPED_BYTES:
@@ -118,13 +119,13 @@ def _stepper(
     begin = words[:shown] or [words[0][:STEPPED_BYTES]]
     done = [Step(i, merge) for i, word in enumerate(begin) for merge in steps(bpe, word)]
     at = len(done) if wanted < 0 else min(wanted, len(done))
-    measured |= {"step": at, "steps": len(done)}
+    report.measure(step=at, steps=len(done))
     state = {i: tuple(bpe.encode_word(word) if bpe.whole(word) else bpe.spelt(word)) for i, word in enumerate(begin)}
     state |= {step.word: step.merge.pieces for step in done[:at]}
     ids = [i for pieces in state.values() for i in pieces]
     made = done[at - 1].merge.token if at else None
     rest = "" if shown == len(words) else ", the beginning of the text"
-    title = f"after {at:,} of {len(done):,} merges{rest}"
+    title = f"after {at:,} of {plural(len(done), 'merge')}{rest}"
     strip = Tokens(title, engine.tokens(ids), tuple(float(i == made) for i in ids), "just made")
     if not done:
         return (strip,)
@@ -195,8 +196,8 @@ def _text(data: bytes) -> str:
 
 
 def _caption(m: Mapping[str, Any]) -> str:
-    ids = len(m["token_ids"])
-    text = f"{m['bytes']:,} bytes, {m['pre_tokens']:,} words, {m['merges_applied']:,} merges: {ids:,} tokens."
+    parts = (plural(m["bytes"], "byte"), plural(m["pre_tokens"], "word"), plural(m["merges_applied"], "merge"))
+    text = f"{', '.join(parts)}: {plural(len(m['token_ids']), 'token')}."
     if m["words_cut_differently"]:
-        return f"{text} Longest match would cut {m['words_cut_differently']} of the words differently."
+        return f"{text} Longest match would cut {m['words_cut_differently']:,} of the words differently."
     return f"{text} Longest match would cut every word the same here."

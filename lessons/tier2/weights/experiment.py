@@ -14,7 +14,7 @@ from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Diff, Frame, Table, View
 from llm_holes.engine.interpret.weight_map import full_name, kind, totals
 from llm_holes.engine.measure import kl_nats, perplexity
-from llm_holes.engine.numbers import figure, percent
+from llm_holes.engine.numbers import exact, figure, percent
 from llm_holes.engine.surgery.ablations import super_weight, weight_name
 from llm_holes.engine.surgery.operations import Operation
 from llm_holes.engine.surgery.weights import MatricesNoised, MatricesPruned, MatricesZeroed, WeightScaled, as_matrix
@@ -114,7 +114,7 @@ def done(p: Mapping[str, Any], place: WeightScaled) -> str:
     if p["damage"] == "none":
         return "Nothing changed"
     extent = short(place.name) if p["scope"] == "this matrix" else f"{kind(place.name)} of every layer"
-    how = {"add noise": f" of {figure(p['amount'])} σ", "zero the matrix": ""}.get(
+    how = {"add noise": f" of {exact(p['amount'])} σ", "zero the matrix": ""}.get(
         p["damage"], f", {percent(min(p['amount'], 1.0))},"
     )
     return f"{p['damage'].capitalize()}{how} in {extent}"

@@ -16,8 +16,10 @@ from llm_holes.engine.interpret.head_types import HeadScores, head_scores
 from llm_holes.engine.measure import kl_nats
 from llm_holes.engine.model.decoder import causal_mask
 from llm_holes.engine.model.hook_names import tap
+from llm_holes.engine.numbers import figure, percent, plural
 from llm_holes.engine.surgery.operations import HeadOff, weight
 from llm_holes.lessons.shared.head_views import gallery_by_type, head_name, map_by_type, table_of_types
+from llm_holes.lessons.shared.report import Report
 
 WINDOW = 192
 TOP_KEYS = 10
@@ -36,35 +38,39 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     values = v[:end, head // engine.model.config.kv_group]
     scores = scaled_scores(q[start:end, head], k[:end, head // engine.model.config.kv_group])
     weights = scores.softmax(-1)
-    measured: dict[str, Any] = {
-        "tokens": len(ids),
-        "attention_reproduced_max_abs_diff": float((weights @ values - z[start:end, head]).abs().max()),
-        "weight_on_first_token": float(weights[row, 0]),
-        **_carried(weights[row, : position + 1], values),
-        "columns_zeroed_max_abs_diff": columns_zeroed(engine, layer, head, z),
-    }
+    report = Report()
+    report.measure(
+        tokens=len(ids),
+        attention_reproduced_max_abs_diff=float((weights @ values - z[start:end, head]).abs().max()),
+        weight_on_first_token=float(weights[row, 0]),
+    )
+    report.measure(_carried(weights[row, : position + 1], values))
+    report.measure(columns_zeroed_max_abs_diff=columns_zeroed(engine, layer, head, z))
     names = [engine.token_text(i) for i in ids]
     pattern = _pattern(weights[:, start:], names[start:end], f"layer {layer}, head {head}: who looks at whom", len(ids))
     reads = _reads(engine, (layer, head), names, position, scores[row], values)
-    caption = _caption(names, position, weights[row])
-    yield Frame(caption, (pattern, reads), dict(measured), 0.3)
+    report.show(pattern, reads)
+    report.say(_caption(names, position, weights[row]))
+    yield report.frame(0.3)
 
     found = head_scores(engine.model, ids)
-    measured |= _types(found, layer, head)
+    report.measure(_types(found, layer, head))
     views = (pattern, reads, map_by_type(found, p["gallery"], (layer, head)), table_of_types(found))
     gallery = gallery_by_type(found, found.text, (layer, head))
-    yield Frame(caption, (*views, gallery), dict(measured), 0.6)
+    report.show(*views, gallery)
+    yield report.frame(0.6)
 
     off = [HeadOff(layer, head), *_strongest(found, p["gallery"], p["also_off"], (layer, head))]
     without = engine.operated(off)
-    measured |= _ablation(engine, without, ids) | {"heads_off": len(off)}
+    damage = _ablation(engine, without, ids)
     diff = _texts(engine, without, ids, p["max_new_tokens"], [head_name(o.layer, o.head) for o in off])
-    measured["text_differs"] = diff.before != diff.after
-    caption += (
-        f" With {len(off)} off: KL {measured['kl_ablated_head']:.4f} nats, P({measured['next_token']!r}) "
-        f"{measured['p_next']:.2f} → {measured['p_next_ablated']:.2f}."
+    report.measure(damage, heads_off=len(off), text_differs=diff.before != diff.after)
+    report.show(*views, diff, gallery)
+    report.say_also(
+        f"With {plural(len(off), 'head')} off: KL {figure(damage['kl_ablated_head'])} nats, "
+        f"P({damage['next_token']!r}) {percent(damage['p_next'])} → {percent(damage['p_next_ablated'])}."
     )
-    yield Frame(caption, (*views, diff, gallery), dict(measured))
+    yield report.frame()
 
 
 def _texts(engine: Engine, without: Engine, ids: Sequence[int], new_tokens: int, off: Sequence[str]) -> Diff:
@@ -73,7 +79,7 @@ def _texts(engine: Engine, without: Engine, ids: Sequence[int], new_tokens: int,
 
 
 def _strongest(found: HeadScores, kind: str, count: int, but: tuple[int, int]) -> list[HeadOff]:
-    """The `count` heads with the highest score of this type, besides one."""
+    """The `count` heads with the highest score of this type, all but one."""
     scores = found.by_type[kind]
     places = [divmod(int(i), scores.shape[1]) for i in np.argsort(scores, axis=None)[::-1]]
     return [HeadOff(*place) for place in places if place != but][:count]
@@ -103,10 +109,10 @@ def columns_zeroed(engine: Engine, layer: int, head: int, z: Tensor) -> float:
 
 def _carried(weights: Tensor, values: Tensor) -> dict[str, float]:
     """How long the first token's value is, against the others a token sees, and what that token takes home."""
-    lengths = values[: len(weights)].norm(dim=-1)
+    norms = values[: len(weights)].norm(dim=-1)
     return {
-        "value_length_first": float(lengths[0]),
-        "value_length_others": float(lengths[1:].median()) if len(lengths) > 1 else float(lengths[0]),
+        "value_length_first": float(norms[0]),
+        "value_length_others": float(norms[1:].median()) if len(norms) > 1 else float(norms[0]),
         "carried_length": float((weights @ values[: len(weights)]).norm()),
     }
 
@@ -119,11 +125,11 @@ def scaled_scores(q: Tensor, k: Tensor) -> Tensor:
 
 
 def _pattern(weights: Tensor, names: Sequence[str], title: str, tokens: int) -> Heatmap:
-    """The weights [query, key] among the tokens named, of so many in all."""
+    """The weights [query, key] among the tokens named, of `tokens` in all."""
     shown = weights.masked_fill(~causal_mask(len(names), len(names)), math.nan)
     whole = len(names) == tokens
     return Heatmap(
-        title if whole else f"{title} ({len(names)} of {tokens:,} tokens)",
+        title if whole else f"{title} ({len(names):,} of {plural(tokens, 'token')})",
         Array.of(shown.numpy()),
         row_label="token",
         column_label="looks at",
@@ -167,4 +173,4 @@ def _types(found: HeadScores, layer: int, head: int) -> dict[str, Any]:
 def _caption(names: Sequence[str], position: int, weights: Tensor) -> str:
     best = int(weights.argmax())
     where = "itself" if best == position else f"{names[best]!r} at {best}"
-    return f"Token {position}, {names[position]!r}, looks most at {where} ({float(weights[best]):.2f})."
+    return f"Token {position}, {names[position]!r}, looks most at {where} ({percent(float(weights[best]))})."

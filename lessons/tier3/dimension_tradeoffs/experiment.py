@@ -8,31 +8,37 @@ from typing import Any
 import torch
 
 from llm_holes.engine.engine import Engine
-from llm_holes.engine.frames import Curve, Frame, Table, View, series
-from llm_holes.engine.measure import fingerprint, kl_nats, perplexity
+from llm_holes.engine.frames import Curve, Frame, Table, series
+from llm_holes.engine.measure import kl_nats, perplexity
+from llm_holes.engine.numbers import figure, percent, plural
 from llm_holes.engine.surgery.low_rank import LowRank, break_even_rank, crowding, directions, factored_parameters
 from llm_holes.engine.surgery.operations import PARTS, matrices
-from llm_holes.lessons.shared.passage import NAME, passage
+from llm_holes.lessons.shared.passage import NAME, passage_ids
+from llm_holes.lessons.shared.report import Report
+from llm_holes.lessons.shared.untouched import Untouched
 from llm_holes.lessons.tier3.dimension_tradeoffs.widths import costs
 
 WIDTHS_SHOWN = (16, 64, 256, 1024)
 
 
 def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
-    ids = engine.tokenizer.encode(passage())[: min(p["kl_tokens"], engine.model.config.n_ctx)]
-    hashed, intact, targets = fingerprint(engine.model.weights), engine.logits(ids), torch.tensor(ids)
+    ids = passage_ids(engine, p["kl_tokens"])
+    report, untouched = Report(), Untouched.of(engine, ids)
+    intact, targets = engine.logits(ids), torch.tensor(ids)
     names = chosen(engine, p["part"], p["layer"])
     narrow = min(min(engine.model.weights[name].shape) for name in names)
     rank = min(p["rank"], max(min(engine.model.weights[name].shape) for name in names))
-    measured: dict[str, Any] = {"rank": rank, "passage_tokens": len(ids), **_counted(engine, names, rank)}
-    measured["perplexity_intact"] = perplexity(intact, targets)
-    crowd = _crowd(engine, p["vectors"], p["seed"], measured)
-    still: tuple[View, ...] = (crowd, _real())
-    caption = (
-        f"In {engine.model.config.d_model} dimensions, {p['vectors']} random directions: the closest two have a cosine "
-        f"of {measured['crowding_largest_cosine']:.2f}."
+    before, (crowd, table) = perplexity(intact, targets), _crowd(engine, p["vectors"], p["seed"])
+    report.measure(rank=rank, passage_tokens=len(ids))
+    report.measure(_counted(engine, names, rank), perplexity_intact=before)
+    report.measure(crowd)
+    still = (table, _real())
+    report.show(*still)
+    report.say(
+        f"In {engine.model.config.d_model:,} dimensions, {plural(p['vectors'], 'random direction')}: the closest two "
+        f"have a cosine of {figure(crowd['crowding_largest_cosine'])}."
     )
-    yield Frame(caption, still, dict(measured), 0.2)
+    yield report.frame(0.2)
 
     found = directions(engine.model, names)
     points: dict[int, float] = {}
@@ -41,19 +47,16 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
         points[r] = kl_nats(intact, logits)
         if r == rank:
             kept = [own.kept(rank) for own in found.values()]
-            measured |= {
-                "energy_kept": sum(kept) / len(kept),
-                "kl_nats": points[r],
-                "perplexity": perplexity(logits, targets),
-            }
-        caption = (
-            f"{rank} directions: {measured['energy_kept']:.1%} of the energy; KL {measured['kl_nats']:.3g} nats, "
-            f"perplexity {measured['perplexity_intact']:.1f} → {measured['perplexity']:,.1f}."
-        )
-        yield Frame(caption, (_curve(points), _bill(measured), *still), dict(measured), 0.4 + 0.2 * n)
-    same = fingerprint(engine.model.weights) == hashed and torch.equal(engine.logits(ids), intact)
-    measured["undo_bit_identical"] = same
-    yield Frame(caption, (_curve(points), _bill(measured), *still), measured)
+            energy, after = sum(kept) / len(kept), perplexity(logits, targets)
+            report.measure(energy_kept=energy, kl_nats=points[r], perplexity=after)
+            report.say(
+                f"{plural(rank, 'direction')}: {percent(energy)} of the energy; KL {figure(points[r])} nats, "
+                f"perplexity {figure(before)} → {figure(after)}."
+            )
+        report.show(_curve(points), _bill(report.measured), *still)
+        yield report.frame(0.4 + 0.2 * n)
+    report.measure(undo_bit_identical=untouched.holds())
+    yield report.frame()
 
 
 def chosen(engine: Engine, part: str, layer: int) -> list[str]:
@@ -80,16 +83,16 @@ def _counted(engine: Engine, names: list[str], rank: int) -> dict[str, Any]:
     }
 
 
-def _crowd(engine: Engine, vectors: int, seed: int, measured: dict[str, Any]) -> Table:
+def _crowd(engine: Engine, vectors: int, seed: int) -> tuple[dict[str, float], Table]:
     own = engine.model.config.d_model
-    rows = []
+    rows, measured = [], {}
     for d in sorted({*WIDTHS_SHOWN, own}):
         mean, largest = crowding(d, vectors, seed)
         rows.append((d, mean, largest))
         if d == own:
-            measured |= {"crowding_mean_cosine": mean, "crowding_largest_cosine": largest}
-    title = f"{vectors} random directions: how near do two of them come?"
-    return Table(title, ("dimensions", "mean |cosine|", "largest"), tuple(rows))
+            measured = {"crowding_mean_cosine": mean, "crowding_largest_cosine": largest}
+    title = f"{plural(vectors, 'random direction')}: how near do two of them come?"
+    return measured, Table(title, ("dimensions", "mean |cosine|", "largest"), tuple(rows))
 
 
 def _real() -> Table:

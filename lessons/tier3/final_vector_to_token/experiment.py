@@ -11,7 +11,7 @@ from torch import Tensor
 
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import Cancelled
-from llm_holes.engine.frames import Bars, Curve, Frame, Table, View, series
+from llm_holes.engine.frames import Bars, Curve, Frame, Table, series
 from llm_holes.engine.generation.sampling import (
     SamplingParams,
     Stage,
@@ -23,6 +23,8 @@ from llm_holes.engine.generation.sampling import (
 )
 from llm_holes.engine.model.decoder import Decoder
 from llm_holes.engine.model.hook_names import tap
+from llm_holes.engine.numbers import exact, figure, percent, plural
+from llm_holes.lessons.shared.report import Report
 from llm_holes.lessons.shared.words import best, output_table
 
 SHOWN = 10
@@ -41,33 +43,38 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     found = stages(logits, params)
     final = found[-1]
     first = int(logits.argmax())
-    measured: dict[str, Any] = {
-        "logits_recomputed_max_abs_diff": float((by_hand - logits).abs().max()),
-        "top_token": _label(engine, first),
-        "p_top1": float(final.probabilities.max()),
-        "p_top1_unfiltered": float(logits.softmax(-1)[first]),
-        "entropy_nats": entropy(final.probabilities),
-        "kept_tokens": final.kept,
-        "kept_tokens_filters_first": _filters_first(logits, params),
-    }
-    shown = best(logits, SHOWN)
-    views: tuple[View, ...] = (_stage_table(found, first), *_stage_bars(engine, found, shown))
-    caption = (
-        f"{measured['top_token']!r} with {measured['p_top1']:.3f} among {final.kept:,} kept tokens, entropy "
-        f"{measured['entropy_nats']:.2f} nats."
+    report, top, undecided = Report(), float(final.probabilities.max()), entropy(final.probabilities)
+    report.measure(
+        logits_recomputed_max_abs_diff=float((by_hand - logits).abs().max()),
+        top_token=_label(engine, first),
+        p_top1=top,
+        p_top1_unfiltered=float(logits.softmax(-1)[first]),
+        entropy_nats=undecided,
+        kept_tokens=final.kept,
+        kept_tokens_filters_first=_filters_first(logits, params),
     )
+    shown = best(logits, SHOWN)
     hand = _by_hand(engine, state, by_hand, logits, shown)
-    yield Frame(caption, (hand, *views), dict(measured), 0.2)
+    report.show(hand, _stage_table(found, first), *_stage_bars(engine, found, shown))
+    caption = (
+        f"{_label(engine, first)!r} with {percent(top)} among {plural(final.kept, 'kept token')}, entropy "
+        f"{figure(undecided)} nats."
+    )
+    report.say(caption)
+    yield report.frame(0.2)
 
-    pictures = (hand, *views, *((elastic(logits, params),) if p["top_p"] < 1 else ()))
+    pictures = (*report.views, *((elastic(logits, params),) if p["top_p"] < 1 else ()))
     for counts, progress in _drawn(engine, final.probabilities, p["draws"], p["seed"]):
-        measured |= _against_chance(counts, final.probabilities)
-        told = (
-            f"{caption} In {measured['samples']} draws {measured['different_tokens_drawn']} of them came up; distance "
-            f"to the probabilities {measured['sampled_vs_expected_tv_distance']:.3f}, by chance "
-            f"{measured['chance_tv_distance']:.3f}."
+        chance = _against_chance(counts, final.probabilities)
+        report.measure(chance)
+        report.show(*pictures, _sampled(engine, final.probabilities, counts, shown))
+        report.say(caption)
+        report.say_also(
+            f"In {plural(chance['samples'], 'draw')} {chance['different_tokens_drawn']:,} of them came up; distance to "
+            f"the probabilities {percent(chance['sampled_vs_expected_tv_distance'])}, by chance "
+            f"{percent(chance['chance_tv_distance'])}."
         )
-        yield Frame(told, (*pictures, _sampled(engine, final.probabilities, counts, shown)), dict(measured), progress)
+        yield report.frame(progress)
 
 
 def _drawn(engine: Engine, p: Tensor, total: int, seed: int) -> Iterator[tuple[Tensor, float | None]]:
@@ -132,7 +139,7 @@ def chance_tv_distance(p: Tensor, count: int) -> float:
 def elastic(logits: Tensor, params: SamplingParams) -> Curve:
     """How many tokens the same top-p keeps as the temperature rises."""
     kept = [stages(logits, replace(params, temperature=t, top_k=0, min_p=0))[-1].kept for t in TEMPERATURES]
-    title = f"tokens that top-p {params.top_p:g} keeps, by temperature"
+    title = f"tokens that top-p {exact(params.top_p)} keeps, by temperature"
     return Curve(title, (series("kept", TEMPERATURES, kept),), "temperature", "tokens", log_y=True)
 
 
@@ -150,7 +157,7 @@ def _label(engine: Engine, token: int) -> str:
 
 def _by_hand(engine: Engine, state: Tensor, by_hand: Tensor, logits: Tensor, shown: Sequence[int]) -> Table:
     rows = tuple((_label(engine, i), float(by_hand[i]), float(logits[i]), float(logits.softmax(-1)[i])) for i in shown)
-    title = f"{len(state)} numbers of the last position, normed, times each of {len(logits):,} rows"
+    title = f"{len(state):,} numbers of the last position, normed, times each of {len(logits):,} rows"
     return Table(title, ("token", "logit by hand", "logit of the model", "softmax"), rows)
 
 
@@ -174,4 +181,4 @@ def _sampled(engine: Engine, p: Tensor, counts: Tensor, shown: Sequence[int]) ->
     rows = [(_label(engine, i), float(p[i]), float(counts[i]) / total, int(counts[i])) for i in shown]
     rest = float(counts.sum() - counts[list(shown)].sum())
     rows.append(("all others", max(0.0, 1 - float(p[list(shown)].sum())), rest / total, int(rest)))
-    return Table(f"{total:.0f} draws", ("token", "probability", "frequency", "times"), tuple(rows))
+    return Table(plural(total, "draw"), ("token", "probability", "frequency", "times"), tuple(rows))

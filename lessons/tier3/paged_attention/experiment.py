@@ -18,7 +18,9 @@ from llm_holes.engine.kvcache.paged import PagedMemory
 from llm_holes.engine.kvcache.scheduler import PagedAllocator, Request, Scheduler, served
 from llm_holes.engine.measure import timed
 from llm_holes.engine.model.cache import ContiguousCache
+from llm_holes.engine.numbers import count, percent, plural
 from llm_holes.lessons.shared.architectures import requests_that_fit
+from llm_holes.lessons.shared.report import Report
 from llm_holes.lessons.tier3.paged_attention.serving import Dialogue, Rooms, check_room, dialogues, stream
 
 DECODED = 4
@@ -44,13 +46,15 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     positions = p["memory"] // size * size
     message = len(engine.chat(p["text"], p["max_new_tokens"]))
     check_room(message + 1, p["samples"], positions)
-    found: list[Dialogue] = []
+    report, found = Report(), list[Dialogue]()
     for part in dialogues(engine, p["text"], p["samples"], p["max_new_tokens"]):
         if isinstance(part, list):
             found = part
         else:
             asked = Text("requests", "The model answers the questions that the requests will ask.")
-            yield Frame(f"Measuring how long real answers are: {part:.0%}.", (asked,), {}, 0.6 * part)
+            report.show(asked)
+            report.say(f"Measuring how long real answers are: {count(100 * part)} %.")
+            yield report.frame(0.6 * part)
     longest = max(dialogue.longest for dialogue in found)
     reserve = -(-max(p["reserve"], longest) // size) * size
     check_room(reserve, p["samples"], positions)
@@ -59,14 +63,17 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     if p["play"]:
         yield from _played(engine, result, p["speed"])
     step = p["step"] if p["step"] >= 0 else _fullest(result)
-    views = (*result.rooms.pictures(result.requests, min(step, result.paged.step)), *_sums(engine, result, p))
-    measured = _measured(engine, result, found)
-    yield Frame(_caption(measured), views, dict(measured), 0.7)
+    report.measure(_measured(engine, result, found))
+    report.show(*result.rooms.pictures(result.requests, min(step, result.paged.step)), *_sums(engine, result, p))
+    report.say(_caption(report.measured))
+    yield report.frame(0.7)
 
     tokens, equal, difference = _decoded(engine, found[0], size)
-    measured |= {"tokens_equal": equal, "logits_max_abs_diff": difference}
+    report.measure(tokens_equal=equal, logits_max_abs_diff=difference)
     both = Tokens("read through a block table, in scrambled memory: what both ways wrote", engine.tokens(tokens))
-    yield Frame(_caption(measured), (*views, both), measured)
+    report.show(*report.views, both)
+    report.say_also(f"Through the block table: {'the same' if equal else 'not the same'} tokens.")
+    yield report.frame()
 
 
 def _serve(rooms: Rooms, requests: list[Request]) -> Served:
@@ -111,7 +118,7 @@ def _sums(engine: Engine, result: Served, p: Mapping[str, Any]) -> tuple[View, .
 
 
 def _decoded(engine: Engine, dialogue: Dialogue, size: int) -> tuple[list[int], bool, float]:
-    """The first tokens of the answer through a contiguous cache, and through blocks in random places behind a
+    """The first tokens of the answer through a contiguous cache, and through blocks in random places after a
     beginning that another request computed: the tokens, whether all agree, the largest difference of logits."""
     prompt, config = list(dialogue.prompt), engine.model.config
     count = -(-len(prompt) // size) + -(-(len(prompt) + DECODED) // size)
@@ -154,11 +161,8 @@ def _measured(engine: Engine, result: Served, found: Sequence[Dialogue]) -> dict
 
 
 def _caption(m: Mapping[str, Any]) -> str:
-    text = (
-        f"At most {m['admitted_paged']} requests at once in blocks, {m['admitted_contiguous']} in stretches of "
-        f"{m['reserved_positions']}; {m['waste_paged']:.0%} and {m['waste_contiguous']:.0%} of the memory given out "
-        f"stayed empty."
+    return (
+        f"At most {plural(m['admitted_paged'], 'request')} at once in blocks, {m['admitted_contiguous']} in stretches "
+        f"of {m['reserved_positions']:,}; {percent(m['waste_paged'])} and {percent(m['waste_contiguous'])} of the "
+        f"memory given out stayed empty."
     )
-    if "tokens_equal" not in m:
-        return text
-    return f"{text} Through the block table: {'the same' if m['tokens_equal'] else 'not the same'} tokens."

@@ -14,6 +14,7 @@ from llm_holes.engine.frames import Block, Blocks, BlockTable
 from llm_holes.engine.generation.batched import answers
 from llm_holes.engine.kvcache.block_manager import BlockManager
 from llm_holes.engine.kvcache.scheduler import ContiguousAllocator, PagedAllocator, Request, Scheduler, served
+from llm_holes.engine.numbers import plural
 
 QUESTIONS = (
     "What is the capital of France?",
@@ -68,7 +69,7 @@ def _together(rows: Sequence[Sequence[int]]) -> list[list[int]]:
 
 
 def stream(found: Sequence[Dialogue], count: int, every: float, seed: int) -> list[Request]:
-    """So many requests, one every `every` steps on average; the first is the learner's."""
+    """This many requests, one every `every` steps on average; the first is the learner's."""
     rng = random.Random(seed)
     requests, arrival = [], 0.0
     for n in range(count):
@@ -79,7 +80,7 @@ def stream(found: Sequence[Dialogue], count: int, every: float, seed: int) -> li
 
 
 def check_room(each: int, samples: int, positions: int) -> None:
-    """Raises InputError if a request of so many texts of so many positions does not fit the memory alone."""
+    """Raises InputError if a request of `samples` texts of `each` positions does not fit the memory alone."""
     if (needed := samples * each) > positions:
         raise InputError(
             f"one request needs {needed:,} positions; the memory holds {positions:,} in whole blocks",
@@ -103,7 +104,7 @@ class Rooms:
         return Scheduler(ContiguousAllocator(self.blocks * self.size, self.reserve), requests)
 
     def pictures(self, requests: Sequence[Request], step: int) -> tuple[Blocks, Blocks]:
-        """Both memories after so many steps of the stream."""
+        """Both memories after `step` steps of the stream."""
         paged, contiguous = self.paged(requests), self.contiguous(requests)
         served(paged, step)
         served(contiguous, step)
@@ -126,11 +127,11 @@ def paged_picture(title: str, manager: BlockManager) -> Blocks:
     owners, filled = manager.owners(), manager.filled()
     size = manager.block_size
     blocks = tuple(
-        Block(tuple(owners.get(n, ())), filled.get(n, 0) / size, f"{filled.get(n, 0)} of {size} positions")
+        Block(tuple(owners.get(n, ())), filled.get(n, 0) / size, f"{filled.get(n, 0)} of {plural(size, 'position')}")
         for n in range(len(manager.ref_counts))
     )
     tables = tuple(
-        BlockTable(name, tuple(held.block_table), f"{len(held.token_ids)} positions")
+        BlockTable(name, tuple(held.block_table), plural(len(held.token_ids), "position"))
         for name, held in manager.holdings.items()
     )
     return Blocks(title, blocks, tables)
@@ -142,5 +143,5 @@ def contiguous_picture(title: str, allocator: ContiguousAllocator, size: int, co
     for name, start in allocator.starts.items():
         for n in range(allocator.reserve // size):
             used = min(max(allocator.lengths[name] - n * size, 0), size)
-            blocks[start // size + n] = Block((name,), used / size, f"{used} of {size} positions")
+            blocks[start // size + n] = Block((name,), used / size, f"{used} of {plural(size, 'position')}")
     return Blocks(title, tuple(blocks))

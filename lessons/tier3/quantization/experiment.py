@@ -10,13 +10,16 @@ import torch
 from llm_holes.engine.checkpoint.gguf import q4_1_blocks
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import ModelError
-from llm_holes.engine.frames import Bars, Diff, Frame, Table, View
+from llm_holes.engine.frames import Bars, Diff, Frame, Table
 from llm_holes.engine.generation.generate import Limits
 from llm_holes.engine.generation.sampling import SamplingParams
-from llm_holes.engine.measure import Timing, fingerprint, kl_nats, perplexity
+from llm_holes.engine.measure import Timing, kl_nats, perplexity
 from llm_holes.engine.model.quantize import Quantized, quantize
+from llm_holes.engine.numbers import figure, percent, plural
 from llm_holes.engine.surgery.operations import PackedWeights, QuantizedKV, QuantizedWeights, matrices
-from llm_holes.lessons.shared.passage import NAME, passage
+from llm_holes.lessons.shared.passage import NAME, passage_ids
+from llm_holes.lessons.shared.report import Report
+from llm_holes.lessons.shared.untouched import Untouched
 from llm_holes.lessons.tier3.quantization.trials import (
     LADDER,
     Trial,
@@ -36,45 +39,50 @@ LADDER_TOKENS = 16
 
 def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     prompt = engine.chat(p["text"], p["max_new_tokens"])
-    ids = engine.fits(engine.tokenizer.encode(passage())[: p["tokens"]])
+    ids = passage_ids(engine, p["tokens"])
     rounding = QuantizedWeights(
         p["bits"], p["granularity"], int(p["group_size"]), p["scheme"] == "symmetric", p["part"]
     )
     kv_rounding = [] if p["kv_bits"] == "off" else [QuantizedKV(int(p["kv_bits"]))]
-    hashed, before = fingerprint(engine.model.weights), engine.logits(ids[:UNDO_TOKENS])
+    report, untouched = Report(), Untouched.of(engine, ids[:UNDO_TOKENS])
     rounded = engine.operated([rounding, *kv_rounding])
-    measured: dict[str, Any] = {"bits": p["bits"], "group_size": rounding.group_size}
-    measured |= sizes(engine.model, rounded.model, rounding)
+    report.measure(bits=p["bits"], group_size=rounding.group_size)
+    report.measure(sizes(engine.model, rounded.model, rounding))
     kv_bytes = engine.model.config.kv_bytes_per_token()
-    measured["kv_bytes_per_token"] = kv_bytes
-    measured["kv_bytes_per_token_quantized"] = sum(r.stored_bytes(engine.model.config) for r in kv_rounding) or kv_bytes
-    levels = _levels(engine, rounding)
-    yield Frame(f"{measured['size_ratio']:.0%} of the fp32 size; reading the passage.", (levels,), dict(measured), 0.1)
+    rounded_kv_bytes = sum(r.stored_bytes(engine.model.config) for r in kv_rounding) or kv_bytes
+    report.measure(kv_bytes_per_token=kv_bytes, kv_bytes_per_token_quantized=rounded_kv_bytes)
+    levels, share = _levels(engine, rounding), percent(report.measured["size_ratio"])
+    report.show(levels)
+    report.say(f"{share} of the fp32 size; reading the passage.")
+    yield report.frame(0.1)
 
-    measured |= _quality(engine, rounded, ids)
-    caption = (
-        f"{p['bits']} bits, {measured['size_ratio']:.0%} of the size: perplexity {measured['perplexity_intact']:.2f} "
-        f"becomes {measured['perplexity_quantized']:,.2f}, KL {measured['kl_nats']:.3f} nats."
+    found = _quality(engine, rounded, ids)
+    report.measure(found)
+    quality = Table(f"on {NAME}", ("", "intact", "rounded"), _rows(report.measured))
+    report.show(quality, levels)
+    report.say(
+        f"{plural(p['bits'], 'bit')}, {share} of the size: perplexity {figure(found['perplexity_intact'])} "
+        f"becomes {figure(found['perplexity_quantized'])}, KL {figure(found['kl_nats'])} nats."
     )
-    quality = Table(f"on {NAME}", ("", "intact", "rounded"), _rows(measured))
-    yield Frame(caption, (quality, levels), dict(measured), 0.4)
+    yield report.frame(0.4)
 
     packed = None if kv_rounding else packed_form(rounding)
     answers, times, decoding = _decode(engine, rounded, packed, prompt, p["max_new_tokens"])
-    same_weights = fingerprint(engine.model.weights) == hashed
-    measured |= decoding
-    measured["undo_bit_identical"] = same_weights and torch.equal(engine.logits(ids[:UNDO_TOKENS]), before)
-    measured["levels_per_32_weights"] = levels_per_block(engine.model.weights[LOADED])
-    measured["pareto_front"] = []
-    views: list[View] = [answers, quality, levels, times, *_shipped(engine.files.gguf)]
+    report.measure(
+        decoding,
+        undo_bit_identical=untouched.holds(),
+        levels_per_32_weights=levels_per_block(engine.model.weights[LOADED]),
+        pareto_front=[],
+    )
+    report.show(answers, quality, levels, times, *_shipped(engine.files.gguf))
     if p["ladder"]:
-        tried: list[Trial] = []
+        views, tried = report.views, list[Trial]()
         for trial in trials(engine.model, ids[:LADDER_TOKENS], p["part"], rounding.group_size):
             tried.append(trial)
-            yield Frame(caption, (_ladder(tried), *views), dict(measured), 0.7 + 0.3 * len(tried) / len(LADDER))
-        views.insert(0, _ladder(tried))
-        measured["pareto_front"] = [trial.name for trial in pareto(tried)]
-    yield Frame(caption, tuple(views), dict(measured))
+            report.show(_ladder(tried), *views)
+            yield report.frame(0.7 + 0.3 * len(tried) / len(LADDER))
+        report.measure(pareto_front=[trial.name for trial in pareto(tried)])
+    yield report.frame()
 
 
 def _quality(engine: Engine, rounded: Engine, ids: Sequence[int]) -> dict[str, Any]:
@@ -154,7 +162,7 @@ def _ladder(tried: Sequence[Trial]) -> Table:
         ("*" if t in best else "", t.name, t.weight_bytes, t.bits_per_weight, t.kl_nats)
         for t in sorted(tried, key=lambda t: t.weight_bytes)
     )
-    title = f"bytes against quality, {LADDER_TOKENS} tokens (*: none smaller is as good)"
+    title = f"bytes against quality, {plural(LADDER_TOKENS, 'token')} (*: none smaller is as good)"
     return Table(title, ("", "way of rounding", "bytes", "bits each", "KL, nats"), rows)
 
 
@@ -172,6 +180,6 @@ def _shipped(gguf: str) -> list[Table]:
         blocks = q4_1_blocks(gguf, SHIPPED, 4) if gguf else []
     except ModelError:  # a file of another kind
         return []
-    rows = tuple((f"{d:.5f}", f"{m:.5f}", " ".join(f"{c:x}" for c in codes)) for d, m, codes in blocks)
+    rows = tuple((figure(d), figure(m), " ".join(f"{c:x}" for c in codes)) for d, m, codes in blocks)
     title = f"{SHIPPED} in the file itself"
     return [Table(title, ("scale", "+ minimum", "× 32 codes, 0…f"), rows)] if rows else []

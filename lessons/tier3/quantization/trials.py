@@ -13,6 +13,7 @@ from llm_holes.engine.errors import Cancelled
 from llm_holes.engine.measure import kl_nats
 from llm_holes.engine.model.decoder import Decoder
 from llm_holes.engine.model.quantize import Granularity
+from llm_holes.engine.numbers import plural
 from llm_holes.engine.surgery.operations import PackedWeights, Part, QuantizedWeights, matrices, operated
 
 BLOCK = 32
@@ -84,7 +85,7 @@ def trials(model: Decoder, ids: Sequence[int], part: Part, group_size: int) -> I
         rounding = QuantizedWeights(bits, granularity, group_size, symmetric, part)
         rounded = operated(model, [rounding])
         size = sizes(model, rounded, rounding)
-        name = f"{bits} bits per {granularity}{'' if symmetric else ', asymmetric'}"
+        name = f"{plural(bits, 'bit')} per {granularity}{'' if symmetric else ', asymmetric'}"
         kl = kl_nats(intact, rounded.forward(text).logits[0])
         yield Trial(name, size["weight_bytes"], size["bits_per_weight"], kl)
 

@@ -11,14 +11,16 @@ import torch
 from torch import Tensor
 
 from llm_holes.engine.engine import Engine
-from llm_holes.engine.frames import Array, Bars, Frame, Heatmap, Table, View
+from llm_holes.engine.frames import Array, Bars, Frame, Heatmap, Table
 from llm_holes.engine.interpret.ablation_sweep import without_each_head
 from llm_holes.engine.interpret.attention_flops import FP32_BYTES, AttentionCost, cost_of, counted
 from llm_holes.engine.interpret.flash_attention import tiled_attention
 from llm_holes.engine.interpret.logit_lens import tapped
 from llm_holes.engine.model.hook_names import tap
+from llm_holes.engine.numbers import exact, figure, percent, plural
 from llm_holes.lessons.shared.architectures import scores_of_layers
 from llm_holes.lessons.shared.head_views import head_name, layer_gallery
+from llm_holes.lessons.shared.report import Report
 
 LONGEST = 128
 """Tokens of the text whose patterns are drawn."""
@@ -40,29 +42,34 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     acts = tapped(engine.model, ids[:LONGEST], [tap(layer, x) for x in POINTS])
     normed, q, k, v, pattern, z = (torch.from_numpy(acts[tap(layer, x)][0]) for x in POINTS)
     patterns = pattern.numpy()
-    measured: dict[str, Any] = {"heads": config.n_heads, "patterns_mean_cosine": _alike(pattern)}
-    measured |= _costs(engine, normed, layer, p["tokens"], p["heads"])
-    measured |= _tiled(q, k, v, z, config.kv_group, p["tile"])
-    tables = [_cost_table(measured, p["tokens"]), _tile_table(measured, p["tile"]), scores_of_layers(p["tokens"])]
+    report = Report()
+    report.measure(heads=config.n_heads, patterns_mean_cosine=_alike(pattern))
+    report.measure(_costs(engine, normed, layer, p["tokens"], p["heads"]))
+    report.measure(_tiled(q, k, v, z, config.kv_group, p["tile"]))
+    m = report.measured
+    tables = (_cost_table(m, p["tokens"]), _tile_table(m, p["tile"]), scores_of_layers(p["tokens"]))
     gallery = layer_gallery(layer, patterns, p["head"])
-    caption = f"{config.n_heads} heads of layer {layer} look in {config.n_heads} ways; now each is silenced."
-    yield Frame(caption, (gallery, *tables), dict(measured), 0.05)
+    report.show(gallery, *tables)
+    ways = plural(config.n_heads, "way")
+    report.say(f"{plural(config.n_heads, 'head')} of layer {layer} look in {ways}; now each is silenced.")
+    yield report.frame(0.05)
 
     layers = [layer] if p["ablate"] == "this layer" else list(range(config.n_layers))
     text = ids[: p["kl_tokens"]]
     importance: list[list[float]] = []
     for found in without_each_head(engine.model, text, layers):
         importance += found
-        views: list[View] = [gallery, _map(importance, layers, (layer, p["head"]), len(text)), *tables]
-        yield Frame(
-            _so_far(importance, layers), tuple(views), dict(measured), 0.05 + 0.95 * len(importance) / len(layers)
-        )
+        report.show(gallery, _map(importance, layers, (layer, p["head"]), len(text)), *tables)
+        report.say(_so_far(importance, layers))
+        yield report.frame(0.05 + 0.95 * len(importance) / len(layers))
 
-    measured |= _importance(importance, layers)
+    report.measure(_importance(importance, layers))
     own = importance[layers.index(layer)]
-    gallery = layer_gallery(layer, patterns, p["head"], [f"silenced: KL {kl:.4f}" for kl in own])
+    gallery = layer_gallery(layer, patterns, p["head"], [f"silenced: KL {figure(kl)}" for kl in own])
     map_ = _map(importance, layers, (layer, p["head"]), len(text))
-    yield Frame(_caption(measured), (gallery, map_, _histogram(importance), *tables), dict(measured))
+    report.show(gallery, map_, _histogram(importance), *tables)
+    report.say(_caption(report.measured))
+    yield report.frame()
 
 
 def _alike(pattern: Tensor) -> float:
@@ -73,7 +80,7 @@ def _alike(pattern: Tensor) -> float:
 
 
 def _costs(engine: Engine, normed: Tensor, layer: int, tokens: int, heads: int) -> dict[str, Any]:
-    """One layer over `tokens`: as it is here, with so many ungrouped heads, and with one; and counted on the text."""
+    """One layer over `tokens`: as it is here, with `heads` ungrouped heads, and with one; and counted on the text."""
     here, width = cost_of(engine.model, tokens), engine.model.config.n_heads * engine.model.config.d_head
     heads = max(n for n in range(1, min(heads or here.n_heads, width) + 1) if width % n == 0)
     many, one = (AttentionCost(tokens, here.d_model, n, width // n, width) for n in (heads, 1))
@@ -123,7 +130,7 @@ def _map(importance: Sequence[Sequence[float]], layers: Sequence[int], chosen: t
     rows[: len(importance)] = importance
     kls = rows.flatten().tolist()
     return Heatmap(
-        f"without one head: KL on the first {tokens} tokens of the text",
+        f"without one head: KL on the first {plural(tokens, 'token')} of the text",
         Array.of(np.log10(rows.clip(FLOOR) / FLOOR)),
         row_label="layer",
         column_label="head",
@@ -132,26 +139,32 @@ def _map(importance: Sequence[Sequence[float]], layers: Sequence[int], chosen: t
         row_control="layer" if len(layers) > 1 else "",
         column_control="head",
         cursor=(layers.index(chosen[0]), chosen[1]),
-        details=tuple("not silenced yet" if np.isnan(kl) else f"silenced, KL {kl:.4f} nats" for kl in kls),
+        details=tuple("not silenced yet" if np.isnan(kl) else f"silenced, KL {figure(kl)} nats" for kl in kls),
     )
 
 
 def _histogram(importance: Sequence[Sequence[float]]) -> Bars:
     values = np.array(importance).flatten()
     counts = np.bincount(np.searchsorted(STEPS, values, side="right"), minlength=len(STEPS) + 1)
-    labels = [f"under {STEPS[0]}", *(f"{low:g} to {high:g}" for low, high in pairwise(STEPS))]
+    labels = [f"under {STEPS[0]}", *(f"{exact(low)} to {exact(high)}" for low, high in pairwise(STEPS))]
     title = "how many heads cost how much, nats"
-    return Bars(title, (*labels, f"{STEPS[-1]:g} and more"), tuple(map(float, counts)), f"heads of {len(values)}")
+    return Bars(title, (*labels, f"{exact(STEPS[-1])} and more"), tuple(map(float, counts)), f"heads of {len(values)}")
 
 
 def _cost_table(m: Mapping[str, Any], tokens: int) -> Table:
     rows = (
-        (f"{m['heads_compared']} heads, each with its own keys", m["flops_multi"], m["score_bytes"]),
+        (f"{plural(m['heads_compared'], 'head')}, each with its own keys", m["flops_multi"], m["score_bytes"]),
         ("1 head as wide as all", m["flops_single"], m["score_bytes_single"]),
-        (f"this model: {m['heads']} heads, shared keys", m["flops_here"], m["heads"] * m["score_bytes_single"]),
+        (
+            f"this model: {plural(m['heads'], 'head')}, shared keys",
+            m["flops_here"],
+            m["heads"] * m["score_bytes_single"],
+        ),
     )
     return Table(
-        f"attention of one layer over {tokens:,} tokens, by formula", ("", "operations", "bytes of scores"), rows
+        f"attention of one layer over {plural(tokens, 'token')}, by formula",
+        ("", "operations", "bytes of scores"),
+        rows,
     )
 
 
@@ -160,17 +173,18 @@ def _tile_table(m: Mapping[str, Any], tile: int) -> Table:
         ("all scores at once", m["plain_bytes"]),
         (f"{tile} × {tile} at a time, running softmax", m["tile_bytes"]),
     )
-    return Table(f"scores in memory at once, over {m['tokens']} tokens", ("", "bytes"), rows)
+    return Table(f"scores in memory at once, over {plural(m['tokens'], 'token')}", ("", "bytes"), rows)
 
 
 def _so_far(importance: Sequence[Sequence[float]], layers: Sequence[int]) -> str:
     done = sum(map(len, importance))
     row, head = divmod(int(np.argmax(importance)), len(importance[0]))
-    return f"{done} heads silenced, one at a time; so far {head_name(layers[row], head)} is missed most."
+    return f"{plural(done, 'head')} silenced, one at a time; so far {head_name(layers[row], head)} is missed most."
 
 
 def _caption(m: Mapping[str, Any]) -> str:
     return (
-        f"{m['share_hardly_missed']:.0%} of {m['heads_silenced']} heads cost under {UNMISSED} nats, the median "
-        f"{m['kl_median_head']:.4f}; {m['most_important_head']}, missed most, {m['kl_most_important_head']:.3f}."
+        f"{percent(m['share_hardly_missed'])} of {plural(m['heads_silenced'], 'head')} cost under {UNMISSED} nats, the "
+        f"median {figure(m['kl_median_head'])}; {m['most_important_head']}, missed most, "
+        f"{figure(m['kl_most_important_head'])}."
     )

@@ -10,8 +10,11 @@ from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Bars, Curve, Diff, Frame, Tokens, View, series
 from llm_holes.engine.generation.generate import Limits, Step
 from llm_holes.engine.generation.sampling import SamplingParams
+from llm_holes.engine.numbers import odds, percent, plural
 
 TOP = 6
+FAINT = 0.001
+"""A smaller probability is said as odds."""
 
 
 def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
@@ -79,23 +82,31 @@ def _frame(engine: Engine, natural: Sequence[Step], after: Sequence[Step], progr
     )
 
 
+def _chance(p: float) -> str:
+    return odds(p) if 0 < p < FAINT else percent(p)
+
+
 def _caption(end: str, steps: Sequence[Step]) -> str:
     last = steps[-1]
     if last.stop_reason is None:
-        return f"Token {len(steps)}: P({end}) is {last.p_end:.4f}, rank {last.end_rank + 1:,}."
+        return f"Token {len(steps)}: P({end}) is {_chance(last.p_end)}, rank {last.end_rank + 1:,}."
     if last.stop_reason == "end token" and len(steps) == 1:
-        return f"Stopped at once: P({end}) is {last.p_end:.3f} before anything is written."
+        return f"Stopped at once: P({end}) is {_chance(last.p_end)} before anything is written."
     if last.stop_reason == "end token":
         before = steps[-2]
         return (
-            f"Stopped by itself after {len(steps)} tokens: P({end}) went from {before.p_end:.4f} (rank "
-            f"{before.end_rank + 1:,}) to {last.p_end:.3f} in one step."
+            f"Stopped by itself after {plural(len(steps), 'token')}: P({end}) went from {_chance(before.p_end)} (rank "
+            f"{before.end_rank + 1:,}) to {_chance(last.p_end)} in one step."
         )
-    return f"Stopped from outside after {len(steps)} tokens: {last.stop_reason}; P({end}) was {last.p_end:.4f}."
+    written, p_end = plural(len(steps), "token"), _chance(last.p_end)
+    return f"Stopped from outside after {written}: {last.stop_reason}; P({end}) was {p_end}."
 
 
 def _strip(engine: Engine, title: str, steps: Sequence[Step]) -> Tokens:
     """Each token with what the end token had in its place."""
-    notes = [f"P(end) here {step.p_end:.2e}, rank {step.end_rank + 1:,}; chosen with {step.p:.3f}" for step in steps]
+    notes = [
+        f"P(end) here {_chance(step.p_end)}, rank {step.end_rank + 1:,}; chosen with {percent(step.p)}"
+        for step in steps
+    ]
     tokens = engine.tokens([step.token for step in steps], notes)
     return Tokens(title, tokens, tuple(step.p_end for step in steps), "P(end)")
