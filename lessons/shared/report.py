@@ -25,6 +25,10 @@ class Report:
         """From now on these views, in this order."""
         self.views = views
 
+    def show_also(self, *views: View) -> None:
+        """These views after those that are shown already."""
+        self.views = (*self.views, *views)
+
     def say(self, caption: str) -> None:
         """From now on this caption."""
         self.caption = caption

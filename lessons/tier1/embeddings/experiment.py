@@ -44,18 +44,18 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     neighbours, nearest = labels(engine, near), float(found[near[0]])
     report.measure(token=token, pieces=len(looked_up.ids), neighbours=list(neighbours), nearest_cosine=nearest)
     title = f"nearest rows to {token!r}, id {looked_up.ids[0]}, by cosine"
-    report.show(*report.views, Bars(title, neighbours, tuple(found[near].tolist())))
+    report.show_also(Bars(title, neighbours, tuple(found[near].tolist())))
     share = 0.0
     if names:
         share, view = _map(engine, names, looked_up)
-        report.show(*report.views, view)
+        report.show_also(view)
     report.measure(map_share_of_variance=share)
     report.say_also(f"Nearest to {token!r}: {neighbours[0]!r} ({figure(nearest)}).")
     yield report.frame(0.5)
 
     changes, answers = _exchange(engine, ids, looked_up.ids[0], other.ids[0], None if p["swap"] else p["mix"])
     report.measure(changes)
-    report.show(*report.views, answers)
+    report.show_also(answers)
     report.say_also(f"After the exchange: {changes['next_token']!r} → {changes['next_token_changed']!r}.")
     yield report.frame()
 

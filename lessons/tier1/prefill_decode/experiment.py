@@ -3,34 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Bars, Curve, Frame, Series, Table, Tokens, View
-from llm_holes.engine.generation.generate import PREFILL_CHUNK, last_logits
+from llm_holes.engine.generation.generate import last_logits
 from llm_holes.engine.machine import matmul_gflop_per_s, read_gb_per_s
-from llm_holes.engine.measure import Timing, repeated, timed
+from llm_holes.engine.measure import Timing, repeated
 from llm_holes.engine.model.cache import ContiguousCache
 from llm_holes.engine.numbers import duration, figure, plural
 from llm_holes.lessons.shared.passage import passage_ids
+from llm_holes.lessons.tier1.prefill_decode.timings import (
+    FIRST_CONTEXT,
+    SIXTEEN,
+    Times,
+    flops,
+    repeats_for,
+    timed_answer,
+    timed_step_at,
+    weight_bytes,
+)
 
-SIXTEEN = 16
-FIRST_CONTEXT = 64
 CACHE_BYTES = 2**30
-
-
-@dataclass
-class Times:
-    """What was timed so far: passes by their number of tokens, single tokens by the length of the context."""
-
-    prompt: Timing
-    written: list[int]
-    token: Timing
-    passes: dict[int, Timing] = field(default_factory=dict)
-    steps: dict[int, Timing] = field(default_factory=dict)
 
 
 def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
@@ -43,7 +39,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
         {},
         0.0,
     )
-    times = _answer(engine, prompt, cache, p["max_new_tokens"])
+    times = timed_answer(engine, prompt, cache, p["max_new_tokens"])
     caption = f"{duration(times.prompt.median)} until the first token, then {duration(times.token.median)} for each."
     yield Frame(caption, (_written(engine, times),), {"ttft_ms": times.prompt.median}, 0.15)
 
@@ -51,75 +47,23 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     text = (prompt + passage_ids(engine, limit))[:limit]
     for count in _lengths(1, limit):
         ids = torch.tensor([text[:count]])
-        _, times.passes[count] = repeated(_runs(count), model.forward, ids, logits_to_keep=1)
+        _, times.passes[count] = repeated(repeats_for(count), model.forward, ids, logits_to_keep=1)
         yield Frame(_pass_caption(times), (*_passes(times), _written(engine, times)), {}, 0.3)
 
     room = min(p["max_context"], config.n_ctx - 1, CACHE_BYTES // config.kv_bytes_per_token())
     cache = ContiguousCache(config, min(room, FIRST_CONTEXT) + 1)
     last_logits(model, (text * FIRST_CONTEXT)[: min(room, FIRST_CONTEXT)], cache)
     for length in _lengths(FIRST_CONTEXT, room):
-        times.steps[length] = _step_at(engine, cache, length)
+        times.steps[length] = timed_step_at(engine, cache, length)
         yield Frame(_pass_caption(times), (_contexts(times), *_passes(times), _written(engine, times)), {}, 0.6)
     machine = read_gb_per_s(model.is_cancelled), matmul_gflop_per_s(model.is_cancelled)
     yield _last(engine, times, len(prompt), machine)
-
-
-def _answer(engine: Engine, prompt: list[int], cache: ContiguousCache, new_tokens: int) -> Times:
-    """The prompt in one go, then the answer token by token, the end token or not."""
-    read = []
-    for _ in range(2 if len(prompt) <= PREFILL_CHUNK else 1):
-        cache.length = 0
-        logits, ms = timed(last_logits, engine.model, prompt, cache)
-        read.append(ms)
-    written, single = [int(logits.argmax())], []
-    for _ in range(new_tokens):
-        logits, ms = timed(last_logits, engine.model, written[-1:], cache)
-        written.append(int(logits.argmax()))
-        single.append(ms)
-    return Times(Timing.of(read), written, Timing.of(single))
 
 
 def _lengths(first: int, last: int) -> list[int]:
     """first, 4 × first, … and last."""
     found = [first * 4**n for n in range(12) if first * 4**n < last]
     return [*found, last]
-
-
-def _runs(count: int) -> int:
-    return 4 if count <= SIXTEEN else 2
-
-
-def _step_at(engine: Engine, cache: ContiguousCache, length: int) -> Timing:
-    """One token after `length` others. What is cached is said over and over: the clock sees only how much it is."""
-    while cache.length < length:
-        for layer in range(engine.model.config.n_layers):
-            nothing = torch.empty(1, engine.model.config.n_kv_heads, 0, engine.model.config.d_head)
-            cache.append(layer, *(x[:, :, : length - cache.length] for x in cache.append(layer, nothing, nothing)))
-        cache.advance(min(cache.length, length - cache.length))
-
-    def step() -> None:
-        cache.length = length
-        last_logits(engine.model, [0], cache)
-
-    step()
-    timing = repeated(3, step)[1]
-    cache.length = length
-    return timing
-
-
-def weight_bytes(engine: Engine) -> int:
-    """Bytes of the matrices one pass reads whole; of an embedding table that is not also the output, it reads a row."""
-    table = "" if engine.model.config.tied_embeddings else "model.embed_tokens.weight"
-    return sum(w.nbytes for name, w in engine.model.weights.items() if w.dim() == 2 and name != table)
-
-
-def flops(engine: Engine, tokens: int, context: float) -> float:
-    """Additions and multiplications of a pass over `tokens`, each looking at `context` others, logits for the last."""
-    config = engine.model.config
-    head = config.d_vocab * config.d_model
-    layers = weight_bytes(engine) // 4 - head
-    attention = 4 * config.n_layers * config.n_heads * config.d_head * context
-    return tokens * (2 * layers + attention) + 2 * head
 
 
 def _last(engine: Engine, times: Times, prompt_tokens: int, machine: tuple[float, float]) -> Frame:

@@ -50,7 +50,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
 
     near, found = _neighbourhood(engine, table - origin if p["remove_mean"] else table, edited)
     report.measure(found)
-    report.show(*report.views, _changes(report.measured, vectors[0], edited, dimension), near)
+    report.show_also(_changes(report.measured, vectors[0], edited, dimension), near)
     report.say_also(
         f"Two random tokens: {figure(found['random_pair_cosine'])}. Edited, {words[0].text!r} is at "
         f"{figure(report.measured['cosine_edited'])} and nearest to {found['nearest_token']!r}."

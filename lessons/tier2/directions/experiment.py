@@ -41,7 +41,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
 
     found, view = _accuracy(where, p["space"])
     report.measure(found)
-    report.show(*report.views, view)
+    report.show_also(view)
     of_all = plural(found["analogies"], "analogy", "analogies")
     report.say_also(f"Over {of_all}: {percent(found['analogy_accuracy'])} right, inputs excluded.")
     yield report.frame(0.4)
@@ -60,7 +60,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     report.measure(steered_text_differs=text != changed, undo_bit_identical=same)
     label = f"{exact(p['alpha'])} × ({p['steer_to']} - {p['steer_from']})"
     diff = Diff(f"what follows, with {label} added after layer {p['layer']}", text, changed, "as it is", "steered")
-    report.show(*report.views, diff)
+    report.show_also(diff)
     report.say_also(f"Steered by {label}: KL {figure(kl)} nats.")
     yield report.frame()
 

@@ -37,18 +37,18 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     tokens = [word(engine, p[name], name) for name in ("word", "word_b")]
     found, view = _tokens(engine, *tokens)
     report.measure(found)
-    report.show(*report.views, view)
+    report.show_also(view)
     report.say_also(f"Nearest to {tokens[0].text!r} by dot product: {found['neighbour_by_dot']!r}.")
     yield report.frame(0.4)
 
     found, view = _scores(engine, ids, p["layer"], p["head"])
     report.measure(found)
-    report.show(*report.views, view)
+    report.show_also(view)
     yield report.frame(0.7)
 
     found, view = _logits(engine, ids, p["row_scale"])
     report.measure(found)
-    report.show(*report.views, view)
+    report.show_also(view)
     report.say_also(
         f"Next token {found['winner']!r}: dot product {figure(found['winner_logit'])}, cosine only "
         f"{figure(found['winner_cosine'])}."

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -13,30 +11,24 @@ from torch import Tensor
 
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import InputError
-from llm_holes.engine.frames import Array, Curve, Frame, Heatmap, Scatter, Tokens, series
+from llm_holes.engine.frames import Frame
 from llm_holes.engine.interpret.logit_lens import residual_stream
 from llm_holes.engine.model.cache import ContiguousCache
 from llm_holes.engine.model.hook_names import tap
 from llm_holes.engine.numbers import figure, plural
 from llm_holes.lessons.shared.report import Report
+from llm_holes.lessons.tier2.hidden_states.state_views import (
+    Place,
+    both_paths,
+    channel_map,
+    cosine_curve,
+    likeness,
+    norm_curve,
+)
 
 APART = 0.9
 WINDOW = 256
 """Positions kept of a long text: the word must be among the last of them."""
-CHANNELS = 48
-CAP = 4.0
-EVERY = 3
-
-
-@dataclass(frozen=True)
-class Place:
-    """A word in a text: the text's ids, the states [state, pos, d_model] of its last positions, and the word's own
-    [state, d_model]."""
-
-    ids: list[int]
-    stream: Tensor
-    position: int
-    own: Tensor
 
 
 def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
@@ -47,11 +39,11 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     report = Report()
     report.measure(_cosine_facts(engine, first, second, raw, rest) | _norm_facts(first))
     report.say(_caption(p["word"], report.measured))
-    report.show(_curve(raw, rest, p["channels_off"]), _norms(first, p["word"]))
+    report.show(cosine_curve(raw, rest, p["channels_off"]), norm_curve(first, p["word"]))
     yield report.frame(0.5)
     report.measure(_decoded(engine, first.ids))
-    path, other = _path(first, second), _other(engine, first, second, p["layer"])
-    report.show(*report.views, path, other, _map(first.own))
+    path, other = both_paths(first, second), likeness(engine, first, second, p["layer"])
+    report.show_also(path, other, channel_map(first.own))
     yield report.frame()
 
 
@@ -133,60 +125,6 @@ def _decoded(engine: Engine, ids: Sequence[int]) -> dict[str, Any]:
         "positions_in_decode_step": len(step),
         "decode_state_relative_diff": float(abs(step[0] - whole).max() / abs(whole).max()),
     }
-
-
-def _curve(raw: Sequence[float], rest: Sequence[float], off: int) -> Curve:
-    xs = range(len(raw))
-    lines = [series("all channels", xs, raw)]
-    if off:
-        lines.append(series(f"without the {off} largest", xs, rest))
-    return Curve("cosine between the two", tuple(lines), "layers passed", "cosine")
-
-
-def _norms(first: Place, word: str) -> Curve:
-    norms = first.stream.norm(dim=-1)
-    xs = range(len(norms))
-    lines = [series(word.strip(), xs, first.own.norm(dim=-1).tolist())]
-    lines.append(series("median of the text", xs, norms.median(-1).values.tolist()))
-    if first.stream.shape[1] == len(first.ids):
-        lines.append(series("first token", xs, norms[:, 0].tolist()))
-    return Curve("length of the vectors", tuple(lines), "layers passed", "length", log_y=True)
-
-
-def _path(first: Place, second: Place) -> Scatter:
-    """Both paths on the plane of their two widest directions; every vector at length 1, or the last would drown all."""
-    unit = torch.nn.functional.normalize(torch.cat((first.own, second.own)), dim=-1)
-    centered = unit - unit.mean(0)
-    plane = torch.linalg.svd(centered, full_matrices=False).Vh[:2]
-    points = centered @ plane.T
-    count = len(first.own)
-    shown = [n for n in range(count) if n % EVERY == 0]
-    rows = torch.tensor(shown + [count + n for n in shown])
-    x, y = (tuple(points[rows, axis].tolist()) for axis in range(2))
-    groups = ("in the first text",) * len(shown) + ("in the second",) * len(shown)
-    names = tuple(f"{n}{side}" for side in "ab" for n in shown)
-    return Scatter("the way through the layers (layers passed)", names, x, y, groups)
-
-
-def _other(engine: Engine, first: Place, second: Place, layer: int) -> Tokens:
-    """The second text, each token shaded by its cosine with the first text's word after `layer`."""
-    cosines = torch.cosine_similarity(second.stream[layer + 1], first.own[layer + 1][None], dim=-1, eps=1e-12)
-    ids = second.ids[-len(cosines) :]
-    title = f"after layer {layer}: which token of the second text is most like the first text's"
-    return Tokens(title, engine.tokens(ids), tuple(cosines.clamp(0, 1).tolist()), "cosine")
-
-
-def _map(own: Tensor) -> Heatmap:
-    """The channels with the most to say, each state in units of its own typical size."""
-    scaled = own / (own.norm(dim=-1, keepdim=True) / math.sqrt(own.shape[-1])).clamp_min(1e-12)
-    most = scaled.abs().mean(0).argsort(descending=True)[:CHANNELS]
-    return Heatmap(
-        f"the state itself: its {len(most)} strongest channels (in typical sizes, capped at {figure(CAP)})",
-        Array.of(scaled[:, most].clamp(-CAP, CAP).numpy()),
-        row_label="layers passed",
-        column_label="channel",
-        column_names=tuple(str(int(n)) for n in most),
-    )
 
 
 def _caption(word: str, measured: Mapping[str, Any]) -> str:

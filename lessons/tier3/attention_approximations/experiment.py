@@ -76,7 +76,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
         f"faster from {plural(times.crossover, 'token')} on" if times.crossover else "not faster at any length tried"
     )
     report.measure(_timed(times))
-    report.show(*report.views, _times(times))
+    report.show_also(_times(times))
     report.say_also(f"Here it is {found}.")
     yield report.frame()
 

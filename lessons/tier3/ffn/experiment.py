@@ -59,7 +59,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     yield report.frame(0.3)
 
     fixed = passage_ids(engine, PASSAGE)
-    report.show(*report.views, _contexts(engine, fixed, layer, neuron, values[here, neuron]), _spread(lengths, order))
+    report.show_also(_contexts(engine, fixed, layer, neuron, values[here, neuron]), _spread(lengths, order))
     yield report.frame(0.6)
 
     changed = engine.operated([_operation(engine, p, order.tolist(), neuron)])

@@ -71,7 +71,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     tokens, equal, difference = _decoded(engine, found[0], size)
     report.measure(tokens_equal=equal, logits_max_abs_diff=difference)
     both = Tokens("read through a block table, in scrambled memory: what both ways wrote", engine.tokens(tokens))
-    report.show(*report.views, both)
+    report.show_also(both)
     report.say_also(f"Through the block table: {'the same' if equal else 'not the same'} tokens.")
     yield report.frame()
 

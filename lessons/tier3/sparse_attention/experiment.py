@@ -68,14 +68,14 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
         needle_found=missed.found,
         needle_distance=needle.distance,
     )
-    report.show(*report.views, _needle(engine, needle, seen, missed))
+    report.show_also(_needle(engine, needle, seen, missed))
     outcome = "found" if missed.found else "lost"
     report.say_also(f"The hidden fact is {outcome} (P {percent(missed.p)}, full {percent(seen.p)}).")
     yield report.frame(0.8)
 
     work, costs = _work(engine, pattern, min(p["cost_tokens"], config.n_ctx))
     report.measure(costs)
-    report.show(*report.views, work)
+    report.show_also(work)
     yield report.frame()
 
 

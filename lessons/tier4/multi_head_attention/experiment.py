@@ -11,16 +11,15 @@ import torch
 from torch import Tensor
 
 from llm_holes.engine.engine import Engine
-from llm_holes.engine.frames import Array, Bars, Frame, Heatmap, Table
+from llm_holes.engine.frames import Array, Bars, Frame, Heatmap
 from llm_holes.engine.interpret.ablation_sweep import without_each_head
-from llm_holes.engine.interpret.attention_flops import FP32_BYTES, AttentionCost, cost_of, counted
-from llm_holes.engine.interpret.flash_attention import tiled_attention
 from llm_holes.engine.interpret.logit_lens import tapped
 from llm_holes.engine.model.hook_names import tap
 from llm_holes.engine.numbers import exact, figure, percent, plural
 from llm_holes.lessons.shared.architectures import scores_of_layers
 from llm_holes.lessons.shared.head_views import head_name, layer_gallery
 from llm_holes.lessons.shared.report import Report
+from llm_holes.lessons.tier4.multi_head_attention.head_costs import cost_table, costs, in_tiles, tile_table
 
 LONGEST = 128
 """Tokens of the text whose patterns are drawn."""
@@ -44,10 +43,10 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     patterns = pattern.numpy()
     report = Report()
     report.measure(heads=config.n_heads, patterns_mean_cosine=_alike(pattern))
-    report.measure(_costs(engine, normed, layer, p["tokens"], p["heads"]))
-    report.measure(_tiled(q, k, v, z, config.kv_group, p["tile"]))
+    report.measure(costs(engine, normed, layer, p["tokens"], p["heads"]))
+    report.measure(in_tiles(q, k, v, z, config.kv_group, p["tile"]))
     m = report.measured
-    tables = (_cost_table(m, p["tokens"]), _tile_table(m, p["tile"]), scores_of_layers(p["tokens"]))
+    tables = (cost_table(m, p["tokens"]), tile_table(m, p["tile"]), scores_of_layers(p["tokens"]))
     gallery = layer_gallery(layer, patterns, p["head"])
     report.show(gallery, *tables)
     ways = plural(config.n_heads, "way")
@@ -77,38 +76,6 @@ def _alike(pattern: Tensor) -> float:
     flat = torch.nn.functional.normalize(pattern.flatten(1), dim=-1)
     heads = len(flat)
     return float(((flat @ flat.T).sum() - heads) / (heads * (heads - 1))) if heads > 1 else 1.0
-
-
-def _costs(engine: Engine, normed: Tensor, layer: int, tokens: int, heads: int) -> dict[str, Any]:
-    """One layer over `tokens`: as it is here, with `heads` ungrouped heads, and with one; and counted on the text."""
-    here, width = cost_of(engine.model, tokens), engine.model.config.n_heads * engine.model.config.d_head
-    heads = max(n for n in range(1, min(heads or here.n_heads, width) + 1) if width % n == 0)
-    many, one = (AttentionCost(tokens, here.d_model, n, width // n, width) for n in (heads, 1))
-    flops, scores = counted(engine.model, layer, normed)
-    return {
-        "heads_compared": heads,
-        "flops_multi": many.flops,
-        "flops_single": one.flops,
-        "flops_here": here.flops,
-        "projections_share": here.projections / here.flops,
-        "score_bytes": many.score_bytes,
-        "score_bytes_single": one.score_bytes,
-        "flops_counted_to_formula": flops / cost_of(engine.model, len(normed)).flops,
-        "score_bytes_counted_to_formula": scores / cost_of(engine.model, len(normed)).score_bytes,
-    }
-
-
-def _tiled(q: Tensor, k: Tensor, v: Tensor, z: Tensor, group: int, tile: int) -> dict[str, Any]:
-    """The layer's own attention again, in tiles, against what the model computed; q, k, v, z [pos, head, d_head]."""
-    k, v = (x.repeat_interleave(group, dim=1).transpose(0, 1) for x in (k, v))
-    tiled = tiled_attention(q.transpose(0, 1), k, v, tile).transpose(0, 1)
-    tokens, heads = q.shape[:2]
-    return {
-        "tiled_equals_plain_max_abs_diff": float((tiled - z).abs().max()),
-        "tokens": tokens,
-        "tile_bytes": heads * min(tile, tokens) ** 2 * FP32_BYTES,
-        "plain_bytes": heads * tokens**2 * FP32_BYTES,
-    }
 
 
 def _importance(importance: Sequence[Sequence[float]], layers: Sequence[int]) -> dict[str, Any]:
@@ -149,31 +116,6 @@ def _histogram(importance: Sequence[Sequence[float]]) -> Bars:
     labels = [f"under {STEPS[0]}", *(f"{exact(low)} to {exact(high)}" for low, high in pairwise(STEPS))]
     title = "how many heads cost how much, nats"
     return Bars(title, (*labels, f"{exact(STEPS[-1])} and more"), tuple(map(float, counts)), f"heads of {len(values)}")
-
-
-def _cost_table(m: Mapping[str, Any], tokens: int) -> Table:
-    rows = (
-        (f"{plural(m['heads_compared'], 'head')}, each with its own keys", m["flops_multi"], m["score_bytes"]),
-        ("1 head as wide as all", m["flops_single"], m["score_bytes_single"]),
-        (
-            f"this model: {plural(m['heads'], 'head')}, shared keys",
-            m["flops_here"],
-            m["heads"] * m["score_bytes_single"],
-        ),
-    )
-    return Table(
-        f"attention of one layer over {plural(tokens, 'token')}, by formula",
-        ("", "operations", "bytes of scores"),
-        rows,
-    )
-
-
-def _tile_table(m: Mapping[str, Any], tile: int) -> Table:
-    rows = (
-        ("all scores at once", m["plain_bytes"]),
-        (f"{tile} × {tile} at a time, running softmax", m["tile_bytes"]),
-    )
-    return Table(f"scores in memory at once, over {plural(m['tokens'], 'token')}", ("", "bytes"), rows)
 
 
 def _so_far(importance: Sequence[Sequence[float]], layers: Sequence[int]) -> str:
