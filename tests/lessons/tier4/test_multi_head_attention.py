@@ -10,6 +10,7 @@ from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import Cancelled
 from llm_holes.engine.frames import Bars, Gallery, Heatmap
 from llm_holes.engine.measure import fingerprint, kl_nats
+from llm_holes.engine.numbers import figure
 from llm_holes.engine.surgery.operations import HeadOff
 from llm_holes.lessons.shared.architectures import scores_of_layers
 from tests.support.lessons import frames, measured
@@ -25,7 +26,7 @@ def test_every_head_is_silenced_with_progress_and_the_distribution_is_shown(engi
     map_ = next(view for view in found[-1].views if isinstance(view, Heatmap))
     assert map_.values.shape == (30, 9)
     assert len(map_.details) == 270
-    assert map_.details[9 + 5] == f"silenced, KL {m['head_importance'][14]:.4f} nats"  # type: ignore[index]
+    assert map_.details[9 + 5] == f"silenced, KL {figure(m['head_importance'][14])} nats"  # type: ignore[index]
     bars = next(view for view in found[-1].views if isinstance(view, Bars))
     assert sum(bars.values) == 270
     assert m["share_hardly_missed"] > 0.25  # type: ignore[operator]
