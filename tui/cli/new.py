@@ -99,18 +99,23 @@ from typing import Any
 
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Frame, Text, Tokens
+from llm_holes.engine.numbers import plural
+from llm_holes.lessons.shared.report import Report
 
 
 def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
-    text: str = p["text"]
+    report, text = Report(), p["text"]
     written = Text("the text", text)
-    yield Frame(f"{len(text)} characters.", (written,), {"characters": len(text)}, progress=0.5)
+    report.measure(characters=len(text))
+    report.show(written)
+    report.say(f"{plural(len(text), 'character')}.")
+    yield report.frame(0.5)
+
     ids = engine.encode(text)
-    yield Frame(
-        caption=f"{len(text)} characters are {len(ids)} tokens.",
-        views=(Tokens("the tokens", engine.tokens(ids)), written),
-        measured={"characters": len(text), "tokens": len(ids)},
-    )
+    report.measure(tokens=len(ids))
+    report.show(Tokens("the tokens", engine.tokens(ids)), written)
+    report.say_also(f"{plural(len(ids), 'token')} for this model.")
+    yield report.frame()
 ''')
 
 TEST = Template('''\
