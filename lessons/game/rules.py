@@ -52,7 +52,7 @@ class Kind(msgspec.Struct, frozen=True):
 KINDS: dict[str, Kind] = {
     kind.id: kind
     for kind in (
-        Kind("layer-skipped", "a layer skipped", "One layer adds nothing: the stream behind it equals that before."),
+        Kind("layer-skipped", "a layer skipped", "One layer adds nothing: the stream after it equals that before."),
         Kind("attention-off", "attention of a layer off", "In one layer the tokens stop exchanging anything."),
         Kind("ffn-off", "FFN of a layer off", "In one layer only attention adds to the stream."),
         Kind("head-off", "a head silenced", "One head still looks around, but carries nothing.", has_head=True),
@@ -61,7 +61,7 @@ KINDS: dict[str, Kind] = {
         Kind("weight-zeroed", "one weight zeroed", "A single number is gone, one that writes a huge value."),
         Kind("norm-removed", "the norms of a layer gone", "One layer reads a stream that is far too long."),
         Kind("layers-swapped", "two layers swapped", "Two layers work, but in each other's place; name either."),
-        Kind("positions-shifted", "positions shifted", "Keys claim to stand elsewhere: see how far back heads look."),
+        Kind("positions-shifted", "positions shifted", "Keys claim to be elsewhere: see how far back heads look."),
         Kind("sink-evicted", "the first token hidden", "From one layer on, nobody can look at the first token."),
         Kind("window-only", "a narrow window", "Far tokens get no weight at all: compare short texts with long ones."),
     )

@@ -1,4 +1,4 @@
-"""How a learner stands with a lesson: a fold over the events. Pure functions."""
+"""How far a learner is with a lesson: a fold over the events. Pure functions."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Scalar, Table
 from llm_holes.engine.numbers import plural
 
@@ -39,6 +40,13 @@ ARCHITECTURES = (
     Architecture("Llama-3-70B", 80, 64, 8, 128),
     Architecture("Llama-3.1-405B", 126, 128, 8, 128),
 )
+
+
+def with_this_model(engine: Engine) -> tuple[Architecture, ...]:
+    """The model that is loaded, and the published ones."""
+    config = engine.model.config
+    here = Architecture(engine.info.name, config.n_layers, config.n_heads, config.n_kv_heads, config.d_head)
+    return here, *ARCHITECTURES
 
 
 def scores_of_layers(tokens: int) -> Table:

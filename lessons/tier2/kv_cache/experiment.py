@@ -19,11 +19,10 @@ from llm_holes.engine.measure import Timing, kl_nats, timed
 from llm_holes.engine.model.cache import ContiguousCache, KVCache
 from llm_holes.engine.model.config import Config
 from llm_holes.engine.numbers import duration, figure, percent, plural
-from llm_holes.lessons.shared.architectures import ARCHITECTURES, Architecture
+from llm_holes.lessons.shared.architectures import GIB, with_this_model
 from llm_holes.lessons.shared.passage import passage_ids
 
 FP32_BYTES = 4
-GIB = 2**30
 
 
 @dataclass
@@ -156,10 +155,8 @@ def _bytes(
 
 
 def _formula(engine: Engine, tokens: int, bits: int) -> tuple[tuple[str | int | float, ...], ...]:
-    config = engine.model.config
-    here = Architecture(engine.info.name, config.n_layers, config.n_heads, config.n_kv_heads, config.d_head)
     share = bits / 16 / GIB
     return tuple(
         (a.name, a.layers, a.n_kv_heads, a.kv_bytes(tokens) * share, a.kv_bytes(tokens, grouped=False) * share)
-        for a in (here, *ARCHITECTURES)
+        for a in with_this_model(engine)
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -15,6 +14,7 @@ from llm_holes.engine.tokenizer.bpe import BPE
 from llm_holes.engine.tokenizer.bpe_steps import longest_match
 from llm_holes.engine.tokenizer.bpe_train import Learnt, train
 from llm_holes.engine.tokenizer.tiktoken_bridge import Twin
+from llm_holes.lessons.shared.pace import pause
 from llm_holes.lessons.shared.passage import passage
 from llm_holes.lessons.shared.report import Report
 from llm_holes.lessons.tier2.tokenization.merge_views import (
@@ -27,7 +27,6 @@ from llm_holes.lessons.tier2.tokenization.merge_views import (
 
 EVERY = 10
 PLAYED = 100
-PACE_SECONDS = 0.15
 EXAMPLES = "The pothole by the seashore is unthinkable. "
 
 
@@ -98,11 +97,7 @@ def _played(engine: Engine, bpe: BPE, words: Sequence[bytes], report: Report, ta
         yield report.frame(0.2 * step / PLAYED)
         if step >= total:
             return
-        until = time.monotonic() + PACE_SECONDS
-        while time.monotonic() < until:
-            if engine.model.is_cancelled():
-                raise Cancelled
-            time.sleep(0.02)
+        pause(engine)
 
 
 def _example(bpe: BPE) -> bytes:

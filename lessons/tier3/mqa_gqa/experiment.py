@@ -14,7 +14,7 @@ from llm_holes.engine.model.cache import ContiguousCache
 from llm_holes.engine.numbers import equality, figure, plural, size
 from llm_holes.engine.surgery.kv_heads import KVExpanded, KVRotated, pooled_by
 from llm_holes.engine.surgery.operations import Operation
-from llm_holes.lessons.shared.architectures import ARCHITECTURES, Architecture
+from llm_holes.lessons.shared.architectures import ARCHITECTURES, Architecture, with_this_model
 from llm_holes.lessons.shared.layer_choice import chosen
 from llm_holes.lessons.shared.passage import NAME, passage_ids
 from llm_holes.lessons.shared.report import Report
@@ -125,8 +125,6 @@ def _ways(model: Architecture, tokens: int) -> Bars:
 
 
 def _published(engine: Engine, tokens: int) -> Table:
-    config = engine.model.config
-    here = Architecture(engine.info.name, config.n_layers, config.n_heads, config.n_kv_heads, config.d_head)
     rows = tuple(
         (
             a.name,
@@ -136,7 +134,7 @@ def _published(engine: Engine, tokens: int) -> Table:
             a.kv_bytes(tokens, HALF) / GB,
             a.kv_bytes(tokens, HALF) / a.n_kv_heads / GB,
         )
-        for a in (here, *ARCHITECTURES)
+        for a in with_this_model(engine)
     )
     columns = ("", "query heads", "KV heads", "GB if own", "GB", "GB if one")
     return Table(f"published models: the cache of {plural(tokens, 'token')}, 16 bits each", columns, rows)

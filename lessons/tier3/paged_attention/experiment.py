@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -10,7 +9,6 @@ from typing import Any, cast
 import torch
 
 from llm_holes.engine.engine import Engine
-from llm_holes.engine.errors import Cancelled
 from llm_holes.engine.frames import Curve, Frame, Table, Text, Tokens, View, series
 from llm_holes.engine.generation.generate import last_logits
 from llm_holes.engine.kvcache.block_manager import BlockManager
@@ -20,12 +18,12 @@ from llm_holes.engine.measure import timed
 from llm_holes.engine.model.cache import ContiguousCache
 from llm_holes.engine.numbers import count, percent, plural
 from llm_holes.lessons.shared.architectures import requests_that_fit
+from llm_holes.lessons.shared.pace import pause
 from llm_holes.lessons.shared.report import Report
 from llm_holes.lessons.tier3.paged_attention.serving import Dialogue, Rooms, check_room, dialogues, stream
 
 DECODED = 4
 MOST_STEPS = 20_000
-PACE_SECONDS = 0.15
 
 
 @dataclass(frozen=True)
@@ -93,11 +91,7 @@ def _played(engine: Engine, result: Served, speed: int) -> Iterator[Frame]:
     for step in range(0, result.paged.step + 1, speed):
         caption = f"Step {step} of {result.paged.step}: the block map, and the same memory given out in stretches."
         yield Frame(caption, result.rooms.pictures(result.requests, step), {}, 0.6 + 0.1 * step / result.paged.step)
-        until = time.monotonic() + PACE_SECONDS
-        while time.monotonic() < until:
-            if engine.model.is_cancelled():
-                raise Cancelled
-            time.sleep(0.02)
+        pause(engine)
 
 
 def _sums(engine: Engine, result: Served, p: Mapping[str, Any]) -> tuple[View, ...]:

@@ -13,7 +13,7 @@ from llm_holes.engine.errors import Cancelled
 from llm_holes.engine.generation.generate import last_logits
 from llm_holes.engine.machine import matmul_gflop_per_s, read_gb_per_s
 from llm_holes.engine.model.cache import ContiguousCache
-from llm_holes.lessons.tier1.prefill_decode import experiment
+from llm_holes.lessons.tier1.prefill_decode import timings
 from tests.support.lessons import measured
 
 
@@ -21,8 +21,8 @@ from tests.support.lessons import measured
 def test_flops_are_those_torch_counts(engine: Engine, tokens: int) -> None:
     with FlopCounterMode(display=False) as counter:
         engine.model.forward(torch.tensor([[5] * tokens]), logits_to_keep=1)
-    matrices = experiment.flops(engine, tokens, 0)
-    attention = experiment.flops(engine, tokens, tokens) - matrices
+    matrices = timings.flops(engine, tokens, 0)
+    attention = timings.flops(engine, tokens, tokens) - matrices
     assert matrices <= counter.get_total_flops() <= matrices + attention
 
 
@@ -58,7 +58,7 @@ def test_the_cache_is_filled_with_what_it_held_over_and_over(engine: Engine) -> 
     last_logits(engine.model, [1, 2, 3], cache)
     nothing = torch.empty(1, config.n_kv_heads, 0, config.d_head)
     before = [cache.append(layer, nothing, nothing)[0].clone() for layer in range(config.n_layers)]
-    experiment._step_at(engine, cache, 8)
+    timings.timed_step_at(engine, cache, 8)
     assert cache.length == 8
     for layer in (0, config.n_layers - 1):
         after = cache.append(layer, nothing, nothing)[0]

@@ -9,7 +9,7 @@ from llm_holes.engine.errors import Cancelled
 from llm_holes.engine.frames import Curve
 from llm_holes.lessons.catalog import catalog
 from llm_holes.lessons.catalog.settings import validated
-from llm_holes.lessons.tier3.tokenization_perf import experiment
+from llm_holes.lessons.tier3.tokenization_perf.timings import time_size, tokenizers_afresh
 from tests.support.lessons import frames, measured
 
 
@@ -19,10 +19,10 @@ def test_three_programs_give_the_same_ids(engine: Engine, preset: str) -> None:
 
 
 def test_a_difference_would_be_noticed(engine: Engine) -> None:
-    race, _ = experiment._contenders(engine, "some text")
-    race.encoders["our Python"] = lambda text: [0, *engine.tokenizer.encode(text)]
-    experiment._run_size(engine, race, "some text")
-    assert race.equal is False
+    trace, _ = tokenizers_afresh(engine, "some text")
+    trace.encoders["our Python"] = lambda text: [0, *engine.tokenizer.encode(text)]
+    time_size(engine, trace, "some text")
+    assert trace.equal is False
 
 
 def test_the_trap_is_quadratic_and_the_heap_avoids_it(engine: Engine) -> None:
