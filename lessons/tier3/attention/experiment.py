@@ -19,6 +19,7 @@ from llm_holes.engine.model.hook_names import tap
 from llm_holes.engine.numbers import figure, percent, plural
 from llm_holes.engine.surgery.operations import HeadOff, weight
 from llm_holes.lessons.shared.head_views import gallery_by_type, head_name, map_by_type, table_of_types
+from llm_holes.lessons.shared.position_choice import position_of, window_start
 from llm_holes.lessons.shared.report import Report
 
 WINDOW = 192
@@ -30,10 +31,10 @@ POINTS = ("attn.hook_rot_q", "attn.hook_rot_k", "attn.hook_v", "attn.hook_z")
 def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     ids = engine.encode(p["text"], p["max_new_tokens"])
     layer, head = p["layer"], p["head"]
-    position = len(ids) - 1 if p["position"] < 0 else min(p["position"], len(ids) - 1)
+    position = position_of(p["position"], len(ids))
     acts = engine.model.forward(torch.tensor([ids]), taps=[tap(layer, x) for x in POINTS], logits_to_keep=1).acts
     q, k, v, z = (torch.tensor(acts[tap(layer, x)][0]) for x in POINTS)
-    start = max(min(position - WINDOW // 2, len(ids) - WINDOW), 0)
+    start = window_start(position, len(ids), WINDOW)
     end, row = min(start + WINDOW, len(ids)), position - start
     values = v[:end, head // engine.model.config.kv_group]
     scores = scaled_scores(q[start:end, head], k[:end, head // engine.model.config.kv_group])

@@ -19,6 +19,7 @@ from llm_holes.engine.numbers import figure, percent
 from llm_holes.engine.surgery.ablations import WeightZeroed
 from llm_holes.engine.surgery.operations import Operation
 from llm_holes.lessons.shared.passage import NAME, passage_ids
+from llm_holes.lessons.shared.position_choice import position_of, window_start
 from llm_holes.lessons.shared.report import Report
 
 POINTS = ("hook_resid_mid", "mlp.hook_pre", "mlp.hook_pre_linear", "mlp.hook_post", "hook_mlp_out")
@@ -30,8 +31,8 @@ SEED = 0
 
 def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     ids, layer = engine.encode(p["text"]), p["layer"]
-    position = len(ids) - 1 if p["position"] < 0 else min(p["position"], len(ids) - 1)
-    start = max(min(position - WINDOW // 2, len(ids) - WINDOW), 0)
+    position = position_of(p["position"], len(ids))
+    start = window_start(position, len(ids), WINDOW)
     acts = tapped(engine.model, ids[: start + WINDOW], [tap(layer, x) for x in POINTS], WINDOW)
     stream, gate, up, values, added = (torch.from_numpy(acts[tap(layer, x)][0]) for x in POINTS)
     here = position - (min(len(ids), start + WINDOW) - len(values))
