@@ -156,7 +156,8 @@ def _frame(engine: Engine, trace: MessageTrace, progress: float | None = None) -
         views.append(Tokens("the answer, token by token", written, tuple(c.p for c in trace.choices), "probability"))
         labels, values = tuple(engine.token_text(i) for i, _ in last.best), tuple(p for _, p in last.best)
         marked = last.rank - 1 if last.rank <= TOP else None
-        views.append(Bars(f"the likeliest at token {len(trace.choices)}", labels, values, marked=marked))
+        title = f"the likeliest at token {len(trace.choices)}"
+        views.append(Bars(title, labels, values, "probability", marked))
     if trace.prompt:
         end = trace.prompt[-SHOWN_PROMPT:]
         title = "what the model read" if len(end) == len(trace.prompt) else f"the last {SHOWN_PROMPT} tokens it read"

@@ -157,4 +157,6 @@ def _exchange(engine: Engine, ids: Sequence[int], a: int, b: int, share: float |
         else f"{names[0]!r} moved {percent(share)} of the way to {names[1]!r}"
     )
     rows = tuple((engine.token_text(i), float(p[i]), float(after[i])) for i in shown)
-    return measured, Table(f"the next token, with the row of {how}", ("token", "before", "after"), rows)
+    return measured, Table(
+        f"the next token, with the row of {how}", ("token", "probability before", "probability after"), rows
+    )

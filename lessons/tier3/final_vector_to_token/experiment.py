@@ -163,7 +163,7 @@ def _by_hand(engine: Engine, state: Tensor, by_hand: Tensor, logits: Tensor, sho
 
 def _stage_table(found: Sequence[Stage], first: int) -> Table:
     rows = tuple((s.name, s.kept, entropy(s.probabilities), float(s.probabilities[first])) for s in found)
-    return Table("stage by stage", ("after", "kept", "entropy, nats", "likeliest"), rows)
+    return Table("stage by stage", ("after", "kept", "entropy, nats", "P(likeliest)"), rows)
 
 
 def _stage_bars(engine: Engine, found: Sequence[Stage], shown: Sequence[int]) -> tuple[Bars, ...]:
@@ -172,7 +172,8 @@ def _stage_bars(engine: Engine, found: Sequence[Stage], shown: Sequence[int]) ->
     bars = []
     for stage in found:
         values = stage.probabilities[list(shown)].tolist()
-        bars.append(Bars(f"after {stage.name}: {stage.kept:,} kept", labels, (*values, max(0.0, 1 - sum(values)))))
+        title = f"after {stage.name}: {stage.kept:,} kept"
+        bars.append(Bars(title, labels, (*values, max(0.0, 1 - sum(values))), "probability"))
     return tuple(bars)
 
 

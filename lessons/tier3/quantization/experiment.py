@@ -152,7 +152,7 @@ def _levels(engine: Engine, rounding: QuantizedWeights) -> Bars:
     counts = torch.bincount(((q.codes - low) // width).long().flatten())
     share = (counts / counts.sum()).tolist()
     labels = tuple(str(low + i * width) + ("" if width == 1 else "…") for i in range(len(share)))
-    return Bars(f"how often each level is used in {name}", labels, tuple(share))
+    return Bars(f"how often each level is used in {name}", labels, tuple(share), "share")
 
 
 def _ladder(tried: Sequence[Trial]) -> Table:

@@ -57,6 +57,7 @@ def _frame(engine: Engine, natural: Sequence[Step], after: Sequence[Step], progr
             "the last step: the likeliest tokens",
             tuple(engine.token_text(token) for token, _ in last.top),
             tuple(p for _, p in last.top),
+            "probability",
             marked=next((i for i, (token, _) in enumerate(last.top) if token in engine.tokenizer.eos_ids), None),
         ),
     ]
