@@ -1,30 +1,40 @@
-"""When a question comes back, and how well a learner's confidence fits. Pure functions over the events."""
+"""When a question comes back, and how well a learner's confidence fits. Pure functions over the events.
+
+The dates are those of FSRS, the scheduler that Anki uses (Ye et al. 2022), made from right or wrong and confidence.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from fsrs import Card, Rating, Scheduler
 
 from llm_holes.lessons.catalog.catalog import Catalog
 from llm_holes.lessons.catalog.schema import Question
 from llm_holes.lessons.learner.events import Answered, Event, Graded, Predicted
 
 DAY = 86_400.0
-SPACING = (1, 3, 7, 21)
-"""Days until a question comes back, after the first answer and after each right one that was due."""
+SCHEDULER = Scheduler(learning_steps=(), relearning_steps=(), enable_fuzzing=False, maximum_interval=365)
+"""Whole days, the same for the same answers. A question comes back when one in ten would be forgotten."""
+GUESSED, CERTAIN = 60, 90
+"""Confidence in percent up to which a right answer was hard, and from which it was easy."""
+LATEST = datetime(9000, 1, 1, tzinfo=UTC).timestamp()
 
 CONFIDENCES = (50, 60, 70, 80, 90, 100)
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A question in the queue. `step` counts the recalls so far; `due` is Unix time."""
+    """A question in the queue: when it was answered and when it is due, in Unix time, and its `stability`, the days
+    after which nine in ten would still be remembered."""
 
     lesson: str
     question: str
-    step: int
     answered: float
     due: float
+    stability: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +63,36 @@ class Calibration:
 def queue(events: Iterable[Event]) -> tuple[Item, ...]:
     """All questions that will come back, soonest first.
 
-    A right answer before its time changes nothing; a wrong one, at any time, starts over. After the last step recalled
-    the question leaves the queue, until it is missed again.
+    A right answer within a day of the one before it changes nothing; a wrong one counts at any time.
     """
-    items: dict[tuple[str, str], Item] = {}
+    cards: dict[tuple[str, str], Card] = {}
+    answered: dict[tuple[str, str], float] = {}
     for event in events:
         if isinstance(event, Answered) and event.right is not None:
             key = event.lesson, event.question
-            items[key] = _after(items.get(key), event)
-    waiting = (item for item in items.values() if item.step < len(SPACING))
-    return tuple(sorted(waiting, key=lambda item: (item.due, item.lesson, item.question)))
+            if key in cards and event.right and event.at - answered[key] < DAY:
+                continue
+            card = cards.get(key) or Card(card_id=0)
+            cards[key], _ = SCHEDULER.review_card(card, rating(event), _moment(event.at))
+            answered[key] = event.at
+    items = (Item(*key, answered[key], card.due.timestamp(), card.stability or 0.0) for key, card in cards.items())
+    return tuple(sorted(items, key=lambda item: (item.due, item.lesson, item.question)))
+
+
+def rating(answer: Answered) -> Rating:
+    """What FSRS is told of an answer."""
+    if not answer.right:
+        return Rating.Again
+    if answer.confidence is None:
+        return Rating.Good
+    if answer.confidence <= GUESSED:
+        return Rating.Hard
+    return Rating.Easy if answer.confidence >= CERTAIN else Rating.Good
+
+
+def _moment(at: float) -> datetime:
+    """A time as FSRS takes it; those of clocks that were very wrong are brought into the calendar."""
+    return datetime.fromtimestamp(min(max(at, 0.0), LATEST), UTC)
 
 
 def due(events: Iterable[Event], now: float, catalog: Catalog | None = None) -> tuple[Item, ...]:
@@ -87,17 +117,6 @@ def calibration(events: Iterable[Event]) -> Calibration:
     right = sum(ok for _, _, ok in answers)
     brier = sum((stated / 100 - ok) ** 2 for _, stated, ok in answers) / len(answers) if answers else None
     return Calibration(buckets, len(answers), right, brier)
-
-
-def _after(item: Item | None, answer: Answered) -> Item:
-    if item is None or not answer.right:
-        step = 0
-    elif answer.at < item.due:
-        return item
-    else:
-        step = item.step + 1
-    days = SPACING[min(step, len(SPACING) - 1)]
-    return Item(answer.lesson, answer.question, step, answer.at, answer.at + days * DAY)
 
 
 def _confident(events: tuple[Event, ...]) -> Iterable[tuple[int, int, bool]]:

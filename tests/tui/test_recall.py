@@ -110,13 +110,13 @@ async def test_numbers_that_were_not_measured_yet_are_said_to_come_with_a_run(op
             await press(pilot, "q")
 
 
-async def test_answered_questions_come_back_a_day_later(open_app: OpenApp) -> None:
+async def test_answered_questions_come_back_some_days_later(open_app: OpenApp) -> None:
     async with open_app() as (app, pilot):
         await press(pilot, "v")
         assert isinstance(app.screen, ReviewScreen)
         assert app.screen.waiting == ()
         await press(pilot, "enter", "q", "z", "1", "enter", "q")
-        now = app.learner.now() + DAY
+        now = app.learner.now() + 3 * DAY
         app.learner.now = lambda: now
         app.main.save_soon()
         await settle(pilot)
@@ -162,7 +162,7 @@ def test_review(snap_compare: Compare, make_app: MakeApp, size: tuple[int, int])
         await settle(pilot)
         await press(pilot, "z", "1", "enter", "q", "r", "1", "1", "right", "right", "enter")
         await done(app, pilot)
-        now = app.learner.now() + DAY
+        now = app.learner.now() + 3 * DAY
         app.learner.now = lambda: now
         await press(pilot, "v")
 

@@ -14,7 +14,6 @@ from llm_holes.lessons.catalog.catalog import Lesson
 from llm_holes.lessons.catalog.schema import Question
 from llm_holes.lessons.learner.events import Answered, Event, Hinted
 from llm_holes.lessons.learner.grading import Measured, Outcome, explained, grade
-from llm_holes.lessons.learner.spaced_repetition import SPACING
 from llm_holes.tui.content import lines
 from llm_holes.tui.draw.spans import POINTER, Row, Span, wrapped
 from llm_holes.tui.screens.dialog import Dialog
@@ -170,8 +169,7 @@ class QuizScreen(Dialog[None]):
         return rows
 
     def _end(self, width: int) -> list[Row]:
-        days = ", ".join(map(str, SPACING))
-        again = f"They come back after {days} days, the missed ones from the start: v shows what is due."
+        again = "They come back before you forget them, the missed ones soonest: v shows what is due."
         return [[Span(f"{self.right} of {len(self.cards)} right.", "strong")], [], *_dim(again, width)]
 
 

@@ -12,7 +12,7 @@ from llm_holes.engine.numbers import figure, plural
 from llm_holes.lessons.catalog.catalog import Catalog
 from llm_holes.lessons.learner.events import Event
 from llm_holes.lessons.learner.mastery import Totals, totals
-from llm_holes.lessons.learner.spaced_repetition import DAY, SPACING, Calibration, Item, calibration, due, queue
+from llm_holes.lessons.learner.spaced_repetition import DAY, Calibration, Item, calibration, due, queue
 from llm_holes.tui.content import lines
 from llm_holes.tui.draw.spans import Row, Span, fit
 from llm_holes.tui.screens.dialog import Dialog
@@ -62,8 +62,7 @@ def due_rows(catalog: Catalog, waiting: tuple[Item, ...], wait: float | None) ->
     rows += [[Span(f"  {item.question}"), Span(f"  {catalog[item.lesson].title}", "dim")] for item in waiting]
     if wait is not None:
         rows.append([Span(f"  the next one comes in {plural(round(max(wait, 0) / DAY, 1), 'day')}", "dim")])
-    days = ", ".join(map(str, SPACING))
-    return [*rows, [Span(f"  an answered question comes back after {days} days", "dim")], []]
+    return [*rows, [Span("  a question comes back when one in ten would be forgotten", "dim")], []]
 
 
 def total_rows(found: Totals) -> list[Row]:
