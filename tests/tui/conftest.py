@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from random import Random
+from typing import Any
 
 import pytest
 from textual.pilot import Pilot
 
 from llm_holes.lessons.catalog.catalog import Catalog
 from llm_holes.tui.app import HolesApp
+from llm_holes.tui.screens import dialogs
 from tests.support import gallery
 from tests.support.app import MakeApp, OpenApp, settle
 from tests.support.fake_link import FakeEngine
+
+
+class Unmixed(Random):
+    """The options of a quiz stay in their order, so that tests can name them by number."""
+
+    def sample(self, population: Any, k: int, *, counts: Any = None) -> list[Any]:
+        return list(population)[:k]
 
 
 @pytest.fixture(autouse=True)
@@ -28,6 +38,7 @@ def world(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFact
         "LLM_HOLES_STATE": str(tmp_path_factory.mktemp("state")),
     }.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setattr(dialogs, "Random", Unmixed)
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from random import Random
+from typing import Any
+
 import pytest
 from textual.pilot import Pilot
 from textual.widgets import Static
@@ -12,7 +15,7 @@ from llm_holes.lessons.learner.spaced_repetition import DAY, calibration
 from llm_holes.tui.app import HolesApp
 from llm_holes.tui.draw.spans import plain
 from llm_holes.tui.screens import dialogs
-from llm_holes.tui.screens.quiz import QuizScreen
+from llm_holes.tui.screens.quiz import QuizScreen, mixed
 from llm_holes.tui.screens.review import ReviewScreen, calibration_rows
 from tests.support.app import MakeApp, OpenApp, done, press, settle
 from tests.support.pictures import MIDDLE, SMALL, Compare
@@ -23,6 +26,9 @@ MEASURED = Question(
     ("Run it.", "Count."),
     "tokens",
 )
+
+
+RANGES = (Option("few", "b", below=2), Option("some", "b", at_least=2, below=4), Option("many", "b", at_least=4))
 
 
 def card(app: HolesApp) -> str:
@@ -127,6 +133,30 @@ async def test_answered_questions_come_back_some_days_later(open_app: OpenApp) -
         await press(pilot, "1", "enter", "q")
         assert "due" not in str(app.main.status.render())
         assert answers(app) == [("Which?", True)] * 2
+
+
+def test_options_are_mixed_and_ranges_keep_their_order() -> None:
+    plain = Question("?", tuple(Option(str(n), "b") for n in range(4)), ("a", "b"))
+    ranged = Question("?", RANGES, ("a", "b"))
+    orders = {tuple(option.text for option in mixed(plain, Random(seed)).options) for seed in range(200)}
+    assert len(orders) == 24
+    assert all(mixed(ranged, Random(seed)) == ranged for seed in range(20))
+
+
+async def test_a_mixed_answer_is_recorded_as_the_option_it_is_in_the_lesson(
+    open_app: OpenApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Backwards(Random):
+        def sample(self, population: Any, k: int, *, counts: Any = None) -> list[Any]:
+            return list(population)[::-1]
+
+    monkeypatch.setattr(dialogs, "Random", Backwards)
+    async with open_app() as (app, pilot):
+        await press(pilot, "z")
+        assert card(app).index("that") < card(app).index("this")
+        await press(pilot, "2", "enter")
+        (answer,) = [event for event in app.learner.events if isinstance(event, Answered)]
+        assert (answer.said, answer.option, answer.right) == ("this", 0, True)
 
 
 def test_confidence_is_set_beside_how_often_it_was_right() -> None:

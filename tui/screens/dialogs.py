@@ -5,7 +5,7 @@ Each dialog is imported when it is first opened, so that none of them holds up t
 
 from __future__ import annotations
 
-import random
+from random import Random, randrange
 from typing import TYPE_CHECKING
 
 from llm_holes.engine.ipc.messages import Case
@@ -62,7 +62,7 @@ def review(screen: LessonScreen) -> None:
 def ask(screen: LessonScreen, title: str, cards: list[tuple[Lesson, Question]]) -> None:
     from llm_holes.tui.screens.quiz import QuizScreen
 
-    screen.app.push_screen(QuizScreen(title, cards, screen.runs.measured, screen.runs.facts, screen.record))
+    screen.app.push_screen(QuizScreen(title, cards, screen.runs.measured, screen.runs.facts, screen.record, Random()))
 
 
 def game(screen: LessonScreen) -> None:
@@ -80,7 +80,7 @@ def game(screen: LessonScreen) -> None:
 
     if screen.game.open_case is None:
         best = best_scores(screen.learner().events)
-        screen.app.push_screen(BeginScreen(random.randrange(1, SEEDS), best), begun)
+        screen.app.push_screen(BeginScreen(randrange(1, SEEDS), best), begun)
     else:
         titles = {lesson.id: lesson.title for lesson in screen.catalog.lessons.values()}
         screen.app.push_screen(NameScreen(screen.game.open_case, titles, screen.session.model), named)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from random import Random
 from typing import ClassVar
 
+from msgspec import structs
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.events import Key
@@ -32,6 +34,7 @@ class QuizScreen(Dialog[None]):
         measured: what the last run of a lesson measured; None if there was none.
         model: the facts that explanations quote.
         record: keeps what the learner did.
+        rng: mixes the options, so that nobody learns where the right one is.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -48,14 +51,17 @@ class QuizScreen(Dialog[None]):
         measured: Callable[[Lesson], Measured | None],
         model: Mapping[str, object],
         record: Callable[[Event], None],
+        rng: Random,
     ) -> None:
         super().__init__()
+        self._rng = rng
         self.title_text, self.cards, self.model = title, cards, model
         self._measured, self._record = measured, record
         self.at, self.right = 0, 0
         self._begin()
 
     def _begin(self) -> None:
+        self.shown = mixed(self.cards[self.at][1], self._rng) if self.at < len(self.cards) else None
         self.chosen: int | None = None
         self.hints, self.sure = 0, FIRST_SURE
         self.outcome: Outcome | None = None
@@ -73,7 +79,8 @@ class QuizScreen(Dialog[None]):
 
     @property
     def card(self) -> Card | None:
-        return self.cards[self.at] if self.at < len(self.cards) else None
+        """The lesson, and the question with its options as they are shown."""
+        return (self.cards[self.at][0], self.shown) if self.shown is not None else None
 
     def on_key(self, event: Key) -> None:
         card = self.card
@@ -114,10 +121,15 @@ class QuizScreen(Dialog[None]):
         self.right += outcome.right
         self._record(
             Answered(
-                lesson=lesson.id, question=question.question, option=self.chosen, said=outcome.said,
+                lesson=lesson.id, question=question.question, option=self._place(question), said=outcome.said,
                 right=outcome.right, was=outcome.was, confidence=self.sure,
             )
         )  # fmt: skip
+
+    def _place(self, shown: Question) -> int:
+        """The index that the chosen option has in the lesson."""
+        assert self.chosen is not None
+        return self.cards[self.at][1].options.index(shown.options[self.chosen])
 
     def _show(self) -> None:
         sheet = self.query_one(Sheet)
@@ -171,6 +183,14 @@ class QuizScreen(Dialog[None]):
     def _end(self, width: int) -> list[Row]:
         again = "They come back before you forget them, the missed ones soonest: v shows what is due."
         return [[Span(f"{self.right} of {len(self.cards)} right.", "strong")], [], *_dim(again, width)]
+
+
+def mixed(question: Question, rng: Random) -> Question:
+    """The question with its options in another order; those that are ranges of a number keep theirs."""
+    options = question.options
+    if any(option.at_least is not None or option.below is not None for option in options):
+        return question
+    return structs.replace(question, options=tuple(rng.sample(options, len(options))))
 
 
 def _dim(text: str, width: int) -> list[Row]:
