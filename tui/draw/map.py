@@ -216,14 +216,15 @@ def axis_row(view: Heatmap, grid: Grid, first: int, columns: int, cursor: Cursor
 
 
 def legend_row(view: Heatmap | Gallery, scale: Scale, glyphs: bool) -> Row:
-    """The scale: from the smallest value to the largest."""
+    """The scale: from the smallest value to the largest; an end that is nothing beside the other reads 0."""
     signed = scale.low < 0 < scale.high
     steps = [n / 4 for n in (range(-4, 5) if signed else range(5))]
     bar = [Span(shade(step) * 2, "measured") if glyphs else Span("  ", "", None, step) for step in steps]
     ends = (-max(-scale.low, scale.high), max(-scale.low, scale.high)) if signed else scale
     unit = f" {visible(view.unit)}" if view.unit else ""
     kind = kind_of_label(view.unit)
-    low, high = (written(float(end), kind) for end in ends)
+    nothing = max(map(abs, ends)) / 1000
+    low, high = (written(float(end) if abs(end) > nothing else 0.0, kind) for end in ends)
     return [Span(f"{low} ", "dim"), *bar, Span(f" {high}{unit}", "dim")]
 
 
