@@ -39,7 +39,7 @@ def test_a_lesson_is_run_by_keys_and_shows_what_was_measured(env: dict[str, str]
         assert "tokens for this model" not in t.text
         t.keys("1\r")
         t.until("You said “about 1, as every letter is a token”; it was ")
-        t.until("38 characters are 8 tokens for this model")
+        t.until("38 characters: 8 tokens here")
         t.keys("q")
         assert t.status() == 0
         t.assert_restored()

@@ -16,6 +16,7 @@ from llm_holes.engine.frames import Table
 from llm_holes.engine.ipc.messages import Case
 from llm_holes.engine.measure import fingerprint, kl_nats, perplexity
 from llm_holes.engine.model.decoder import Decoder
+from llm_holes.engine.numbers import figure
 from llm_holes.engine.surgery.operations import operated
 from llm_holes.lessons.game import damage
 from llm_holes.lessons.game.damage import DRAWS, Draw, Measured, Yardstick, effect, find, logits
@@ -167,7 +168,7 @@ def test_naming_everything_right_scores_full_and_shows_the_truth(
     assert frame.measured["truth_kind"] == truth.kind
     assert frame.measured["undo_bit_identical"] is True
     assert truth.text[1:] in frame.caption
-    assert f"{frame.measured['perplexity_damaged']:,.1f}" in frame.caption
+    assert f"→ {figure(float(str(frame.measured['perplexity_damaged'])))}." in frame.caption
     verdict = frame.views[0]
     assert isinstance(verdict, Table)
     assert verdict.rows[0][1:] == (KINDS[truth.kind].label, KINDS[truth.kind].label, 50)
