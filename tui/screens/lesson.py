@@ -119,7 +119,7 @@ class LessonScreen(Screen[None]):
         yield self.case_line
         bound = LessonScreen.run, LessonScreen.frame, LessonScreen.model, LessonScreen.comparison
         self.panes.panel.data_bind(*bound)
-        yield self.panes
+        yield from self.panes.parts()
         yield self.hint
         yield self.footer
         yield Static("llm-holes needs a terminal of at least 60 × 16", id="small")

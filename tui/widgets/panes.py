@@ -27,11 +27,14 @@ class Panes(Horizontal):
         # held rather than found: replies also come while the screen is put together, and below a dialog
         self.holes, self.page, self.panel = LessonTree(catalog), LessonPage(catalog), LivePanel()
 
-    def compose(self) -> ComposeResult:
-        yield self.holes
-        with Pane(id="page"):
-            yield self.page
-            yield self.panel
+    def parts(self) -> ComposeResult:
+        """What is in it, for the screen to compose along with the rest: a round of mounting of their own would hold up
+        the first paint."""
+        with self:
+            yield self.holes
+            with Pane(id="page"):
+                yield self.page
+                yield self.panel
 
     @property
     def one_at_a_time(self) -> bool:
