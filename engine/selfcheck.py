@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 
+from llm_holes.engine.checkpoint.plain import plain
 from llm_holes.engine.checkpoint.store import verify
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Frame, Table
@@ -63,26 +65,35 @@ def files_changed(engine: Engine, ids: Sequence[int]) -> Check:
 
 
 def transformers_logits(engine: Engine, ids: Sequence[int]) -> Check:
-    from transformers import AutoModelForCausalLM
-
-    reference = AutoModelForCausalLM.from_pretrained(
-        engine.files.folder,
-        local_files_only=True,
-        trust_remote_code=False,
-        use_safetensors=True,
-        dtype=torch.float32,
-        attn_implementation="eager",
-    ).eval()
+    reference = _reference(engine).eval()
     with torch.no_grad():
         expected = reference(torch.tensor([list(ids)])).logits[0]
     difference = (engine.logits(ids) - expected).abs().max()
     return Check("largest difference of a logit from transformers", float(difference), ROUNDING)
 
 
+def _reference(engine: Engine) -> Any:
+    """The model as transformers makes it of the same files. FP8 weights, which it rounds to bf16 on a CPU, are given to
+    it as they are here."""
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    local = {"local_files_only": True, "trust_remote_code": False}
+    how = {"dtype": torch.float32, "attn_implementation": "eager"}
+    with plain(Path(engine.files.folder)) as folder:
+        config = AutoConfig.from_pretrained(folder, **local)
+        if not hasattr(config, "quantization_config"):
+            return AutoModelForCausalLM.from_pretrained(folder, use_safetensors=True, **local, **how)
+        del config.quantization_config
+        reference = AutoModelForCausalLM.from_config(config, trust_remote_code=False, **how)
+        reference.load_state_dict(dict(engine.model.weights), strict=not engine.model.config.tied_embeddings)
+        return reference
+
+
 def transformers_tokens(engine: Engine, ids: Sequence[int]) -> Check:
     from transformers import AutoTokenizer
 
-    reference = AutoTokenizer.from_pretrained(engine.files.folder, local_files_only=True, trust_remote_code=False)
+    with plain(Path(engine.files.folder)) as folder:
+        reference = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     expected = reference.encode(TEXT, add_special_tokens=False)
     differing = sum(a != b for a, b in zip(ids, expected, strict=False)) + abs(len(ids) - len(expected))
     return Check("token ids that differ from transformers", differing, 0)

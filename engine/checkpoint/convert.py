@@ -16,8 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from llm_holes.engine.checkpoint import gguf
+from llm_holes.engine.checkpoint.finite import SPECIAL, finite_bits, special
 from llm_holes.engine.checkpoint.gguf_tokenizer import write_tokenizer
+from llm_holes.engine.checkpoint.tensors import HEAD, shapes
 from llm_holes.engine.errors import ModelError
+from llm_holes.engine.model.config import from_hugging_face
 
 CHUNK = 2**20
 NAMES = {
@@ -38,7 +41,6 @@ LAYER_NAMES = {
     "ffn_up": "mlp.up_proj",
     "ffn_down": "mlp.down_proj",
 }
-OPTIONAL = {"lm_head.weight"}
 LAYER = re.compile(r"blk\.(\d{1,4})\.(\w+)\.(weight|bias)")
 
 
@@ -135,7 +137,9 @@ def _end_ids(file: gguf.File) -> int | list[int] | None:
 
 def _names(file: gguf.File, config: dict[str, Any]) -> dict[str, str]:
     """Hugging Face name → GGUF name, complete and with the right shapes."""
-    expected = _shapes(config)
+    # the reader allows 2,000 tensors, so more layers than that cannot all be there
+    layers = min(config["num_hidden_layers"], gguf.MAX_TENSORS)
+    expected = shapes(from_hugging_face({**config, "num_hidden_layers": layers, "tie_word_embeddings": False}))
     names: dict[str, str] = {}
     for name in file.tensors:
         layer = LAYER.fullmatch(name)
@@ -148,38 +152,9 @@ def _names(file: gguf.File, config: dict[str, Any]) -> dict[str, str]:
     for target, name in names.items():
         if file.tensors[name].shape != expected.get(target):
             raise _unsupported(file, f"{name!r} of shape {file.tensors[name].shape}")
-    if missing := expected.keys() - names.keys() - OPTIONAL:
+    if missing := expected.keys() - names.keys() - {HEAD}:
         raise _unsupported(file, f"no tensor for {min(missing)}")
     return names
-
-
-def _shapes(config: dict[str, Any]) -> dict[str, tuple[int, ...]]:
-    width, mlp, dim = config["hidden_size"], config["intermediate_size"], config["head_dim"]
-    queries, keys = config["num_attention_heads"] * dim, config["num_key_value_heads"] * dim
-    shapes: dict[str, tuple[int, ...]] = {
-        "model.embed_tokens.weight": (config["vocab_size"], width),
-        "model.norm.weight": (width,),
-        "lm_head.weight": (config["vocab_size"], width),
-    }
-    layer: dict[str, tuple[int, ...]] = {
-        "input_layernorm.weight": (width,),
-        "post_attention_layernorm.weight": (width,),
-        "self_attn.q_proj.weight": (queries, width),
-        "self_attn.k_proj.weight": (keys, width),
-        "self_attn.v_proj.weight": (keys, width),
-        "self_attn.o_proj.weight": (width, queries),
-        "mlp.gate_proj.weight": (mlp, width),
-        "mlp.up_proj.weight": (mlp, width),
-        "mlp.down_proj.weight": (width, mlp),
-    }
-    if config["model_type"] == "qwen2":
-        layer |= {f"self_attn.{name}_proj.bias": (keys if name in "kv" else queries,) for name in "qkv"}
-    if config["model_type"] == "qwen3":
-        layer |= {f"self_attn.{name}_norm.weight": (dim,) for name in "qk"}
-    # the reader allows 2,000 tensors, so more layers than that cannot all be there
-    for index in range(min(config["num_hidden_layers"], gguf.MAX_TENSORS)):
-        shapes |= {f"model.layers.{index}.{name}": shape for name, shape in layer.items()}
-    return shapes
 
 
 def _write_weights(
@@ -200,6 +175,8 @@ def _write_weights(
         for name in sorted(names):
             permuted = config["model_type"] == "llama" and name.endswith(("q_proj.weight", "k_proj.weight"))
             for chunk in _chunks(file, file.tensors[names[name]], config["head_dim"], permuted):
+                if not finite_bits(chunk.view(np.uint32), SPECIAL["F32"][1]):
+                    raise special(file.path, names[name])
                 out.write(chunk.astype("<f4", copy=False).data)
                 done += chunk.nbytes
                 progress(done, total)

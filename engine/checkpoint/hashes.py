@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -25,14 +25,15 @@ def hash_or_empty(path: Path) -> str:
         return ""
 
 
-def weights_hash(paths: Sequence[Path], remember: Path | None = None) -> str:
+def weights_hash(paths: Sequence[Path], inspect: Callable[[Path], None], remember: Path | None = None) -> str:
     """The file's sha256, or for several files that of the list of theirs as `sha256sum` prints it.
 
-    `remember` is a file that keeps what was hashed before; where it cannot be written nothing is remembered.
+    `remember` is a file that keeps what was hashed before; where it cannot be written nothing is remembered. Each file
+    that it does not know is given to `inspect` first, which raises ModelError for one that must not be used.
     """
     memory = _read(remember) if remember else {}
     before = dict(memory)
-    hashes = [_remembered(path, memory) for path in paths]
+    hashes = [_remembered(path, memory, inspect) for path in paths]
     if remember and memory != before:
         _write(remember, memory)
     if len(paths) == 1:
@@ -41,11 +42,12 @@ def weights_hash(paths: Sequence[Path], remember: Path | None = None) -> str:
     return hashlib.sha256(listing.encode()).hexdigest()
 
 
-def _remembered(path: Path, memory: Memory) -> str:
+def _remembered(path: Path, memory: Memory, inspect: Callable[[Path], None]) -> str:
     status = path.stat()
     key = str(path.resolve())
     size, time, digest = memory.get(key, (0, 0, ""))
     if (size, time) != (status.st_size, status.st_mtime_ns):
+        inspect(path)
         digest = file_hash(path)
         memory[key] = (status.st_size, status.st_mtime_ns, digest)
     return digest

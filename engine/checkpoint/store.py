@@ -29,7 +29,7 @@ DEFAULT_HUB = "HuggingFaceTB/SmolLM2-135M-Instruct"
 DEFAULT_BYTES = 750_000_000
 NEEDED = f"The default model needs {DEFAULT_BYTES / 1e9:.2f} GB. "
 MANIFEST = "manifest.json"
-HASHES = "hashes.json"
+HASHES = "inspected.json"
 VERSION = 1
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[\w.-]{1,96}")
 WAYS = (
@@ -217,9 +217,10 @@ def _fetch_hub(name: str, folder: Path, report: Report) -> ModelFiles:
     from llm_holes.engine.checkpoint import download, validate
 
     download.fetch_hub(name, folder, report)
-    weights, dtype = validate.check(folder)
+    checkpoint = validate.check(folder)
+    digest = weights_hash(checkpoint.weights, checkpoint.refuse_special)
     source = f"{name} from the Hugging Face hub"
-    return ModelFiles(name.partition("/")[2], "", weights_hash(weights), source, _format(dtype))
+    return ModelFiles(name.partition("/")[2], "", digest, source, _format(checkpoint.dtype))
 
 
 def _gguf(path: Path, report: Report) -> ModelFiles:
@@ -250,12 +251,12 @@ def _folder(path: Path) -> ModelFiles:
     """A model folder of the learner's own: checked and used where it is."""
     from llm_holes.engine.checkpoint import validate
 
-    weights, dtype = validate.check(path)
+    checkpoint = validate.check(path)
     try:
-        digest = weights_hash(weights, root() / HASHES)
+        digest = weights_hash(checkpoint.weights, checkpoint.refuse_special, root() / HASHES)
     except OSError as error:
         raise ModelError(f"cannot read {error.filename}: {error.strerror}", validate.HINT) from None
-    return ModelFiles(path.name, str(path), digest, str(path), _format(dtype))
+    return ModelFiles(path.name, str(path), digest, str(path), _format(checkpoint.dtype))
 
 
 def _format(dtype: str) -> str:

@@ -9,8 +9,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from llm_holes.engine.checkpoint.finite import refuse_special
+from llm_holes.engine.checkpoint.tensors import Stored, used
 from llm_holes.engine.errors import ModelError
 from llm_holes.engine.model.config import from_hugging_face
+from llm_holes.engine.model.quantized_formats import Block, fp8_block
 from llm_holes.engine.tokenizer.chat_template import MAX_TEMPLATE, default_template
 
 HINT = "Use a folder with config.json, tokenizer.json and model.safetensors, or a GGUF file."
@@ -19,17 +22,26 @@ MAX_TOKENIZER = 32 * 2**20
 MAX_TOKENIZER_CONFIG = 4 * 2**20
 MAX_TENSORS = 2_000
 PICKLES = {".bin", ".pt", ".pth", ".ckpt", ".pkl"}
+LFS = b"version https://git-lfs.github.com/spec/"
 
 
 class Checkpoint(NamedTuple):
-    """The folder's weight files and the name of the type most of the weights have, such as BF16."""
+    """The folder's weight files, the name of the type most of the weights have, such as BF16, and where each tensor
+    that the decoder reads is. `block` is the rows and columns that share a scale, in an FP8 checkpoint."""
 
     weights: tuple[Path, ...]
     dtype: str
+    tensors: dict[str, Stored]
+    block: Block | None
+
+    def refuse_special(self, path: Path) -> None:
+        """Raises ModelError if the weights in the file hold NaN or infinity. Reads all of them."""
+        refuse_special(path, (tensor for tensor in self.tensors.values() if tensor.path == path))
 
 
 def check(folder: Path) -> Checkpoint:
-    """Look at every file that will be read. Raises ModelError for what is missing, hostile or can run code."""
+    """Look at every file that will be read. Raises ModelError for what is missing, hostile or not understood; nothing
+    that a folder may name as code to run (`auto_map`) is ever looked at."""
     try:
         return _check(folder)
     except OSError as error:
@@ -39,25 +51,32 @@ def check(folder: Path) -> Checkpoint:
 def _check(folder: Path) -> Checkpoint:
     weights = _weights(folder)
     config = _json(folder / "config.json", MAX_JSON)
-    _refuse_code(folder / "config.json", config)
     try:
-        from_hugging_face(config)
+        shape = from_hugging_face(config)
     except (LookupError, TypeError, ValueError, ArithmeticError, msgspec.MsgspecError) as error:
         raise ModelError(f"{folder / 'config.json'} lacks or garbles {error}", HINT) from None
     _size(folder / "tokenizer.json", MAX_TOKENIZER)
     tokenizer_config = folder / "tokenizer_config.json"
     if tokenizer_config.exists():
         value = _json(tokenizer_config, MAX_TOKENIZER_CONFIG)
-        _refuse_code(tokenizer_config, value)
         if len(default_template(value.get("chat_template")).encode()) > MAX_TEMPLATE:
             raise ModelError(f"{tokenizer_config} has a chat template over {MAX_TEMPLATE:,} bytes", HINT)
     if (folder / "chat_template.jinja").exists():
         _size(folder / "chat_template.jinja", MAX_TEMPLATE)
+    found: dict[str, Stored] = {}
+    for path in weights:
+        tensors = _tensors(path)
+        if twice := found.keys() & tensors.keys():
+            raise ModelError(f"the tensor {min(twice)!r} is in {found[min(twice)].path.name} and {path.name}", HINT)
+        found |= tensors
+    for path in {*folder.glob("*.safetensors")} - {*weights}:
+        _tensors(path)
+    block = fp8_block(config)
+    kept = used(shape, found, block)
     counts: dict[str, int] = {}
-    for path in {*weights, *folder.glob("*.safetensors")}:
-        for dtype, size in _tensors(path):
-            counts[dtype] = counts.get(dtype, 0) + size
-    return Checkpoint(weights, max(counts, key=lambda dtype: counts[dtype]))
+    for tensor in kept.values():
+        counts[tensor.dtype] = counts.get(tensor.dtype, 0) + tensor.bytes
+    return Checkpoint(weights, max(counts, key=lambda dtype: counts[dtype]), kept, block)
 
 
 def _weights(folder: Path) -> tuple[Path, ...]:
@@ -70,9 +89,27 @@ def _weights(folder: Path) -> tuple[Path, ...]:
         if names:
             return tuple(folder / name for name in names)
         raise ModelError(f"{index} does not name safetensors files of its own folder", HINT)
-    if any(path.suffix in PICKLES for path in folder.iterdir()):
+    names = sorted(path.name for path in folder.iterdir())
+    if "adapter_config.json" in names:
+        raise _adapter(folder)
+    if any(Path(name).suffix in PICKLES for name in names):
         raise ModelError(f"{folder} has only pickled weights, which can run code when loaded", HINT)
+    if others := [name for name in names if name.endswith(".safetensors")]:
+        raise ModelError(
+            f"{folder} has {others[0]}, but neither model.safetensors nor model.safetensors.index.json",
+            "If that file is the whole model, name it model.safetensors; of several parts the index is missing.",
+        )
     raise ModelError(f"{folder} has no model.safetensors", HINT)
+
+
+def _adapter(folder: Path) -> ModelError:
+    adapter = _json(folder / "adapter_config.json", MAX_JSON)
+    base = adapter.get("base_model_name_or_path") or "its base model, which adapter_config.json does not name"
+    kind = adapter.get("peft_type") or "PEFT"
+    return ModelError(
+        f"{folder} is an adapter ({kind!s:.20}) for {base!s:.200}, not a model of its own",
+        "Merge it into the base (peft: merge_and_unload, then save_pretrained) and give the merged folder.",
+    )
 
 
 def _all_names(values: Any) -> bool:
@@ -85,7 +122,18 @@ def _size(path: Path, limit: int) -> int:
         raise ModelError(f"{path} is not a regular file", HINT)
     if status.st_size > limit:
         raise ModelError(f"{path} has {status.st_size:,} bytes; the limit is {limit:,}", HINT)
+    refuse_pointer(path)
     return status.st_size
+
+
+def refuse_pointer(path: Path) -> None:
+    """Raises ModelError for what a clone without Git LFS leaves in the place of a large file."""
+    with path.open("rb") as handle:
+        if handle.read(len(LFS)) == LFS:
+            raise ModelError(
+                f"{path} is a Git LFS pointer: the clone has the file's name, not its content",
+                f"Run `git lfs pull` in {path.parent}.",
+            )
 
 
 def _json(path: Path, limit: int) -> dict[str, Any]:
@@ -103,20 +151,8 @@ def _parse(path: Path, text: bytes) -> dict[str, Any]:
     return value
 
 
-def _refuse_code(path: Path, value: Any) -> None:
-    """Keys that make transformers fetch or run code, at any depth."""
-    if isinstance(value, dict):
-        for key, item in value.items():
-            if key == "auto_map" or key.startswith("_attn_implementation"):
-                raise ModelError(f"{path} has {key!r}, which can run code that comes with the model", HINT)
-            _refuse_code(path, item)
-    elif isinstance(value, list):
-        for item in value:
-            _refuse_code(path, item)
-
-
-def _tensors(path: Path) -> list[tuple[str, int]]:
-    """(type, bytes) of each tensor in a safetensors header, whose offsets lie in the file."""
+def _tensors(path: Path) -> dict[str, Stored]:
+    """What a safetensors header names, which lies in the file."""
     size = _size(path, 2**63)
     with path.open("rb") as handle:
         length = int.from_bytes(handle.read(8), "little")
@@ -126,13 +162,13 @@ def _tensors(path: Path) -> list[tuple[str, int]]:
     header.pop("__metadata__", None)
     if not 0 < len(header) <= MAX_TENSORS:
         raise ModelError(f"{path} has {len(header):,} tensors; the limit is {MAX_TENSORS:,}", HINT)
-    found: list[tuple[str, int]] = []
+    found: dict[str, Stored] = {}
     for name, entry in header.items():
         match entry:
-            case {"dtype": str(dtype), "data_offsets": [int(start), int(end)]} if (
-                0 <= start <= end <= size - 8 - length
+            case {"dtype": str(dtype), "shape": [*shape], "data_offsets": [int(start), int(end)]} if (
+                0 <= start <= end <= size - 8 - length and all(isinstance(n, int) for n in shape)
             ):
-                found.append((dtype, end - start))
+                found[name] = Stored(path, name, dtype, tuple(shape), 8 + length + start, end - start)
             case _:
                 raise ModelError(f"{path} is damaged: the tensor {name!r} lies outside the file", HINT)
     return found

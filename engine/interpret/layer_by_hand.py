@@ -78,7 +78,8 @@ class _Layer:
 
     def attended(self, x: Tensor, normed: Tensor) -> Tensor:
         """The stream after attention, from the stream and its normed copy."""
-        c, count = self.config, self.place + 1
+        c, window = self.config, self.config.windows[self.layer]
+        count = self.place + 1 if window is None else min(self.place + 1, window)
         q = self.heads("q", normed, c.n_heads)
         k = self.heads("k", normed, c.n_kv_heads)
         v = self.product("self_attn.v_proj", "value", normed, "attn.hook_v", (c.n_kv_heads, c.d_head))
@@ -93,8 +94,8 @@ class _Layer:
             "attn.hook_rot_q",
         )
         k = rotate(k[None, None], rotation)[0, 0]
-        keys = torch.cat((self.recorded["attn.hook_rot_k"][:-1], k[None])).repeat_interleave(c.kv_group, 1)
-        values = torch.cat((self.recorded["attn.hook_v"][:-1], v[None])).repeat_interleave(c.kv_group, 1)
+        keys = torch.cat((self.recorded["attn.hook_rot_k"][:-1], k[None]))[-count:].repeat_interleave(c.kv_group, 1)
+        values = torch.cat((self.recorded["attn.hook_v"][:-1], v[None]))[-count:].repeat_interleave(c.kv_group, 1)
         cache = FLOAT * count * c.n_kv_heads * c.d_head
         scores = torch.einsum("hd,khd->hk", q, keys) / math.sqrt(c.d_head)
         scores = self.add("scores", "q · k / √d", q.numel(), scores, 2 * q.numel() * count, cache, "")

@@ -17,7 +17,9 @@ from llm_holes.engine.model.config import Config
 class KVCache(Protocol):
     """All layers write at the same place, then the pass advances it once, so a cancelled pass leaves it as it was.
 
-    A token's position, by which its query and key are rotated, is its place in the cache: `length` and up.
+    A token's position, by which its query and key are rotated, is its place in the cache: `length` and up. A layer that
+    has a window (`Config.windows`) sees of what `append` returns the last so many: with a cache that returns all
+    positions in order that is exact, with one that leaves some out the window reaches farther back.
     """
 
     @property

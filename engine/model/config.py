@@ -9,9 +9,16 @@ from typing import Any
 import msgspec
 
 from llm_holes.engine.errors import ModelError
+from llm_holes.engine.model.config_keys import refuse_unknown
+from llm_holes.engine.model.quantized_formats import fp8_block
 
 FAMILIES = ("llama", "mistral", "qwen2", "qwen3")
 ROPE_TYPES = ("default", "linear", "llama3")
+# what transformers takes where a family's config.json says nothing
+KV_HEADS = {"mistral": 8, "qwen2": 32, "qwen3": 32}
+HEAD_DIM = {"qwen3": 128}
+WINDOW = 4096
+FULL, SLIDING = "full_attention", "sliding_attention"
 
 
 class Rope(msgspec.Struct, frozen=True):
@@ -40,11 +47,17 @@ class Sizes(msgspec.Struct, frozen=True):
 
 
 class Config(Sizes, frozen=True):
-    """What the decoder has to know of a model besides its weights."""
+    """What the decoder has to know of a model besides its weights.
+
+    `biases` are the matrices of a layer that have one (`self_attn.q_proj`). `windows` are, for each layer, how many
+    positions a query sees, itself the last of them; None for all (Beltagy et al. 2020, Jiang et al. 2023).
+    """
 
     family: str
     norm_eps: float
     rope: Rope
+    biases: tuple[str, ...]
+    windows: tuple[int | None, ...]
 
     @property
     def kv_group(self) -> int:
@@ -74,15 +87,17 @@ def from_hugging_face(raw: dict[str, Any]) -> Config:
     family = raw["model_type"]
     if family not in FAMILIES:
         raise ModelError(f"models of type {family!r} are not supported", f"Supported: {', '.join(FAMILIES)}.")
-    if raw.get("hidden_act", "silu") != "silu":
+    fp8_block(raw)
+    refuse_unknown(raw)
+    if raw.get("hidden_act", "silu") not in ("silu", "swish"):
         raise ModelError(f"the activation {raw['hidden_act']!r} is not supported", "Use a model with SwiGLU.")
     n_heads = int(raw["num_attention_heads"])
     config = Config(
         n_layers=int(raw["num_hidden_layers"]),
         d_model=int(raw["hidden_size"]),
         n_heads=n_heads,
-        n_kv_heads=int(raw.get("num_key_value_heads") or n_heads),
-        d_head=int(raw.get("head_dim") or raw["hidden_size"] // n_heads),
+        n_kv_heads=int(raw.get("num_key_value_heads", KV_HEADS.get(family)) or n_heads),
+        d_head=int(raw.get("head_dim", HEAD_DIM.get(family)) or raw["hidden_size"] // n_heads),
         d_mlp=int(raw["intermediate_size"]),
         d_vocab=int(raw["vocab_size"]),
         n_ctx=int(raw["max_position_embeddings"]),
@@ -90,6 +105,8 @@ def from_hugging_face(raw: dict[str, Any]) -> Config:
         family=family,
         norm_eps=float(raw["rms_norm_eps"]),
         rope=_rope(raw),
+        biases=_biases(family, raw),
+        windows=_windows(family, raw),
     )
     if config.n_heads % config.n_kv_heads:
         raise ModelError(
@@ -99,10 +116,56 @@ def from_hugging_face(raw: dict[str, Any]) -> Config:
 
 
 def _rope(raw: dict[str, Any]) -> Rope:
-    given = raw.get("rope_parameters") or raw.get("rope_scaling") or {}
+    given = raw.get("rope_scaling") or raw.get("rope_parameters") or {}
     fields = {name: given[name] for name in Rope.__struct_fields__ if name in given}
     fields.setdefault("rope_type", given.get("type", "default"))
     fields.setdefault("rope_theta", raw.get("rope_theta", 10_000.0))
     if fields["rope_type"] not in ROPE_TYPES:
         raise ModelError(f"RoPE type {fields['rope_type']!r} is not supported", f"Supported: {', '.join(ROPE_TYPES)}.")
+    known = {*Rope.__struct_fields__, "type"}
+    if other := {n: v for n, v in given.items() if n not in known and v is not None}:
+        refuse_unknown(other)
+    if fields["rope_type"] == "llama3":
+        fields.setdefault("original_max_position_embeddings", raw["max_position_embeddings"])
+    needed = {"default": (), "linear": ("factor",), "llama3": ("factor", "low_freq_factor", "high_freq_factor")}
+    for name in needed[fields["rope_type"]]:
+        if name not in fields:
+            raise KeyError(name)
     return msgspec.convert(fields, Rope, strict=False)
+
+
+def _biases(family: str, raw: dict[str, Any]) -> tuple[str, ...]:
+    if family == "mistral":
+        return ()
+    attention = "qkv" if family == "qwen2" else "qkvo" if raw.get("attention_bias") else ""
+    mlp = ("gate", "up", "down") if family == "llama" and raw.get("mlp_bias") else ()
+    return (*(f"self_attn.{name}_proj" for name in attention), *(f"mlp.{name}_proj" for name in mlp))
+
+
+def _windows(family: str, raw: dict[str, Any]) -> tuple[int | None, ...]:
+    """Mistral has its window in all layers; Qwen, where it is switched on, in those from `max_window_layers` on or in
+    those that `layer_types` names."""
+    layers = int(raw["num_hidden_layers"])
+    given = raw.get("sliding_window", None if family == "llama" else WINDOW)
+    if family in ("qwen2", "qwen3") and not raw.get("use_sliding_window"):
+        given = None
+    window = None if given is None else int(given)
+    if window is not None and window < 1:
+        raise ValueError(f"sliding_window = {window}")
+    if family == "llama" and window is not None and window < int(raw["max_position_embeddings"]):
+        raise ModelError(
+            f"config.json has 'sliding_window' = {window}, which models of type 'llama' do not have",
+            "Say model_type mistral if it is one, or take the key out if the model was trained without a window.",
+        )
+    first = int(raw.get("max_window_layers", 28)) if family in ("qwen2", "qwen3") else 0
+    default = [SLIDING if window is not None and layer >= first else FULL for layer in range(layers)]
+    types = raw.get("layer_types") or default
+    if len(types) != layers or not {*types} <= {SLIDING, FULL}:
+        raise ModelError(f"config.json has 'layer_types' = {types!r:.60}", f"Known are {FULL} and {SLIDING}.")
+    if family in ("llama", "mistral") and list(types) != default:
+        raise ModelError(
+            f"config.json has 'layer_types', which models of type {family!r} do not have", "Use an unchanged one."
+        )
+    if window is None and SLIDING in types:
+        raise ModelError("config.json has 'layer_types' with windows but no 'sliding_window'", "Use an unchanged one.")
+    return tuple(window if kind == SLIDING else None for kind in types)

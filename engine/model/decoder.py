@@ -53,9 +53,9 @@ class Decoder:
     """A model is its config and its weights by Hugging Face name.
 
     `packed` holds matrices stored in fewer bits, `hooks` change activations at named points, `attention_fns` replace
-    scores, softmax and sum of a layer's attention (it then has no scores or pattern to tap or hook), `act_fns` stand
-    for SiLU in a layer's FFN, `is_cancelled` is polled once per layer. Nothing is ever written into a weight: a changed
-    model is a new Decoder over other weights.
+    scores, softmax and sum of a layer's attention (it then has no window, and no scores or pattern to tap or hook),
+    `act_fns` stand for SiLU in a layer's FFN, `is_cancelled` is polled once per layer. Nothing is ever written into a
+    weight: a changed model is a new Decoder over other weights.
     """
 
     config: Config
@@ -172,9 +172,9 @@ class Decoder:
         if layer in self.attention_fns:
             z = self.attention_fns[layer](q, k, v)
         elif any(p in taps or p in self.hooks for p in (f"{hook}attn_scores", f"{hook}pattern")):
-            z = explicit_attention(q, k, v, config.kv_group, at, hook)
+            z = explicit_attention(q, k, v, config.kv_group, at, hook, config.windows[layer])
         else:
-            z = fused_attention(q, k, v)
+            z = fused_attention(q, k, v, config.windows[layer])
         z = at(f"{hook}z", z.transpose(1, 2))
         return self.linear(z.flatten(2), f"{name}o_proj")
 
@@ -246,24 +246,32 @@ def rotate(x: Tensor, rotation: Rotation) -> Tensor:
     return x * cos + torch.cat((-right, left), dim=-1) * sin
 
 
-def causal_mask(queries: int, keys: int) -> Tensor:
-    """True where the key may be seen, [queries, keys]: a query sees itself and what came before."""
-    return torch.ones(queries, keys, dtype=torch.bool).tril(keys - queries)
+def causal_mask(queries: int, keys: int, window: int | None = None) -> Tensor:
+    """True where the key may be seen, [queries, keys]: a query sees itself and what came before, or of these only the
+    last `window`."""
+    past = keys - queries
+    seen = torch.ones(queries, keys, dtype=torch.bool).tril(past)
+    return seen if window is None else seen.triu(past - window + 1)
 
 
-def explicit_attention(q: Tensor, k: Tensor, v: Tensor, kv_group: int, at: At, hook: str) -> Tensor:
+def explicit_attention(
+    q: Tensor, k: Tensor, v: Tensor, kv_group: int, at: At, hook: str, window: int | None = None
+) -> Tensor:
     """Attention written out so that scores and pattern [batch, head, query, key] can be seen and changed."""
     k, v = k.repeat_interleave(kv_group, dim=1), v.repeat_interleave(kv_group, dim=1)
     scores = q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1])
-    scores = scores.masked_fill(~causal_mask(q.shape[2], k.shape[2]), -torch.inf)
+    scores = scores.masked_fill(~causal_mask(q.shape[2], k.shape[2], window), -torch.inf)
     pattern = at(f"{hook}pattern", at(f"{hook}attn_scores", scores).softmax(-1))
     return pattern @ v
 
 
-def fused_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+def fused_attention(q: Tensor, k: Tensor, v: Tensor, window: int | None = None) -> Tensor:
     """The same z [batch, head, query, d_head], from q of that shape and k, v [batch, kv_head, key, d_head], and the
     pattern is never stored (Dao et al. 2022). Queries are the last of the keys' positions."""
-    queries, keys = q.shape[2], k.shape[2]
-    whole = queries == keys
-    mask = None if whole or queries == 1 else causal_mask(queries, keys)
+    queries = q.shape[2]
+    if window is not None:  # no query sees what is farther back
+        k, v = (x[:, :, -(window + queries - 1) :] for x in (k, v))
+    keys = k.shape[2]
+    whole = queries == keys and (window is None or keys <= window)
+    mask = None if whole or queries == 1 else causal_mask(queries, keys, window)
     return F.scaled_dot_product_attention(q, k, v, mask, is_causal=whole and queries > 1, enable_gqa=True)

@@ -82,9 +82,10 @@ def best_heads(model: Decoder, ids: Sequence[int]) -> tuple[int, ...]:
     best = []
     for layer in range(config.n_layers):
         q, k, v = (torch.from_numpy(acts[tap(layer, point)]).transpose(1, 2) for point in points)
-        z = fused_attention(q, k, v)
+        window = config.windows[layer]
+        z = fused_attention(q, k, v, window)
         errors = [
-            float((fused_attention(q, k[:, n, None], v[:, n, None]) - z).square().sum())
+            float((fused_attention(q, k[:, n, None], v[:, n, None], window) - z).square().sum())
             for n in range(config.n_kv_heads)
         ]
         best.append(errors.index(min(errors)))

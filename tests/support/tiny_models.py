@@ -36,8 +36,15 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "llama-rope3": {"rope_parameters": LLAMA3_ROPE},
     "llama-linear": {"rope_parameters": {"rope_type": "linear", "rope_theta": 500.0, "factor": 2.0}},
     "mistral": {"sliding_window": None},
+    "mistral-window": {"sliding_window": 7},
     "qwen2": {},
+    "qwen2-window": {"use_sliding_window": True, "sliding_window": 7, "max_window_layers": 1},
     "qwen3": {},
+    "qwen3-window": {
+        "use_sliding_window": True,
+        "sliding_window": 5,
+        "layer_types": ["sliding_attention", "full_attention", "sliding_attention"],
+    },
 }
 
 

@@ -37,7 +37,8 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     start = window_start(position, len(ids), WINDOW)
     end, row = min(start + WINDOW, len(ids)), position - start
     values = v[:end, head // engine.model.config.kv_group]
-    scores = scaled_scores(q[start:end, head], k[:end, head // engine.model.config.kv_group])
+    config = engine.model.config
+    scores = scaled_scores(q[start:end, head], k[:end, head // config.kv_group], config.windows[layer])
     weights = scores.softmax(-1)
     report = Report()
     report.measure(
@@ -118,11 +119,11 @@ def _carried(weights: Tensor, values: Tensor) -> dict[str, float]:
     }
 
 
-def scaled_scores(q: Tensor, k: Tensor) -> Tensor:
-    """q·k/√d_head of the last queries with all keys, [query, key], future keys at minus infinity; written anew, to
-    check the decoder."""
+def scaled_scores(q: Tensor, k: Tensor, window: int | None) -> Tensor:
+    """q·k/√d_head of the last queries with all keys, [query, key], future keys and those before the window at minus
+    infinity; written anew, to check the decoder."""
     scores = q @ k.T / math.sqrt(q.shape[-1])
-    return scores.masked_fill(~causal_mask(len(q), len(k)), -torch.inf)
+    return scores.masked_fill(~causal_mask(len(q), len(k), window), -torch.inf)
 
 
 def _pattern(weights: Tensor, names: Sequence[str], title: str, tokens: int) -> Heatmap:

@@ -19,14 +19,6 @@ def safetensors(header: bytes, length: int | None = None) -> bytes:
 
 
 HOSTILE: dict[str, tuple[str, bytes | None, str]] = {
-    "remote code": ("config.json", json.dumps(tiny_gguf.CONFIG | {"auto_map": {}}).encode(), "auto_map"),
-    "nested remote code": ("config.json", json.dumps(tiny_gguf.CONFIG | {"x": [{"auto_map": 1}]}).encode(), "auto_map"),
-    "hub kernel": (
-        "config.json",
-        json.dumps(tiny_gguf.CONFIG | {"_attn_implementation_internal": "a/b"}).encode(),
-        "_attn_implementation_internal",
-    ),
-    "tokenizer code": ("tokenizer_config.json", b'{"auto_map": {"AutoTokenizer": "x"}}', "auto_map"),
     "other family": ("config.json", json.dumps(tiny_gguf.CONFIG | {"model_type": "gemma"}).encode(), "gemma"),
     "endless number": (
         "config.json",

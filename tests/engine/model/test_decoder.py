@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
+import msgspec
 import pytest
 import torch
 
@@ -35,6 +37,33 @@ def test_cache_gives_the_same_logits_however_the_text_is_cut(tiny: Decoder, chun
     assert (torch.cat(parts, 1) - whole).abs().max().item() < 1e-4
     assert cache.length == 33
     assert cache.nbytes == 2 * tiny.config.kv_bytes_per_token() * 33
+
+
+@pytest.mark.parametrize("variant", [name for name in VARIANTS if name.endswith("-window")])
+@pytest.mark.parametrize("chunks", [[33], [1] * 33, [3, 20, 1, 1, 8]])
+def test_a_window_is_the_same_with_the_cache_and_without_and_as_transformers_has_it(
+    variant: str, chunks: list[int]
+) -> None:
+    model = reference(variant)
+    with torch.no_grad():
+        expected = model(IDS).logits
+    windowed = ours(model)
+    cache = ContiguousCache(windowed.config, capacity=4, batch=2)
+    parts = [windowed.forward(part, cache).logits for part in IDS.split(chunks, dim=1)]
+    assert (torch.cat(parts, 1) - expected).abs().max().item() <= 1e-4
+    whole = replace(windowed, config=msgspec.structs.replace(windowed.config, windows=(None,) * 3))
+    assert (whole.forward(IDS).logits - expected).abs().max().item() > 0.01
+
+
+def test_a_window_is_seen_in_the_pattern(tiny: Decoder) -> None:
+    windowed = replace(tiny, config=msgspec.structs.replace(tiny.config, windows=(None, 7, None)))
+    names = [tap(1, "attn.hook_pattern"), tap(1, "hook_attn_out")]
+    acts = windowed.forward(IDS, taps=names).acts
+    distance = torch.arange(33)[:, None] - torch.arange(33)
+    seen = (distance >= 0) & (distance < 7)
+    assert ((torch.from_numpy(acts[names[0]]) > 0) == seen).all()
+    fused = windowed.forward(IDS, taps=names[1:]).acts[names[1]]
+    assert abs(acts[names[1]] - fused).max() < 1e-5
 
 
 def test_every_tap_is_recorded_and_changes_no_logit(tiny: Decoder) -> None:
