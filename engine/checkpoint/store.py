@@ -16,6 +16,7 @@ from pathlib import Path
 
 import msgspec
 
+from llm_holes.engine.checkpoint import hub_cache
 from llm_holes.engine.checkpoint.hashes import file_hash, hash_or_empty, weights_hash
 from llm_holes.engine.errors import ModelError
 from llm_holes.engine.ipc.messages import Status
@@ -84,12 +85,13 @@ def root() -> Path:
 
 def locate(model: str | None, report: Report) -> ModelFiles:
     """The files of a model, fetched and converted first if need be: the default one for None, else a name from the
-    cache, a folder, a GGUF file or a hub name. Raises ModelError."""
+    cache, a folder, a GGUF file or a hub name, which the Hugging Face cache may have already. Raises ModelError."""
     if model is None or model == DEFAULT:
         return _cached_or(DEFAULT_KEY, lambda folder, aside: _fetch_default(folder, aside, report), report)
     path = Path(model).expanduser()
     if path.is_dir() and path.absolute().parent != root():
-        return _folder(path.absolute())
+        path = path.absolute()
+        return _folder(hub_cache.snapshot(path) or path, path.name, str(path))
     if path.is_file():
         return _gguf(path.absolute(), report)
     for folder in _folders():
@@ -97,6 +99,9 @@ def locate(model: str | None, report: Report) -> ModelFiles:
         if files and model in (files.name, folder.name, files.folder):
             return files
     if HUB_NAME.fullmatch(model) and not model.endswith(".gguf"):
+        if found := hub_cache.find(model):
+            source = f"{model} from the Hugging Face cache, revision {found.name:.12}"
+            return _folder(found, model.partition("/")[2], source)
         return _cached_or(model.replace("/", "--"), lambda folder, _: _fetch_hub(model, folder, report), report)
     raise ModelError(f"there is no model {model!r}", WAYS)
 
@@ -247,7 +252,7 @@ def _convert(path: Path, folder: Path, model: ModelFiles, report: Report) -> Mod
     return msgspec.structs.replace(model, weight_format=_format(kind))
 
 
-def _folder(path: Path) -> ModelFiles:
+def _folder(path: Path, name: str, source: str) -> ModelFiles:
     """A model folder of the learner's own: checked and used where it is."""
     from llm_holes.engine.checkpoint import validate
 
@@ -256,7 +261,7 @@ def _folder(path: Path) -> ModelFiles:
         digest = weights_hash(checkpoint.weights, checkpoint.refuse_special, root() / HASHES)
     except OSError as error:
         raise ModelError(f"cannot read {error.filename}: {error.strerror}", validate.HINT) from None
-    return ModelFiles(path.name, str(path), digest, str(path), _format(checkpoint.dtype))
+    return ModelFiles(name, str(path), digest, source, _format(checkpoint.dtype))
 
 
 def _format(dtype: str) -> str:
