@@ -41,6 +41,38 @@ LAYER_NAMES = {
     "ffn_up": "mlp.up_proj",
     "ffn_down": "mlp.down_proj",
 }
+# keys of an architecture that are read here, or that change nothing of the forward pass
+USED = {
+    "attention.head_count",
+    "attention.head_count_kv",
+    "attention.key_length",
+    "attention.layer_norm_rms_epsilon",
+    "attention.value_length",
+    "block_count",
+    "context_length",
+    "embedding_length",
+    "feed_forward_length",
+    "rope.dimension_count",
+    "rope.freq_base",
+    "rope.scale_linear",
+    "rope.scaling.factor",
+    "rope.scaling.type",
+}
+INERT = {
+    "rope.scaling.finetuned",
+    "rope.scaling.original_context_length",
+    "tensor_data_layout",
+    "vocab_size",
+}
+WITHOUT_EFFECT: dict[str, Any] = {
+    "attention.causal": True,
+    "expert_count": 0,
+    "expert_used_count": 0,
+    "use_parallel_residual": False,
+    "rope.scaling.attn_factor": 1.0,
+    "pooling_type": 0,
+    "attention.sliding_window": 0,
+}
 LAYER = re.compile(r"blk\.(\d{1,4})\.(\w+)\.(weight|bias)")
 
 
@@ -58,6 +90,7 @@ def convert(source: Path, folder: Path, progress: Callable[[int, int], None]) ->
 
 
 def _config(file: gguf.File) -> dict[str, Any]:
+    _refuse_part(file)
     architecture = _get(file, "general.architecture", str)
     if architecture not in ("llama", "qwen2", "qwen3"):
         raise _unsupported(file, f"the architecture {architecture!r}")
@@ -72,8 +105,11 @@ def _config(file: gguf.File) -> dict[str, Any]:
     head_dim = _get(file, key + "attention.key_length", int, hidden // heads)
     if _get(file, key + "rope.dimension_count", int, head_dim) != head_dim or head_dim % 2:
         raise _unsupported(file, "rotary positions on a part of each head")
-    if f"{key}expert_count" in file.metadata:
+    if file.metadata.get(key + "expert_count"):
         raise _unsupported(file, "a mixture of experts")
+    if _get(file, key + "attention.value_length", int, head_dim) != head_dim:
+        raise _unsupported(file, "values of another length than keys")
+    _refuse_unknown(file, key)
     theta = _get(file, key + "rope.freq_base", float, 10_000.0)
     return {
         "architectures": [{"llama": "Llama", "qwen2": "Qwen2", "qwen3": "Qwen3"}[architecture] + "ForCausalLM"],
@@ -97,14 +133,36 @@ def _config(file: gguf.File) -> dict[str, Any]:
     }
 
 
+def _refuse_part(file: gguf.File) -> None:
+    count = file.metadata.get("split.count", 1)
+    if isinstance(count, int) and count > 1:
+        raise ModelError(
+            f"{file.path.name} is one of {count} parts of a split GGUF file",
+            "Join them with llama.cpp (llama-gguf-split --merge FIRST-PART WHOLE.gguf) and give the whole file.",
+        )
+
+
+def _refuse_unknown(file: gguf.File, key: str) -> None:
+    """Raises ModelError for what the file says of its architecture and nobody here reads."""
+    for name, value in file.metadata.items():
+        part = name.removeprefix(key)
+        if part == name or part in USED | INERT:
+            continue
+        if not isinstance(value, int | float) or part not in WITHOUT_EFFECT or value != WITHOUT_EFFECT[part]:
+            raise _unsupported(file, f"{name} = {value!r:.60}")
+
+
 def _rope(file: gguf.File, key: str, theta: float, head_dim: int) -> dict[str, Any]:
-    kind = _get(file, key + "rope.scaling.type", str, "none")
     rope: dict[str, Any] = {"rope_type": "default", "rope_theta": theta}
     if "rope_freqs.weight" in file.tensors:
         return rope | _llama3_scaling(file, theta, head_dim)
-    if kind == "linear":
-        rope |= {"rope_type": kind, "factor": _get(file, key + "rope.scaling.factor", float)}
-    elif kind != "none":
+    # as llama.cpp: a factor without a type is linear, the oldest files call it scale_linear, and 0 is none
+    kind = _get(file, key + "rope.scaling.type", str, "linear")
+    old = _get(file, key + "rope.scale_linear", float, 0.0)
+    factor = _get(file, key + "rope.scaling.factor", float, old)
+    if kind == "linear" and factor not in (0, 1):
+        rope |= {"rope_type": kind, "factor": factor}
+    elif kind not in ("none", "linear"):
         raise _unsupported(file, f"rope scaling {kind!r}")
     return rope
 

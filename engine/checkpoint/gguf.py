@@ -17,9 +17,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from llm_holes.engine.checkpoint.lfs import refuse_pointer
 from llm_holes.engine.errors import ModelError
 
 HINT = "Use another GGUF file, or fetch this one again."
+CONVERT = "Convert the model anew with llama.cpp's convert_hf_to_gguf.py, or use its Hugging Face folder."
+OLDER = (b"lmgg", b"fmgg", b"tjgg", b"algg")
 MAX_TENSORS = 2_000
 MAX_KEYS = 2_000
 MAX_NAME = 256
@@ -58,6 +61,7 @@ def read(path: Path) -> File:
         with path.open("rb") as handle:
             if not handle.read(1):
                 raise ModelError(f"{path.name} is empty", HINT)
+            refuse_pointer(path)
             with mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as view:
                 metadata, tensors = _Header(view, path.name).parse()
     except OSError as error:
@@ -75,14 +79,17 @@ class _Header:
         self.at = 0
         self.elements = 0
 
-    def bad(self, what: str) -> ModelError:
-        return ModelError(f"{self.name} is not a usable GGUF file: {what}", HINT)
+    def bad(self, what: str, hint: str = HINT) -> ModelError:
+        return ModelError(f"{self.name} is not a usable GGUF file: {what}", hint)
 
     def parse(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
-        if self.take(4) != b"GGUF":
+        magic = self.take(4)
+        if magic in OLDER:
+            raise self.bad("it is in a format of llama.cpp from before GGUF", CONVERT)
+        if magic != b"GGUF":
             raise self.bad("it does not start with GGUF")
         if (version := self.number("I")) not in (2, 3):
-            raise self.bad(f"version {version} is not supported")
+            raise self.bad(f"version {version} is not supported", CONVERT)
         tensor_count = self.count("Q", MAX_TENSORS, "tensors")
         key_count = self.count("Q", MAX_KEYS, "metadata keys")
         metadata: dict[str, Any] = {}

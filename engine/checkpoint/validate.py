@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from llm_holes.engine.checkpoint.finite import refuse_special
+from llm_holes.engine.checkpoint.lfs import refuse_pointer
 from llm_holes.engine.checkpoint.tensors import Stored, used
 from llm_holes.engine.errors import ModelError
 from llm_holes.engine.model.config import from_hugging_face
@@ -22,7 +23,6 @@ MAX_TOKENIZER = 32 * 2**20
 MAX_TOKENIZER_CONFIG = 4 * 2**20
 MAX_TENSORS = 2_000
 PICKLES = {".bin", ".pt", ".pth", ".ckpt", ".pkl"}
-LFS = b"version https://git-lfs.github.com/spec/"
 
 
 class Checkpoint(NamedTuple):
@@ -124,16 +124,6 @@ def _size(path: Path, limit: int) -> int:
         raise ModelError(f"{path} has {status.st_size:,} bytes; the limit is {limit:,}", HINT)
     refuse_pointer(path)
     return status.st_size
-
-
-def refuse_pointer(path: Path) -> None:
-    """Raises ModelError for what a clone without Git LFS leaves in the place of a large file."""
-    with path.open("rb") as handle:
-        if handle.read(len(LFS)) == LFS:
-            raise ModelError(
-                f"{path} is a Git LFS pointer: the clone has the file's name, not its content",
-                f"Run `git lfs pull` in {path.parent}.",
-            )
 
 
 def _json(path: Path, limit: int) -> dict[str, Any]:

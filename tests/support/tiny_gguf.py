@@ -87,9 +87,20 @@ def write_gguf(
     pre: str = "smollm",
     template: str = TEMPLATE,
     extra: Weights | None = None,
+    keys: dict[str, Any] | None = None,
 ) -> Weights:
-    """A GGUF as llama.cpp's converter writes it: Q/K rows interleaved for llama. `extra` tensors have GGUF names."""
+    """A GGUF as llama.cpp's converter writes it: Q/K rows interleaved for llama. `extra` tensors have GGUF names,
+    `keys` are added to its metadata."""
     writer = GGUFWriter(path, architecture)
+    add: dict[type, Any] = {
+        bool: writer.add_bool,
+        int: writer.add_uint32,
+        float: writer.add_float32,
+        str: writer.add_string,
+        list: writer.add_array,
+    }
+    for key, value in (keys or {}).items():
+        add[type(value)](key, value)
     writer.add_block_count(LAYERS)
     writer.add_context_length(128)
     writer.add_embedding_length(WIDTH)

@@ -190,6 +190,14 @@ def test_damaged_bytes_are_read_or_refused_never_anything_else(tmp_path: Path, d
         ({"architecture": "gemma"}, "architecture 'gemma'"),
         ({"pre": "tekken"}, "tokenizer of kind 'tekken'"),
         ({"template": "x" * 20_000}, "chat template"),
+        ({"keys": {"llama.attention.sliding_window": 64}}, "sliding_window"),
+        ({"keys": {"llama.logit_scale": 2.0}}, "logit_scale"),
+        ({"keys": {"llama.expert_count": 8}}, "mixture of experts"),
+        ({"keys": {"llama.attention.value_length": 8}}, "another length"),
+        ({"keys": {"llama.rope.scaling.type": "yarn"}}, "yarn"),
+        ({"keys": {"llama.rope.scaling.attn_factor": 1.5}}, "attn_factor"),
+        ({"keys": {"llama.new": [1, 2]}}, r"llama\.new"),
+        ({"keys": {"split.count": 3, "split.no": 0}}, "one of 3 parts of a split GGUF"),
         ({"extra": {"blk.0.ffn_gate_inp.weight": np.zeros((2, 64), np.float32)}}, "ffn_gate_inp"),
         ({"extra": {"blk.2.attn_q.weight": np.zeros((64, 64), np.float32)}}, "attn_q"),
     ],
@@ -198,6 +206,41 @@ def test_a_model_it_does_not_know_is_named_and_refused(arguments: dict[str, Any]
     tiny_gguf.write_gguf(tmp_path / "m.gguf", **arguments)
     with pytest.raises(ModelError, match=reason):
         convert_quietly(tmp_path / "m.gguf", tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("keys", "factor"),
+    [
+        ({"llama.rope.scale_linear": 4.0}, 4.0),
+        ({"llama.rope.scaling.factor": 2.0}, 2.0),
+        ({"llama.rope.scaling.factor": 2.0, "llama.rope.scale_linear": 4.0}, 2.0),
+        ({"llama.rope.scaling.type": "linear", "llama.rope.scaling.factor": 8.0}, 8.0),
+        ({"llama.rope.scaling.type": "none", "llama.rope.scale_linear": 4.0}, None),
+        ({"llama.rope.scale_linear": 1.0}, None),
+        ({"llama.expert_count": 0, "llama.attention.causal": True, "general.anything": 7}, None),
+    ],
+)
+def test_old_and_new_keys_of_rope_scaling_mean_what_they_mean_to_llama_cpp(
+    keys: dict[str, Any], factor: float | None, tmp_path: Path
+) -> None:
+    tiny_gguf.write_gguf(tmp_path / "m.gguf", keys=keys)
+    rope = read_config(convert_quietly(tmp_path / "m.gguf", tmp_path / "out")).rope
+    assert (rope.rope_type, rope.factor) == (("default", 1.0) if factor is None else ("linear", factor))
+
+
+@pytest.mark.parametrize(
+    ("start", "said"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid", "Git LFS pointer"),
+        (b"tjgg\x03\0\0\0" + BODY, "before GGUF"),
+        (header(0, 0, 1), "version 1"),
+    ],
+)
+def test_what_is_no_gguf_file_of_today_is_named(start: bytes, said: str, tmp_path: Path) -> None:
+    (tmp_path / "m.gguf").write_bytes(start)
+    with pytest.raises(ModelError, match=said) as caught:
+        gguf.read(tmp_path / "m.gguf")
+    assert "fetch" not in caught.value.hint
 
 
 def test_a_directory_or_pipe_is_no_gguf_file(tmp_path: Path) -> None:
