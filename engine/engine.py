@@ -66,7 +66,11 @@ class Engine:
         return self.fits(self.tokenizer.encode(text), new_tokens)
 
     def chat(self, message: str, new_tokens: int = 0) -> list[int]:
-        """The ids of one user message in the model's chat template, ready for the answer."""
+        """The ids of one user message in the model's chat template, ready for the answer; without a template, those of
+        the bare text."""
+        if not self.tokenizer.has_chat:
+            self.tokenizer.chat([])  # says so
+            return self.encode(message, new_tokens)
         return self.fits(self.tokenizer.chat_ids([{"role": "user", "content": message}]), new_tokens)
 
     def logits(self, ids: Sequence[int], keep: int | None = None) -> Tensor:

@@ -12,12 +12,14 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn, TextIO
 
+from msgspec import structs
 from platformdirs import user_log_path
 
 from llm_holes.engine.errors import InputError
-from llm_holes.engine.frames import Frame, Value
+from llm_holes.engine.frames import Frame, Text, Value
 from llm_holes.engine.ipc.messages import Case, ModelInfo, Status
 from llm_holes.engine.ipc.server import private_pipes, serve
 from llm_holes.lessons.catalog import catalog
@@ -79,7 +81,16 @@ class EngineHost:
             raise InputError(str(error)) from None
         if case is not None:
             engine = self._cases.damaged(engine, case)
-        return checked, catalog.experiment(found).run(engine, checked)
+        notes: dict[str, None] = {}
+        engine = replace(engine, tokenizer=engine.tokenizer.telling(notes.setdefault))
+        return checked, _with_notes(catalog.experiment(found).run(engine, checked), notes)
+
+
+def _with_notes(frames: Iterator[Frame], notes: Mapping[str, None]) -> Iterator[Frame]:
+    """The frames, each with what the tokenizer has told so far of how the prompt differs from what was meant."""
+    for frame in frames:
+        said = (Text("about the prompt", "\n".join(notes)),) if notes else ()
+        yield structs.replace(frame, views=(*frame.views, *said)) if said else frame
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:

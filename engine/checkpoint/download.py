@@ -39,6 +39,7 @@ HUB_FILES = {
     "tokenizer.json",
     "tokenizer_config.json",
     "chat_template.jinja",
+    "chat_template.json",
     "model.safetensors.index.json",
     "LICENSE",
 }

@@ -15,7 +15,12 @@ from llm_holes.engine.checkpoint.tensors import Stored, used
 from llm_holes.engine.errors import ModelError
 from llm_holes.engine.model.config import from_hugging_face
 from llm_holes.engine.model.quantized_formats import Block, fp8_block
-from llm_holes.engine.tokenizer.chat_template import MAX_TEMPLATE, default_template
+from llm_holes.engine.tokenizer.chat_template import (
+    MAX_TEMPLATE,
+    OLDER_FILE,
+    named_templates,
+    template_files,
+)
 
 HINT = "Use a folder with config.json, tokenizer.json and model.safetensors, or a GGUF file."
 MAX_JSON = 2**20
@@ -59,10 +64,11 @@ def _check(folder: Path) -> Checkpoint:
     tokenizer_config = folder / "tokenizer_config.json"
     if tokenizer_config.exists():
         value = _json(tokenizer_config, MAX_TOKENIZER_CONFIG)
-        if len(default_template(value.get("chat_template")).encode()) > MAX_TEMPLATE:
-            raise ModelError(f"{tokenizer_config} has a chat template over {MAX_TEMPLATE:,} bytes", HINT)
-    if (folder / "chat_template.jinja").exists():
-        _size(folder / "chat_template.jinja", MAX_TEMPLATE)
+        _check_templates(tokenizer_config, value)
+    if (folder / OLDER_FILE).exists():
+        _check_templates(folder / OLDER_FILE, _json(folder / OLDER_FILE, MAX_JSON))
+    for path in template_files(folder).values():
+        _size(path, MAX_TEMPLATE)
     found: dict[str, Stored] = {}
     for path in weights:
         tensors = _tensors(path)
@@ -77,6 +83,11 @@ def _check(folder: Path) -> Checkpoint:
     for tensor in kept.values():
         counts[tensor.dtype] = counts.get(tensor.dtype, 0) + tensor.bytes
     return Checkpoint(weights, max(counts, key=lambda dtype: counts[dtype]), kept, block)
+
+
+def _check_templates(path: Path, value: dict[str, Any]) -> None:
+    if any(len(text.encode()) > MAX_TEMPLATE for text in named_templates(value.get("chat_template")).values()):
+        raise ModelError(f"{path} has a chat template over {MAX_TEMPLATE:,} bytes", HINT)
 
 
 def _weights(folder: Path) -> tuple[Path, ...]:

@@ -2,7 +2,8 @@
 
 The default model's own chat template ignores `tools`, so the harness brings its own for models that were trained on
 ChatML (`<|im_start|>role … <|im_end|>`). Other models keep their template; tools are then listed in the system message,
-and results are in a user's message.
+and results are in a user's message. A template without a system role, or without any of this, is met halfway, see
+`tokenizer.turns`.
 """
 
 from __future__ import annotations
@@ -69,12 +70,12 @@ def pieces(tokenizer: Tokenizer, messages: Sequence[Message], answer_next: bool 
 
     What is in a message is encoded as plain text, so `<|im_end|>` in a tool's result ends nothing: each content
     goes through the template as an unguessable mark, and what the template wrote around the marks is its own.
-    Raises ModelError if the template fails, InputError if the model has none.
+    Raises ModelError if the template fails.
     """
-    own = tokenizer.special_ids >= {tokenizer.encode(mark, specials=True)[0] for mark in CHATML}
+    own = tokenizer.has_chat and tokenizer.special_ids >= {tokenizer.encode(mark, specials=True)[0] for mark in CHATML}
     nonce = secrets.token_hex(8)
     marked = [{"role": _role(m.role, own), "content": f"{nonce}-{n}-{nonce}"} for n, m in enumerate(messages)]
-    text = tokenizer.chat(marked, add_generation_prompt=answer_next, template=TEMPLATE if own else None)
+    text = tokenizer.chat(marked, add_generation_prompt=answer_next, template=TEMPLATE if own else None, complete=True)
     found: list[Piece] = []
     for n, part in enumerate(re.split(f"{nonce}-([0-9]+)-{nonce}", text)):
         if n % 2 == 0:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import codecs
+import copy
 import json
 import re
 import secrets
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,11 @@ from typing import Any
 import tokenizers
 
 from llm_holes.engine.errors import InputError, ModelError
-from llm_holes.engine.tokenizer.chat_template import MAX_TEMPLATE, default_template, render
+from llm_holes.engine.tokenizer.chat_template import TemplateRefusal, named_templates, read_templates, render
+from llm_holes.engine.tokenizer.turns import NO_TEMPLATE, PLAIN, Message, arrangements
 
-Message = Mapping[str, Any]
 MAX_FILE = 32 * 2**20
-SPECIALS = ("bos", "eos", "unk", "pad")
+SPECIALS = ("bos", "eos", "unk", "sep", "pad", "cls", "mask")
 
 
 class Tokenizer:
@@ -34,7 +35,8 @@ class Tokenizer:
         self._special = {token.content: index for index, token in added.items() if token.special}
         self._byte_level = b'"ByteLevel"' in backend.decoder.__getstate__() if backend.decoder else False
         self._names = {f"{name}_token": _content(config.get(f"{name}_token")) for name in SPECIALS}
-        self._template = default_template(config.get("chat_template"))
+        self._templates = named_templates(config.get("chat_template"))
+        self._tell: Callable[[str], None] = lambda note: None
         self.end_token: str = self._names["eos_token"]
         named = backend.token_to_id(self.end_token) if self.end_token else None
         self.eos_ids = frozenset(eos_ids) | (frozenset() if named is None else {named})
@@ -57,11 +59,25 @@ class Tokenizer:
                 raise
             raise ModelError(f"{path} is not a tokenizer: {error}", "Fetch the model again.") from None
         config = _json(folder / "tokenizer_config.json")
-        template = folder / "chat_template.jinja"
-        if template.is_file():
-            with template.open("rb") as handle:
-                config["chat_template"] = handle.read(MAX_TEMPLATE + 1).decode("utf-8", "replace")
+        config["chat_template"] = read_templates(folder, config)
         return cls(backend, config, _eos_ids(folder))
+
+    @property
+    def has_chat(self) -> bool:
+        """Whether the model comes with a template for plain chat; a base model has none."""
+        return "default" in self._templates
+
+    def needs_chat(self) -> None:
+        """For what makes no sense with plain text. Raises InputError if the model has no chat template."""
+        if not self.has_chat:
+            hint = "Use an instruct model, such as the default one."
+            raise InputError("this lesson needs a chat, and this model has no chat template (a base model)", hint)
+
+    def telling(self, tell: Callable[[str], None]) -> Tokenizer:
+        """This tokenizer; `tell` gets a sentence whenever messages cannot be put into the template as they are."""
+        telling = copy.copy(self)
+        telling._tell = tell
+        return telling
 
     def to_json(self) -> str:
         """The tokenizer.json in use, for libraries that read one."""
@@ -98,16 +114,37 @@ class Tokenizer:
         add_generation_prompt: bool = True,
         tools: Sequence[Mapping[str, Any]] | None = None,
         template: str | None = None,
+        complete: bool = False,
     ) -> str:
         """The prompt the chat template makes of `messages` ({"role", "content"}); `template` replaces the model's.
 
-        Raises InputError if the model has no template, ModelError if the template fails.
+        A template that refuses the messages, or with `complete` one that leaves the content of one out, gets them in
+        another form (`turns`). Without a template the prompt is the messages' text. Raises ModelError if it fails.
         """
-        template = template or self._template
-        if not template:
-            raise InputError("this model has no chat template", "Use an instruct model, such as the default one.")
-        variables = {"messages": list(messages), "tools": tools, "add_generation_prompt": add_generation_prompt}
-        return render(template, variables | {name: text for name, text in self._names.items() if text})
+        if template is None:
+            named = "tool_use" if tools is not None and "tool_use" in self._templates else "default"
+            template = self._templates.get(named, PLAIN)
+            if not self.has_chat:
+                self._tell(NO_TEMPLATE)
+        names = {name: text for name, text in self._names.items() if text}
+        variables = {"tools": tools, "documents": None, "add_generation_prompt": add_generation_prompt, **names}
+        refusal: TemplateRefusal | None = None
+        incomplete = ""
+        for arranged, notes in arrangements(messages):
+            try:
+                text = render(template, {"messages": arranged, **variables})
+            except TemplateRefusal as error:
+                refusal = refusal or error
+                continue
+            if complete and any(str(message["content"]) not in text for message in messages):
+                incomplete = incomplete or text
+                continue
+            for note in notes:
+                self._tell(note)
+            return text
+        if refusal is not None and not incomplete:
+            raise refusal
+        return incomplete
 
     def chat_ids(
         self,

@@ -71,14 +71,16 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
 def _before_the_model(engine: Engine, trace: MessageTrace, p: Mapping[str, Any]) -> Iterator[Frame]:
     """Template, tokenizer and table, each timed by itself; the first two are no part of the model."""
     tokenizer, message = engine.tokenizer, [{"role": "user", "content": p["text"]}]
+    used = p["chat_template"] and tokenizer.has_chat
     text, template = repeated(REPEATS, tokenizer.chat, message) if p["chat_template"] else (p["text"], None)
-    template_ms = template.median if template else 0.0
-    trace.stages.template(text, p["text"], p["chat_template"], template_ms)
+    template_ms = template.median if template and used else 0.0
+    why_bare = "off" if not p["chat_template"] else "this model has none"
+    trace.stages.template(text, p["text"], "" if used else why_bare, template_ms)
     trace.report.say(f"The model will be given {plural(len(text), 'character')}; {len(p['text']):,} are yours.")
     yield _frame(engine, trace, 0.0)
 
-    _, tokenize = repeated(REPEATS, tokenizer.encode, text, specials=p["chat_template"])
-    ids = tokenizer.chat_ids(message) if p["chat_template"] else tokenizer.encode(text)
+    _, tokenize = repeated(REPEATS, tokenizer.encode, text, specials=used)
+    ids = tokenizer.chat_ids(message) if used else tokenizer.encode(text)
     forced = tokenizer.encode(p["forced"])
     trace.prompt = engine.fits(ids + forced, p["max_new_tokens"])
     trace.answer = p["forced"]

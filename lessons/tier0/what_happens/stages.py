@@ -30,12 +30,13 @@ class Stages:
     def view(self) -> Pipeline:
         return Pipeline("from your message to the answer", tuple(self._parts.values()))
 
-    def template(self, text: str, message: str, used: bool, ms: float) -> None:
+    def template(self, text: str, message: str, why_bare: str, ms: float) -> None:
+        """`why_bare` says why no template was used, "" if one was."""
         added = len(text) - len(message)
         line = (
             f"{plural(len(message), 'character')} of yours + {added:,} around them"
-            if used
-            else "off: the bare text goes in"
+            if not why_bare
+            else f"{why_bare}: the bare text goes in"
         )
         self._done("chat template", line, ms)
 

@@ -21,6 +21,7 @@ PROBES = 8
 
 
 def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
+    engine.tokenizer.needs_chat()
     encode, budget = engine.tokenizer.encode, p["thinking_tokens"]
     expected, good, wrong = wanted(p)
     injected = {"correct notes": encode(f" {good}"), "wrong notes": encode(f" {wrong}")}

@@ -34,6 +34,7 @@ Trials = dict[str, list[Trial]]
 
 
 def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
+    engine.tokenizer.needs_chat()
     model = PrefixCachedModel(engine.model)
     harness = _harness(engine, model, p)
     messages = _messages(harness.tools, p)

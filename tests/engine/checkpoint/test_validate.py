@@ -31,8 +31,10 @@ HOSTILE: dict[str, tuple[str, bytes | None, str]] = {
     "no config": ("config.json", None, "config.json"),
     "no tokenizer": ("tokenizer.json", None, "tokenizer.json"),
     "large tokenizer": ("tokenizer.json", b" " * (32 * 2**20 + 1), "limit"),
-    "large template": ("tokenizer_config.json", json.dumps({"chat_template": "x" * 20_000}).encode(), "template"),
-    "large jinja file": ("chat_template.jinja", b"x" * 20_000, "limit"),
+    "large template": ("tokenizer_config.json", json.dumps({"chat_template": "x" * 70_000}).encode(), "template"),
+    "large jinja file": ("chat_template.jinja", b"x" * 70_000, "limit"),
+    "large older template": ("chat_template.json", json.dumps({"chat_template": "x" * 70_000}).encode(), "template"),
+    "large named template": ("additional_chat_templates/tool_use.jinja", b"x" * 70_000, "limit"),
     "no weights": ("model.safetensors", None, "model.safetensors"),
     "cut weights": ("model.safetensors", b"\x01\x02", "header"),
     "large header": ("model.safetensors", safetensors(b"{}", 2**40), "limit"),
@@ -59,6 +61,7 @@ def test_a_hostile_folder_is_refused_in_two_seconds(name: str, tmp_path: Path, a
     folder = tiny_gguf.write_folder(tmp_path / "m")
     (folder / file).unlink(missing_ok=True)
     if content is not None:
+        (folder / file).parent.mkdir(exist_ok=True)
         (folder / file).write_bytes(content)
     with at_most(2), pytest.raises(ModelError, match=reason) as caught:
         validate.check(folder)

@@ -18,6 +18,7 @@ from llm_holes.engine.harness.events import CallParsed, Event, PromptFed, Stoppe
 from llm_holes.engine.harness.loop import Bounds, Harness
 from llm_holes.engine.harness.prompt import Message, continuation, ids_of, pieces, system_text
 from llm_holes.engine.tokenizer.tokenizer import Tokenizer
+from llm_holes.engine.tokenizer.turns import IN_TURNS, NO_SYSTEM, NO_TEMPLATE
 
 CALL = '{"name": "calculator", "arguments": {"expression": "2+3"}}'
 END = "<|im_end|>"
@@ -161,3 +162,46 @@ def test_a_model_without_chatml_keeps_its_own_template() -> None:
     ]
     assert [i for piece in found if piece.what == "template" for i in piece.ids] == [4, 5, 4, 5]
     assert ids_of(found).count(4) == 2, "what the user typed is not a mark"
+
+
+def talked(template: str | None) -> tuple[Tokenizer, list[str]]:
+    words = {word: n for n, word in enumerate(["<unk>", "rules", "ask", "five", "call"])}
+    backend = tokenizers.Tokenizer(tokenizers.models.WordLevel(words, unk_token="<unk>"))
+    backend.pre_tokenizer = tokenizers.pre_tokenizers.WhitespaceSplit()
+    backend.add_special_tokens(["[INST]", "[/INST]"])
+    notes: list[str] = []
+    return Tokenizer(backend, {"chat_template": template}).telling(notes.append), notes
+
+
+ALTERNATING = (
+    "{% for m in messages %}{% if (m.role == 'user') != (loop.index0 is even) %}{{ raise_exception('alternate') }}"
+    "{% endif %}{% if m.role == 'user' %}[INST] {{ m.content }} [/INST]{% else %}{{ m.content }}{% endif %}{% endfor %}"
+)
+
+
+def test_a_template_without_a_system_role_gets_every_text_in_its_place() -> None:
+    tokenizer, notes = talked(ALTERNATING)
+    found = pieces(tokenizer, [Message("system", "rules"), Message("user", "ask")])
+    assert [(piece.what, piece.ids) for piece in found if piece.what != "template"] == [
+        ("system", (1,)),
+        ("user", (2,)),
+    ]
+    assert ids_of(found) == [5, 1, 2, 6]
+    assert notes == [NO_SYSTEM]
+
+
+def test_a_result_and_what_the_software_adds_share_a_turn_where_turns_must_alternate() -> None:
+    tokenizer, notes = talked(ALTERNATING)
+    assert ids_of(continuation(tokenizer, [Message("tool", "five"), Message("user", "ask")])) == [5, 3, 2, 6]
+    assert notes == [IN_TURNS]
+
+
+def test_a_base_model_is_given_the_texts_alone() -> None:
+    tokenizer, notes = talked(None)
+    talk = [Message("system", "rules"), Message("user", "ask [INST]"), Message("assistant", "call", "model")]
+    found = pieces(tokenizer, talk)
+    assert [(piece.who, piece.what) for piece in found] == [
+        ("software", "system"), ("software", "user"), ("model", "assistant")
+    ]  # fmt: skip
+    assert not set(ids_of(found)) & tokenizer.special_ids
+    assert notes == [NO_TEMPLATE]

@@ -13,10 +13,9 @@ from hypothesis import strategies as st
 from llm_holes.engine.checkpoint.convert import convert
 from llm_holes.engine.checkpoint.store import ModelFiles
 from llm_holes.engine.errors import InputError, ModelError
-from llm_holes.engine.tokenizer.chat_template import MAX_PROMPT, render
+from llm_holes.engine.tokenizer.chat_template import MAX_PROMPT
 from llm_holes.engine.tokenizer.tokenizer import Detokenizer, Tokenizer
 from tests.support import tiny_gguf
-from tests.support.clock import AtMost
 
 TEXTS = [
     "Hello world",
@@ -195,42 +194,6 @@ def test_a_broken_tokenizer_file_is_a_model_error(content: bytes, tmp_path: Path
         Tokenizer.load(tmp_path)
 
 
-HOSTILE_TEMPLATES = {
-    "loops": "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
-    "nested loops over text": "{% set s = 'x' * 4000 %}{% for a in s %}{% for b in s %}{% for c in s %}{% endfor %}"
-    "{% endfor %}{% endfor %}",
-    "endless output": "{% for a in range(99999) %}{{ 'x' * 1000 }}{% endfor %}",
-    "reaching into Python": "{{ ''.__class__.__mro__[1].__subclasses__() }}",
-    "reaching through a global": "{{ raise_exception.__globals__.os.name }}",
-    "changing its input": "{{ messages.append(1) }}",
-    "division by zero": "{{ 1 // 0 }}",
-    "syntax": "{% for %}",
-    "nesting": "{{ " + "(" * 5000 + "1" + ")" * 5000 + " }}",
-    "length": "x" * 20_000,
-    "too much memory": "{{ 'x' * 10 ** 15 }}",
-    "its own refusal": "{{ raise_exception('system messages are not supported') }}",
-}
-
-
-@pytest.mark.parametrize("name", HOSTILE_TEMPLATES)
-def test_a_hostile_template_ends_in_time_with_an_error(name: str, at_most: AtMost) -> None:
-    with at_most(5), pytest.raises((ModelError, InputError)):
-        render(HOSTILE_TEMPLATES[name], {"messages": [{"role": "user", "content": "hi"}]})
-
-
 def test_a_long_prompt_is_refused_with_the_limit(tiny: Tokenizer) -> None:
     with pytest.raises(InputError, match="longer than"):
         tiny.chat([{"role": "user", "content": "x" * (MAX_PROMPT + 1)}])
-
-
-def test_templates_work_as_in_transformers() -> None:
-    template = "{% for m in ms %}\n  {%- if loop.index > 1 %}{% break %}{% endif %}\n{{ m | tojson }}\n{% endfor %}"
-    assert render(template, {"ms": [{"a": "<é>"}, 2]}) == '{"a": "<é>"}\n'
-    assert render("{{ strftime_now('%Y') }}", {}).isdigit()
-
-
-def test_a_model_without_a_template_cannot_chat(tmp_path: Path) -> None:
-    folder = tiny_gguf.write_folder(tmp_path / "m")
-    (folder / "tokenizer_config.json").unlink()
-    with pytest.raises(InputError, match="no chat template"):
-        Tokenizer.load(folder).chat_ids([{"role": "user", "content": "hi"}])
