@@ -209,6 +209,8 @@ def _answer(job: Job, host: Host, send: Callable[[Reply], None]) -> Reply:
         return Cancelled(number)
     except errors.InputError as error:
         return Failed(number, str(error), error.hint, usage=True)
+    except errors.ModelError as error:
+        return Failed(number, str(error), error.hint)
     except (BrokenPipeError, ConnectionResetError):
         raise
     except Exception as error:

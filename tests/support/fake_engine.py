@@ -135,6 +135,7 @@ class FakeHost:
             "flood": flood,
             "crash": crash,
             "out-of-memory": lambda: failing(MemoryError()),
+            "unfit": lambda: failing(ModelError("The chat template fails.", "Use another model.")),
             "broken": lambda: failing(KeyError("layer")),
         }
         return {"text": "default"} | dict(settings), runs.get(lesson, lambda: (gallery(n, 3) for n in (1, 2, 3)))()

@@ -103,6 +103,7 @@ async def test_a_newer_run_cancels_the_older_ones() -> None:
     ("lesson", "error", "hint", "usage"),
     [
         ("refused", "The text is too long.", "Use at most 8,192 tokens.", True),
+        ("unfit", "The chat template fails.", "Use another model.", False),
         ("broken", "KeyError: 'layer'", "The engine's log has the details.", False),
         ("out-of-memory", "Not enough memory for this.", "shorter text", False),
     ],
