@@ -189,7 +189,7 @@ def test_damaged_bytes_are_read_or_refused_never_anything_else(tmp_path: Path, d
     [
         ({"architecture": "gemma"}, "architecture 'gemma'"),
         ({"pre": "tekken"}, "tokenizer of kind 'tekken'"),
-        ({"template": "x" * 20_000}, "chat template"),
+        ({"template": "x" * 70_000}, "chat template"),
         ({"keys": {"llama.attention.sliding_window": 64}}, "sliding_window"),
         ({"keys": {"llama.logit_scale": 2.0}}, "logit_scale"),
         ({"keys": {"llama.expert_count": 8}}, "mixture of experts"),
