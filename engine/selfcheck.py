@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import wraps
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +16,7 @@ import torch
 from llm_holes.engine.checkpoint.plain import plain
 from llm_holes.engine.checkpoint.store import verify
 from llm_holes.engine.engine import Engine
+from llm_holes.engine.errors import Cancelled, InputError, ModelError
 from llm_holes.engine.frames import Frame, Table
 from llm_holes.engine.generation.generate import Limits
 from llm_holes.engine.generation.sampling import SamplingParams
@@ -24,52 +29,97 @@ from llm_holes.engine.surgery.operations import HeadOff, QuantizedWeights
 
 TEXT = "Once upon a time, in 1865, Alice wrote «naïve café» 🙂 to John.\n    return x + 1\n"
 ROUNDING = 1e-4
+log = logging.getLogger(__name__)
+
+
+Measure = Callable[[Engine, Sequence[int]], float]
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """`figure` must be at most `limit`."""
+    """`figure` must be at most `limit`; `error` says why there is none."""
 
     name: str
     figure: float
     limit: float
+    error: str = ""
 
     @property
     def ok(self) -> bool:
         return self.figure <= self.limit
 
 
+def check(name: str, limit: float) -> Callable[[Measure], Callable[[Engine, Sequence[int]], Check]]:
+    """Makes a check of what gives its figure; one that raises has failed, and the others still run."""
+
+    def of(measure: Measure) -> Callable[[Engine, Sequence[int]], Check]:
+        @wraps(measure)
+        def checked(engine: Engine, ids: Sequence[int]) -> Check:
+            try:
+                return Check(name, measure(engine, ids), limit)
+            except Cancelled:
+                raise
+            except Exception as error:
+                log.exception("the check of %s failed", name)
+                return Check(name, math.nan, limit, _told(error))
+
+        return checked
+
+    return of
+
+
+def _told(error: Exception) -> str:
+    """One line about the error; those raised on purpose are sentences already."""
+    text = " ".join(str(error).split())[:200]
+    return text if isinstance(error, (InputError, ModelError)) else f"{type(error).__name__}: {text}"
+
+
 def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     """One frame per check; `measured` has each figure and `failed`, the number of checks that did not hold."""
-    ids = engine.encode(TEXT)
+    ids = _ids(engine)
     done: list[Check] = []
-    for check in CHECKS:
-        done.append(check(engine, ids))
+    for made in CHECKS:
+        done.append(made(engine, ids))
         yield _frame(done)
+
+
+def _ids(engine: Engine) -> list[int]:
+    """As much of the text as the context holds; none if the tokenizer fails, which is for its own check to say."""
+    try:
+        return engine.tokenizer.encode(TEXT)[: engine.model.config.n_ctx]
+    except Exception:
+        log.exception("the text of the checks has no ids")
+        return []
 
 
 def _frame(done: Sequence[Check]) -> Frame:
     failed = sum(not check.ok for check in done)
-    rows = tuple((c.name, c.figure, c.limit, "ok" if c.ok else "FAILED") for c in done)
+    rows = tuple((c.name, "–" if c.error else c.figure, c.limit, _outcome(c)) for c in done)
     last = len(done) == len(CHECKS)
     return Frame(
         f"{len(done) - failed} of {len(CHECKS)} checks hold" + (f", {failed} FAILED" if failed else ""),
         (Table("self-checks", ("check", "figure", "at most", ""), rows),),
-        {**{c.name: c.figure for c in done}, "failed": failed},
+        {**{c.name: c.figure for c in done if not c.error}, "failed": failed},
         None if last else len(done) / len(CHECKS),
     )
 
 
-def files_changed(engine: Engine, ids: Sequence[int]) -> Check:
-    return Check("model files that differ from their checksum", len(verify(engine.files)), 0)
+def _outcome(made: Check) -> str:
+    return "ok" if made.ok else f"FAILED: {made.error}" if made.error else "FAILED"
 
 
-def transformers_logits(engine: Engine, ids: Sequence[int]) -> Check:
+@check("model files that differ from their checksum", 0)
+def files_changed(engine: Engine, ids: Sequence[int]) -> float:
+    return len(verify(engine.files))
+
+
+@check("largest difference of a logit from transformers", ROUNDING)
+def transformers_logits(engine: Engine, ids: Sequence[int]) -> float:
     reference = _reference(engine).eval()
     with torch.no_grad():
         expected = reference(torch.tensor([list(ids)])).logits[0]
     difference = (engine.logits(ids) - expected).abs().max()
-    return Check("largest difference of a logit from transformers", float(difference), ROUNDING)
+    return float(difference)
 
 
 def _reference(engine: Engine) -> Any:
@@ -89,39 +139,42 @@ def _reference(engine: Engine) -> Any:
         return reference
 
 
-def transformers_tokens(engine: Engine, ids: Sequence[int]) -> Check:
+@check("token ids that differ from transformers", 0)
+def transformers_tokens(engine: Engine, ids: Sequence[int]) -> float:
     from transformers import AutoTokenizer
 
     with plain(Path(engine.files.folder)) as folder:
         reference = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    expected = reference.encode(TEXT, add_special_tokens=False)
-    differing = sum(a != b for a, b in zip(ids, expected, strict=False)) + abs(len(ids) - len(expected))
-    return Check("token ids that differ from transformers", differing, 0)
+    expected = reference.encode(TEXT, add_special_tokens=False)[: engine.model.config.n_ctx]
+    differing: int = sum(a != b for a, b in zip(ids, expected, strict=False)) + abs(len(ids) - len(expected))
+    return float(differing)
 
 
-def round_trip(engine: Engine, ids: Sequence[int]) -> Check:
-    return Check("texts that change on the way to ids and back", int(engine.tokenizer.decode(ids) != TEXT), 0)
+@check("texts that change on the way to ids and back", 0)
+def round_trip(engine: Engine, ids: Sequence[int]) -> float:
+    return int(engine.tokenizer.decode(engine.tokenizer.encode(TEXT)) != TEXT)
 
 
-def cached_logits(engine: Engine, ids: Sequence[int]) -> Check:
+@check("logits with the cache, token by token, relative", ROUNDING)
+def cached_logits(engine: Engine, ids: Sequence[int]) -> float:
     cache = ContiguousCache(engine.model.config)
     parts = [engine.model.forward(torch.tensor([[i]]), cache).logits[0] for i in ids]
     whole = engine.logits(ids)
     difference = (torch.cat(parts) - whole).abs().max() / whole.abs().max()
-    return Check("logits with the cache, token by token, relative", float(difference), ROUNDING)
+    return float(difference)
 
 
-def cached_tokens(engine: Engine, ids: Sequence[int]) -> Check:
+@check("generated tokens that change with the cache", 0)
+def cached_tokens(engine: Engine, ids: Sequence[int]) -> float:
     with_cache, without = (
         [step.token for step in engine.generate(ids, SamplingParams(), Limits(8, use_cache=use))]
         for use in (True, False)
     )
-    return Check(
-        "generated tokens that change with the cache", sum(a != b for a, b in zip(with_cache, without, strict=True)), 0
-    )
+    return float(sum(a != b for a, b in zip_longest(with_cache, without)))
 
 
-def head_off(engine: Engine, ids: Sequence[int]) -> Check:
+@check("head off against zeroed columns of the output matrix", ROUNDING)
+def head_off(engine: Engine, ids: Sequence[int]) -> float:
     layer, head, size = engine.model.config.n_layers // 2, 0, engine.model.config.d_head
     name = f"model.layers.{layer}.self_attn.o_proj.weight"
     columns = engine.model.weights[name].clone()
@@ -131,46 +184,46 @@ def head_off(engine: Engine, ids: Sequence[int]) -> Check:
     )
     expected = zeroed.forward(torch.tensor([list(ids)])).logits[0]
     difference = (engine.operated([HeadOff(layer, head)]).logits(ids) - expected).abs().max()
-    return Check("head off against zeroed columns of the output matrix", float(difference), ROUNDING)
+    return float(difference)
 
 
-def undo(engine: Engine, ids: Sequence[int]) -> Check:
+@check("weights or logits that surgery left changed", 0)
+def undo(engine: Engine, ids: Sequence[int]) -> float:
     weights, logits = fingerprint(engine.model.weights), engine.logits(ids)
     engine.operated([QuantizedWeights(2, part="attention"), HeadOff(0, 0)]).logits(ids)
-    changed = int(fingerprint(engine.model.weights) != weights) + int(not torch.equal(engine.logits(ids), logits))
-    return Check("weights or logits that surgery left changed", changed, 0)
+    return int(fingerprint(engine.model.weights) != weights) + int(not torch.equal(engine.logits(ids), logits))
 
 
-def future(engine: Engine, ids: Sequence[int]) -> Check:
+@check("influence of the last token on earlier ones", 0)
+def future(engine: Engine, ids: Sequence[int]) -> float:
     other = [*ids[:-1], (ids[-1] + 1) % engine.model.config.d_vocab]
     difference = (engine.logits(ids)[:-1] - engine.logits(other)[:-1]).abs().max()
-    return Check("influence of the last token on earlier ones", float(difference), 0)
+    return float(difference)
 
 
-def pattern_rows(engine: Engine, ids: Sequence[int]) -> Check:
+@check("largest error of a sum of attention weights", ROUNDING)
+def pattern_rows(engine: Engine, ids: Sequence[int]) -> float:
     taps = in_all_layers("attn.hook_pattern", engine.model.config.n_layers)
     acts = engine.model.forward(torch.tensor([list(ids)]), taps=taps).acts
-    return Check(
-        "largest error of a sum of attention weights",
-        max(float(abs(p.sum(-1) - 1).max()) for p in acts.values()),
-        ROUNDING,
-    )
+    return max(float(abs(p.sum(-1) - 1).max()) for p in acts.values())
 
 
-def stream(engine: Engine, ids: Sequence[int]) -> Check:
+@check("final stream against the sum of all updates, relative", ROUNDING)
+def stream(engine: Engine, ids: Sequence[int]) -> float:
     layers = engine.model.config.n_layers
     updates = in_all_layers("hook_attn_out", layers) | in_all_layers("hook_mlp_out", layers)
     last = tap(layers - 1, "hook_resid_post")
     acts = engine.model.forward(torch.tensor([list(ids)]), taps={"hook_embed", last, *updates}).acts
     error = abs(acts["hook_embed"] + sum(acts[name] for name in updates) - acts[last]).max() / abs(acts[last]).max()
-    return Check("final stream against the sum of all updates, relative", float(error), ROUNDING)
+    return float(error)
 
 
-def rounding_error(engine: Engine, ids: Sequence[int]) -> Check:
+@check("4-bit rounding error, in steps", 0.501)
+def rounding_error(engine: Engine, ids: Sequence[int]) -> float:
     rows = engine.model.weights["model.embed_tokens.weight"][:1024]
     q = quantize(rows, 4, "channel", symmetric=False)
     error = (q.dequantized() - rows).abs()
-    return Check("4-bit rounding error, in steps", float((error / q.scale).max()), 0.501)
+    return float((error / q.scale).max())
 
 
 CHECKS: tuple[Callable[[Engine, Sequence[int]], Check], ...] = (

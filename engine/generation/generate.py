@@ -135,14 +135,15 @@ def _step(
     reason: StopReason | None,
 ) -> Step:
     p = logits.softmax(-1)
-    end = torch.tensor(sorted(tokenizer.eos_ids))
+    # a model without an end token ends with probability 0, which every token beats
+    end = p[sorted(tokenizer.eos_ids)] if tokenizer.eos_ids else p.new_zeros(1)
     best = p.topk(top)
     return Step(
         token=token,
         text=text,
         p=float(p[token]),
-        p_end=float(p[end].sum()),
-        end_rank=int((p > p[end].max()).sum()),
+        p_end=float(end.sum()),
+        end_rank=int((p > end.max()).sum()),
         top=tuple(zip(best.indices.tolist(), best.values.tolist(), strict=True)),
         ms=ms,
         cache_bytes=cache_bytes,

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
+import pytest
 import torch
 
 from llm_holes.engine import selfcheck
+from llm_holes.engine.checkpoint.store import locate
 from llm_holes.engine.engine import Engine
+from llm_holes.engine.frames import Table
 from llm_holes.engine.model.decoder import Decoder
 from llm_holes.lessons.shared.passage import passage
+from llm_holes.tui.cli.doctor import failures
+from tests.support import tiny_gguf
 
 
 def test_logits_equal_transformers_on_the_default_model(engine: Engine) -> None:
@@ -33,3 +41,41 @@ def test_a_wrong_model_fails_the_self_checks(engine: Engine) -> None:
     q = {n: w * 1.01 for n, w in engine.model.weights.items() if "q_proj" in n}
     wrong = replace(engine, model=Decoder(engine.model.config, {**engine.model.weights, **q}))
     assert not selfcheck.transformers_logits(wrong, wrong.encode(selfcheck.TEXT)).ok
+
+
+def tiny_engine(folder: Path, **config: Any) -> Engine:
+    tiny_gguf.write_folder(folder, **config)
+    (folder / "tokenizer_config.json").unlink()  # neither an end token nor a chat template
+    return Engine.load(locate(str(folder), lambda status: None), threads=1)
+
+
+def test_a_check_that_raises_says_so_in_its_line_and_the_others_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("no such\nlayout")
+
+    engine = tiny_engine(tmp_path / "m")
+    monkeypatch.setattr(selfcheck, "quantize", fail)
+    final = list(selfcheck.run(engine, {}))[-1]
+    (table,) = final.views
+    assert isinstance(table, Table)
+    assert len(table.rows) == len(selfcheck.CHECKS)
+    assert [row[3] for row in table.rows if str(row[0]).startswith("4-bit")] == ["FAILED: RuntimeError: no such layout"]
+    assert final.measured["failed"] == 1
+    assert failures(final) == ["4-bit rounding error, in steps"]
+
+
+@pytest.mark.parametrize("config", [{}, {"eos_token_id": None}, {"max_position_embeddings": 16}])
+def test_the_self_checks_hold_without_an_end_token_or_a_template(tmp_path: Path, config: dict[str, Any]) -> None:
+    final = list(selfcheck.run(tiny_engine(tmp_path / "m", **config), {}))[-1]
+    assert failures(final) == []
+
+
+def test_a_tokenizer_that_fails_is_told_and_ends_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = tiny_engine(tmp_path / "m")
+    monkeypatch.setattr(engine.tokenizer, "encode", lambda text: 1 // 0)
+    frames = list(selfcheck.run(engine, {}))
+    assert len(frames) == len(selfcheck.CHECKS)
+    assert "texts that change on the way to ids and back" in failures(frames[-1])
+    assert "model files that differ from their checksum" not in failures(frames[-1])

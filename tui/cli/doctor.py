@@ -55,7 +55,7 @@ def terminal_facts(environment: Mapping[str, str]) -> dict[str, str]:
 def failures(frame: Frame) -> list[str]:
     """The names of the checks that failed: the first cells of the table rows that say so."""
     rows = [row for view in frame.views if isinstance(view, Table) for row in view.rows]
-    return [str(row[0]) for row in rows if FAILED in row]
+    return [str(row[0]) for row in rows if any(str(cell).startswith(FAILED) for cell in row[1:])]
 
 
 def _print(name: str, text: str) -> None:
