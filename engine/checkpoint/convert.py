@@ -197,7 +197,10 @@ def _names(file: gguf.File, config: dict[str, Any]) -> dict[str, str]:
     """Hugging Face name → GGUF name, complete and with the right shapes."""
     # the reader allows 2,000 tensors, so more layers than that cannot all be there
     layers = min(config["num_hidden_layers"], gguf.MAX_TENSORS)
-    expected = shapes(from_hugging_face({**config, "num_hidden_layers": layers, "tie_word_embeddings": False}))
+    try:
+        expected = shapes(from_hugging_face({**config, "num_hidden_layers": layers, "tie_word_embeddings": False}))
+    except ValueError as error:
+        raise _unsupported(file, str(error)) from None
     names: dict[str, str] = {}
     for name in file.tensors:
         layer = LAYER.fullmatch(name)

@@ -15,7 +15,7 @@ from llm_holes.engine.model.quantized_formats import TENSORS, Block, refused
 
 TABLE, HEAD = "model.embed_tokens.weight", "lm_head.weight"
 SCALE = "_scale_inv"
-READ = ("F32", "BF16", "F16")
+READ = {"F32": 4, "BF16": 2, "F16": 2}
 FP8 = "F8_E4M3"
 HINT = "Use an unchanged checkpoint of one of the families that `llm-holes` reads."
 # buffers that older versions of transformers saved; they follow from the config
@@ -89,11 +89,14 @@ def used(config: Config, stored: Mapping[str, Stored], block: Block | None) -> d
 def _check(tensor: Stored, shape: tuple[int, ...], block: Block | None) -> None:
     if tensor.shape != shape:
         raise ModelError(f"{tensor.name} is {tensor.shape}, config.json says {shape}", HINT)
-    if tensor.dtype not in ((FP8,) if block else READ):
+    kinds = {FP8: 1} if block else READ
+    if tensor.dtype not in kinds:
         raise ModelError(
             f"{tensor.name} is of type {tensor.dtype}, which llm-holes does not read",
             f"Use a checkpoint in one of {', '.join(READ)}.",
         )
+    if tensor.bytes != math.prod(shape) * kinds[tensor.dtype]:
+        raise ModelError(f"{tensor.path} is damaged: {tensor.name} has {tensor.bytes:,} bytes", HINT)
 
 
 def _scales(

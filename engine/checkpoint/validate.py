@@ -97,6 +97,11 @@ def _weights(folder: Path) -> tuple[Path, ...]:
     if index.exists():
         shards = _json(index, MAX_JSON).get("weight_map")
         names = sorted(set(shards.values())) if isinstance(shards, dict) and _all_names(shards.values()) else []
+        if missing := [name for name in names if not (folder / name).exists()]:
+            raise ModelError(
+                f"{folder} lacks {missing[0]}, one of {len(names)} files that its index names",
+                "The folder was copied or downloaded in part: add the missing file.",
+            )
         if names:
             return tuple(folder / name for name in names)
         raise ModelError(f"{index} does not name safetensors files of its own folder", HINT)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ ROPE_TYPES = ("default", "linear", "llama3")
 KV_HEADS = {"mistral": 8, "qwen2": 32, "qwen3": 32}
 HEAD_DIM = {"qwen3": 128}
 WINDOW = 4096
+MAX_LAYERS, MAX_COUNT = 2_000, 2**31
 FULL, SLIDING = "full_attention", "sliding_attention"
 
 
@@ -84,26 +86,26 @@ def read_config(folder: Path) -> Config:
 def from_hugging_face(raw: dict[str, Any]) -> Config:
     """The config in a parsed `config.json`. Raises ModelError for a model of another kind, LookupError, TypeError or
     ValueError for what is missing or no number."""
-    family = raw["model_type"]
+    family = str(raw["model_type"])
     if family not in FAMILIES:
         raise ModelError(f"models of type {family!r} are not supported", f"Supported: {', '.join(FAMILIES)}.")
     fp8_block(raw)
     refuse_unknown(raw)
     if raw.get("hidden_act", "silu") not in ("silu", "swish"):
         raise ModelError(f"the activation {raw['hidden_act']!r} is not supported", "Use a model with SwiGLU.")
-    n_heads = int(raw["num_attention_heads"])
+    n_heads = _count(raw["num_attention_heads"], "num_attention_heads")
     config = Config(
-        n_layers=int(raw["num_hidden_layers"]),
-        d_model=int(raw["hidden_size"]),
+        n_layers=_count(raw["num_hidden_layers"], "num_hidden_layers", MAX_LAYERS),
+        d_model=_count(raw["hidden_size"], "hidden_size"),
         n_heads=n_heads,
-        n_kv_heads=int(raw.get("num_key_value_heads", KV_HEADS.get(family)) or n_heads),
-        d_head=int(raw.get("head_dim", HEAD_DIM.get(family)) or raw["hidden_size"] // n_heads),
-        d_mlp=int(raw["intermediate_size"]),
-        d_vocab=int(raw["vocab_size"]),
-        n_ctx=int(raw["max_position_embeddings"]),
+        n_kv_heads=_count(raw.get("num_key_value_heads", KV_HEADS.get(family)) or n_heads, "num_key_value_heads"),
+        d_head=_count(raw.get("head_dim", HEAD_DIM.get(family)) or raw["hidden_size"] // n_heads, "head_dim"),
+        d_mlp=_count(raw["intermediate_size"], "intermediate_size"),
+        d_vocab=_count(raw["vocab_size"], "vocab_size"),
+        n_ctx=_count(raw["max_position_embeddings"], "max_position_embeddings"),
         tied_embeddings=bool(raw.get("tie_word_embeddings", False)),
         family=family,
-        norm_eps=float(raw["rms_norm_eps"]),
+        norm_eps=_number(raw["rms_norm_eps"], "rms_norm_eps"),
         rope=_rope(raw),
         biases=_biases(family, raw),
         windows=_windows(family, raw),
@@ -115,12 +117,30 @@ def from_hugging_face(raw: dict[str, Any]) -> Config:
     return config
 
 
+def _count(value: Any, name: str, limit: int = MAX_COUNT) -> int:
+    if not _is_number(value) or value != int(value) or not 0 < value <= limit:
+        raise ValueError(f"{name} = {value!r:.60}")
+    return int(value)
+
+
+def _number(value: Any, name: str) -> float:
+    if not _is_number(value):
+        raise ValueError(f"{name} = {value!r:.60}")
+    return float(value)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
 def _rope(raw: dict[str, Any]) -> Rope:
     given = raw.get("rope_scaling") or raw.get("rope_parameters") or {}
-    fields = {name: given[name] for name in Rope.__struct_fields__ if name in given}
-    fields.setdefault("rope_type", given.get("type", "default"))
+    if not isinstance(given, dict):
+        raise ValueError(f"RoPE parameters = {given!r:.60}")
+    fields = {name: given[name] for name in Rope.__struct_fields__ if given.get(name) is not None}
+    fields.setdefault("rope_type", given.get("type") or "default")
     fields.setdefault("rope_theta", raw.get("rope_theta", 10_000.0))
-    if fields["rope_type"] not in ROPE_TYPES:
+    if str(fields["rope_type"]) not in ROPE_TYPES:
         raise ModelError(f"RoPE type {fields['rope_type']!r} is not supported", f"Supported: {', '.join(ROPE_TYPES)}.")
     known = {*Rope.__struct_fields__, "type"}
     if other := {n: v for n, v in given.items() if n not in known and v is not None}:
@@ -131,6 +151,11 @@ def _rope(raw: dict[str, Any]) -> Rope:
     for name in needed[fields["rope_type"]]:
         if name not in fields:
             raise KeyError(name)
+    for name in fields.keys() - {"rope_type"}:
+        if not _number(fields[name], name) > 0 or fields[name] > MAX_COUNT:
+            raise ValueError(f"{name} = {fields[name]!r:.60}")
+    if fields["rope_type"] == "llama3" and fields["low_freq_factor"] >= fields["high_freq_factor"]:
+        raise ValueError(f"low_freq_factor = {fields['low_freq_factor']!r}, which is not below high_freq_factor")
     return msgspec.convert(fields, Rope, strict=False)
 
 
@@ -145,13 +170,11 @@ def _biases(family: str, raw: dict[str, Any]) -> tuple[str, ...]:
 def _windows(family: str, raw: dict[str, Any]) -> tuple[int | None, ...]:
     """Mistral has its window in all layers; Qwen, where it is switched on, in those from `max_window_layers` on or in
     those that `layer_types` names."""
-    layers = int(raw["num_hidden_layers"])
+    layers = _count(raw["num_hidden_layers"], "num_hidden_layers", MAX_LAYERS)
     given = raw.get("sliding_window", None if family == "llama" else WINDOW)
     if family in ("qwen2", "qwen3") and not raw.get("use_sliding_window"):
         given = None
-    window = None if given is None else int(given)
-    if window is not None and window < 1:
-        raise ValueError(f"sliding_window = {window}")
+    window = None if given is None else _count(given, "sliding_window")
     if family == "llama" and window is not None and window < int(raw["max_position_embeddings"]):
         raise ModelError(
             f"config.json has 'sliding_window' = {window}, which models of type 'llama' do not have",
@@ -160,7 +183,7 @@ def _windows(family: str, raw: dict[str, Any]) -> tuple[int | None, ...]:
     first = int(raw.get("max_window_layers", 28)) if family in ("qwen2", "qwen3") else 0
     default = [SLIDING if window is not None and layer >= first else FULL for layer in range(layers)]
     types = raw.get("layer_types") or default
-    if len(types) != layers or not {*types} <= {SLIDING, FULL}:
+    if not isinstance(types, list) or len(types) != layers or not {*types} <= {SLIDING, FULL}:
         raise ModelError(f"config.json has 'layer_types' = {types!r:.60}", f"Known are {FULL} and {SLIDING}.")
     if family in ("llama", "mistral") and list(types) != default:
         raise ModelError(

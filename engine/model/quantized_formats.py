@@ -60,7 +60,7 @@ def fp8_block(raw: Mapping[str, Any]) -> Block | None:
     if method is None:
         method = "compressed-tensors" if raw.get("compression_config") else _unnamed(given)
     if method != "fp8":
-        raise refused(FORMATS.get(method, f"{method!r:.40}"))
+        raise refused(FORMATS.get(str(method), f"{method!r:.40}"))
     match given:
         case {"weight_block_size": [int(rows), int(columns)]} if (
             rows > 0

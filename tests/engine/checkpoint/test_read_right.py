@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
+import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -342,3 +344,52 @@ def test_defaults_are_those_of_transformers() -> None:
         assert config.n_kv_heads == made.num_key_value_heads
         assert config.d_head == (getattr(made, "head_dim", None) or 256 // 32)
         assert set(config.windows) == {made.sliding_window}
+
+
+def test_an_index_that_names_a_missing_file_is_told(tmp_path: Path) -> None:
+    folder = written(tmp_path / "m")
+    (folder / "model.safetensors").rename(folder / "model-00001-of-00002.safetensors")
+    names = {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": names}))
+    assert "model-00002-of-00002.safetensors" in refusal(folder)
+
+
+def test_shards_are_read_as_one(tmp_path: Path) -> None:
+    folder = written(tmp_path / "m")
+    weights = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    names = {name: f"model-{n % 2}.safetensors" for n, name in enumerate(weights)}
+    for file in set(names.values()):
+        save_file({n: w for n, w in weights.items() if names[n] == file}, folder / file, {"format": "pt"})
+    index = {"metadata": {}, "weight_map": names}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    reads_as_transformers_does(folder)
+    save_file(weights, folder / "model-1.safetensors", {"format": "pt"})
+    assert "is in model-0.safetensors and model-1.safetensors" in refusal(folder)
+
+
+ODD: list[Any] = [None, 0, 1, -1, 2, 3.5, 1e999, "x", "", [], {}, [1], {"a": 1}, True, 2**40, 10**30, "mistral", 64]
+ODD += [{"quant_method": [1]}, {"rope_type": ["x"]}, ["full_attention"] * 2, "F16", "F8_E4M3", [64, 64], [-1, -64]]
+
+
+def test_whatever_is_changed_in_config_or_header_it_runs_or_is_refused(tmp_path: Path) -> None:
+    """Nothing but ModelError may come of a file, whatever stands in it."""
+    rope = {"rope_type": "llama3", "factor": 2.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0}
+    folder = written(tmp_path / "m", rope_scaling=rope, head_dim=16, quantization_config=None, sliding_window=None)
+    config = json.loads((folder / "config.json").read_text())
+    data = (folder / "model.safetensors").read_bytes()
+    length = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:length])
+    rng = random.Random(1)
+    ran = 0
+    for _ in range(400):
+        changed, names = json.loads(json.dumps(config)), json.loads(json.dumps(header))
+        target = rng.choice([changed, changed, changed["rope_scaling"], names, names[UP]])
+        target[rng.choice(list(target))] = rng.choice(ODD)
+        (folder / "config.json").write_text(json.dumps(changed))
+        text = json.dumps(names).encode()
+        (folder / "model.safetensors").write_bytes(len(text).to_bytes(8, "little") + text + data[length:])
+        with contextlib.suppress(ModelError):
+            load(folder).logits([3, 4, 5])
+            ran += 1
+    assert 20 < ran < 380
