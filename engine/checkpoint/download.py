@@ -21,6 +21,7 @@ from llm_holes.engine.checkpoint.hashes import file_hash
 from llm_holes.engine.errors import ModelError
 from llm_holes.engine.ipc.messages import Status
 from llm_holes.engine.model.config import FAMILIES
+from llm_holes.engine.model.quantized_formats import fp8_block
 
 if TYPE_CHECKING:
     from huggingface_hub.hf_api import ModelInfo, RepoSibling
@@ -41,6 +42,7 @@ HUB_FILES = {
     "chat_template.jinja",
     "chat_template.json",
     "model.safetensors.index.json",
+    "adapter_config.json",
     "LICENSE",
 }
 POLL = 0.2
@@ -163,12 +165,20 @@ def _wanted_files(name: str, info: ModelInfo) -> list[RepoSibling]:
     family = (info.config or {}).get("model_type", FAMILIES[0])
     if family not in FAMILIES:
         raise ModelError(f"{name} is of type {family!r}", f"Supported: {', '.join(FAMILIES)}.")
-    wanted = [file for file in info.siblings or () if file.rfilename in HUB_FILES or _is_weights(file.rfilename)]
+    quantized = (info.config or {}).get("quantization_config") or {}
+    if quantized and quantized.get("quant_method") != "fp8":  # of which the hub does not tell all that matters
+        fp8_block({"quantization_config": quantized})
+    wanted = [file for file in info.siblings or () if is_wanted(file.rfilename)]
     if not any(_is_weights(file.rfilename) for file in wanted):
         raise ModelError(
             f"{name} on the hub has no safetensors files", "Use another model: pickled weights can run code."
         )
     return wanted
+
+
+def is_wanted(file: str) -> bool:
+    """Whether a file of a model's repository, by its path there, is of use here."""
+    return file in HUB_FILES or _is_weights(file)
 
 
 def _is_weights(file: str) -> bool:

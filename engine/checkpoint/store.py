@@ -221,10 +221,16 @@ def _fetch_default(folder: Path, aside: Path, report: Report) -> ModelFiles:
 def _fetch_hub(name: str, folder: Path, report: Report) -> ModelFiles:
     from llm_holes.engine.checkpoint import download, validate
 
-    download.fetch_hub(name, folder, report)
+    source = f"{name} from the Hugging Face hub"
+    if found := hub_cache.find(name):
+        source = f"{name} from the Hugging Face cache, revision {found.name:.12}"
+        for path in found.iterdir():
+            if download.is_wanted(path.name):
+                shutil.copyfile(path, folder / path.name)
+    else:
+        download.fetch_hub(name, folder, report)
     checkpoint = validate.check(folder)
     digest = weights_hash(checkpoint.weights, checkpoint.refuse_special)
-    source = f"{name} from the Hugging Face hub"
     return ModelFiles(name.partition("/")[2], "", digest, source, _format(checkpoint.dtype))
 
 

@@ -19,9 +19,9 @@ class Hub(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, name: str, folder: Path, model_type: str = "llama") -> None:
+    def __init__(self, name: str, folder: Path, **config: Any) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
-        self.name, self.folder, self.model_type = name, folder, model_type
+        self.name, self.folder, self.config = name, folder, {"model_type": "llama"} | config
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.stall = False
         self.halfway, self.go = threading.Event(), threading.Event()
@@ -62,7 +62,7 @@ class Handler(BaseHTTPRequestHandler):
             "tags": [],
             "downloads": 0,
             "likes": 0,
-            "config": {"model_type": self.server.model_type},
+            "config": self.server.config,
             "siblings": [{"rfilename": name, "size": size} for name, size in names],
         }
 

