@@ -134,6 +134,10 @@ def _config(file: gguf.File) -> dict[str, Any]:
 
 
 def _refuse_part(file: gguf.File) -> None:
+    """Raises ModelError for a file that is no whole model."""
+    kind = file.metadata.get("general.type", "model")
+    if isinstance(kind, str) and kind != "model":
+        raise ModelError(f"{file.path.name} is of type {kind!r:.40}, not a model of its own", "Give the model's file.")
     count = file.metadata.get("split.count", 1)
     if isinstance(count, int) and count > 1:
         raise ModelError(

@@ -169,7 +169,10 @@ def _wanted_files(name: str, info: ModelInfo) -> list[RepoSibling]:
     if quantized and quantized.get("quant_method") != "fp8":  # of which the hub does not tell all that matters
         fp8_block({"quantization_config": quantized})
     wanted = [file for file in info.siblings or () if is_wanted(file.rfilename)]
-    if not any(_is_weights(file.rfilename) for file in wanted):
+    files = [file.rfilename for file in info.siblings or ()]
+    if not any(map(_is_weights, files)) and (ggufs := [file for file in files if file.endswith(".gguf")]):
+        raise ModelError(f"{name} on the hub has GGUF files only", f"Download one ({ggufs[0]:.100}) and give the file.")
+    if not any(map(_is_weights, files)):
         raise ModelError(
             f"{name} on the hub has no safetensors files", "Use another model: pickled weights can run code."
         )

@@ -92,6 +92,8 @@ def locate(model: str | None, report: Report) -> ModelFiles:
     if path.is_dir() and path.absolute().parent != root():
         path = path.absolute()
         return _folder(hub_cache.snapshot(path) or path, path.name, str(path))
+    if path.is_file() and path.suffix in (".safetensors", ".json"):
+        raise ModelError(f"{path.name} is one file of a model's folder", f"Give the folder: {path.absolute().parent}.")
     if path.is_file():
         return _gguf(path.absolute(), report)
     for folder in _folders():

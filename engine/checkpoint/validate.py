@@ -110,6 +110,12 @@ def _weights(folder: Path) -> tuple[Path, ...]:
         raise _adapter(folder)
     if any(Path(name).suffix in PICKLES for name in names):
         raise ModelError(f"{folder} has only pickled weights, which can run code when loaded", HINT)
+    if files := [name for name in names if name.endswith(".gguf")]:
+        raise ModelError(f"{folder} has {files[0]}, but no model.safetensors", f"Give the file: {folder / files[0]}.")
+    if any(name.startswith("consolidated") for name in names):
+        raise ModelError(
+            f"{folder} is in the layout of Mistral's own programs (consolidated.safetensors, params.json)", HINT
+        )
     if others := [name for name in names if name.endswith(".safetensors")]:
         raise ModelError(
             f"{folder} has {others[0]}, but neither model.safetensors nor model.safetensors.index.json",

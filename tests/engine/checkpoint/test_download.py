@@ -152,3 +152,13 @@ def test_a_hub_model_it_cannot_use_is_refused_before_fetching(
         assert reason in said["error"]
         assert said["hint"]
         assert not [path for path, _ in hub.requests if "/resolve/" in path]
+
+
+def test_a_hub_model_of_gguf_files_is_named(tmp_path: Path) -> None:
+    folder = tmp_path / "hub"
+    folder.mkdir()
+    (folder / "tiny.Q4_K_M.gguf").write_bytes(b"GGUF")
+    with serving(Hub("org/tiny", folder)) as hub:
+        said = last(start("org/tiny", HF_ENDPOINT=hub.url, HF_HOME=str(tmp_path / "home"), HF_HUB_OFFLINE="0"))
+    assert "GGUF files only" in said["error"]
+    assert "tiny.Q4_K_M.gguf" in said["hint"]

@@ -197,6 +197,7 @@ def test_damaged_bytes_are_read_or_refused_never_anything_else(tmp_path: Path, d
         ({"keys": {"llama.rope.scaling.type": "yarn"}}, "yarn"),
         ({"keys": {"llama.rope.scaling.attn_factor": 1.5}}, "attn_factor"),
         ({"keys": {"llama.new": [1, 2]}}, r"llama\.new"),
+        ({"keys": {"general.type": "adapter"}}, "of type 'adapter'"),
         ({"keys": {"split.count": 3, "split.no": 0}}, "one of 3 parts of a split GGUF"),
         ({"extra": {"blk.0.ffn_gate_inp.weight": np.zeros((2, 64), np.float32)}}, "ffn_gate_inp"),
         ({"extra": {"blk.2.attn_q.weight": np.zeros((64, 64), np.float32)}}, "attn_q"),

@@ -298,10 +298,27 @@ def test_an_adapter_is_named_with_its_base(tmp_path: Path) -> None:
     assert "org/base" in said
 
 
-def test_weights_under_another_file_name_are_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("model.fp16.safetensors", "model.fp16.safetensors"),
+        ("model-00001-of-00002.safetensors", "model-00001-of-00002.safetensors"),
+        ("consolidated.safetensors", "Mistral's own"),
+        ("m.gguf", "m.gguf"),
+    ],
+)
+def test_weights_under_another_file_name_are_named(name: str, said: str, tmp_path: Path) -> None:
     folder = written(tmp_path / "m")
-    (folder / "model.safetensors").rename(folder / "model.fp16.safetensors")
-    assert "model.fp16.safetensors" in refusal(folder)
+    (folder / "model.safetensors").rename(folder / name)
+    assert said in refusal(folder)
+
+
+def test_one_file_of_a_folder_is_told_from_a_model(tmp_path: Path) -> None:
+    folder = written(tmp_path / "m")
+    for name in ("model.safetensors", "config.json"):
+        with pytest.raises(ModelError, match=name) as caught:
+            store.locate(str(folder / name), lambda status: None)
+        assert str(folder) in caught.value.hint
 
 
 def test_a_body_saved_on_its_own_is_read_and_another_prefix_named(tmp_path: Path) -> None:
