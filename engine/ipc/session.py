@@ -105,6 +105,13 @@ class Session:
         elif self.engine.phase == "ready":
             self._send_run()
 
+    def again(self) -> None:
+        """Starts an engine that is down once more, without a run; what became of the run before is forgotten."""
+        if self.engine.down:
+            self.run = RunState(id=self.run.id + 1)
+            self.engine = EngineState()
+            self._restart()
+
     def amend(self, settings: dict[str, Value]) -> None:
         """Gives a run that still waits other settings."""
         if self.run.phase == "queued":

@@ -22,13 +22,17 @@ class Bench:
     catalog: Catalog
     learner: Learner
     requests: list[Request] = field(default_factory=list)
+    restarts: int = 0
 
     def __post_init__(self) -> None:
-        self.session = Session(self.requests.append, lambda: None, lambda: 0.0)
+        self.session = Session(self.requests.append, self._restart, lambda: 0.0)
         self.settings, self.game = Settings(), Game(lambda: self.learner)
         self.lab = Lab(self.session)
         self.runs = Runs(self.session, self.settings, self.game, lambda: self.learner)
         self.session.reply(Ready(MODEL))
+
+    def _restart(self) -> None:
+        self.restarts += 1
 
     @property
     def made(self) -> list[Run]:

@@ -155,10 +155,17 @@ async def test_without_a_model_the_reason_shows_and_r_tries_again(open_app: Open
         engine.say(Unavailable("no network", "Check the connection."))
         await settle(pilot)
         assert "no model · r tries again · no network" in status(app)
-        await press(pilot, "r", "s")
-        assert engine.starts == 2
+        await press(pilot, "r")
+        assert engine.starts == 2, "at once: a bet on what cannot run is not asked for"
+        assert not app.main.panes.panel.form.display
+        engine.say(Unavailable("still no network", "Check the connection."))
+        await press(pilot, "r")
+        assert engine.starts == 3
         engine.ready()
         await settle(pilot)
+        assert app.main.panes.panel.form.display, "the bet comes before the run"
+        assert not engine.runs
+        await press(pilot, "s")
         assert len(engine.runs) == 1
 
 

@@ -281,7 +281,7 @@ class LessonScreen(Screen[None]):
 
     @on(Decided)
     def _decided(self, event: Decided) -> None:
-        if self.lesson is None or self.runs.question(self.lesson) is None:
+        if self.lesson is None or self.runs.unanswered(self.lesson) is None:
             return
         self.runs.decide(self.lesson, event.answer, event.sure)
         self.save_soon()
@@ -339,6 +339,8 @@ class LessonScreen(Screen[None]):
             if self.lesson is not None:
                 self.panes.panel.show_settings(self.settings.of(self.lesson))
                 self.runs.amend(self.lesson)
+                if self.runs.waits(self.lesson):
+                    self.call_next(self._run)
         ended = self.runs.received(event.reply, self.lesson)
         if isinstance(event.reply, Framed):
             self._paint_soon()

@@ -36,17 +36,32 @@ class Runs:
     def __init__(self, session: Session, settings: Settings, game: Game, learner: Callable[[], Learner]) -> None:
         self.session = session
         self._settings, self._game, self._learner = settings, game, learner
+        self._tried = ""
+        """The lesson that was to run when there was no model, and whose bet is asked for once there is one."""
 
-    def question(self, lesson: Lesson) -> Predict | None:
-        """The bet that must come before this lesson runs."""
+    def unanswered(self, lesson: Lesson) -> Predict | None:
+        """The question of this lesson that was neither answered nor skipped; on a broken model nothing is asked."""
         return None if self._game.case is not None else self._learner().question(lesson)
 
+    def question(self, lesson: Lesson) -> Predict | None:
+        """The bet that must come before this lesson runs. Without a model to run on nobody is asked for one."""
+        return None if self.session.engine.phase == "unavailable" else self.unanswered(lesson)
+
     def request(self, lesson: Lesson) -> Predict | None:
-        """Runs the lesson, or gives the bet that must come first."""
+        """Runs the lesson, or gives the bet that must come first; with a model that did not load, loads it again."""
+        self._tried = ""
         question = self.question(lesson)
-        if question is None:
+        if question is None and self.unanswered(lesson) is not None:
+            self.session.again()
+            self._tried = lesson.id
+        elif question is None:
             self.session.start(lesson.id, dict(self._settings.of(lesson)), self._game.case)
         return question
+
+    def waits(self, lesson: Lesson) -> bool:
+        """Whether this lesson was to run before there was a model; says so once."""
+        tried, self._tried = self._tried, ""
+        return tried == lesson.id
 
     def decide(self, lesson: Lesson, answer: float | None, sure: int) -> None:
         """The learner bet, or skipped the question (None)."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from llm_holes.engine.frames import Frame
 from llm_holes.engine.ipc.client import Died
-from llm_holes.engine.ipc.messages import Cancelled, Case, Failed
+from llm_holes.engine.ipc.messages import Cancelled, Case, Failed, Ready, Unavailable
 from llm_holes.lessons.catalog.catalog import Lesson
 from llm_holes.lessons.game.rules import FIND_THE_HOLE
 from llm_holes.lessons.learner.events import Graded, Named, Predicted, Probed, Ran, Skipped
 from tests.support.bench import Bench
+from tests.support.fake_engine import MODEL
 
 FRAME = Frame("11 tokens", (), {"tokens": 11})
 
@@ -21,6 +22,38 @@ def test_nothing_runs_before_the_bet(bench: Bench, tokens: Lesson) -> None:
     assert bench.runs.request(tokens) is tokens.data.predict
     assert bench.made == []
     assert bench.session.frame is None
+
+
+def test_without_a_model_a_wish_to_run_loads_it_again_and_the_bet_comes_when_it_is_there(
+    bench: Bench, tokens: Lesson
+) -> None:
+    bench.session.reply(Unavailable("no network", ""))
+    assert bench.runs.question(tokens) is None
+    assert bench.runs.request(tokens) is None
+    assert bench.session.engine.phase == "starting"
+    assert bench.restarts == 1
+    bench.session.reply(Ready(MODEL))
+    assert bench.made == []
+    assert bench.runs.waits(tokens)
+    assert bench.runs.request(tokens) is tokens.data.predict
+    assert not bench.runs.waits(tokens)
+
+
+def test_without_a_model_a_lesson_that_was_bet_on_runs_as_soon_as_there_is_one(bench: Bench, tokens: Lesson) -> None:
+    bench.runs.decide(tokens, None, 50)
+    bench.session.reply(Unavailable("no network", ""))
+    assert bench.runs.request(tokens) is None
+    bench.session.reply(Ready(MODEL))
+    assert [run.lesson for run in bench.made] == ["tokens"]
+    assert not bench.runs.waits(tokens)
+
+
+def test_a_probe_of_the_game_waits_for_the_model_without_a_bet(bench: Bench, tokens: Lesson) -> None:
+    bench.game.begin(Case(7, 1))
+    bench.session.reply(Unavailable("no network", ""))
+    assert bench.runs.request(tokens) is None
+    bench.session.reply(Ready(MODEL))
+    assert [run.case for run in bench.made] == [Case(7, 1)]
 
 
 def test_a_bet_is_graded_by_the_run_it_was_made_for(bench: Bench, tokens: Lesson) -> None:
