@@ -40,7 +40,7 @@ class Engine:
         folder = Path(files.folder)
         config, weights = tied(read_config(folder), load_weights(check(folder)))
         model = Decoder(config, weights)
-        return cls(model, Tokenizer.load(folder), files, _info(files, config, weights, threads))
+        return cls(model, Tokenizer.load(folder, config.d_vocab), files, _info(files, config, weights, threads))
 
     def cancellable(self, is_cancelled: Callable[[], bool]) -> Engine:
         return replace(self, model=self.model.cancellable(is_cancelled))

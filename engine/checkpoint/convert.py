@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from llm_holes.engine.checkpoint import gguf
 from llm_holes.engine.checkpoint.finite import SPECIAL, finite_bits, special
-from llm_holes.engine.checkpoint.gguf_tokenizer import write_tokenizer
+from llm_holes.engine.checkpoint.gguf_tokenizer import NONE, write_tokenizer
 from llm_holes.engine.checkpoint.tensors import HEAD, shapes
 from llm_holes.engine.errors import ModelError
 from llm_holes.engine.model.config import from_hugging_face
@@ -193,7 +193,7 @@ def _llama3_scaling(file: gguf.File, theta: float, head_dim: int) -> dict[str, A
 
 def _end_ids(file: gguf.File) -> int | list[int] | None:
     ids = [file.metadata.get(f"tokenizer.ggml.{name}_token_id") for name in ("eos", "eot")]
-    found = sorted({int(i) for i in ids if isinstance(i, int)})
+    found = sorted({int(i) for i in ids if isinstance(i, int) and i not in NONE})
     return found[0] if len(found) == 1 else found or None
 
 

@@ -67,6 +67,10 @@ def _pre_tokenizer(name: str) -> pre_tokenizers.PreTokenizer:
     return pre_tokenizers.Sequence([first, byte_level])
 
 
+NONE = (-1, 2**32 - 1)
+"""What files say for a special token that the model does not have."""
+
+
 def _write_config(file: File, tokens: list[str], folder: Path) -> None:
     config: dict[str, Any] = {
         "tokenizer_class": "PreTrainedTokenizerFast",
@@ -75,7 +79,7 @@ def _write_config(file: File, tokens: list[str], folder: Path) -> None:
     }
     for name, key in {"bos": "bos", "eos": "eos", "unk": "unknown", "pad": "padding"}.items():
         index = file.metadata.get(f"tokenizer.ggml.{key}_token_id")
-        if index is None:
+        if index is None or index in NONE:
             continue
         if not isinstance(index, int) or not 0 <= index < len(tokens):
             raise _bad(file, f"names {index!r} as its {key} token")

@@ -7,6 +7,7 @@ import copy
 import json
 import re
 import secrets
+import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
@@ -24,28 +25,38 @@ SPECIALS = ("bos", "eos", "unk", "sep", "pad", "cls", "mask")
 
 
 class Tokenizer:
-    """`vocabulary` is the number of ids it knows, `special_ids` those of the control tokens, `end_token` the text of
-    the token that ends an answer (empty if the model names none) and `eos_ids` every id that ends one."""
+    """`vocabulary` is the end of the ids that have a text, `special_ids` those of the control tokens, `end_token` the
+    text of the token that ends an answer (empty if the model has none) and `eos_ids` every id that ends one. With
+    `rows`, the length of the model's table, no id reaches past it."""
 
-    def __init__(self, backend: tokenizers.Tokenizer, config: Mapping[str, Any], eos_ids: Iterable[int] = ()) -> None:
-        self._backend = backend
+    def __init__(
+        self,
+        backend: tokenizers.Tokenizer,
+        config: Mapping[str, Any],
+        eos_ids: Iterable[int] = (),
+        rows: int = sys.maxsize,
+    ) -> None:
+        self._backend = _as_it_was_trained(backend)
+        self._rows = rows
         self._lock = threading.Lock()
         added = backend.get_added_tokens_decoder()
         self._added = {index: token.content for index, token in added.items()}
         self._special = {token.content: index for index, token in added.items() if token.special}
-        self._byte_level = b'"ByteLevel"' in backend.decoder.__getstate__() if backend.decoder else False
+        self._byte_level = _is_byte_level(backend)
         self._names = {f"{name}_token": _content(config.get(f"{name}_token")) for name in SPECIALS}
         self._templates = named_templates(config.get("chat_template"))
         self._tell: Callable[[str], None] = lambda note: None
-        self.end_token: str = self._names["eos_token"]
-        named = backend.token_to_id(self.end_token) if self.end_token else None
-        self.eos_ids = frozenset(eos_ids) | (frozenset() if named is None else {named})
-        self.special_ids = frozenset(self._special.values())
-        self.vocabulary: int = backend.get_vocab_size(with_added_tokens=True)
+        named = backend.token_to_id(self._names["eos_token"])
+        self.eos_ids = frozenset(i for i in (*eos_ids, -1 if named is None else named) if 0 <= i < rows)
+        self.special_ids = frozenset(i for i in self._special.values() if i < rows)
+        self.vocabulary: int = min(max(backend.get_vocab().values(), default=-1) + 1, rows)
+        first = named if named in self.eos_ids else min(self.eos_ids, default=None)
+        self.end_token: str = "" if first is None else self.decode([first])
 
     @classmethod
-    def load(cls, folder: str | Path) -> Tokenizer:
-        """Read tokenizer.json and what belongs to it from a model folder. Raises ModelError."""
+    def load(cls, folder: str | Path, rows: int = sys.maxsize) -> Tokenizer:
+        """Read tokenizer.json and what belongs to it from a model folder; `rows` is the length of the model's table.
+        Raises ModelError."""
         folder = Path(folder)
         path = folder / "tokenizer.json"
         try:
@@ -60,7 +71,7 @@ class Tokenizer:
             raise ModelError(f"{path} is not a tokenizer: {error}", "Fetch the model again.") from None
         config = _json(folder / "tokenizer_config.json")
         config["chat_template"] = read_templates(folder, config)
-        return cls(backend, config, _eos_ids(folder))
+        return cls(backend, config, _eos_ids(folder), rows)
 
     @property
     def has_chat(self) -> bool:
@@ -85,22 +96,34 @@ class Tokenizer:
             return str(self._backend.to_str())
 
     def encode(self, text: str, specials: bool = False) -> list[int]:
-        """The ids of `text`, with nothing added. `<|im_end|>` in it is plain text unless `specials`."""
+        """The ids of `text`, with nothing added. `<|im_end|>` in it is plain text unless `specials`.
+
+        Raises InputError if one of them has no row in the model's table.
+        """
         with self._lock:
             self._backend.encode_special_tokens = not specials
-            return list(self._backend.encode(text, add_special_tokens=False).ids)
+            ids = list(self._backend.encode(text, add_special_tokens=False).ids)
+        if (last := max(ids, default=0)) >= self._rows:
+            raise InputError(
+                f"the text has token {last:,}, {self.decode([last])!r}; the model's table has {self._rows:,} rows",
+                "Type another text, or use a model whose tokenizer fits its table.",
+            )
+        return ids
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of `ids`, special tokens included; bytes that are not UTF-8 become U+FFFD."""
         return b"".join(map(self.token_bytes, ids)).decode("utf-8", "replace")
 
     def token_bytes(self, index: int) -> bytes:
-        """The exact bytes a token stands for; of a special token, its text. Raises InputError for an unknown id."""
+        """The exact bytes a token stands for; of a special token, its text; of an id without one, as in the padding at
+        the end of many tables, `[49152]`. Raises InputError for an id below 0."""
         if index in self._added:
             return self._added[index].encode()
-        token = self._backend.id_to_token(index) if index >= 0 else None
+        if index < 0:
+            raise InputError(f"{index} is not a token id", "Ids start at 0.")
+        token = self._backend.id_to_token(index) if index < 2**32 else None
         if token is None:
-            raise InputError(f"{index} is not a token id", f"Ids are 0 to {self.vocabulary - 1:,}.")
+            return f"[{index}]".encode()
         if self._byte_level:
             table = bytes_of_characters()
             return bytes(table[c] for c in token) if all(c in table for c in token) else token.encode()
@@ -211,6 +234,22 @@ def bytes_of_characters() -> dict[str, int]:
     printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     others = [byte for byte in range(256) if byte not in printable]
     return {chr(byte): byte for byte in printable} | {chr(0x100 + i): byte for i, byte in enumerate(others)}
+
+
+def _as_it_was_trained(backend: tokenizers.Tokenizer) -> tokenizers.Tokenizer:
+    """Without what may have been saved of a training run: truncation, padding, merges left out at random."""
+    backend.no_truncation()
+    backend.no_padding()
+    if getattr(backend.model, "dropout", None):
+        backend.model.dropout = None
+    return backend
+
+
+def _is_byte_level(backend: tokenizers.Tokenizer) -> bool:
+    """Whether tokens are spelt in GPT-2's byte alphabet: the decoder says so or, without one, the tokens themselves."""
+    if backend.decoder:
+        return b'"ByteLevel"' in backend.decoder.__getstate__()
+    return backend.token_to_id("\u0120") is not None and backend.token_to_id("\u010a") is not None
 
 
 def _map_text(value: Any, pattern: re.Pattern[str], replace: Any) -> Any:

@@ -42,7 +42,7 @@ def _params(engine: Engine, p: Mapping[str, Any], bias: float) -> SamplingParams
 
 
 def _frame(engine: Engine, natural: Sequence[Step], after: Sequence[Step], progress: float | None) -> Frame:
-    last, end = natural[-1], engine.tokenizer.end_token
+    last, end = natural[-1], engine.tokenizer.end_token or "end"
     text = "".join(step.text for step in natural)
     views: list[View] = [
         _strip(engine, f"the answer, shaded by P({end})", natural),

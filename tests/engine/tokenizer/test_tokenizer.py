@@ -147,10 +147,59 @@ def test_decode_agrees_with_the_library_on_any_ids(tiny: Tokenizer, ids: list[in
     assert tiny.decode(ids) == tiny._backend.decode(ids, skip_special_tokens=False)
 
 
-@pytest.mark.parametrize("index", [-1, 266, 10**9])
-def test_an_unknown_id_is_an_input_error(tiny: Tokenizer, index: int) -> None:
+def test_an_id_below_zero_is_an_input_error(tiny: Tokenizer) -> None:
     with pytest.raises(InputError, match="not a token id"):
-        tiny.token_bytes(index)
+        tiny.token_bytes(-1)
+
+
+@pytest.mark.parametrize("index", [266, 49_152, 10**12])
+def test_an_id_without_text_is_shown_as_its_number(tiny: Tokenizer, index: int) -> None:
+    assert tiny.token_bytes(index) == f"[{index}]".encode()
+
+
+def test_what_was_saved_of_a_training_run_is_off(tmp_path: Path) -> None:
+    folder = tiny_gguf.write_folder(tmp_path / "m")
+    plain = Tokenizer.load(folder)
+    saved = json.loads((folder / "tokenizer.json").read_text())
+    saved["truncation"] = {"direction": "Right", "max_length": 4, "strategy": "LongestFirst", "stride": 0}
+    saved["padding"] = {
+        "strategy": {"Fixed": 16}, "direction": "Right", "pad_to_multiple_of": None,
+        "pad_id": 2, "pad_type_id": 0, "pad_token": "<|im_end|>",
+    }  # fmt: skip
+    saved["model"]["dropout"] = 0.5
+    (folder / "tokenizer.json").write_text(json.dumps(saved))
+    for text in ("hello there, how are you", "hi", ""):
+        assert Tokenizer.load(folder).encode(text) == plain.encode(text)
+
+
+def test_a_table_shorter_than_the_tokenizer_bounds_its_ids(tmp_path: Path) -> None:
+    folder = tiny_gguf.write_folder(tmp_path / "m", eos_token_id=[1, 2, 250])
+    whole = Tokenizer.load(folder)
+    last = max(whole.encode("hello there, how are you"))
+    short = Tokenizer.load(folder, rows=last)
+    assert short.vocabulary == last
+    assert short.eos_ids == {i for i in whole.eos_ids if i < last}
+    with pytest.raises(InputError, match="table has"):
+        short.encode("hello there, how are you")
+
+
+def test_the_end_token_has_a_text_wherever_it_is_named(tmp_path: Path) -> None:
+    folder = tiny_gguf.write_folder(tmp_path / "m", eos_token_id=2)
+    for named in ({"eos_token": "<|im_end|>"}, {}):
+        (folder / "tokenizer_config.json").write_text(json.dumps(named))
+        assert Tokenizer.load(folder).end_token == "<|im_end|>"
+    (folder / "config.json").unlink()
+    assert Tokenizer.load(folder).end_token == ""
+    assert Tokenizer.load(folder).eos_ids == frozenset()
+
+
+def test_byte_level_is_told_by_the_alphabet_where_there_is_no_decoder(tmp_path: Path) -> None:
+    folder = tiny_gguf.write_folder(tmp_path / "m")
+    saved = json.loads((folder / "tokenizer.json").read_text())
+    saved["decoder"] = None
+    (folder / "tokenizer.json").write_text(json.dumps(saved))
+    tokenizer = Tokenizer.load(folder)
+    assert tokenizer.decode(tokenizer.encode("hello there\n")) == "hello there\n"
 
 
 def test_sentencepiece_tokens_have_their_bytes(tmp_path: Path) -> None:
