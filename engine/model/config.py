@@ -93,16 +93,20 @@ def from_hugging_face(raw: dict[str, Any]) -> Config:
     refuse_unknown(raw)
     if raw.get("hidden_act", "silu") not in ("silu", "swish"):
         raise ModelError(f"the activation {raw['hidden_act']!r} is not supported", "Use a model with SwiGLU.")
-    n_heads = _count(raw["num_attention_heads"], "num_attention_heads")
+
+    def count(name: str) -> int:
+        return _count(raw[name], name)
+
+    n_heads = count("num_attention_heads")
     config = Config(
         n_layers=_count(raw["num_hidden_layers"], "num_hidden_layers", MAX_LAYERS),
-        d_model=_count(raw["hidden_size"], "hidden_size"),
+        d_model=count("hidden_size"),
         n_heads=n_heads,
         n_kv_heads=_count(raw.get("num_key_value_heads", KV_HEADS.get(family)) or n_heads, "num_key_value_heads"),
         d_head=_count(raw.get("head_dim", HEAD_DIM.get(family)) or raw["hidden_size"] // n_heads, "head_dim"),
-        d_mlp=_count(raw["intermediate_size"], "intermediate_size"),
-        d_vocab=_count(raw["vocab_size"], "vocab_size"),
-        n_ctx=_count(raw["max_position_embeddings"], "max_position_embeddings"),
+        d_mlp=count("intermediate_size"),
+        d_vocab=count("vocab_size"),
+        n_ctx=count("max_position_embeddings"),
         tied_embeddings=bool(raw.get("tie_word_embeddings", False)),
         family=family,
         norm_eps=_number(raw["rms_norm_eps"], "rms_norm_eps"),
@@ -114,6 +118,8 @@ def from_hugging_face(raw: dict[str, Any]) -> Config:
         raise ModelError(
             f"{config.n_heads} heads cannot share {config.n_kv_heads} key/value heads", "Check config.json."
         )
+    if config.d_head % 2:
+        raise ModelError(f"heads of {config.d_head} dimensions cannot be rotated in pairs", "Check config.json.")
     return config
 
 
