@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import errno
 import io
 import os
 import sys
@@ -17,7 +19,13 @@ if TYPE_CHECKING:
     from llm_holes.engine.frames import Value
     from llm_holes.lessons.catalog.catalog import Catalog, Lesson
 
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF}
+"""What goes wrong where something is written, whatever it is."""
+
 FAILED, USAGE, INTERRUPTED, BROKEN_PIPE = 1, 2, 130, 141
+
+
+NO_TERMINALS = "the tutor needs a Unix terminal, which this system has not; on Windows, install and run it inside WSL"
 
 
 class UsageError(Exception):
@@ -26,26 +34,63 @@ class UsageError(Exception):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit status: 0, 1 failed, 2 usage, 130 after ctrl+c."""
+    without_output = sys.stdout is None
+    _open_closed_streams()
+    if without_output:
+        return _fail("the standard output is closed, so there is nothing to write to", FAILED)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # a terminal without Unicode gets ? for our drawing characters, not a traceback
             stream.reconfigure(errors="replace")
-    args = _parser().parse_args(argv)
     try:
+        args = _parser().parse_args(_readable(sys.argv[1:] if argv is None else argv))
         command: Callable[[argparse.Namespace], int] = args.run_command
         status = command(args)
         sys.stdout.flush()
         return status
+    except SystemExit:
+        # of argparse, which has printed its help or what is wrong
+        try:
+            sys.stdout.flush()
+        except OSError as error:
+            return _lost(error)
+        raise
     except UsageError as error:
         return _fail(error, USAGE)
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:
-        # whoever read the output has enough; Python must not complain when it flushes at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return BROKEN_PIPE
+    except BrokenPipeError as error:
+        return _lost(error)
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
+            return _lost(error)
         return _fail(error, _expected(error))
+
+
+def _open_closed_streams() -> None:
+    """Puts nothing where a standard stream is closed: what is opened next would get its number, and what is printed."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
+
+
+def _readable(arguments: Sequence[str]) -> Sequence[str]:
+    """The arguments. Raises UsageError if one has bytes that are no text."""
+    for argument in arguments:
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            raise UsageError(f"an argument is not UTF-8: {argument!r}") from None
+    return arguments
+
+
+def _lost(error: OSError) -> int:
+    """Ends a command whose output is lost. A reader that is gone had enough; a full disk is told."""
+    # Python must not complain when it flushes at exit
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    if isinstance(error, BrokenPipeError):
+        return BROKEN_PIPE
+    return _fail(f"the output cannot be written: {error.strerror}", FAILED)
 
 
 def _expected(error: Exception) -> int:
@@ -61,11 +106,12 @@ def _expected(error: Exception) -> int:
     raise error
 
 
-def _fail(error: Exception, status: int) -> int:
+def _fail(error: Exception | str, status: int) -> int:
     from llm_holes.tui.draw.sanitize import clean
 
     sys.stdout.flush()
-    print(f"llm-holes: {clean(str(error))}", file=sys.stderr)
+    with contextlib.suppress(OSError):  # where there is no place for errors either, the status tells
+        print(f"llm-holes: {clean(str(error))}", file=sys.stderr, flush=True)
     return status
 
 
@@ -142,7 +188,12 @@ def _engine_command(args: argparse.Namespace) -> list[str]:
 
 
 def _app(args: argparse.Namespace) -> int:
-    from llm_holes.tui.terminal.terminal import run_app
+    try:
+        from llm_holes.tui.terminal.terminal import run_app
+    except ModuleNotFoundError as error:
+        if error.name != "termios":
+            raise
+        raise UsageError(NO_TERMINALS) from None
 
     command = _engine_command(args)
     lesson = args.lesson and _find(args.lesson).id

@@ -181,7 +181,7 @@ def test_a_run_without_frames_is_not_a_passed_check(
     assert cli.main(["doctor"]) == 1
 
 
-def start(*arguments: str, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
+def command(*arguments: str) -> list[str]:
     """The command line as a process of its own, with the fake engine and any lesson id."""
     code = (
         "import signal, sys; from llm_holes.engine.ipc import client; from llm_holes.tui.cli import main as cli\n"
@@ -193,9 +193,11 @@ def start(*arguments: str, env: dict[str, str] | None = None) -> subprocess.Pope
         "cli._find = lambda name: catalog.Lesson(name, '', 0, 0, '', some.place, some.toml)\n"
         "sys.exit(cli.main())"
     )
-    return subprocess.Popen(
-        [sys.executable, "-c", code, *arguments], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    return [sys.executable, "-c", code, *arguments]
+
+
+def start(*arguments: str, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
+    return subprocess.Popen(command(*arguments), env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 @pytest.mark.parametrize(
@@ -234,6 +236,62 @@ def test_a_terminal_without_unicode_gets_what_it_can_show() -> None:
         out, err = process.communicate(timeout=10)
         assert (process.returncode, err) == (0, "")
         assert "??? 0.500" in " ".join(out.split())
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["list"], ["list", "--json"], ["models"], ["notebook"], ["progress"], ["--help"], ["--version"],
+     ["run", "gallery"], ["run", "gallery", "--json"], ["doctor"], ["doctor", "--json"]],
+    ids=" ".join,
+)  # fmt: skip
+@pytest.mark.parametrize("output", ["full", "closed"])
+def test_output_that_cannot_be_written_is_one_sentence(arguments: list[str], output: str, state: Path) -> None:
+    # argparse keeps silent about it where nothing is buffered
+    unbuffered = {} if arguments == ["--help"] else {"PYTHONUNBUFFERED": "1" if "--json" in arguments else ""}
+    where = "> /dev/full" if output == "full" else ">&-"
+    done = subprocess.run(
+        ["sh", "-c", f'"$@" {where}', "sh", *command(*arguments)],
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        env={name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"} | unbuffered,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("llm-holes: the ")
+    assert done.stderr.count("\n") == 1
+    assert "output" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["list", b"\xff"], ["run", b"\xff"], ["run", "gallery", "--set", b"text=\xff"], ["--model", b"\xff", "doctor"]],
+    ids=str,
+)
+def test_an_argument_that_is_no_text_is_one_sentence(arguments: list[str | bytes]) -> None:
+    done = subprocess.run([*command(), *arguments], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("llm-holes: an argument is not UTF-8")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("closed", ["<&-", "2>&-", "2>/dev/full"])
+def test_what_is_not_needed_may_be_closed(closed: str) -> None:
+    done = subprocess.run(
+        ["sh", "-c", f'"$@" {closed}', "sh", *command("run", "gallery")], stdout=subprocess.PIPE, text=True, check=False
+    )
+    assert done.returncode == 0
+    assert done.stdout.startswith("Step 3 of 3.")
+
+
+def test_a_system_without_unix_terminals_is_told_the_way(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "termios", None)
+    monkeypatch.delitem(sys.modules, "llm_holes.tui.terminal.terminal", raising=False)
+    assert cli.main([]) == 2
+    err = capsys.readouterr().err
+    assert "WSL" in err
+    assert err.count("\n") == 1
 
 
 def test_the_command_line_imports_nothing_heavy() -> None:
