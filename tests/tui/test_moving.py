@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from textual.widgets import Input, Markdown, OptionList
 
 from llm_holes.tui.app import HolesApp
@@ -189,6 +190,31 @@ async def test_tiny_screens_say_what_they_need(open_app: OpenApp) -> None:
         await pilot.resize_terminal(80, 24)
         await settle(pilot)
         assert not app.query_one("#small").display
+
+
+def rows(app: HolesApp) -> list[str]:
+    return ["".join(segment.text for segment in strip).rstrip() for strip in app.screen._compositor.render_strips()]
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (160, 45)])
+@pytest.mark.parametrize("pane", ["1", "2", "3"])
+async def test_after_a_shrink_and_back_the_screen_is_whole(size: tuple[int, int], pane: str, open_app: OpenApp) -> None:
+    async with open_app("kv-cache", size) as (app, pilot):
+        await press(pilot, pane)
+        before, focused = rows(app), app.focused
+        for small in ((59, 20), (80, 15), (10, 5)):
+            await pilot.resize_terminal(*small)
+            await settle(pilot)
+            said = " ".join(rows(app)).split()
+            assert " ".join(said).startswith("llm-holes needs a terminal of at least 60 ×")
+            assert len(said) <= 10, "and nothing else"
+            await pilot.resize_terminal(*size)
+            await settle(pilot)
+            # a page that was scrolled is laid out anew
+            same = slice(None) if pane == "1" else slice(0, 2)
+            assert rows(app)[same] == before[same]
+            assert rows(app)[-2:] == before[-2:]
+            assert app.focused is focused
 
 
 async def test_footer_shows_what_is_possible_now(open_app: OpenApp) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.cells import cell_len
 from textual.content import Content
 from textual.events import Click
+from textual.geometry import Size
 from textual.reactive import reactive
 from textual.visual import VisualType
 from textual.widget import Widget
@@ -24,12 +25,21 @@ class ObjectiveLine(Widget):
     lesson: reactive[Lesson | None] = reactive(None, layout=True)
 
     def render(self) -> VisualType:
+        return lines(self._rows(self.content_size.width))
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        # for the width to come: the one in `content_size` is from before the terminal changed
+        return max(len(self._rows(width)), 1)
+
+    def _rows(self, width: int) -> list[Row]:
         if self.lesson is None:
-            return ""
+            return []
         head = "aim  "
-        first, *rest = wrapped(self.lesson.data.objective, max(self.content_size.width - len(head), 20))
-        rows: list[Row] = [[Span(head, "dim"), Span(first, "strong")]]
-        return lines([*rows, *([Span(" " * len(head)), Span(line, "strong")] for line in rest)])
+        first, *rest = wrapped(self.lesson.data.objective, max(width - len(head), 20))
+        return [
+            [Span(head, "dim"), Span(first, "strong")],
+            *([Span(" " * len(head)), Span(line, "strong")] for line in rest),
+        ]
 
 
 class HintLine(Widget):
