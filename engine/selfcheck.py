@@ -130,7 +130,7 @@ def _reference(engine: Engine) -> Any:
     local = {"local_files_only": True, "trust_remote_code": False}
     how = {"dtype": torch.float32, "attn_implementation": "eager"}
     with plain(Path(engine.files.folder)) as folder:
-        config = AutoConfig.from_pretrained(folder, **local)
+        config: Any = AutoConfig.from_pretrained(folder, **local)
         if not hasattr(config, "quantization_config"):
             return AutoModelForCausalLM.from_pretrained(folder, use_safetensors=True, **local, **how)
         del config.quantization_config

@@ -104,7 +104,7 @@ def read_templates(folder: Path, config: Mapping[str, Any]) -> dict[str, str]:
 def _compile(template: str) -> Template:
     import jinja2
     import jinja2.ext
-    from jinja2.nodes import CallBlock
+    from jinja2.nodes import CallBlock, Node
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
     class Generation(jinja2.ext.Extension):
@@ -112,7 +112,7 @@ def _compile(template: str) -> Template:
 
         tags = {"generation"}  # noqa: RUF012
 
-        def parse(self, parser: Parser) -> jinja2.nodes.Node:
+        def parse(self, parser: Parser) -> Node:
             line = next(parser.stream).lineno
             body = parser.parse_statements(("name:endgeneration",), drop_needle=True)
             # a call, as in transformers, so that what is set inside stays inside
