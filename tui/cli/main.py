@@ -61,6 +61,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except BrokenPipeError as error:
         return _lost(error)
+    except ModuleNotFoundError as error:
+        if error.name != "termios":
+            raise
+        return _fail(NO_TERMINALS, USAGE)
     except Exception as error:
         if isinstance(error, OSError) and error.errno in NO_ROOM:
             return _lost(error)
@@ -188,12 +192,7 @@ def _engine_command(args: argparse.Namespace) -> list[str]:
 
 
 def _app(args: argparse.Namespace) -> int:
-    try:
-        from llm_holes.tui.terminal.terminal import run_app
-    except ModuleNotFoundError as error:
-        if error.name != "termios":
-            raise
-        raise UsageError(NO_TERMINALS) from None
+    from llm_holes.tui.terminal.terminal import run_app
 
     command = _engine_command(args)
     lesson = args.lesson and _find(args.lesson).id

@@ -283,12 +283,15 @@ def test_what_is_not_needed_may_be_closed(closed: str) -> None:
     assert done.stdout.startswith("Step 3 of 3.")
 
 
+@pytest.mark.parametrize("arguments", [[], ["doctor"]], ids=["app", "doctor"])
 def test_a_system_without_unix_terminals_is_told_the_way(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    arguments: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "termios", None)
     monkeypatch.delitem(sys.modules, "llm_holes.tui.terminal.terminal", raising=False)
-    assert cli.main([]) == 2
+    monkeypatch.delitem(sys.modules, "llm_holes.tui.cli.doctor", raising=False)
+    monkeypatch.delattr("llm_holes.tui.cli.doctor", raising=False)
+    assert cli.main(arguments) == 2
     err = capsys.readouterr().err
     assert "WSL" in err
     assert err.count("\n") == 1
