@@ -16,35 +16,60 @@ if TYPE_CHECKING:
 CONTROL, USER_DEFINED = 3, 4
 
 # How text is cut before merging, as published with each model's tokenizer; GGUF stores only the name of it.
+WORDS = r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+LLAMA3 = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}" + WORDS
+QWEN2 = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}" + WORDS
+UPPER, LOWER = r"\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}", r"\p{Ll}\p{Lm}\p{Lo}\p{M}"
+TEKKEN = (
+    rf"[^\r\n\p{{L}}\p{{N}}]?[{UPPER}]*[{LOWER}]+|[^\r\n\p{{L}}\p{{N}}]?[{UPPER}]+[{LOWER}]*|\p{{N}}"
+    r"| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
 SPLITS = {
-    "llama-bpe": r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
-    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
-    "qwen2": r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}"
-    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+    **dict.fromkeys(("llama-bpe", "llama3", "llama-v3", "smaug-bpe"), LLAMA3),
+    **dict.fromkeys(("qwen2", "deepseek-r1-qwen", "stablelm2"), QWEN2),
+    "tekken": TEKKEN,
 }
+SINGLE_DIGITS = ("smollm", "starcoder", "refact", "command-r", "codeshell")
+GPT2 = ("gpt-2", "mpt", "olmo", "jais")
+WHOLE_WORDS_FIRST = ("llama-bpe", "llama3", "llama-v3", "tekken")
+COMPOSED = ("qwen2", "deepseek-r1-qwen")
+DEFAULT = (
+    r"[\p{P}\$\+<=>\^~\|]+",
+    r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)",
+    r"\p{N}+",
+    r"[0-9][0-9][0-9]",
+)
+"""llama.cpp's rules, one after the other, for files that name none: no model's own, but near to most."""
+ASSUMED = "it names no pre-tokenizer: text is cut by llama.cpp's default rules, which may not be the model's own"
+
+
+def assumes_pre_tokenizer(file: File) -> bool:
+    """Whether the file does not say how its text is cut, so that it is cut by DEFAULT."""
+    return bool(file.metadata.get("tokenizer.ggml.pre", "default") == "default")
 
 
 def write_tokenizer(file: File, folder: Path) -> None:
     """Write tokenizer.json and tokenizer_config.json. Raises ModelError for a vocabulary it cannot reproduce."""
-    from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, processors
+    from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers
 
     tokens, merges = _strings(file, "tokens"), _strings(file, "merges")
-    split = _choice(file, "pre", ("smollm", *SPLITS))
+    known = (*SPLITS, *SINGLE_DIGITS, *GPT2)
+    split = "default" if assumes_pre_tokenizer(file) else _choice(file, "pre", known)
     _choice(file, "model", ("gpt2",))
     if len(tokens) > file.tensors["token_embd.weight"].shape[0] or len(set(tokens)) != len(tokens):
         raise _bad(file, "has a vocabulary that does not fit its embedding")
     pairs = [(left, right) for left, _, right in (merge.partition(" ") for merge in merges)]
     try:
         model = models.BPE(
-            vocab={token: i for i, token in enumerate(tokens)}, merges=pairs, ignore_merges=split == "llama-bpe"
+            vocab={token: i for i, token in enumerate(tokens)}, merges=pairs, ignore_merges=split in WHOLE_WORDS_FIRST
         )
     except Exception as error:  # the library raises bare Exception
         raise _bad(file, f"has merges that do not fit its vocabulary: {error}") from None
     tokenizer = Tokenizer(model)
     tokenizer.pre_tokenizer = _pre_tokenizer(split)
     tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.post_processor = processors.ByteLevel(trim_offsets=False)
-    if split == "qwen2":
+    tokenizer.post_processor = _post_processor(file, tokens, split)
+    if split in COMPOSED:
         tokenizer.normalizer = normalizers.NFC()
     kinds = file.metadata.get("tokenizer.ggml.token_type", [])
     for token, kind in zip(tokens, kinds, strict=False):
@@ -59,12 +84,27 @@ def write_tokenizer(file: File, folder: Path) -> None:
 def _pre_tokenizer(name: str) -> pre_tokenizers.PreTokenizer:
     from tokenizers import Regex, pre_tokenizers
 
-    if name == "smollm":
-        first: Any = pre_tokenizers.Digits(individual_digits=True)
-    else:
-        first = pre_tokenizers.Split(Regex(SPLITS[name]), behavior="isolated")
-    byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=name == "smollm")
-    return pre_tokenizers.Sequence([first, byte_level])
+    if name in GPT2:
+        return pre_tokenizers.ByteLevel(add_prefix_space=False)
+    if name in SINGLE_DIGITS:
+        return pre_tokenizers.Sequence(
+            [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+        )
+    rules = DEFAULT if name == "default" else (SPLITS[name],)
+    cuts: list[Any] = [pre_tokenizers.Split(Regex(rule), behavior="isolated") for rule in rules]
+    return pre_tokenizers.Sequence([*cuts, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
+
+
+def _post_processor(file: File, tokens: list[str], split: str) -> Any:
+    """What is put in front of a text: the BOS, if the file says so or, saying nothing, is of a kind that has one."""
+    from tokenizers import processors
+
+    bos = file.metadata.get("tokenizer.ggml.bos_token_id")
+    if not file.metadata.get("tokenizer.ggml.add_bos_token", split in WHOLE_WORDS_FIRST):
+        return processors.ByteLevel(trim_offsets=False)
+    if not isinstance(bos, int) or not 0 <= bos < len(tokens):
+        return processors.ByteLevel(trim_offsets=False)
+    return processors.TemplateProcessing(single=f"{tokens[bos]} $A", special_tokens=[(tokens[bos], bos)])
 
 
 NONE = (-1, 2**32 - 1)

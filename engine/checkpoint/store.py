@@ -248,16 +248,19 @@ def _gguf(path: Path, report: Report) -> ModelFiles:
 
 def _convert(path: Path, folder: Path, model: ModelFiles, report: Report) -> ModelFiles:
     from llm_holes.engine.checkpoint import convert, gguf
+    from llm_holes.engine.checkpoint.gguf_tokenizer import ASSUMED, assumes_pre_tokenizer
 
     def progress(done: int, total: int) -> None:
         report(Status("converting", f"converting {path.name}", done, total))
 
     convert.convert(path, folder, progress)
     sizes: dict[int, int] = {}
-    for tensor in gguf.read(path).tensors.values():
+    file = gguf.read(path)
+    for tensor in file.tensors.values():
         sizes[tensor.type] = sizes.get(tensor.type, 0) + tensor.bytes
     kind = gguf.type_name(max(sizes, key=lambda kind: sizes[kind]))
-    return msgspec.structs.replace(model, weight_format=_format(kind))
+    source = f"{model.source} ({ASSUMED})" if assumes_pre_tokenizer(file) else model.source
+    return msgspec.structs.replace(model, weight_format=_format(kind), source=source)
 
 
 def _folder(path: Path, name: str, source: str) -> ModelFiles:

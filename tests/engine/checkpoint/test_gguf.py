@@ -188,7 +188,7 @@ def test_damaged_bytes_are_read_or_refused_never_anything_else(tmp_path: Path, d
     ("arguments", "reason"),
     [
         ({"architecture": "gemma"}, "architecture 'gemma'"),
-        ({"pre": "tekken"}, "tokenizer of kind 'tekken'"),
+        ({"pre": "kimi-k2"}, "tokenizer of kind 'kimi-k2'"),
         ({"template": "x" * 70_000}, "chat template"),
         ({"keys": {"llama.attention.sliding_window": 64}}, "sliding_window"),
         ({"keys": {"llama.logit_scale": 2.0}}, "logit_scale"),

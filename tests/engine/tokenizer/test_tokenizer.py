@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from llm_holes.engine.checkpoint import store
 from llm_holes.engine.checkpoint.convert import convert
 from llm_holes.engine.checkpoint.store import ModelFiles
 from llm_holes.engine.errors import InputError, ModelError
@@ -219,10 +220,16 @@ def test_ends_come_from_every_file_that_names_one(tmp_path: Path) -> None:
     assert Tokenizer.load(folder).eos_ids == {1, 2, 7, 8}
 
 
+THREE_DIGITS = ["I", "'LL", "Ġpay", "Ġ", "123", "45", ",", "Ġok", "ĊĊ", "Ġx"]
+ONE_DIGIT = ["I", "'LL", "Ġpay", "Ġ", "1", "2", "3", "4", "5", ",", "Ġok", "ĊĊ", "Ġx"]
+SMALL_ENDINGS = ["I", "'", "LL", "Ġpay", "Ġ", "1", "2", "3", "4", "5", ",", "Ġok", "ĊĊ", "Ġx"]
 SPLITS = {
-    "llama-bpe": ["I", "'LL", "Ġpay", "Ġ", "123", "45", ",", "Ġok", "ĊĊ", "Ġx"],
-    "qwen2": ["I", "'LL", "Ġpay", "Ġ", "1", "2", "3", "4", "5", ",", "Ġok", "ĊĊ", "Ġx"],
-    "smollm": ["I", "'", "LL", "Ġpay", "Ġ", "1", "2", "3", "4", "5", ",", "Ġok", "ĊĊ", "Ġx"],
+    **dict.fromkeys(("llama-bpe", "llama3", "smaug-bpe"), THREE_DIGITS),
+    **dict.fromkeys(("qwen2", "deepseek-r1-qwen"), ONE_DIGIT),
+    **dict.fromkeys(("smollm", "starcoder", "refact", "command-r"), SMALL_ENDINGS),
+    "tekken": ["I", "'LL", "Ġpay", "Ġ", "1", "2", "3", "4", "5", ",", "Ġok", "ĊĊ", "Ġx"],
+    "gpt-2": ["I", "'", "LL", "Ġpay", "Ġ12345", ",", "Ġok", "ĊĊ", "Ġx"],
+    "default": ["I", "'", "LL", "Ġpay", "Ġ", "123", "45", ",", "Ġok", "ĊĊ", "Ġx"],
 }
 
 
@@ -232,6 +239,24 @@ def test_text_is_split_as_the_named_pre_tokenizer_does(pre: str, tmp_path: Path)
     convert(tmp_path / "m.gguf", tmp_path, lambda done, total: None)
     backend = Tokenizer.load(tmp_path)._backend
     assert [word for word, _ in backend.pre_tokenizer.pre_tokenize_str("I'LL pay 12345, ok\n\n x")] == SPLITS[pre]
+
+
+def test_a_gguf_file_that_names_no_pre_tokenizer_says_what_was_assumed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LLM_HOLES_CACHE", str(tmp_path / "cache"))
+    for pre in ("default", "smollm"):
+        tiny_gguf.write_gguf(tmp_path / f"{pre}.gguf", pre=pre)
+        files = store.locate(str(tmp_path / f"{pre}.gguf"), lambda status: None)
+        assert ("default rules" in files.source) == (pre == "default")
+
+
+@pytest.mark.parametrize(("pre", "begins"), [("llama-bpe", 1), ("smollm", 0), ("smaug-bpe", 0)])
+def test_a_gguf_file_that_does_not_say_whether_it_begins_with_a_bos(pre: str, begins: int, tmp_path: Path) -> None:
+    tiny_gguf.write_gguf(tmp_path / "m.gguf", pre=pre)
+    convert(tmp_path / "m.gguf", tmp_path, lambda done, total: None)
+    backend = Tokenizer.load(tmp_path)._backend
+    assert backend.encode("hi", add_special_tokens=True).ids[:-2] == [1] * begins
 
 
 @pytest.mark.parametrize(
