@@ -63,7 +63,8 @@ class Engine:
         return list(ids)
 
     def encode(self, text: str, new_tokens: int = 0) -> list[int]:
-        return self.fits(self.tokenizer.encode(text), new_tokens)
+        """The ids of a text the model reads from its start, with the BOS where its tokenizer adds one."""
+        return self.fits(self.tokenizer.encode_whole(text), new_tokens) if text else self.fits([])
 
     def chat(self, message: str, new_tokens: int = 0) -> list[int]:
         """The ids of one user message in the model's chat template, ready for the answer; without a template, those of

@@ -145,7 +145,7 @@ def transformers_tokens(engine: Engine, ids: Sequence[int]) -> float:
 
     with plain(Path(engine.files.folder)) as folder:
         reference = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    expected = reference.encode(TEXT, add_special_tokens=False)[: engine.model.config.n_ctx]
+    expected = reference.encode(TEXT)[: engine.model.config.n_ctx]
     differing: int = sum(a != b for a, b in zip(ids, expected, strict=False)) + abs(len(ids) - len(expected))
     return float(differing)
 

@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,9 @@ SPECIALS = ("bos", "eos", "unk", "sep", "pad", "cls", "mask")
 
 class Tokenizer:
     """`vocabulary` is the end of the ids that have a text, `special_ids` those of the control tokens, `end_token` the
-    text of the token that ends an answer (empty if the model has none) and `eos_ids` every id that ends one. With
-    `rows`, the length of the model's table, no id reaches past it."""
+    text of the token that ends an answer (empty if the model has none) and `eos_ids` every id that ends one. `begin`
+    and `close` are the ids it puts around a text of its own accord, such as a BOS. With `rows`, the length of the
+    model's table, no id reaches past it."""
 
     def __init__(
         self,
@@ -43,6 +45,7 @@ class Tokenizer:
         self._added = {index: token.content for index, token in added.items()}
         self._special = {token.content: index for index, token in added.items() if token.special}
         self._byte_level = _is_byte_level(backend)
+        self.begin, self.close = _around(backend)
         self._names = {f"{name}_token": _content(config.get(f"{name}_token")) for name in SPECIALS}
         self._templates = named_templates(config.get("chat_template"))
         self._tell: Callable[[str], None] = lambda note: None
@@ -109,6 +112,10 @@ class Tokenizer:
                 "Type another text, or use a model whose tokenizer fits its table.",
             )
         return ids
+
+    def encode_whole(self, text: str) -> list[int]:
+        """The ids of a text that is all the model reads: with what the tokenizer puts before and after one."""
+        return [*self.begin, *self.encode(text), *self.close]
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of `ids`, special tokens included; bytes that are not UTF-8 become U+FFFD."""
@@ -250,6 +257,26 @@ def _is_byte_level(backend: tokenizers.Tokenizer) -> bool:
     if backend.decoder:
         return b'"ByteLevel"' in backend.decoder.__getstate__()
     return backend.token_to_id("\u0120") is not None and backend.token_to_id("\u010a") is not None
+
+
+def _around(backend: tokenizers.Tokenizer) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The ids the post-processor puts before and after a text."""
+    begin: list[int] = []
+    close: list[int] = []
+    processor = json.loads(backend.post_processor.__getstate__()) if backend.post_processor else {}
+    for step in processor.get("processors", [processor]):
+        if step.get("type") in ("BertProcessing", "RobertaProcessing"):
+            begin, close = [step["cls"][1], *begin], [*close, step["sep"][1]]
+        if step.get("type") == "TemplateProcessing":
+            ids = [_template_ids(step, piece) for piece in step["single"]]
+            at = next((i for i, piece in enumerate(step["single"]) if "Sequence" in piece), len(ids))
+            begin, close = [*chain(*ids[:at]), *begin], [*close, *chain(*ids[at:])]
+    return tuple(begin), tuple(close)
+
+
+def _template_ids(step: Mapping[str, Any], piece: Mapping[str, Any]) -> list[int]:
+    special = piece.get("SpecialToken")
+    return list(step["special_tokens"][special["id"]]["ids"]) if special else []
 
 
 def _map_text(value: Any, pattern: re.Pattern[str], replace: Any) -> Any:

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Bars, Frame, Table, Token, Tokens
 from llm_holes.engine.numbers import plural
 
+NOBODY = "a token nobody typed: the tokenizer adds it to every text"
+
 
 def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     text: str = p["text"]
-    ids = engine.encode(text)
+    ids = engine.fits(engine.tokenizer.encode(text))
     own = engine.tokens(ids, notes=[describe(engine.tokenizer.token_bytes(i)) for i in ids])
+    before, after = (_added(engine, ids) for ids in (engine.tokenizer.begin, engine.tokenizer.close))
     other = cl100k(text)
     size = len(text.encode())
     partial = sum(not is_text(token.data) for token in own)
     yield Frame(
         caption=f"{plural(len(text), 'character')}: {plural(len(own), 'token')} here, {len(other):,} in cl100k.",
         views=(
-            Tokens(engine.info.name, own),
+            Tokens(engine.info.name, (*before, *own, *after)),
             Tokens("cl100k", other),
             Table("what it costs", ("", "this model", "cl100k"), costs(size, len(text), own, other)),
             Bars("how many tokens are 1, 2, … bytes long", *lengths(own), unit="tokens"),
@@ -36,6 +39,11 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
             "partial_tokens": partial,
         },
     )
+
+
+def _added(engine: Engine, ids: Sequence[int]) -> tuple[Token, ...]:
+    """What the tokenizer puts around every text, such as a BOS; not counted, as it stands for no byte."""
+    return engine.tokens(ids, [NOBODY] * len(ids))
 
 
 def cl100k(text: str) -> tuple[Token, ...]:

@@ -36,7 +36,7 @@ def bpe_of(folder: str) -> BPE:
 
 
 def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
-    ids = engine.encode(p["text"])
+    ids = engine.fits(engine.tokenizer.encode(p["text"]))
     bpe = bpe_of(engine.files.folder)
     words = bpe.words(p["text"])
     cuts = [bpe.encode_word(word) for word in words]

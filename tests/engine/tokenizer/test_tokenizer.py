@@ -241,6 +241,26 @@ def test_text_is_split_as_the_named_pre_tokenizer_does(pre: str, tmp_path: Path)
     assert [word for word, _ in backend.pre_tokenizer.pre_tokenize_str("I'LL pay 12345, ok\n\n x")] == SPLITS[pre]
 
 
+@pytest.mark.parametrize("single", ["$A", "<|im_start|> $A", "<|im_start|> $A <|im_end|>"])
+def test_a_whole_text_has_what_transformers_puts_around_it(single: str, tmp_path: Path) -> None:
+    from tokenizers import Tokenizer as Backend
+    from tokenizers import processors
+    from transformers import AutoTokenizer
+
+    path = str(tiny_gguf.write_folder(tmp_path / "m") / "tokenizer.json")
+    backend = Backend.from_file(path)
+    specials = [("<|im_start|>", 1), ("<|im_end|>", 2)]
+    template = processors.TemplateProcessing(single=single, special_tokens=specials)
+    backend.post_processor = processors.Sequence([processors.ByteLevel(trim_offsets=False), template])
+    backend.save(path)
+    config = {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "<|im_end|>"}
+    (tmp_path / "m" / "tokenizer_config.json").write_text(json.dumps(config))
+    tokenizer, reference = Tokenizer.load(tmp_path / "m"), AutoTokenizer.from_pretrained(tmp_path / "m")
+    for text in TEXTS:
+        assert tokenizer.encode_whole(text) == reference(text)["input_ids"]
+        assert tokenizer.encode(text) == reference(text, add_special_tokens=False)["input_ids"]
+
+
 def test_a_gguf_file_that_names_no_pre_tokenizer_says_what_was_assumed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
