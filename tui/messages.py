@@ -66,7 +66,7 @@ class Described(Message):
     widget: Widget
 
     def can_replace(self, message: Message) -> bool:
-        return isinstance(message, Described)
+        return isinstance(message, Described) and message.widget is self.widget
 
 
 @dataclass
