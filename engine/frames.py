@@ -64,7 +64,13 @@ class Token(msgspec.Struct, frozen=True):
     note: str = ""
 
 
-class Tokens(msgspec.Struct, frozen=True, tag="tokens"):
+class Shown(msgspec.Struct, frozen=True, kw_only=True):
+    """What every view has: the `key` under which a lesson's steps find it, which is also the name on its tab."""
+
+    key: str = ""
+
+
+class Tokens(Shown, frozen=True, tag="tokens"):
     """A strip of tokens. `values` (0..1, one per token) shade them; `control` is the control that Enter sets to the
     cursor's position."""
 
@@ -75,7 +81,7 @@ class Tokens(msgspec.Struct, frozen=True, tag="tokens"):
     control: str = ""
 
 
-class Heatmap(msgspec.Struct, frozen=True, tag="heatmap"):
+class Heatmap(Shown, frozen=True, tag="heatmap"):
     """A matrix [rows, columns]; NaN cells are blank. Enter on a cell sets `row_control` and `column_control`.
 
     Row by row, `texts` holds a word for each cell and `details` what to say about it at the cursor."""
@@ -94,7 +100,7 @@ class Heatmap(msgspec.Struct, frozen=True, tag="heatmap"):
     details: tuple[str, ...] = ()
 
 
-class Gallery(msgspec.Struct, frozen=True, tag="gallery"):
+class Gallery(Shown, frozen=True, tag="gallery"):
     """Many small matrices of one size, values [item, rows, columns] of 0 or more, on one scale. Each has a short
     label, what to say about it at the cursor, and the group it is in; items of a group follow each other. Enter
     sets `controls` to the item's `places`."""
@@ -110,14 +116,16 @@ class Gallery(msgspec.Struct, frozen=True, tag="gallery"):
     cursor: int | None = None
 
 
-class Bars(msgspec.Struct, frozen=True, tag="bars"):
-    """Ranked or ordered bars; negative values grow to the left. `marked` is the index to point at."""
+class Bars(Shown, frozen=True, tag="bars"):
+    """Ranked or ordered bars; negative values grow to the left. `marked` is the index to point at. `range` is what the
+    axis spans at least, so that two runs can be compared by eye: (0, 1) for shares, (-1, 1) for cosines."""
 
     title: str
     labels: tuple[str, ...]
     values: tuple[float, ...]
     unit: str = ""
     marked: int | None = None
+    range: tuple[float, float] | None = None
 
 
 class Series(msgspec.Struct, frozen=True):
@@ -130,15 +138,18 @@ class Series(msgspec.Struct, frozen=True):
     high: tuple[float, ...] = ()
 
 
-class Curve(msgspec.Struct, frozen=True, tag="curve"):
+class Curve(Shown, frozen=True, tag="curve"):
+    """Lines over one x axis. `y_range` is what the y axis spans at least, as in `Bars`."""
+
     title: str
     series: tuple[Series, ...]
     x_label: str = ""
     y_label: str = ""
     log_y: bool = False
+    y_range: tuple[float, float] | None = None
 
 
-class Table(msgspec.Struct, frozen=True, tag="table"):
+class Table(Shown, frozen=True, tag="table"):
     """Rows of cells; numbers are formatted and right-aligned by the front end. `marked` is the row to point at."""
 
     title: str
@@ -147,14 +158,14 @@ class Table(msgspec.Struct, frozen=True, tag="table"):
     marked: int | None = None
 
 
-class Text(msgspec.Struct, frozen=True, tag="text"):
+class Text(Shown, frozen=True, tag="text"):
     """Literal text, such as what the model wrote."""
 
     title: str
     text: str
 
 
-class Diff(msgspec.Struct, frozen=True, tag="diff"):
+class Diff(Shown, frozen=True, tag="diff"):
     """Two texts to compare word by word."""
 
     title: str
@@ -164,7 +175,7 @@ class Diff(msgspec.Struct, frozen=True, tag="diff"):
     after_label: str = "after"
 
 
-class Scatter(msgspec.Struct, frozen=True, tag="scatter"):
+class Scatter(Shown, frozen=True, tag="scatter"):
     """Named points on a plane. `groups`, if given, holds one name per point, to be told apart; `marked` is the index to
     point at; Enter sets `control` to the label of the point at the cursor."""
 
@@ -182,8 +193,8 @@ class Scatter(msgspec.Struct, frozen=True, tag="scatter"):
 StageState = Literal["waiting", "running", "done"]
 
 
-class PipelineStage(msgspec.Struct, frozen=True):
-    """One part of a `Pipeline`: what it made, in one short line, how long it took, and the lesson Enter opens."""
+class Stage(msgspec.Struct, frozen=True):
+    """One part of a `Flow`: what it hands on, in one short line, how long it took, and the lesson Enter opens."""
 
     name: str
     state: StageState = "waiting"
@@ -192,11 +203,14 @@ class PipelineStage(msgspec.Struct, frozen=True):
     hole: str = ""
 
 
-class Pipeline(msgspec.Struct, frozen=True, tag="pipeline"):
-    """The parts a text passes through, in order, lit as they are reached."""
+class Flow(Shown, frozen=True, tag="flow"):
+    """The parts a text passes through, in order, lit as they are reached. From the last stage of `loop` (first and last
+    index) the way leads back to its first, `turns` times so far."""
 
     title: str
-    stages: tuple[PipelineStage, ...]
+    stages: tuple[Stage, ...]
+    loop: tuple[int, int] | None = None
+    turns: int = 0
 
 
 class Turn(msgspec.Struct, frozen=True):
@@ -209,7 +223,7 @@ class Turn(msgspec.Struct, frozen=True):
     tokens: tuple[Token, ...] = ()
 
 
-class Transcript(msgspec.Struct, frozen=True, tag="transcript"):
+class Transcript(Shown, frozen=True, tag="transcript"):
     """What a model wrote and what the software around it did, in order. All tokens together are the whole context."""
 
     title: str
@@ -232,7 +246,7 @@ class BlockTable(msgspec.Struct, frozen=True):
     note: str = ""
 
 
-class Blocks(msgspec.Struct, frozen=True, tag="blocks"):
+class Blocks(Shown, frozen=True, tag="blocks"):
     """A memory cut into blocks, in physical order, and the owners' tables. `legend` replaces the usual one."""
 
     title: str
@@ -241,7 +255,161 @@ class Blocks(msgspec.Struct, frozen=True, tag="blocks"):
     legend: str = ""
 
 
-View = Tokens | Heatmap | Bars | Curve | Table | Text | Diff | Pipeline | Scatter | Gallery | Transcript | Blocks
+class Arrow(msgspec.Struct, frozen=True):
+    """An arrow from (`from_x`, `from_y`) to (`x`, `y`)."""
+
+    name: str
+    x: float
+    y: float
+    from_x: float = 0.0
+    from_y: float = 0.0
+
+
+class Plane(Shown, frozen=True, tag="plane"):
+    """Arrows on a plane with both axes on one scale. `angle` names two arrows between which the angle is drawn,
+    `projection` two of which the first is projected onto the second: their indices."""
+
+    title: str
+    arrows: tuple[Arrow, ...]
+    angle: tuple[int, int] | None = None
+    projection: tuple[int, int] | None = None
+
+
+class Stretch(msgspec.Struct, frozen=True):
+    """A piece of a time line: what happened, for how many milliseconds, and to what kind of work it belongs."""
+
+    name: str
+    ms: float
+    group: str = ""
+
+
+class TimelineRow(msgspec.Struct, frozen=True):
+    """What happened one after the other; `note` is said behind it."""
+
+    name: str
+    stretches: tuple[Stretch, ...]
+    note: str = ""
+
+
+class Timeline(Shown, frozen=True, tag="timeline"):
+    """Rows of work drawn to one scale of time, from 0."""
+
+    title: str
+    rows: tuple[TimelineRow, ...]
+
+
+CellState = Literal["empty", "kept", "read", "written", "recomputed", "changed"]
+
+
+class CacheGrid(Shown, frozen=True, tag="cache_grid"):
+    """A cache as layers (or steps) x tokens. `cells` [row, token] holds indices into `states`."""
+
+    title: str
+    tokens: tuple[str, ...]
+    cells: Array
+    states: tuple[CellState, ...]
+    row_label: str = "layer"
+    row_names: tuple[str, ...] = ()
+    note: str = ""
+
+
+class NumberLine(Shown, frozen=True, tag="number_line"):
+    """A histogram of many numbers (`counts` between `edges`, one more edge than counts) over a number line with
+    `rungs`, the values that exist after rounding; `marked` are named values to point at."""
+
+    title: str
+    edges: tuple[float, ...]
+    counts: tuple[float, ...]
+    rungs: tuple[float, ...] = ()
+    marked: tuple[tuple[str, float], ...] = ()
+    unit: str = ""
+
+
+class Cut(msgspec.Struct, frozen=True):
+    """A line across a ranked list: what `name` keeps are the first `kept` entries."""
+
+    name: str
+    kept: int
+
+
+class RankedList(Shown, frozen=True, tag="ranked_list"):
+    """Candidates from the likeliest on, with the lines at which filters cut. `values` are shares; `total` is how many
+    candidates there are in all, `rest` the share of those not listed."""
+
+    title: str
+    labels: tuple[str, ...]
+    values: tuple[float, ...]
+    cuts: tuple[Cut, ...] = ()
+    total: int = 0
+    rest: float = 0.0
+    marked: int | None = None
+
+
+class Runner(msgspec.Struct, frozen=True):
+    """A candidate's rank at each step, from 1."""
+
+    name: str
+    ranks: tuple[int, ...]
+
+
+class RankRace(Shown, frozen=True, tag="rank_race"):
+    """How candidates rise and fall over the steps, on a logarithmic axis of ranks with 1 on top. `stops` are the steps
+    to mark, such as the ends of sentences."""
+
+    title: str
+    steps: tuple[str, ...]
+    runners: tuple[Runner, ...]
+    stops: tuple[int, ...] = ()
+    last: int = 0
+    """The last rank there is."""
+
+
+class Join(msgspec.Struct, frozen=True):
+    """Two neighbours become one: nodes `left` and `right`, at place `rank` (from 1) in the list of merges."""
+
+    left: int
+    right: int
+    rank: int
+
+
+class MergeTree(Shown, frozen=True, tag="merge_tree"):
+    """How pieces of a word are joined. Nodes are the `leaves` in order, then what each of `joins` made, in the order of
+    the joins; so nodes without a parent are the tokens."""
+
+    title: str
+    leaves: tuple[Token, ...]
+    joins: tuple[Join, ...]
+
+
+class Part(msgspec.Struct, frozen=True):
+    """A piece of a context: what it is, how many tokens long, to what kind it belongs, and its exact text."""
+
+    name: str
+    tokens: int
+    group: str = ""
+    text: str = ""
+
+
+class Context(msgspec.Struct, frozen=True):
+    """What was sent at once, oldest part first."""
+
+    name: str
+    parts: tuple[Part, ...]
+
+
+class Contexts(Shown, frozen=True, tag="contexts"):
+    """Contexts drawn to one scale of tokens, with the edge of the `window` (in tokens; 0 draws none), which cuts off
+    the oldest parts."""
+
+    title: str
+    contexts: tuple[Context, ...]
+    window: int = 0
+
+
+View = (
+    Tokens | Heatmap | Bars | Curve | Table | Text | Diff | Flow | Scatter | Gallery | Transcript | Blocks
+    | Plane | Timeline | CacheGrid | NumberLine | RankedList | RankRace | MergeTree | Contexts
+)  # fmt: skip
 
 
 class Frame(msgspec.Struct, frozen=True):

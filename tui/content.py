@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from textual.content import Content
 
+from llm_holes.tui.draw.colours import HUES
 from llm_holes.tui.draw.spans import Row
 
 STYLES = {
     "dim": "$muted", "faint": "$faint", "strong": "bold $strong", "act": "$act", "act-strong": "bold $act",
     "measured": "$measured", "lit": "bold $strong",
+    **{hue: f"${hue}" for hue in HUES},
 }  # fmt: skip
 
 

@@ -79,6 +79,7 @@ DEFAULTS = {
     "chip": "$panel",
     "chip-other": "$boost",
     "cursor-ink": "$background",
+    **dict.fromkeys(colours.HUES, "$foreground"),
 }
 """For themes that are not ours (TEXTUAL_THEME)."""
 
@@ -91,4 +92,7 @@ SIXTEEN = {
 
 
 def for_terminal(theme: Theme, sixteen: bool) -> Theme:
-    return replace(theme, variables=theme.variables | SIXTEEN[theme.dark]) if sixteen else theme
+    if not sixteen:
+        return theme
+    plain = dict.fromkeys(colours.HUES, theme.variables["ink"])
+    return replace(theme, variables=theme.variables | plain | SIXTEEN[theme.dark])

@@ -6,7 +6,7 @@ from textual.pilot import Pilot
 
 from llm_holes.lessons.catalog import catalog
 from llm_holes.tui.app import HolesApp
-from llm_holes.tui.views.places import PipelineView, PlacesView, ScatterView
+from llm_holes.tui.views.places import FlowView, PlacesView, ScatterView
 from tests.support.app import settle, until
 from tests.support.fake_link import FakeEngine, recorded
 from tests.support.paths import RECORDINGS
@@ -32,7 +32,7 @@ async def after_its_run(app: HolesApp, pilot: Pilot[None], kind: type[PlacesView
 async def test_a_stage_opens_its_hole_and_back_leads_back() -> None:
     app, _ = app_of("what-happens")
     async with app.run_test(size=(160, 45)) as pilot:
-        view = await after_its_run(app, pilot, PipelineView)
+        view = await after_its_run(app, pilot, FlowView)
         stages = view.view.stages
         target = next(n for n, stage in enumerate(stages) if n and stage.hole)
         await pilot.press(*["down"] * target)

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from llm_holes.engine.frames import View
 from llm_holes.tui.draw.as_text import view_rows
-from llm_holes.tui.draw.colours import LIGHT
+from llm_holes.tui.draw.colours import HUES, LIGHT
 from llm_holes.tui.draw.spans import Row
 
 
@@ -44,6 +44,7 @@ ROLES = {
     "chip1": Style(color=LIGHT["strong"], bgcolor=LIGHT["chip-other"]),
     "plus": Style(color=LIGHT["measured"], bold=True),
     "minus": Style(color=LIGHT["muted"], strike=True),
+    **{hue: Style(color=LIGHT[hue]) for hue in HUES},
 }
 
 

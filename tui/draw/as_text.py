@@ -9,10 +9,10 @@ from llm_holes.engine.frames import (
     Blocks,
     Curve,
     Diff,
+    Flow,
     Frame,
     Gallery,
     Heatmap,
-    Pipeline,
     Scatter,
     Table,
     Text,
@@ -38,7 +38,7 @@ from llm_holes.tui.draw.map import (
     strip_row,
 )
 from llm_holes.tui.draw.sanitize import visible
-from llm_holes.tui.draw.scatter import pipeline_rows
+from llm_holes.tui.draw.scatter import flow_rows
 from llm_holes.tui.draw.spans import Row, bar_rows, fit, plain, table_rows, text_rows, titled, wrapped
 from llm_holes.tui.draw.transcript import transcript_rows
 
@@ -74,8 +74,8 @@ def view_rows(view: View, width: int) -> Iterable[Row]:
             return text_rows(view, width)
         case Diff():
             return diff_rows(view, width)
-        case Pipeline():
-            return pipeline_rows(view, width)
+        case Flow():
+            return flow_rows(view, width)
         case Transcript():
             return transcript_rows(view, width)
         case Scatter():

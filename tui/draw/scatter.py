@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from rich.cells import cell_len
 
-from llm_holes.engine.frames import Pipeline, Scatter
+from llm_holes.engine.frames import Flow, Scatter
 from llm_holes.engine.numbers import duration
 from llm_holes.tui.draw.sanitize import visible
 from llm_holes.tui.draw.spans import Row, Span, fit, named, titled, wrapped
@@ -65,11 +65,11 @@ def _spread(spans: dict[int, Span]) -> Row:
     return row
 
 
-def pipeline_rows(view: Pipeline, width: int, cursor: int | None = None) -> list[Row]:
+def flow_rows(view: Flow, width: int, cursor: int | None = None) -> list[Row]:
     return titled(view.title, "", [row for rows in stage_rows(view, width, cursor) for row in rows])
 
 
-def stage_rows(view: Pipeline, width: int, cursor: int | None = None) -> list[list[Row]]:
+def stage_rows(view: Flow, width: int, cursor: int | None = None) -> list[list[Row]]:
     """For each stage its lines: its state, its name, what it made and how long that took."""
     names = [visible(stage.name) for stage in view.stages]
     times = ["" if stage.ms is None else duration(stage.ms) for stage in view.stages]

@@ -9,9 +9,9 @@ from llm_holes.engine.frames import (
     Blocks,
     Curve,
     Diff,
+    Flow,
     Gallery,
     Heatmap,
-    Pipeline,
     Scatter,
     Table,
     Text,
@@ -23,7 +23,7 @@ from llm_holes.tui.views.base import ViewWidget
 from llm_holes.tui.views.blocks import BlocksView
 from llm_holes.tui.views.gallery import GalleryView
 from llm_holes.tui.views.heatmap import HeatmapView
-from llm_holes.tui.views.places import PipelineView, ScatterView
+from llm_holes.tui.views.places import FlowView, ScatterView
 from llm_holes.tui.views.plain import BarsView, CurveView, DiffView, TableView, TextView, UnknownView
 from llm_holes.tui.views.tokens import TokensView
 from llm_holes.tui.views.transcript import TranscriptView
@@ -37,7 +37,7 @@ WIDGETS: dict[type[View], type[ViewWidget[Any]]] = {
     Text: TextView,
     Diff: DiffView,
     Scatter: ScatterView,
-    Pipeline: PipelineView,
+    Flow: FlowView,
     Transcript: TranscriptView,
     Gallery: GalleryView,
     Blocks: BlocksView,

@@ -14,6 +14,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from llm_holes.engine.frames import View
+from llm_holes.tui.draw.colours import HUES
 from llm_holes.tui.draw.spans import Row, Span
 from llm_holes.tui.views.per_width import PerWidth
 
@@ -21,6 +22,7 @@ V = TypeVar("V", bound=View)
 
 ROLES = (
     "title", "dim", "strong", "muted", "measured", "measured-soft", "chip0", "chip1", "cursor", "pick", "plus", "minus",
+    *HUES,
 )  # fmt: skip
 STEPS = 32
 

@@ -6,9 +6,9 @@ from typing import Generic
 
 from textual.geometry import Region
 
-from llm_holes.engine.frames import Pipeline, Scatter, Value
+from llm_holes.engine.frames import Flow, Scatter, Value
 from llm_holes.tui.draw.sanitize import visible
-from llm_holes.tui.draw.scatter import pipeline_rows, scatter_rows, scatter_spots, stage_rows
+from llm_holes.tui.draw.scatter import flow_rows, scatter_rows, scatter_spots, stage_rows
 from llm_holes.tui.draw.spans import Row, named, written
 from llm_holes.tui.messages import OpenLesson
 from llm_holes.tui.views.base import V
@@ -33,15 +33,15 @@ class PlacesView(WalkView[V], Generic[V]):
         super().watch_cursor()
 
 
-class PipelineView(PlacesView[Pipeline]):
+class FlowView(PlacesView[Flow]):
     """The cursor is (stage, 0); Enter opens the hole of the stage."""
 
-    def prepare(self, view: Pipeline) -> None:
+    def prepare(self, view: Flow) -> None:
         if self.cursor[0] >= len(view.stages):
-            self.set_reactive(PipelineView.cursor, (0, 0))
+            self.set_reactive(FlowView.cursor, (0, 0))
 
     def layout_rows(self, width: int) -> list[Row]:
-        return pipeline_rows(self.view, width, self.cursor[0] if self.has_focus else None)
+        return flow_rows(self.view, width, self.cursor[0] if self.has_focus else None)
 
     def stepped(self, across: int, down: int) -> tuple[int, int]:
         return min(max(self.cursor[0] + across + down, 0), max(len(self.view.stages) - 1, 0)), 0

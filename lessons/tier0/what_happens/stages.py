@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from llm_holes.engine.frames import Pipeline, PipelineStage, StageState
+from llm_holes.engine.frames import Flow, Stage, StageState
 from llm_holes.engine.numbers import figure, percent, plural
 
 HOLES = {
@@ -25,10 +25,10 @@ class Stages:
     """Each method lights one part and says what it made; the part after it is the one at work."""
 
     def __init__(self) -> None:
-        self._parts = {name: PipelineStage(name, hole=hole) for name, hole in HOLES.items()}
+        self._parts = {name: Stage(name, hole=hole) for name, hole in HOLES.items()}
 
-    def view(self) -> Pipeline:
-        return Pipeline("from your message to the answer", tuple(self._parts.values()))
+    def view(self) -> Flow:
+        return Flow("from your message to the answer", tuple(self._parts.values()))
 
     def template(self, text: str, message: str, why_bare: str, ms: float) -> None:
         """`why_bare` says why no template was used, "" if one was."""
@@ -84,4 +84,4 @@ class Stages:
                 self._light(following, "running", "", None)
 
     def _light(self, name: str, state: StageState, produced: str, ms: float | None) -> None:
-        self._parts[name] = PipelineStage(name, state, produced, ms, HOLES[name])
+        self._parts[name] = Stage(name, state, produced, ms, HOLES[name])

@@ -6,7 +6,7 @@ import pytest
 
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import Cancelled, InputError
-from llm_holes.engine.frames import Bars, Frame, Pipeline, PipelineStage, Tokens, View
+from llm_holes.engine.frames import Bars, Flow, Frame, Stage, Tokens, View
 from llm_holes.lessons.catalog import catalog
 from llm_holes.lessons.catalog.settings import validated
 from tests.support.lessons import frames, measured
@@ -15,9 +15,9 @@ QUESTION = "What is the capital of France?"
 ORDER = ["waiting", "running", "done"]
 
 
-def stages(frame: Frame) -> dict[str, PipelineStage]:
+def stages(frame: Frame) -> dict[str, Stage]:
     pipeline = frame.views[0]
-    assert isinstance(pipeline, Pipeline)
+    assert isinstance(pipeline, Flow)
     return {stage.name: stage for stage in pipeline.stages}
 
 

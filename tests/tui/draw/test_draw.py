@@ -13,11 +13,11 @@ from llm_holes.engine.frames import (
     Bars,
     Curve,
     Diff,
+    Flow,
     Heatmap,
-    Pipeline,
-    PipelineStage,
     Scatter,
     Series,
+    Stage,
     Table,
     Text,
     Token,
@@ -40,7 +40,7 @@ from llm_holes.tui.draw.map import (
     token_facts,
 )  # fmt: skip
 from llm_holes.tui.draw.sanitize import clean
-from llm_holes.tui.draw.scatter import pipeline_rows, scatter_rows
+from llm_holes.tui.draw.scatter import flow_rows, scatter_rows
 from llm_holes.tui.draw.spans import (
     Row,
     aligned,
@@ -229,8 +229,8 @@ def test_points_stand_where_they_lie_with_their_labels() -> None:
 
 
 def test_stages_show_what_they_made_and_how_long_it_took() -> None:
-    view = Pipeline("trip", (PipelineStage("tokens", "done", "11 ids", 2.5), PipelineStage("layers")))
-    assert texts(pipeline_rows(view, 40)) == ["trip", "● tokens  11 ids                  2.5 ms", "· layers"]
+    view = Flow("trip", (Stage("tokens", "done", "11 ids", 2.5), Stage("layers")))
+    assert texts(flow_rows(view, 40)) == ["trip", "● tokens  11 ids                  2.5 ms", "· layers"]
 
 
 @st.composite
