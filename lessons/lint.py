@@ -9,7 +9,7 @@ from typing import NamedTuple
 from llm_holes.engine.frames import Frame
 from llm_holes.lessons.catalog.catalog import CatalogError, Lesson, check_tree, parse, places
 from llm_holes.lessons.catalog.checks import check_lesson
-from llm_holes.lessons.catalog.schema import Predict, Question
+from llm_holes.lessons.catalog.schema import Bet, Question
 from llm_holes.lessons.learner.grading import explained, needs_run
 
 
@@ -53,7 +53,10 @@ def faults_of_run(lesson: Lesson, frames: Sequence[Frame]) -> Iterator[tuple[str
         yield f'"{name}"', f"{name!r} was not measured"
     for name in sorted(measured.keys() - set(lesson.data.publishes)):
         yield "publishes", f"{name!r} was measured, but the lesson does not publish it"
-    questions: list[Predict | Question] = [lesson.data.predict, *lesson.data.quiz]
+    for key in dict.fromkeys(step.view for step in lesson.steps):
+        if key not in {view.key for view in frames[-1].views}:
+            yield f'"{key}"', f"the run shows no view {key!r}"
+    questions: list[Bet | Question] = [*lesson.data.bets, *lesson.data.quiz]
     for question in questions:
         if needs_run(question) and question.options and question.measurement in measured:
             right = sum(bool(option.right) for option in explained(question, measured))

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from functools import cache, cached_property
 from importlib import import_module
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from types import ModuleType
-from typing import TypeVar, cast
+from typing import TypeVar
 
 import msgspec
 
 from llm_holes.engine.frames import Value
-from llm_holes.engine.numbers import Kind, Measured, measurement
-from llm_holes.lessons.catalog.checks import PLACEHOLDER, check_lesson
-from llm_holes.lessons.catalog.schema import Control, LessonData, Preset
+from llm_holes.lessons.catalog.checks import check_lesson
+from llm_holes.lessons.catalog.schema import Bet, Control, LessonData, Preset, Step
+from llm_holes.lessons.catalog.words import Words, words_of
 
 T = TypeVar("T")
 
@@ -38,6 +38,7 @@ class Lesson(msgspec.Struct, frozen=True, dict=True):
 
     id: str
     title: str
+    short: str
     tier: int
     order: int
     parent: str
@@ -57,6 +58,15 @@ class Lesson(msgspec.Struct, frozen=True, dict=True):
     def body(self) -> str:
         return _read(self.place / BODY, f"{self.folder}/{BODY}")
 
+    @cached_property
+    def words(self) -> tuple[Words, ...]:
+        """What the steps say, one entry for each of `steps`."""
+        return words_of(self.body)
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        return self.data.steps
+
     @property
     def module(self) -> str:
         return f"llm_holes.lessons.tier{self.tier}.{self.place.name}.experiment"
@@ -71,6 +81,22 @@ class Lesson(msgspec.Struct, frozen=True, dict=True):
 
     def defaults(self) -> dict[str, Value]:
         return {control.name: control.default for control in self.controls}
+
+    def step_settings(self, index: int) -> dict[str, Value]:
+        """What reaching a step sets: every control that some step of the lesson sets, to this step's value or to its
+        default. What no step sets stays as the learner left it."""
+        defaults = self.defaults()
+        touched = {name: defaults[name] for step in self.steps for name in step.settings if name in defaults}
+        return touched | self.steps[index].settings
+
+    def bet_settings(self, index: int) -> dict[str, Value]:
+        """The one case that the bet of a step speaks of: a value for every control."""
+        step = self.steps[index]
+        return self.defaults() | step.settings | (step.bet.settings if step.bet is not None else {})
+
+    def step_of(self, bet: Bet) -> int:
+        """The index of the step with this bet. Raises StopIteration if it is another lesson's."""
+        return next(n for n, step in enumerate(self.steps) if step.bet is bet)
 
     def preset(self, name: str) -> Preset:
         """The preset called `name`. Raises KeyError with the names there are."""
@@ -147,6 +173,7 @@ def read(folder: Traversable) -> Catalog:
 
 class _Heading(msgspec.Struct):
     title: str
+    short: str
     order: int
     parent: str = ""
 
@@ -156,7 +183,9 @@ def parse(place: Traversable, tier: int) -> Lesson:
     file = f"tier{tier}/{place.name}/{DATA}"
     toml = _read(place / DATA, file)
     heading = _parsed(file, toml, toml.partition("\n[")[0], _Heading)
-    return Lesson(place.name.replace("_", "-"), heading.title, tier, heading.order, heading.parent, place, toml)
+    return Lesson(
+        place.name.replace("_", "-"), heading.title, heading.short, tier, heading.order, heading.parent, place, toml
+    )  # fmt: skip
 
 
 def _read(path: Traversable, file: str) -> str:
@@ -222,22 +251,3 @@ def _line_of_path(text: str, error: str) -> int:
     if unknown:
         line = next((n for n in range(line, len(lines)) if re.match(rf".*\b{unknown[1]}\b\s*[=\]]", lines[n])), line)
     return line + 1
-
-
-def fill(
-    text: str,
-    values: Mapping[str, Mapping[str, object]],
-    missing: str = "…",
-    shown: Callable[[str], str] = lambda text: text,
-) -> str:
-    """The text with `{measured.name}` and `{model.name}` filled in, written as the name says or as the kind in
-    `{measured.name:kind}`. What is not known yet reads `missing`; what is, goes through `shown`."""
-
-    def value(match: re.Match[str]) -> str:
-        known = values.get(match[1], {})
-        if match[2] not in known:
-            return missing
-        kind = cast(Kind | None, match[3])
-        return shown(measurement(match[2], cast(Measured, known[match[2]]), kind).replace("\n", "⏎"))
-
-    return PLACEHOLDER.sub(value, text)

@@ -9,14 +9,16 @@ from math import inf
 from llm_holes.engine.frames import Value
 from llm_holes.engine.ipc.messages import ModelInfo
 from llm_holes.engine.numbers import WRITERS
-from llm_holes.lessons.catalog.schema import Control, Kind, LessonData, Option, Predict, Question
+from llm_holes.lessons.catalog.schema import Bet, Control, Kind, LessonData, Option, Question, Step
+from llm_holes.lessons.catalog.words import CONDITIONAL, LINK, PLACEHOLDER, QUOTE, Words, conditions, names_in, words_of
 
 Problem = tuple[str, str]
 """A text to find in the file (the line to point at) and what is wrong there."""
 
-LINK = re.compile(r"\]\(hole:([\w-]+)\)")
-QUOTE = re.compile(r"\{(?:measured|model)\.[^{}]*\}")
-PLACEHOLDER = re.compile(r"\{(measured|model)\.(\w+)(?::([^{}]*))?\}")
+STEPS = range(3, 7)
+MOST_WORDS = 70
+"""Of what a step says before its run, and of what it says after it."""
+MOST_VALUES = 6
 
 
 def check_lesson(lesson_id: str, data: LessonData, body: str, ids: Collection[str]) -> Iterator[Problem]:
@@ -25,24 +27,77 @@ def check_lesson(lesson_id: str, data: LessonData, body: str, ids: Collection[st
     for other, needle in links:
         if other not in ids:
             yield needle, f"link to {other!r}, which is not a lesson"
-    yield from _check_quotes(body, data.publishes)
     for control in data.controls:
         yield from _check_control(control)
     yield from _check_presets(data)
-    yield from _check_predict(data.predict, data.publishes)
+    yield from _check_steps(data, words_of(body))
     for question in data.quiz:
         yield from _check_question(question, data.publishes)
 
 
-def _check_quotes(text: str, publishes: Collection[str]) -> Iterator[Problem]:
+def _check_steps(data: LessonData, words: tuple[Words, ...]) -> Iterator[Problem]:
+    if len(data.steps) not in STEPS:
+        yield "[[steps]]", f"a lesson has {STEPS[0]} to {STEPS[-1]} steps, not {len(data.steps)}"
+    if len(words) != len(data.steps):
+        yield "[[steps]]", f"there are {len(data.steps)} steps and {len(words)} headings in the text"
+    controls = {control.name for control in data.controls}
+    for step in data.steps:
+        yield from _check_step(step, controls, data.publishes)
+    decided_by = [bet.measurement for bet in data.bets]
+    if not decided_by:
+        yield "[[steps]]", "no step has a bet"
+    for name in sorted({name for name in decided_by if decided_by.count(name) > 1}):
+        yield f'"{name}"', f"two bets are decided by {name!r}"
+    for said in words:
+        yield from _check_words(said, data.publishes, controls)
+
+
+def _check_step(step: Step, controls: Collection[str], publishes: Collection[str]) -> Iterator[Problem]:
+    for name in sorted((step.settings.keys() | (step.bet.settings.keys() if step.bet else set())) - set(controls)):
+        yield f"{name} =", f"the step with the view {step.view!r} sets {name!r}, which is not a control"
+    if step.bet is not None:
+        yield from _check_bet(step.bet, publishes)
+
+
+def _check_bet(bet: Bet, publishes: Collection[str]) -> Iterator[Problem]:
+    if bet.measurement not in publishes:
+        yield "[steps.bet]", f"the bet is decided by {bet.measurement!r}, which the lesson does not publish"
+    yield from _check_options(bet.question, bet.options, publishes, measured=True)
+
+
+def _check_words(words: Words, publishes: Collection[str], controls: Collection[str]) -> Iterator[Problem]:
+    needle = f"## {words.heading}"
+    for text in (words.before, words.after):
+        yield from _check_quotes(text, publishes, controls)
+        # of a sentence with two forms, one is shown
+        count = len(PLACEHOLDER.sub("1", CONDITIONAL.sub(lambda m: max(m[2], m[3] or "", key=len), text)).split())
+        if count > MOST_WORDS:
+            yield needle, f"a step has at most {MOST_WORDS} words before and after its run, not {count}"
+    if any(group == "measured" for group, _ in names_in(words.before)):
+        yield needle, "a measurement is quoted before the run; what needs one belongs after the line ---"
+    if len(PLACEHOLDER.findall(words.before + words.after)) > MOST_VALUES:
+        yield needle, f"a step quotes at most {MOST_VALUES} values"
+    if not words.before:
+        yield needle, "the step says nothing before its run"
+
+
+def _check_quotes(text: str, publishes: Collection[str], controls: Collection[str] = ()) -> Iterator[Problem]:
     for placeholder in QUOTE.findall(text):
         if not PLACEHOLDER.fullmatch(placeholder):
             yield placeholder, f"{placeholder} is no placeholder"
-    for group, name, kind in PLACEHOLDER.findall(text):
+    for condition, match in conditions(text):
+        if match is None:
+            yield condition, f"{condition!r} is no condition"
+    if re.search(r"\{\?|\{:\}|\{/\}", CONDITIONAL.sub("", text)):
+        yield "{?", "a sentence that holds for some runs only begins with {?condition} and ends with {/}"
+    for group, name in sorted(names_in(text)):
         if group == "measured" and name not in publishes:
             yield f"measured.{name}", f"the text quotes {name!r}, which the lesson does not publish"
         if group == "model" and name not in ModelInfo.__struct_fields__:
             yield f"model.{name}", f"the text quotes {name!r}, which is not known of a model"
+        if group == "settings" and name not in controls:
+            yield f"settings.{name}", f"the text quotes {name!r}, which is not a control"
+    for group, name, kind in PLACEHOLDER.findall(text):
         if kind and kind not in WRITERS:
             yield f"{group}.{name}:{kind}", f"{kind!r} is no kind of number; there are: {', '.join(WRITERS)}"
 
@@ -74,12 +129,6 @@ def _check_presets(data: LessonData) -> Iterator[Problem]:
     for kind in ("expected", "surprise"):
         if all(preset.expect != kind for preset in data.presets):
             yield "[[presets]]", f'no preset with expect = "{kind}"'
-
-
-def _check_predict(predict: Predict, publishes: Collection[str]) -> Iterator[Problem]:
-    if predict.measurement not in publishes:
-        yield "[predict]", f"the prediction is decided by {predict.measurement!r}, which the lesson does not publish"
-    yield from _check_options(predict.question, predict.options, publishes, measured=True)
 
 
 def _check_question(question: Question, publishes: Collection[str]) -> Iterator[Problem]:

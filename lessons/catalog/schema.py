@@ -15,7 +15,7 @@ NonEmpty = Annotated[str, msgspec.Meta(min_length=1)]
 
 class Control(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One parameter of the experiment. `min`/`max` bound int and float; `layer`, `head` and `token` are bounded by the
-    model. `help` says what changing it does."""
+    model. `help` says what changing it does. The `main` ones are always in sight."""
 
     name: NonEmpty
     kind: Kind
@@ -26,6 +26,7 @@ class Control(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max: float | None = None
     step: float | None = None
     choices: tuple[str, ...] = ()
+    main: bool = False
 
 
 class Preset(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -49,13 +50,25 @@ class Option(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     equals: Scalar | None = None
 
 
-class Predict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Bet(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The question the learner commits to before the run; `measurement` names the published result that decides it.
+    It speaks of the lesson's defaults with the step's and these `settings`, and only a run with them decides it.
     Without options the answer is a number."""
 
     question: NonEmpty
     measurement: NonEmpty
+    settings: dict[str, Value] = {}
     options: tuple[Option, ...] = ()
+
+
+class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One step of the lesson; its words are under a heading of `lesson.md`. `view` is the key of the picture on the
+    stage, `settings` are set when the step is reached, `try_` (`try` in the file) is one thing to do."""
+
+    view: NonEmpty
+    settings: dict[str, Value] = {}
+    try_: str = msgspec.field(default="", name="try")
+    bet: Bet | None = None
 
 
 class Question(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -66,20 +79,27 @@ class Question(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class LessonData(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """All of `lesson.toml`. `code` lists what `c` shows beside the experiment, as `module:name`; `terms`
-    maps each term the lesson explains to one sentence."""
+    """All of `lesson.toml`. `short` is the title in the tree, `keep` the one sentence to remember. `code` lists what `c`
+    shows beside the experiment, as `module:name`; `terms` maps each term the lesson explains to one sentence."""
 
     title: NonEmpty
+    short: NonEmpty
     objective: NonEmpty
+    keep: NonEmpty
     order: int
     minutes: int
     stages: tuple[Stage, ...]
     controls: tuple[Control, ...]
     presets: Annotated[tuple[Preset, ...], msgspec.Meta(min_length=2)]
-    predict: Predict
+    steps: Annotated[tuple[Step, ...], msgspec.Meta(min_length=1)]
     quiz: Annotated[tuple[Question, ...], msgspec.Meta(min_length=2, max_length=4)]
     terms: dict[str, str]
     publishes: tuple[NonEmpty, ...]
     code: tuple[str, ...] = ()
     parent: str = ""
     see_also: tuple[str, ...] = ()
+
+    @property
+    def bets(self) -> tuple[Bet, ...]:
+        """The bets of all steps, in order."""
+        return tuple(step.bet for step in self.steps if step.bet is not None)

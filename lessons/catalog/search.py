@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from llm_holes.lessons.catalog.catalog import Catalog, Lesson
-from llm_holes.lessons.catalog.checks import PLACEHOLDER
+from llm_holes.lessons.catalog.words import PLACEHOLDER
 
 AROUND = 30
 

@@ -14,8 +14,8 @@ import msgspec
 from llm_holes.engine.frames import Value
 
 FORMAT: Literal["llm-holes progress"] = "llm-holes progress"
-VERSION = 2
-"""2: the game's events."""
+VERSION = 3
+"""2: the game's events. 3: bets have names, since a lesson may have several, and a place has a step."""
 MAX_BYTES = 64 * 2**20
 
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
@@ -54,8 +54,10 @@ class Ran(_Event, frozen=True, tag="ran"):
 
 
 class Predicted(_Event, frozen=True, tag="predicted"):
-    """The learner committed to an answer, the index of an option or a number, before the result was visible."""
+    """The learner committed to an answer, the index of an option or a number, before the result was visible. `bet` is
+    the measurement that decides it; in records of older versions it is empty: the lesson's first."""
 
+    bet: str = ""
     answer: float
     said: str
     confidence: Confidence
@@ -63,7 +65,9 @@ class Predicted(_Event, frozen=True, tag="predicted"):
 
 
 class Skipped(_Event, frozen=True, tag="skipped"):
-    """The learner ran the lesson without a prediction."""
+    """The learner went on without a prediction."""
+
+    bet: str = ""
 
 
 class Graded(_Event, frozen=True, tag="graded"):
@@ -119,11 +123,12 @@ Event = Read | Ran | Predicted | Skipped | Graded | Hinted | Answered | Began | 
 
 
 class Resume(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Where the learner is: the lesson, its controls, the pane with the focus, and how far each pane is scrolled."""
+    """Where the learner is: the lesson, its controls and the step. `pane` and `scroll` are of older versions."""
 
     lesson: Name
     at: Seconds = 0.0
     settings: dict[str, Value] = {}
+    step: Index = 0
     pane: str = ""
     scroll: dict[str, int] = {}
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from llm_holes.engine.frames import Value
 from llm_holes.engine.numbers import exact, measurement, percent
-from llm_holes.lessons.catalog.catalog import fill
-from llm_holes.lessons.catalog.schema import Option, Predict, Question
+from llm_holes.lessons.catalog.schema import Bet, Option, Question
+from llm_holes.lessons.catalog.words import fill
 
 TOLERANCE = 0.25
 """How far a predicted number may be from the measured one, as a share of the measured one."""
@@ -56,7 +56,7 @@ class Outcome:
 
 
 def grade(
-    question: Predict | Question, answer: float, measured: Measured | None, model: Mapping[str, object] | None = None
+    question: Bet | Question, answer: float, measured: Measured | None, model: Mapping[str, object] | None = None
 ) -> Outcome:
     """The outcome of an answer: the index of an option or, where the question has none, a number.
 
@@ -65,7 +65,7 @@ def grade(
     name = question.measurement
     was = measurement(name, (measured or {})[name]) if _known(question, measured) else ""
     if not question.options:
-        assert isinstance(question, Predict)
+        assert isinstance(question, Bet)
         return _grade_number(question, answer, measured, was)
     said = question.options[int(answer)]
     if needs_run(question) and not was:
@@ -81,7 +81,7 @@ def grade(
 
 
 def explained(
-    question: Predict | Question, measured: Measured | None, model: Mapping[str, object] | None = None
+    question: Bet | Question, measured: Measured | None, model: Mapping[str, object] | None = None
 ) -> tuple[Explained, ...]:
     """Every option with its reason, for after answering."""
     known = {"measured": _filled(measured), "model": model or {}}
@@ -93,12 +93,12 @@ def explained(
     )
 
 
-def needs_run(question: Predict | Question) -> bool:
+def needs_run(question: Bet | Question) -> bool:
     """Whether a run has to decide the answer."""
     return bool(question.measurement)
 
 
-def right_option(question: Predict | Question, measured: Measured | None) -> int | None:
+def right_option(question: Bet | Question, measured: Measured | None) -> int | None:
     """The index of the right option; None if the measured value fits none, or is not known."""
     if not needs_run(question):
         return next((n for n, option in enumerate(question.options) if option.correct), None)
@@ -118,23 +118,23 @@ def satisfies(option: Option, value: Value | None) -> bool:
     return (option.at_least is None or value >= option.at_least) and (option.below is None or value < option.below)
 
 
-def _grade_number(predict: Predict, said: float, measured: Measured | None, was: str) -> Outcome:
+def _grade_number(bet: Bet, said: float, measured: Measured | None, was: str) -> Outcome:
     if not was:
-        return Outcome(None, exact(said), "", NOT_RUN if measured is None else _undecided(predict))
-    value = (measured or {})[predict.measurement]
+        return Outcome(None, exact(said), "", NOT_RUN if measured is None else _undecided(bet))
+    value = (measured or {})[bet.measurement]
     if not isinstance(value, int | float):
-        return Outcome(None, exact(said), was, _undecided(predict))
+        return Outcome(None, exact(said), was, _undecided(bet))
     right = math.isfinite(said) and abs(said - value) <= TOLERANCE * abs(value)
     within = f"{'Within' if right else 'Not within'} {percent(TOLERANCE)} of what was measured, which counts as right."
     return Outcome(right, exact(said), was, within, was)
 
 
-def _known(question: Predict | Question, measured: Measured | None) -> bool:
+def _known(question: Bet | Question, measured: Measured | None) -> bool:
     value = (measured or {}).get(question.measurement)
     return value is not None and not (isinstance(value, float) and math.isnan(value))
 
 
-def _undecided(question: Predict | Question) -> str:
+def _undecided(question: Bet | Question) -> str:
     name = question.measurement
     return f"This run measured no {name}, so it cannot decide the answer. Change a setting and run again."
 

@@ -12,7 +12,7 @@ from msgspec import structs
 
 from llm_holes.engine.frames import Value
 from llm_holes.lessons.catalog.catalog import Catalog, Lesson
-from llm_holes.lessons.catalog.schema import Predict, Question
+from llm_holes.lessons.catalog.schema import Bet, Question
 from llm_holes.lessons.learner.events import (
     Event,
     Graded,
@@ -26,23 +26,23 @@ from llm_holes.lessons.learner.events import (
     repeats,
 )
 from llm_holes.lessons.learner.grading import Measured, Outcome, grade
-from llm_holes.lessons.learner.mastery import LessonState, Status, standing
+from llm_holes.lessons.learner.mastery import LessonState, Status, standing, statuses
 from llm_holes.lessons.learner.progress import Progress
 from llm_holes.lessons.learner.spaced_repetition import due, question_of
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What came of a prediction; `changed`: the settings were changed between the answer and the run."""
+    """What came of the prediction of the bet that `bet` decides."""
 
+    bet: str
     outcome: Outcome
-    changed: bool
 
 
 class Learner:
     """The events of one learner: known at once, and on disk once `save` was called, from any thread.
 
-    A skipped question counts until the lesson is left.
+    A skipped bet counts until the lesson is left.
     """
 
     def __init__(self) -> None:
@@ -51,7 +51,8 @@ class Learner:
         self._unsaved: list[Event] = []
         self._changing, self._saving = threading.Lock(), threading.Lock()
         self._progress: Progress | None = None
-        self._skipping = ""
+        self._skipping: set[tuple[str, str]] = set()
+        """The bets that were skipped since their lesson was opened, each with its lesson."""
 
     def open(self, folder: Path | None = None) -> None:
         """Reads what earlier sessions left. Blocks on the disk, so it belongs into a thread."""
@@ -102,8 +103,7 @@ class Learner:
 
     def statuses(self, catalog: Catalog) -> dict[str, Status]:
         """Of the lessons the learner did something in."""
-        touched = {event.lesson for event in self._events} & catalog.lessons.keys()
-        return {name: self.state(catalog[name]).status for name in touched}
+        return {name: status for name, status in statuses(catalog, self._events).items() if status != "unseen"}
 
     def due(self, catalog: Catalog) -> list[tuple[Lesson, Question]]:
         """The questions to ask again now, the longest due first."""
@@ -115,35 +115,50 @@ class Learner:
 
     def visit(self, lesson: Lesson) -> None:
         """Another lesson is on the page."""
-        self._skipping = ""
+        self._skipping = set()
         self.record(Read(lesson=lesson.id))
 
-    def question(self, lesson: Lesson) -> Predict | None:
-        """What has to be answered or skipped before the lesson runs."""
-        if self._skipping == lesson.id:
-            return None
+    def undecided(self, lesson: Lesson, bet: Bet) -> bool:
+        """Whether the bet was neither answered nor skipped."""
         state = self.state(lesson)
-        return None if state.pending or state.outcomes else lesson.data.predict
+        if (lesson.id, bet.measurement) in self._skipping:
+            return False
+        return bet.measurement not in state.pending and state.outcome(bet.measurement) is None
 
-    def skip(self, lesson: Lesson) -> None:
-        self._skipping = lesson.id
-        self.record(Skipped(lesson=lesson.id))
+    def skip(self, lesson: Lesson, bet: Bet) -> None:
+        self._skipping.add((lesson.id, bet.measurement))
+        self.record(Skipped(lesson=lesson.id, bet=bet.measurement))
 
-    def predict(self, lesson: Lesson, answer: float, sure: int, settings: Mapping[str, Value]) -> None:
-        options = lesson.data.predict.options
-        said = options[int(answer)].text if options else f"{answer:g}"
-        self.record(Predicted(lesson=lesson.id, answer=answer, said=said, confidence=sure, settings=dict(settings)))
+    def predict(self, lesson: Lesson, bet: Bet, answer: float, sure: int, settings: Mapping[str, Value]) -> None:
+        said = bet.options[int(answer)].text if bet.options else f"{answer:g}"
+        self.record(
+            Predicted(
+                lesson=lesson.id, bet=bet.measurement, answer=answer, said=said, confidence=sure,
+                settings=dict(settings),
+            )  # fmt: skip
+        )
 
     def judge(
         self, lesson: Lesson, measured: Measured, settings: Mapping[str, Value], model: Mapping[str, object]
     ) -> Judged | None:
-        """The lesson was run: grades the prediction that waits for that; None if none does."""
+        """The lesson was run: grades the prediction that was made for a run with these settings; None if none was."""
         self.record(Ran(lesson=lesson.id))
-        predicted = self.state(lesson).pending
-        if predicted is None:
+        pending = self.state(lesson).pending
+        for bet in lesson.data.bets:
+            predicted = pending.get(bet.measurement)
+            if predicted is not None and predicted.settings == dict(settings):
+                outcome = grade(bet, predicted.answer, measured, model)
+                if outcome.right is not None:
+                    self.record(
+                        Graded(lesson=lesson.id, prediction=predicted.id, was=outcome.was, right=outcome.right)
+                    )
+                return Judged(bet.measurement, outcome)
+        return None
+
+    def judged(self, lesson: Lesson, bet: Bet) -> Judged | None:
+        """What came of the bet when it was graded, as far as the record tells."""
+        found = self.state(lesson).outcome(bet.measurement)
+        if found is None:
             return None
-        outcome = grade(lesson.data.predict, predicted.answer, measured, model)
-        if outcome.right is not None:
-            self.record(Graded(lesson=lesson.id, prediction=predicted.id, was=outcome.was, right=outcome.right))
-        changed = any(settings.get(name, value) != value for name, value in predicted.settings.items())
-        return Judged(outcome, changed)
+        predicted, graded = found
+        return Judged(bet.measurement, Outcome(graded.right, predicted.said, graded.was, ""))

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
+from msgspec import structs
+
 from llm_holes.lessons.catalog.catalog import Catalog, Lesson
 from llm_holes.lessons.learner.events import Answered, Event, Graded, Hinted, Predicted, Ran, Read, Skipped
 
@@ -18,20 +20,24 @@ class LessonState:
 
     Attributes:
         status: passed once every quiz question was answered right at least once, whether the lesson was run or not.
-        pending: the prediction that was committed to and not graded yet; it holds after a crash too.
+        pending: the predictions that were committed to and not graded yet, by their bet; they hold after a crash too.
         outcomes: the graded predictions, oldest first, each with what came of it.
-        skipped: the prediction was skipped the last time there was one to make.
+        skipped: the bets that were skipped the last time they were asked for.
         answers: the latest answer to each question, by the question's text.
         hints: how many hints were looked at, by the question's text.
     """
 
     status: Status = "unseen"
-    pending: Predicted | None = None
+    pending: dict[str, Predicted] = field(default_factory=dict)
     outcomes: tuple[tuple[Predicted, Graded], ...] = ()
-    skipped: bool = False
+    skipped: frozenset[str] = frozenset()
     answers: dict[str, Answered] = field(default_factory=dict)
     right_once: frozenset[str] = frozenset()
     hints: dict[str, int] = field(default_factory=dict)
+
+    def outcome(self, bet: str) -> tuple[Predicted, Graded] | None:
+        """The latest graded prediction of a bet."""
+        return next((pair for pair in reversed(self.outcomes) if pair[0].bet == bet), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,19 +62,19 @@ class Totals:
 
 def standing(lesson: Lesson, events: Iterable[Event]) -> LessonState:
     """The state of one lesson after the events, which are in order."""
-    mine = [event for event in events if event.lesson == lesson.id]
+    mine = [_named(lesson, event) for event in events if event.lesson == lesson.id]
     answers = {event.question: event for event in mine if isinstance(event, Answered)}
     right_once = frozenset(event.question for event in mine if isinstance(event, Answered) and event.right)
     hints: dict[str, int] = {}
     for event in mine:
         if isinstance(event, Hinted):
             hints[event.question] = max(hints.get(event.question, 0), event.count)
-    decided = [event for event in mine if isinstance(event, Predicted | Skipped)]
+    decided = {event.bet: event for event in mine if isinstance(event, Predicted | Skipped)}
     return LessonState(
         _status(lesson, mine, right_once),
-        _pending(mine),
+        _pending(mine, decided.values()),
         _outcomes(mine),
-        bool(decided) and isinstance(decided[-1], Skipped),
+        frozenset(bet for bet, event in decided.items() if isinstance(event, Skipped)),
         answers,
         right_once,
         hints,
@@ -109,10 +115,16 @@ def _status(lesson: Lesson, mine: list[Event], right_once: frozenset[str]) -> St
     return "read" if any(isinstance(event, Read | Predicted | Answered) for event in mine) else "unseen"
 
 
-def _pending(mine: list[Event]) -> Predicted | None:
+def _named(lesson: Lesson, event: Event) -> Event:
+    """Of older records, where a lesson had one bet, the event with that bet's name."""
+    if isinstance(event, Predicted | Skipped) and not event.bet and lesson.data.bets:
+        return structs.replace(event, bet=lesson.data.bets[0].measurement)
+    return event
+
+
+def _pending(mine: list[Event], decided: Iterable[Predicted | Skipped]) -> dict[str, Predicted]:
     graded = {event.prediction for event in mine if isinstance(event, Graded)}
-    last = next((event for event in reversed(mine) if isinstance(event, Predicted | Skipped)), None)
-    return last if isinstance(last, Predicted) and last.id not in graded else None
+    return {event.bet: event for event in decided if isinstance(event, Predicted) and event.id not in graded}
 
 
 def _outcomes(mine: list[Event]) -> tuple[tuple[Predicted, Graded], ...]:

@@ -6,7 +6,16 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
+from msgspec import structs
+
 from llm_holes.engine.frames import Frame, View
+
+
+def keyed(named: Mapping[str, View | None]) -> tuple[View, ...]:
+    """The views with their names as keys, those that are None left out."""
+    return tuple(
+        structs.replace(view, key=name.replace("_", " ")) for name, view in named.items() if view is not None
+    )  # fmt: skip
 
 
 class Report:
@@ -21,13 +30,14 @@ class Report:
         """Publishes values under their names, besides those that are published already."""
         self.measured |= {**(found or {}), **named}
 
-    def show(self, *views: View) -> None:
-        """From now on these views, in this order."""
-        self.views = views
+    def show(self, *views: View, **named: View | None) -> None:
+        """From now on these views, in this order: those with keys of their own, then others under their names, where
+        `what_it_takes` is the key `what it takes`. What is None is left out."""
+        self.views = (*views, *keyed(named))
 
-    def show_also(self, *views: View) -> None:
+    def show_also(self, *views: View, **named: View | None) -> None:
         """These views after those that are shown already."""
-        self.views = (*self.views, *views)
+        self.views = (*self.views, *views, *keyed(named))
 
     def say(self, caption: str) -> None:
         """From now on this caption."""
