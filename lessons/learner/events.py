@@ -57,10 +57,10 @@ class Predicted(_Event, frozen=True, tag="predicted"):
     """The learner committed to an answer, the index of an option or a number, before the result was visible. `bet` is
     the measurement that decides it; in records of older versions it is empty: the lesson's first."""
 
-    bet: str = ""
     answer: float
     said: str
     confidence: Confidence
+    bet: str = ""
     settings: dict[str, Value] = {}
 
 
