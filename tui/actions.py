@@ -30,27 +30,32 @@ class Action:
 
 
 LESSON = (
-    Action("run", "r", "run", "run", "Run the experiment on the model with the settings shown"),
+    Action("next-step", "space", "step(1)", "next step", "On to the lesson's next step"),
+    Action("step-back", "backspace", "step(-1)", "step back", "Back to the step before", footer=False),
+    Action("bet", "b", "bet", "bet", "To the bet that is open"),
     Action("cancel", "x", "cancel", "stop", "Stop the run"),
-    Action("next-pane", "w", "next_pane", "next pane", "To the next pane: holes, lesson, live"),
+    Action("edit", "e", "edit", "edit text", "Edit the text; enter runs it, esc leaves it as it was", shown="e"),
+    Action("run", "r", "run", "run", "Run the experiment on the model with the settings shown"),
+    Action("tab-left", "left_square_bracket", "turn(-1)", "previous view", "The view before", shown="[", footer=False),
+    Action("tab-right", "right_square_bracket", "turn(1)", "views", "The next view on the stage", shown="[ ]"),
     Action("preset", "p", "next_preset", "preset", "Set the next preset and run it"),
     Action("presets", "P", "presets", "presets", "Choose among the presets; each says why it is there", footer=False),
+    Action("dials", "m", "more", "more dials", "Show the other dials, or only the main ones", footer=False),
     Action("quiz", "z", "quiz", "quiz", "Answer this lesson's questions; that passes it, before or after reading"),
-    Action("review", "v", "review", "review", "What is due, totals, and how well you judge yourself", footer=False),
-    Action("pin", "a", "pin", "pin A", "Pin this run as A: the next ones appear beside it, A|B; press again to unpin"),
-    Action("keep", "n", "keep", "keep", "Add this run to the lab notebook, with everything it was made with"),
-    Action("go", "g", "go", "go to", "Go to a hole this lesson links to: up, deeper or across"),
-    Action("game", "f", "game", "find the hole", "A game: which part of the model is broken?", footer=False),
-    Action("intact", "o", "intact", "other model", "In the game: the next runs go to the intact model, or back"),
+    Action("out", "escape", "out", "map", "One level out: field, dials, stage, map", shown="esc"),
+    Action("map", "M", "map", "fold map", "Fold the map of holes away, or bring it back", footer=False),
     Action("deeper", "d", "deeper", "deeper", "Into the hole below this one"),
     Action("up", "u", "up", "up", "To the hole above this one", footer=False),
-    Action("back", "b,backspace", "back", "back", "Back to the lesson before this one"),
+    Action("back", "B", "back", "back", "Back to the lesson before this one", footer=False),
+    Action("go", "g", "go", "go to", "Go to a hole this lesson links to: up, deeper or across"),
+    Action("pin", "a", "pin", "pin A", "Pin this run as A: the next ones appear beside it, A|B; press again to unpin"),
+    Action("keep", "n", "keep", "keep", "Add this run to the lab notebook, with everything it was made with"),
+    Action("review", "v", "review", "review", "What is due, totals, and how well you judge yourself", footer=False),
+    Action("game", "f", "game", "find the hole", "A game: which part of the model is broken?", footer=False),
+    Action("intact", "o", "intact", "other model", "In the game: the next runs go to the intact model, or back"),
     Action("code", "c", "code", "code", "Read the code that runs"),
     Action("search", "slash", "search", "search", "Search titles, terms and texts of all lessons", shown="/"),
     Action("glossary", "i", "glossary", "glossary", "Look up a term: what it means and which hole explains it"),
-    Action("holes", "1", "pane('holes')", "holes", "To the tree of holes", footer=False),
-    Action("lesson", "2", "pane('lesson')", "lesson", "To the lesson's text", footer=False),
-    Action("live", "3", "pane('live')", "live", "To the live panel", footer=False),
 )  # fmt: skip
 
 APP = (
@@ -69,7 +74,6 @@ TREE = (
     Action("tree-left", "left,h", "shut", "shut", "Collapse, or go to the hole above", shown="← h", footer=False),
     Action("tree-right", "right,l", "dig", "into", "Expand, or go to the first hole inside", shown="→ l", footer=False),
     Action("tree-open", "enter", "select_cursor", "open", "Open this lesson"),
-    Action("tree-toggle", "space", "toggle_node", "fold", "Expand or collapse", footer=False),
 )
 
 SCROLL = (
@@ -103,7 +107,7 @@ CHOOSE = (
     NEXT,
 )
 
-SWITCH = (Action("switch", "space,left,right,h,l", "switch", "on/off", "Switch it on or off", shown="space"), NEXT)
+SWITCH = (Action("switch", "left,right,h,l,enter", "switch", "on/off", "Switch it on or off", shown="← →"), NEXT)
 
 PREDICT = (
     Action("predict-commit", "enter", "commit", "commit", "Commit to this answer and run"),
@@ -117,7 +121,8 @@ PREDICT = (
 WRITE = (
     Action("write-run", "enter", "done", "run", "Run with this text"),
     Action("write-line", "ctrl+j,alt+enter", "new_line", "new line", "Start a new line in the text", shown="ctrl+j"),
-    Action("write-leave", "tab", "app.focus_next", "leave", "Out of the text, to the next thing; shift+tab goes back"),
+    Action("write-leave", "escape", "leave", "leave", "Out of the text, which is as it was before", shown="esc"),
+    NEXT,
 )
 
 

@@ -70,8 +70,18 @@ class Described(Message):
 
 
 @dataclass
-class Scrolled(Message):
-    """A pane is at another line."""
+class Left(Message):
+    """The learner goes one level out of this widget."""
 
-    def can_replace(self, message: Message) -> bool:
-        return isinstance(message, Scrolled)
+    widget: Widget
+
+
+@dataclass
+class TabChosen(Message):
+    """The learner wants another view on the stage."""
+
+    key: str
+
+
+class MoreDials(Message):
+    """The learner wants to see the other dials, or only the main ones again."""

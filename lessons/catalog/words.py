@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 from llm_holes.engine.numbers import Kind, Measured, measurement
 
@@ -17,7 +17,7 @@ CONDITION = re.compile(
     r"(?P<no>not )?(?P<group>measured|model|settings)\.(?P<name>\w+)"
     r"(?: (?P<op><=|>=|==|!=|<|>) (?:(?P<ogroup>measured|model|settings)\.(?P<oname>\w+)|(?P<value>[^{}]+)))?"
 )
-COMPARE: dict[str, Callable[[object, object], bool]] = {
+COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt, ">": operator.gt, "<=": operator.le, ">=": operator.ge, "==": operator.eq, "!=": operator.ne,
 }  # fmt: skip
 HEADING = re.compile(r"^## +(.+?)\s*$", re.MULTILINE)

@@ -133,7 +133,11 @@ class Learner:
         said = bet.options[int(answer)].text if bet.options else f"{answer:g}"
         self.record(
             Predicted(
-                lesson=lesson.id, bet=bet.measurement, answer=answer, said=said, confidence=sure,
+                lesson=lesson.id,
+                bet=bet.measurement,
+                answer=answer,
+                said=said,
+                confidence=sure,
                 settings=dict(settings),
             )  # fmt: skip
         )
@@ -149,9 +153,7 @@ class Learner:
             if predicted is not None and predicted.settings == dict(settings):
                 outcome = grade(bet, predicted.answer, measured, model)
                 if outcome.right is not None:
-                    self.record(
-                        Graded(lesson=lesson.id, prediction=predicted.id, was=outcome.was, right=outcome.right)
-                    )
+                    self.record(Graded(lesson=lesson.id, prediction=predicted.id, was=outcome.was, right=outcome.right))
                 return Judged(bet.measurement, outcome)
         return None
 

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-
 from rich.cells import cell_len
 
-from llm_holes.lessons.catalog.catalog import Catalog, Lesson, fill
-from llm_holes.lessons.catalog.checks import LINK
-from llm_holes.tui.draw.sanitize import visible
+from llm_holes.lessons.catalog.catalog import Catalog, Lesson
+from llm_holes.lessons.catalog.words import LINK
 from llm_holes.tui.draw.spans import Row, Span, fit, plain
 
 STAGES = ("text", "tokens", "embedding", "attention", "FFN", "logits", "token")
@@ -17,31 +13,6 @@ BETWEEN = (" › ", " › ", " › layers[ ", " · ", " ] › ", " › ", " ↺"
 TIGHT_STAGES = ("text", "tokens", "emb", "attn", "FFN", "logits", "token")
 TIGHT_BETWEEN = ("›", "›", "›[", "·", "]›", "›", "↺")
 LIT = "▣"
-CODE_SPAN = re.compile(r"(`+[^`]+`+)")
-SPECIAL = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~&:\"'$^=])")
-
-
-def filled(body: str, measured: Mapping[str, object], model: Mapping[str, object]) -> str:
-    """The body with its placeholders filled in; foreign text stays literal, in and outside of code spans."""
-    known = {"measured": measured, "model": model}
-    parts = enumerate(CODE_SPAN.split(body))
-    return "".join(fill(text, known, shown=_in_code if n % 2 else _marked) for n, text in parts)
-
-
-def _marked(value: str) -> str:
-    """A value in the text of a lesson: literal, and in the colour of what was measured (Markdown's ~~, which lessons do
-    not use otherwise)."""
-    text = visible(value)
-    core = text.strip()
-    if not core:
-        return text
-    before, after = text.split(core, 1)  # Markdown marks nothing that begins or ends with a space
-    escaped = SPECIAL.sub(r"\\\1", core)
-    return f"{before}~~{escaped}~~{after}"
-
-
-def _in_code(value: str) -> str:
-    return visible(value).replace("`", "'")
 
 
 def pipeline(stages: tuple[str, ...], width: int) -> Row:

@@ -75,6 +75,18 @@ def fit(text: str, width: int, right: bool = False) -> str:
     return space + text if right else text + space
 
 
+def fitted(row: Row, width: int) -> Row:
+    """The row cut to at most `width` cells, span by span."""
+    kept: Row = []
+    for span in row:
+        length = cell_len(span.text)
+        if length > width:
+            return [*kept, span._replace(text=fit(span.text, max(width, 0)))]
+        kept.append(span)
+        width -= length
+    return kept
+
+
 def named(text: str) -> str:
     """A label on one line; spaces in front of it, which belong to a token, read ·."""
     shown = visible(text)

@@ -23,7 +23,7 @@ SEEDS = 10_000
 def presets(screen: LessonScreen) -> None:
     from llm_holes.tui.screens.pick import PickScreen
 
-    if screen.lesson is None or (picker := screen.panes.panel.presets) is None:
+    if screen.lesson is None or (picker := screen.dials.presets) is None:
         return
 
     def picked(index: int | None) -> None:
@@ -120,3 +120,8 @@ def glossary(screen: LessonScreen) -> None:
     from llm_holes.tui.screens.glossary import GlossaryScreen
 
     screen.app.push_screen(GlossaryScreen(screen.catalog), screen.go)
+
+
+def end(screen: LessonScreen) -> None:
+    """What the lesson came to, after its last step."""
+    quiz(screen)

@@ -22,7 +22,7 @@ from llm_holes.tui.content import lines
 from llm_holes.tui.draw.spans import Row, Span, fit, wrapped
 from llm_holes.tui.messages import Changed, Described
 from llm_holes.tui.screens.dialog import Dialog
-from llm_holes.tui.widgets.controls import Choice, Setting, Stepper
+from llm_holes.tui.widgets.dial import Choice, Dial, Stepper
 
 ABOUT = """One part of the model is broken, and nobody tells which. Run any lesson: while a case is open it runs on the
 broken model, and each run is a probe. Then say what is broken, and where."""
@@ -47,7 +47,7 @@ class GameScreen(Dialog[dict[str, Value]]):
     ]
     TITLE_TEXT, KEYS = "find the hole", ""
 
-    def controls(self) -> list[Setting]:
+    def controls(self) -> list[Dial]:
         raise NotImplementedError
 
     def above(self, width: int) -> list[Row]:
@@ -64,7 +64,7 @@ class GameScreen(Dialog[dict[str, Value]]):
         yield sheet
 
     def on_mount(self) -> None:
-        self.set_focus(self.query(Setting).first())  # at once: keys may already be on their way
+        self.set_focus(self.query(Dial).first())  # at once: keys may already be on their way
         self.call_after_refresh(self.show)
 
     def on_resize(self) -> None:
@@ -77,9 +77,9 @@ class GameScreen(Dialog[dict[str, Value]]):
 
     @on(Described)
     def _described(self, event: Described) -> None:
-        """Says under the controls which one has the focus; the line below the panes belongs to what is behind."""
+        """Says under the controls which one has the focus; the hint line belongs to what is behind."""
         event.stop()
-        if isinstance(event.widget, Setting) and event.widget is self.focused:
+        if isinstance(event.widget, Dial) and event.widget is self.focused:
             self.query_one("#here", Static).update(lines([[Span(f"▸ {event.widget.describe()}", "dim")]]))
 
     def show(self) -> None:
@@ -89,7 +89,7 @@ class GameScreen(Dialog[dict[str, Value]]):
 
     @property
     def chosen(self) -> dict[str, Value]:
-        return {setting.control.name: setting.value for setting in self.query(Setting)}
+        return {setting.control.name: setting.value for setting in self.query(Dial)}
 
     def action_on(self) -> None:
         self.dismiss(self.chosen)
@@ -109,7 +109,7 @@ class BeginScreen(GameScreen):
         super().__init__()
         self.seed, self.best = seed, best
 
-    def controls(self) -> list[Setting]:
+    def controls(self) -> list[Dial]:
         return [Stepper(BY_NAME["difficulty"], 1, LABELS), Stepper(BY_NAME["seed"], self.seed, LABELS)]
 
     def above(self, width: int) -> list[Row]:
@@ -152,10 +152,10 @@ class NameScreen(GameScreen):
         self.open_case, self.titles, self.model = open_case, titles, model
         self.level = DIFFICULTIES[open_case.case.difficulty]
 
-    def controls(self) -> list[Setting]:
+    def controls(self) -> list[Dial]:
         kinds = tuple(KINDS[kind].label for kind in self.level.kinds)
         kind = structs.replace(BY_NAME["guess_kind"], default=kinds[0], choices=kinds)
-        made: list[Setting] = [Choice(kind, kinds[0], LABELS)]
+        made: list[Dial] = [Choice(kind, kinds[0], LABELS)]
         made += [Stepper(BY_NAME[name], BY_NAME[name].default, LABELS) for name in ("guess_layer", "guess_head")]
         for setting in made:
             setting.take(self.model)
@@ -175,7 +175,7 @@ class NameScreen(GameScreen):
 
     def show(self) -> None:
         kind = KINDS[str(self.guess["guess_kind"])]
-        for setting in self.query(Setting):
+        for setting in self.query(Dial):
             setting.display = setting.control.name != "guess_head" or kind.has_head
         super().show()
 

@@ -1,4 +1,4 @@
-"""The tutor's one screen: it composes the panes, turns keys and messages into wishes, and shows what came of them."""
+"""The one screen: it composes map, words, stage and dials, turns keys and messages into wishes, shows what came of them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
+from textual.containers import Container, Horizontal, Vertical
 from textual.reactive import var
 from textual.screen import Screen
 from textual.timer import Timer
@@ -27,12 +28,14 @@ from llm_holes.tui.messages import (
     Changed,
     Decided,
     Described,
+    Left,
+    MoreDials,
     OpenLesson,
     Picked,
     Play,
     PresetChosen,
     Replied,
-    Scrolled,
+    TabChosen,
 )
 from llm_holes.tui.screens import dialogs
 from llm_holes.tui.services.game import Game
@@ -42,10 +45,16 @@ from llm_holes.tui.services.later import Later
 from llm_holes.tui.services.runs import Ended, Runs
 from llm_holes.tui.services.saving import Saving
 from llm_holes.tui.services.settings import Settings
+from llm_holes.tui.services.steps import Steps
 from llm_holes.tui.widgets.case_line import CaseLine
-from llm_holes.tui.widgets.lines import HintLine, KeyBar, ObjectiveLine
-from llm_holes.tui.widgets.panes import NAMES, NARROW, WIDE, Panes
+from llm_holes.tui.widgets.dials import Dials
+from llm_holes.tui.widgets.lesson_tree import LessonTree
+from llm_holes.tui.widgets.lines import HintLine, KeyBar, StageLine
+from llm_holes.tui.widgets.result import Result
+from llm_holes.tui.widgets.stage import Stage
 from llm_holes.tui.widgets.status_line import StatusLine
+from llm_holes.tui.widgets.text_field import TextField
+from llm_holes.tui.widgets.words import WordsPane
 
 if TYPE_CHECKING:
     from llm_holes.lessons.learner.events import Event, Resume
@@ -56,12 +65,18 @@ DEBOUNCE = 0.35
 REPAINT = 0.1
 """Seconds between two frames on the screen: more would only fill a slow link."""
 TICK = 0.5
+STEP_RUNS_AFTER = 0.5
+"""Seconds in sight after which a step without a bet runs by itself."""
+MAP_FROM, WIDE = 110, 160
+"""Columns from which the map is always there, and from which the words stand beside the picture."""
+DIFFERENCES = "what differs"
+"""The tab of everything in which two compared runs differ."""
 PLACE_AFTER = 1.0
 """Seconds after which a change of controls or a scroll is written, with all that came in between."""
 
 
 class LessonScreen(Screen[None]):
-    """Map, lesson and live panel.
+    """Map, words, stage, result and dials.
 
     Args:
         catalog: the lessons.
@@ -75,11 +90,12 @@ class LessonScreen(Screen[None]):
     BINDING_GROUP_TITLE = "Everywhere"
     HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012
 
-        (0, "-tiny"), (60, "-narrow"), (NARROW, "-medium"), (WIDE, "-wide")
+        (0, "-tiny"), (60, "-narrow"), (MAP_FROM, "-medium"), (WIDE, "-wide")
     ]  # fmt: skip
     VERTICAL_BREAKPOINTS = [(0, "-low"), (16, "-high")]  # noqa: RUF012
 
     lesson: var[Lesson | None] = var(None)
+    step: var[int] = var(0)
     engine: var[EngineState] = var(EngineState())
     run: var[RunState] = var(RunState())
     frame: var[Frame | None] = var(None)
@@ -94,19 +110,24 @@ class LessonScreen(Screen[None]):
         first: str | None,
         clock: Callable[[], float],
     ) -> None:
-        super().__init__(id="_default", classes="-at-holes")
+        super().__init__(id="_default")
         self.catalog = catalog
         self.learner, self._link, self._first, self._clock = learner, link, first, clock
         self.session = Session(link.send, self._restart, clock)
         self.settings, self.game, self.lab, self.history = Settings(), Game(learner), Lab(self.session), History()
-        self.runs = Runs(self.session, self.settings, self.game, learner)
+        self.steps = Steps(self.settings, self.game, learner)
+        self.runs = Runs(self.session, self.settings, self.steps, self.game, learner)
         self.saving = Saving(learner, self.point, self._in_thread, lambda: self.call_later(self._tell))
-        self.status, self.objective, self.case_line = StatusLine(), ObjectiveLine(), CaseLine()
-        self.panes, self.hint, self.footer = Panes(catalog), HintLine(), KeyBar()
+        self.status, self.stage_line, self.case_line = StatusLine(), StageLine(), CaseLine()
+        # held rather than found: replies also come while the screen is put together, and below a dialog
+        self.holes, self.words, self.stage, self.result = LessonTree(catalog), WordsPane(), Stage(), Result()
+        self.dials, self.hint, self.footer = Dials(), HintLine(), KeyBar()
         self.quitting = False
         """Whether the learner has quit: what is typed while everything is saved must not open anything any more."""
-        self._came_from: Widget | None = None
-        """Where the focus was before the question."""
+        self._tab = ""
+        """The key of the view on the stage, if it is not the step's own."""
+        self._told: dict[str, Value] | None = None
+        """The results the words may speak of: those of this step's run."""
         self._rerun = Later(self.set_timer, partial(self._run, False))
         self._repaint = Later(self.set_timer, self._show_run)
         self._placing = Later(self.set_timer, self.saving.place)
@@ -114,19 +135,28 @@ class LessonScreen(Screen[None]):
         self._painted = 0.0
 
     def compose(self) -> ComposeResult:
-        yield self.status.data_bind(LessonScreen.engine, LessonScreen.run)
-        yield self.objective.data_bind(LessonScreen.lesson)
+        yield self.status.data_bind(
+            LessonScreen.engine, LessonScreen.run, LessonScreen.lesson, LessonScreen.step
+        )  # fmt: skip
+        yield self.stage_line.data_bind(LessonScreen.lesson)
         yield self.case_line
-        bound = LessonScreen.run, LessonScreen.frame, LessonScreen.model, LessonScreen.comparison
-        self.panes.panel.data_bind(*bound)
-        yield from self.panes.parts()
+        with Horizontal(id="body"):
+            yield self.holes
+            with Vertical(id="page"):
+                with Container(id="work"):
+                    yield self.words.data_bind(LessonScreen.lesson, LessonScreen.step, LessonScreen.model)
+                    with Vertical(id="see"):
+                        yield self.stage
+                        yield self.result
+                yield self.dials
         yield self.hint
         yield self.footer
         yield Static("llm-holes needs a terminal of at least 60 × 16", id="small")
 
     def on_mount(self) -> None:
+        self.result.caption.data_bind(LessonScreen.run, LessonScreen.frame)
         self.status.holes = len(self.catalog.lessons)
-        self.panes.holes.focus()
+        self.stage.target.focus()
         self.watch(self, "focused", self._focus_moved)
         self.call_after_refresh(self._after_first_paint)
 
@@ -154,10 +184,8 @@ class LessonScreen(Screen[None]):
             await self._open(next(iter(self.catalog.lessons)), False)
             return
         self.settings.change(lesson, point.settings)
+        self.steps.place(lesson, point.step)
         await self._open(lesson.id, False)
-        if point.pane in ("lesson", "live"):
-            self.panes.go(point.pane)
-        self.call_after_refresh(self.panes.scroll_to_lines, point.scroll)
 
     def point(self) -> Resume | None:
         """Where the learner is, for the next start."""
@@ -166,7 +194,7 @@ class LessonScreen(Screen[None]):
         if self.lesson is None:
             return None
         settings: dict[str, Value] = {**self.settings.of(self.lesson)}
-        return Resume(lesson=self.lesson.id, settings=settings, pane=self.panes.here, scroll=self.panes.lines())
+        return Resume(lesson=self.lesson.id, settings=settings, step=self.steps.index(self.lesson))
 
     def record(self, event: Event) -> None:
         """Keeps what the learner did."""
@@ -179,9 +207,8 @@ class LessonScreen(Screen[None]):
         self.saving.soon()
 
     @on(Changed)
-    @on(Scrolled)
     def _place_soon(self) -> None:
-        """Writes where the learner is, in a while: the controls and the scrolling should also outlive a kill."""
+        """Writes where the learner is, in a while: the controls and the step should also outlive a kill."""
         self._placing.within(PLACE_AFTER)
 
     def _in_thread(self, work: Callable[[], None]) -> None:
@@ -193,13 +220,12 @@ class LessonScreen(Screen[None]):
 
     def _show_progress(self) -> None:
         learner = self.learner()
-        self.panes.holes.statuses = statuses = learner.statuses(self.catalog)
-        found = list(statuses.values())
-        self.status.progress = (found.count("run") + found.count("passed"), found.count("passed"))
+        self.holes.statuses = statuses = learner.statuses(self.catalog)
+        self.status.passed = list(statuses.values()).count("passed")
         self.status.due = len(learner.due(self.catalog))
         self.case_line.intact, self.case_line.open_case = self.game.intact, self.game.open_case
 
-    # -- the page -----------------------------------------------------------------------------------------------------
+    # -- the lesson and its steps -------------------------------------------------------------------------------------
 
     def open_lesson(self, lesson_id: str, remember: bool = True) -> None:
         self.run_worker(self._open(lesson_id, remember), group="open", exclusive=True)
@@ -213,32 +239,55 @@ class LessonScreen(Screen[None]):
         self._rerun.drop()
         self._repaint.drop()
         self.session.leave()
-        if self.panes.here == "live" and self.lesson is not None:
-            self.panes.go("lesson")  # what has the focus there is about to be replaced
         self.lesson = lesson
-        self._visit(lesson)
-        self._show_run()
-        await self.panes.panel.show(lesson, self.settings.of(lesson))
-        await self.panes.page.show(lesson, self.session.model)
-        self.panes.holes.reveal(lesson.id)
-        self.refresh_bindings()
-
-    def _visit(self, lesson: Lesson) -> None:
-        """Another lesson is being put up."""
         self.learner().visit(lesson)
         self.save_soon()
-        self._came_from = None
-        panel = self.panes.panel
-        panel.wanted = False
-        panel.ask(None)
-        panel.verdict.judged = None
-        self.panes.scroll_to_lines({})
+        if not self.steps.begun(lesson):
+            self.steps.enter(lesson, 0)
+        self._told = None
+        await self.stage.clear()
+        await self.dials.show(lesson, self.settings.of(lesson))
+        self.holes.reveal(lesson.id)
+        self._show_step()
+        self.stage.target.focus()
+        self._show_run()
+
+    def enter(self, index: int) -> None:
+        """To a step of the lesson on the page."""
+        if self.lesson is not None:
+            self.steps.enter(self.lesson, index)
+            self._show_settings(None)
+            self._show_step()
+            self._place_soon()
+
+    def _show_step(self) -> None:
+        """Another step is on the page: its words, its view, its bet; it runs soon if it has none."""
+        lesson = self.lesson
+        assert lesson is not None
+        self.step, self._tab = self.steps.index(lesson), ""
+        bet = lesson.steps[self.step].bet
+        self.result.verdict.past = False
+        self.result.verdict.judged = self.learner().judged(lesson, bet) if bet is not None else None
+        self._told = self.runs.measured(lesson) if self.runs.known(lesson) and self.steps.bet(lesson) is None else None
+        self._rerun.drop()
+        self._ask()
+        self._show_run()
+        if self.steps.bet(lesson) is None and not self.runs.known(lesson):
+            self._run_soon(STEP_RUNS_AFTER)
+
+    def _ask(self) -> None:
+        """Puts up the bet that comes before the current step's run, or takes it away."""
+        assert self.lesson is not None
+        had = self.result.form.question
+        bet = self.runs.bet(self.lesson)
+        self.result.ask(bet)
+        if bet is not None and had is not bet and (self.focused is None or not isinstance(self.focused, TextField)):
+            self.result.form.focus()
 
     @on(OpenLesson)
     def _opened(self, event: OpenLesson) -> None:
+        self.remove_class("-map")
         self.open_lesson(event.lesson)
-        if self.panes.one_at_a_time:
-            self.panes.go("lesson")
 
     @on(Described)
     def _described(self, event: Described) -> None:
@@ -246,60 +295,59 @@ class LessonScreen(Screen[None]):
             self.hint.text = event.widget.describe()  # type: ignore[attr-defined]
 
     def _focus_moved(self, focused: Widget | None) -> None:
-        if focused is None:
-            return
         describe = getattr(focused, "describe", None)
         self.hint.text = describe() if describe else ""
-        self.panes.follow(focused)
 
-    # -- predict, run, see --------------------------------------------------------------------------------------------
+    def on_resize(self) -> None:
+        self._lay_out()
+
+    def _lay_out(self) -> None:
+        """Words beside the picture where there is room for both."""
+        width = self.size.width
+        self.words.beside = width >= WIDE or (width >= MAP_FROM and self.has_class("-folded"))
+        self.set_class(self.words.beside, "-beside")
+
+    # -- bet, run, see ------------------------------------------------------------------------------------------------
 
     def _run(self, by_hand: bool = True) -> None:
         """Runs the lesson, or asks what must be answered first. `by_hand`: the learner asked for it, rather than only
         changed a control."""
         if self.lesson is None:
             return
-        panel = self.panes.panel
-        question = self.runs.request(self.lesson)
-        if question is not None:
-            panel.ask(question)
-            # a change that would run by itself leaves the focus where the learner is typing
-            if by_hand and self.focused is not panel.form:
-                self._came_from = self.focused
-                self.panes.go("live")
-            return
         self._rerun.drop()
-        panel.verdict.past = panel.verdict.judged is not None
-        panel.wanted = False
+        if self.runs.request(self.lesson) is not None:
+            self._ask()
+            if by_hand:
+                self.result.form.focus()
+            return
+        self.result.ask(None)
+        self.result.verdict.past = self.result.verdict.judged is not None
+        if by_hand and not isinstance(self.focused, LessonTree):
+            self.stage.target.focus()
         self._show_run()
         self._place_soon()
 
-    def _run_soon(self) -> None:
+    def _run_soon(self, seconds: float = DEBOUNCE) -> None:
         # each run on a broken model is a probe, so none begins by itself
         if not self.session.engine.down and self.game.case is None:
-            self._rerun.after(DEBOUNCE)
+            self._rerun.after(seconds)
 
     @on(Decided)
     def _decided(self, event: Decided) -> None:
-        if self.lesson is None or self.runs.unanswered(self.lesson) is None:
+        if self.lesson is None or self.steps.bet(self.lesson) is None:
             return
         self.runs.decide(self.lesson, event.answer, event.sure)
         self.save_soon()
-        back, self._came_from = self._came_from, None
-        self.panes.panel.ask(None)
-        if back is None or not back.is_attached or self.panes.one_at_a_time:
-            self.panes.go("live")
-        else:
-            back.focus(scroll_visible=False)
+        self._ask()
         self._run()
-        self.panes.panel.wanted = not self.panes.side_by_side
 
     @on(Changed)
     def _changed(self, event: Changed) -> None:
         if self.lesson is None:
             return
         self.settings.change(self.lesson, {event.name: event.value})
-        self.panes.panel.mark_preset(None)
+        self.dials.mark_preset(None)
+        self._ask()
         if event.now:
             self._run()
         else:
@@ -324,8 +372,8 @@ class LessonScreen(Screen[None]):
 
     def _show_settings(self, preset: int | None) -> None:
         assert self.lesson is not None
-        self.panes.panel.show_settings(self.settings.of(self.lesson))
-        self.panes.panel.mark_preset(preset)
+        self.dials.show_settings(self.settings.of(self.lesson))
+        self.dials.mark_preset(preset)
 
     # -- the engine ---------------------------------------------------------------------------------------------------
 
@@ -335,37 +383,39 @@ class LessonScreen(Screen[None]):
     @on(Replied)
     def _replied(self, event: Replied) -> None:
         if isinstance(event.reply, Ready):
-            self.settings.model = event.reply.model
-            if self.lesson is not None:
-                self.panes.panel.show_settings(self.settings.of(self.lesson))
-                self.runs.amend(self.lesson)
-                if self.runs.waits(self.lesson):
-                    self.call_next(self._run)
+            self._model_came(event.reply)
         ended = self.runs.received(event.reply, self.lesson)
         if isinstance(event.reply, Framed):
             self._paint_soon()
             return
-        self._show_run()
         if ended is not None:
             self._ended(ended)
-        if isinstance(event.reply, Ready) or self.session.run.phase == "done":
-            self.run_worker(self._fill(), group="fill", exclusive=True)
+        self._show_run()
+
+    def _model_came(self, ready: Ready) -> None:
+        self.settings.model = ready.model
+        self.dials.take(ready.model)
+        if self.lesson is not None:
+            self.dials.show_settings(self.settings.of(self.lesson))
+            self.runs.amend(self.lesson)
+            if self.runs.waits(self.lesson):
+                self.call_next(self._run)
 
     def _ended(self, ended: Ended) -> None:
-        if ended.judged is not None:
-            self.panes.panel.verdict.past = False
-            self.panes.panel.verdict.judged = ended.judged
+        if ended.judged is not None and self._bet_here() == ended.judged.bet:
+            self.result.verdict.past = False
+            self.result.verdict.judged = ended.judged
         if ended.revealed:
             whole = "The model is whole again. f opens another case."
             self.notify(whole, title="find the hole", timeout=4, markup=False)
+        if self.lesson is not None and self.session.run.phase == "done" and self.steps.bet(self.lesson) is None:
+            self._told = self.runs.measured(self.lesson)
         self.save_soon()
-        self.refresh_bindings()
 
-    async def _fill(self) -> None:
-        """Puts the run's results into the text; not those of a broken model."""
-        run, frame = self.session.run, self.session.frame
-        if run.case is None and run.lesson != FIND_THE_HOLE:
-            await self.panes.page.fill(dict(frame.measured) if frame is not None else {}, self.session.model)
+    def _bet_here(self) -> str:
+        """The name of the current step's bet."""
+        bet = self.lesson.steps[self.step].bet if self.lesson is not None else None
+        return bet.measurement if bet is not None else ""
 
     def _paint_soon(self) -> None:
         wait = REPAINT - (self._clock() - self._painted)
@@ -380,8 +430,13 @@ class LessonScreen(Screen[None]):
         self._painted = self._clock()
         session = self.session
         self.engine, self.model, self.run, self.frame = session.engine, session.model, session.run, session.frame
-        if self.lesson is not None and not session.run.active:
-            self.comparison = self.lab.comparison(self.lesson)
+        if self.lesson is not None:
+            self.words.settings = session.run.settings or {}
+            self.words.measured = self._told
+            self.result.caption.quiet = self.steps.undecided(self.lesson)
+            if not session.run.active:
+                self.comparison = self.lab.comparison(self.lesson)
+            self._show_views()
         if self._ticker is None:
             self._ticker = self.set_interval(TICK, self._tick)
         (self._ticker.resume if self.run.phase == "running" else self._ticker.pause)()
@@ -390,6 +445,76 @@ class LessonScreen(Screen[None]):
 
     def _tick(self) -> None:
         self.status.seconds = self._clock() - self.session.run.started
+
+    # -- the stage ----------------------------------------------------------------------------------------------------
+
+    def _views(self) -> dict[str, View]:
+        """The views that may be seen now, by their key."""
+        assert self.lesson is not None
+        frame, closed = self.session.frame, self._shut()
+        if frame is None or self.result.form.question is not None:
+            return {}
+        found = {view.key or view.title: view for view in frame.views}
+        return {key: view for key, view in found.items() if key not in closed}
+
+    def _shut(self) -> frozenset[str]:
+        """The keys of views that are still closed. What the game reveals is no lesson's: nothing of it is."""
+        assert self.lesson is not None
+        frame = self.session.frame
+        if self.session.run.lesson == FIND_THE_HOLE or self.steps.whole(self.lesson):
+            return frozenset()
+        shown = {view.key or view.title for view in frame.views} if frame is not None else set()
+        if self.lesson.steps[self.step].view not in shown:
+            return self.steps.closed(self.lesson)
+        return self.steps.closed(self.lesson) | (shown - {step.view for step in self.lesson.steps})
+
+    def _show_views(self) -> None:
+        assert self.lesson is not None
+        views, own = self._views(), self.lesson.steps[self.step].view
+        if self.comparison and self.result.form.question is None:
+            views = {**views, DIFFERENCES: self.comparison[0]}
+        names = list(dict.fromkeys([*(step.view for step in self.lesson.steps), *views]))
+        if self.session.run.lesson == FIND_THE_HOLE:
+            names = list(views)
+        key = self._tab if self._tab in views else own
+        if views and key not in views:
+            key = next(iter(views))
+        tabs = self.stage.tabs
+        tabs.names, tabs.closed, tabs.current = tuple(names), frozenset(names) - views.keys(), key
+        self.stage.wait(self._waits_for())
+        shown = self.comparison if key == DIFFERENCES else (views[key],) if key in views else ()
+        self.call_next(self.stage.show, shown, self._beside(key))
+
+    def _waits_for(self) -> str:
+        if self.result.form.question is not None:
+            return "your bet first: the picture comes after it"
+        return {"running": "running…", "queued": "waiting for the model", "failed": "", "idle": ""}.get(
+            self.session.run.phase, "r runs this on the model"
+        )
+
+    def _beside(self, key: str) -> tuple[str, View | None]:
+        """A's view of the same key, while two runs are compared."""
+        pinned = self.lab.pinned
+        if pinned is None or self.lesson is None or pinned.lesson != self.lesson.id or len(self.comparison) < 2:
+            return "", None
+        return key, next((view for view in pinned.frame.views if view.key == key), None)
+
+    @on(TabChosen)
+    def _tab_chosen(self, event: TabChosen) -> None:
+        self._tab = event.key
+        self._show_views()
+        self.call_after_refresh(self._focus_stage)
+
+    def _focus_stage(self) -> None:
+        self.stage.target.focus()
+
+    def action_turn(self, count: int) -> None:
+        """To the next view that is open."""
+        tabs = self.stage.tabs
+        names = [name for name in tabs.names if name not in tabs.closed]
+        if names:
+            at = names.index(tabs.current) if tabs.current in names else 0
+            self.post_message(TabChosen(names[(at + count) % len(names)]))
 
     # -- what the learner can do --------------------------------------------------------------------------------------
 
@@ -407,15 +532,20 @@ class LessonScreen(Screen[None]):
         possible = {
             "cancel": self.session.run.active,
             **dict.fromkeys(("run", "next_preset", "presets", "code", "quiz", "go"), opened),
+            "bet": self.result.form.question is not None and not self.result.form.has_focus,
+            "edit": opened and bool(self.dials.texts()),
+            "turn": len(self.stage.tabs.names) - len(self.stage.tabs.closed) > 1,
+            "more": self.dials.more.count > 0,
             "pin": finished or self.lab.pinned is not None,
             "keep": finished and self.session.run.case is None,
             "intact": self.game.open_case is not None,
             "up": self.above is not None,
             "deeper": bool(self.below),
             "back": bool(self.history),
+            "map": self.size.width >= MAP_FROM,
         }
-        if action == "pane":
-            return parameters[:1] != (self.panes.here,) and (opened or parameters[:1] != ("live",))
+        if action == "step":
+            return opened and (parameters[:1] != (-1,) or self.step > 0)
         return possible.get(action, True)
 
     def offers(self, action: Action) -> bool:
@@ -426,13 +556,57 @@ class LessonScreen(Screen[None]):
     async def perform(self, action: Action) -> None:
         await self.app.run_action(action.action, self.app if action in APP else self)
 
+    def action_step(self, count: int) -> None:
+        """To another step; after the last one, to what the lesson came to."""
+        if self.lesson is None:
+            return
+        if self.step + count >= len(self.lesson.steps):
+            dialogs.end(self)
+            return
+        self.enter(max(self.step + count, 0))
+        if self.result.form.question is None:
+            self.stage.target.focus()
+
     def action_run(self) -> None:
         self._run()
-        if self.panes.panel.form.question is not None:
-            return
-        if self.panes.one_at_a_time and self.panes.here != "live":
-            self.panes.go("live")
-        self.panes.panel.wanted = not self.panes.side_by_side
+
+    def action_bet(self) -> None:
+        self.result.form.focus()
+
+    def action_edit(self) -> None:
+        """Into the text; from one text to the next where there are several."""
+        texts = self.dials.texts()
+        at = next((n + 1 for n, field in enumerate(texts) if field.has_focus), 0)
+        if texts:
+            texts[at % len(texts)].focus()
+
+    @on(MoreDials)
+    def action_more(self) -> None:
+        self.dials.toggle()
+
+    @on(Left)
+    def _left(self, event: Left) -> None:
+        self.action_out()
+
+    def action_out(self) -> None:
+        """One level out: from the dials to the stage, from there to the map, and from the map back."""
+        if isinstance(self.focused, LessonTree):
+            self.remove_class("-map")
+            self.stage.target.focus()
+        elif self.focused is not None and self.dials in self.focused.ancestors:
+            self.stage.target.focus()
+        else:
+            self.add_class("-map")
+            self.remove_class("-folded")
+            self._lay_out()
+            self.holes.focus()
+
+    def action_map(self) -> None:
+        """Folds the map away, or brings it back."""
+        self.toggle_class("-folded")
+        self._lay_out()
+        if self.has_class("-folded") and isinstance(self.focused, LessonTree):
+            self.stage.target.focus()
 
     def action_cancel(self) -> None:
         self._rerun.drop()
@@ -440,7 +614,7 @@ class LessonScreen(Screen[None]):
         self._show_run()
 
     def action_next_preset(self) -> None:
-        if (picker := self.panes.panel.presets) is not None:
+        if (picker := self.dials.presets) is not None:
             self.choose_preset(picker.following())
 
     def action_pin(self) -> None:
@@ -457,19 +631,14 @@ class LessonScreen(Screen[None]):
     async def _keep_run(self, lesson: Lesson) -> None:
         self.notify(await asyncio.to_thread(self.lab.keep, lesson), title="notebook", timeout=8, markup=False)
 
-    def action_next_pane(self) -> None:
-        names = NAMES if self.lesson is not None else NAMES[:2]
-        self.panes.go(names[(names.index(self.panes.here) + 1) % len(names)])
-
-    def action_pane(self, pane: str) -> None:
-        self.panes.go(pane)
-
     # -- Find the hole ------------------------------------------------------------------------------------------------
 
     def begin(self, case: Case) -> None:
         self.game.begin(case)
         self.save_soon()
-        self.refresh_bindings()
+        if self.lesson is not None:
+            self._ask()
+            self._show_run()
 
     def reveal(self, guess: dict[str, Value]) -> None:
         """Asks the engine for the truth; it is shown where the results of runs are."""
@@ -478,10 +647,10 @@ class LessonScreen(Screen[None]):
     async def _reveal(self, guess: dict[str, Value]) -> None:
         if self.lesson is None:
             await self._open(next(iter(self.catalog.lessons)), True)
+        self.result.ask(None)
         self.runs.reveal(guess)
         self._show_run()
-        self.panes.go("live")
-        self.panes.panel.wanted = True
+        self.stage.target.focus()
 
     def action_intact(self) -> None:
         """The next runs go to the other model: the intact one, or the broken one."""

@@ -15,10 +15,11 @@ from llm_holes.engine.ipc.session import Session
 from llm_holes.lessons.game.rules import FIND_THE_HOLE
 from llm_holes.tui.services.game import Game
 from llm_holes.tui.services.settings import Settings
+from llm_holes.tui.services.steps import Steps
 
 if TYPE_CHECKING:
     from llm_holes.lessons.catalog.catalog import Lesson
-    from llm_holes.lessons.catalog.schema import Predict
+    from llm_holes.lessons.catalog.schema import Bet
     from llm_holes.lessons.learner.learner import Judged, Learner
 
 
@@ -31,32 +32,36 @@ class Ended:
 
 
 class Runs:
-    """No run begins before its question is answered or skipped, and none on a broken model is graded."""
+    """No run of a step begins before its bet is answered or skipped, and none on a broken model is graded."""
 
-    def __init__(self, session: Session, settings: Settings, game: Game, learner: Callable[[], Learner]) -> None:
+    def __init__(
+        self, session: Session, settings: Settings, steps: Steps, game: Game, learner: Callable[[], Learner]
+    ) -> None:
         self.session = session
-        self._settings, self._game, self._learner = settings, game, learner
+        self._settings, self._steps, self._game, self._learner = settings, steps, game, learner
         self._tried = ""
         """The lesson that was to run when there was no model, and whose bet is asked for once there is one."""
 
-    def unanswered(self, lesson: Lesson) -> Predict | None:
-        """The question of this lesson that was neither answered nor skipped; on a broken model nothing is asked."""
-        return None if self._game.case is not None else self._learner().question(lesson)
-
-    def question(self, lesson: Lesson) -> Predict | None:
+    def bet(self, lesson: Lesson) -> Bet | None:
         """The bet that must come before this lesson runs. Without a model to run on nobody is asked for one."""
-        return None if self.session.engine.phase == "unavailable" else self.unanswered(lesson)
+        return None if self.session.engine.phase == "unavailable" else self._steps.bet(lesson)
 
-    def request(self, lesson: Lesson) -> Predict | None:
+    def request(self, lesson: Lesson) -> Bet | None:
         """Runs the lesson, or gives the bet that must come first; with a model that did not load, loads it again."""
         self._tried = ""
-        question = self.question(lesson)
-        if question is None and self.unanswered(lesson) is not None:
+        bet = self.bet(lesson)
+        if bet is None and self._steps.bet(lesson) is not None:
             self.session.again()
             self._tried = lesson.id
-        elif question is None:
+        elif bet is None:
             self.session.start(lesson.id, dict(self._settings.of(lesson)), self._game.case)
-        return question
+        return bet
+
+    def known(self, lesson: Lesson) -> bool:
+        """Whether the run on the screen, or the one that is under way, is what a run of now would be."""
+        run = self.session.run
+        same = run.lesson == lesson.id and run.case == self._game.case and run.settings is not None
+        return same and run.phase in ("queued", "running", "done") and run.settings == self._settings.of(lesson)
 
     def waits(self, lesson: Lesson) -> bool:
         """Whether this lesson was to run before there was a model; says so once."""
@@ -64,11 +69,14 @@ class Runs:
         return tried == lesson.id
 
     def decide(self, lesson: Lesson, answer: float | None, sure: int) -> None:
-        """The learner bet, or skipped the question (None)."""
+        """The learner answered the bet that is asked, or skipped it (None)."""
+        bet = self._steps.bet(lesson)
+        if bet is None:
+            return
         if answer is None:
-            self._learner().skip(lesson)
+            self._learner().skip(lesson, bet)
         else:
-            self._learner().predict(lesson, answer, sure, self._settings.of(lesson))
+            self._learner().predict(lesson, bet, answer, sure, self._settings.of(lesson))
 
     def reveal(self, guess: Mapping[str, Value]) -> None:
         """Asks the engine what was broken; the answer comes like the results of any run."""

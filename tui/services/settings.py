@@ -31,3 +31,12 @@ class Settings:
     def change(self, lesson: Lesson, values: Mapping[str, Value]) -> None:
         """Sets some controls; names the lesson has no control for are passed over."""
         self._values[lesson.id] = {**self.of(lesson), **values}
+
+    def are(self, lesson: Lesson, values: Mapping[str, Value]) -> bool:
+        """Whether the controls named hold these values, as far as the model has room for them."""
+        now = self.of(lesson)
+        return all(
+            now[control.name] == clamped(control, values[control.name], self.model)
+            for control in lesson.controls
+            if control.name in values
+        )

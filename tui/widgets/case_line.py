@@ -8,8 +8,7 @@ from textual.widget import Widget
 
 from llm_holes.lessons.game.rules import DIFFICULTIES
 from llm_holes.tui.content import content
-from llm_holes.tui.draw.spans import Row, Span
-from llm_holes.tui.widgets.status_line import fitted
+from llm_holes.tui.draw.spans import Row, Span, fitted
 
 if TYPE_CHECKING:
     from llm_holes.lessons.game.cases import OpenCase

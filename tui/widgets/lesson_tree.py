@@ -18,21 +18,19 @@ from llm_holes.tui.messages import Described, OpenLesson, Play
 if TYPE_CHECKING:
     from llm_holes.lessons.learner.mastery import Status
 
-UNSEEN, HERE = "●", "◂"
-ROOMY = 60
-"""Columns from which every title is whole in the tree."""
+HERE = "◂"
 PLAY, GAME = "◇", "Find the hole"
-MARKS = {"unseen": UNSEEN, "read": "◐", "run": "◑", "passed": "✓"}
+MARKS = {"unseen": "·", "read": "·", "run": "◐", "passed": "✓"}
 
 
 class LessonTree(Tree[str]):
-    """The map of all holes. A node's data is the lesson's id; the right-hand column is its tier."""
+    """The map of all holes. A node's data is the lesson's id."""
 
     BINDINGS = bindings(TREE)
     BINDING_GROUP_TITLE = "In the tree of holes"
     COMPONENT_CLASSES: ClassVar[set[str]] = {"tree--lesson", "tree--quiet", "tree--here", "tree--mark"}
-    ICON_NODE = "▸ "
-    ICON_NODE_EXPANDED = "▾ "
+    ICON_NODE = "▸"
+    ICON_NODE_EXPANDED = "▾"
 
     shown: var[str] = var("")
     """The lesson on the page."""
@@ -41,9 +39,8 @@ class LessonTree(Tree[str]):
 
     def __init__(self, catalog: Catalog) -> None:
         super().__init__("holes", id="holes", classes="-here")
-        self.border_title = " 1 holes "
         self.show_root = False
-        self.guide_depth = 2
+        self.guide_depth = 1
         self.show_guides = False
         self.auto_expand = False
         self.catalog = catalog
@@ -51,7 +48,7 @@ class LessonTree(Tree[str]):
         for lesson in catalog.lessons.values():
             leaf = not catalog.children(lesson.id)
             above = self.nodes[lesson.parent]
-            self.nodes[lesson.id] = above.add(lesson.title, lesson.id, expand=lesson.tier < 2, allow_expand=not leaf)
+            self.nodes[lesson.id] = above.add(lesson.short, lesson.id, expand=lesson.tier < 2, allow_expand=not leaf)
 
         self.root.add_leaf(GAME, FIND_THE_HOLE)
 
@@ -59,21 +56,20 @@ class LessonTree(Tree[str]):
         lesson = self.catalog.lessons.get(node.data or "")
         if lesson is None:
             bright = self.get_component_rich_style("tree--mark", partial=True)
-            return Text.assemble("  ", (f"{PLAY} ", style + bright), (str(node.label), style))
+            return Text.assemble(" ", (f"{PLAY} ", style + bright), (str(node.label), style))
         here = lesson.id == self.shown
         kind = "here" if here else "lesson"
         look = self.get_component_rich_style(f"tree--{kind}", partial=True)
-        icon = (self.ICON_NODE_EXPANDED if node.is_expanded else self.ICON_NODE) if node.allow_expand else "  "
+        icon = (self.ICON_NODE_EXPANDED if node.is_expanded else self.ICON_NODE) if node.allow_expand else " "
         mark = MARKS[self.statuses.get(lesson.id, "unseen")]
-        room = self.size.width - self.guide_depth * _depth(node) - cell_len(icon) - 4
+        room = self.size.width - self.guide_depth * _depth(node) - cell_len(icon) - 3
         quiet = self.get_component_rich_style("tree--quiet", partial=True)
         bright = self.get_component_rich_style("tree--mark", partial=True)
         return Text.assemble(
             (icon, style + quiet),
             (mark + " ", style + (bright if mark != MARKS["passed"] else quiet)),
-            (fit(lesson.title, max(room, 4)), style + look),
+            (fit(lesson.short, max(room, 4)), style + look),
             (HERE if here else " ", style + bright),
-            (str(lesson.tier), style + quiet),
         )
 
     def get_label_width(self, node: TreeNode[str]) -> int:
@@ -89,8 +85,7 @@ class LessonTree(Tree[str]):
         if lesson is None:
             return f"{GAME} · a game: one part of the model is broken in secret; probe it with any lesson and name it"
         status = self.statuses.get(lesson.id, "unseen")
-        title = "" if self.size.width > ROOMY else f"{lesson.title} · "
-        return f"{title}tier {lesson.tier} · {lesson.data.minutes} min · {status} · {lesson.data.objective}"
+        return f"{lesson.title} · {lesson.data.minutes} min · {status} · {lesson.data.objective}"
 
     def reveal(self, lesson: str) -> None:
         """Moves the cursor to a lesson, opening what it is folded in."""

@@ -1,45 +1,31 @@
-"""The lines around the panes: what the lesson is for, what the cursor is on, and which keys work now."""
+"""The lines around the lesson: where in the machine it is, what the cursor is on, and which keys work now."""
 
 from __future__ import annotations
 
 from rich.cells import cell_len
 from textual.content import Content
 from textual.events import Click
-from textual.geometry import Size
 from textual.reactive import reactive
 from textual.visual import VisualType
 from textual.widget import Widget
 
 from llm_holes.lessons.catalog.catalog import Lesson
 from llm_holes.tui.actions import GLOBAL, OWN_KEYS
-from llm_holes.tui.content import lines
+from llm_holes.tui.content import content
+from llm_holes.tui.draw.lesson_text import pipeline
 from llm_holes.tui.draw.sanitize import visible
-from llm_holes.tui.draw.spans import Row, Span, fit, wrapped
+from llm_holes.tui.draw.spans import fit
 
 GAP = 2
 
 
-class ObjectiveLine(Widget):
-    """What the lesson on the page is for, in sight wherever its text and panel were scrolled to."""
+class StageLine(Widget):
+    """The trip of a message in one line, with the lesson's own stages lit."""
 
-    lesson: reactive[Lesson | None] = reactive(None, layout=True)
+    lesson: reactive[Lesson | None] = reactive(None)
 
     def render(self) -> VisualType:
-        return lines(self._rows(self.content_size.width))
-
-    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        # for the width to come: the one in `content_size` is from before the terminal changed
-        return max(len(self._rows(width)), 1)
-
-    def _rows(self, width: int) -> list[Row]:
-        if self.lesson is None:
-            return []
-        head = "aim  "
-        first, *rest = wrapped(self.lesson.data.objective, max(width - len(head), 20))
-        return [
-            [Span(head, "dim"), Span(first, "strong")],
-            *([Span(" " * len(head)), Span(line, "strong")] for line in rest),
-        ]
+        return content(pipeline(self.lesson.data.stages, self.content_size.width)) if self.lesson is not None else ""
 
 
 class HintLine(Widget):

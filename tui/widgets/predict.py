@@ -10,12 +10,13 @@ from textual.reactive import reactive
 from textual.visual import VisualType
 from textual.widget import Widget
 
-from llm_holes.lessons.catalog.schema import Option, Predict
+from llm_holes.lessons.catalog.schema import Bet, Option
 from llm_holes.tui.actions import PREDICT, bindings
 from llm_holes.tui.content import lines
 from llm_holes.tui.draw.spans import POINTER, Row, Span, wrapped
+from llm_holes.tui.draw.words import wrapped_spans
 from llm_holes.tui.messages import Decided
-from llm_holes.tui.widgets.controls import BACK, ON
+from llm_holes.tui.widgets.dial import BACK, ON
 
 if TYPE_CHECKING:
     from llm_holes.lessons.learner.learner import Judged
@@ -31,18 +32,14 @@ class PredictForm(Widget, can_focus=True):
     BINDINGS: ClassVar[list[BindingType]] = [*bindings(PREDICT)]
     BINDING_GROUP_TITLE = "In a prediction"
 
-    question: reactive[Predict | None] = reactive(None, layout=True)
+    question: reactive[Bet | None] = reactive(None, layout=True)
     chosen: reactive[int | None] = reactive(None)
     typed: reactive[str] = reactive("")
     sure: reactive[int] = reactive(FIRST_SURE)
     missing: reactive[bool] = reactive(False)
     """Whether the learner wanted to commit to nothing."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.border_title = "before it runs: what do you expect?"
-
-    def watch_question(self, question: Predict | None) -> None:
+    def watch_question(self, question: Bet | None) -> None:
         self.display = question is not None
         self.chosen, self.typed, self.sure, self.missing = None, "", FIRST_SURE, False
 
@@ -61,7 +58,7 @@ class PredictForm(Widget, can_focus=True):
             return ""
         width = max(self.content_size.width, 20)
         rows: list[Row] = [[Span(line, "strong")] for line in wrapped(self.question.question, width)]
-        return lines([*rows, [], *self._answers(width), [], sure_row(self.sure), self._keys()])
+        return lines([*rows, *self._answers(width), self._keys()])
 
     def _answers(self, width: int) -> list[Row]:
         assert self.question is not None
@@ -71,19 +68,16 @@ class PredictForm(Widget, can_focus=True):
 
     def _keys(self) -> Row:
         if not self.has_focus:
-            return _key("r", " comes here to answer; it runs after that")
+            return _key("b", " comes here to bet; it runs after that")
         choose = f"1-{len(self.question.options)}" if self.question and self.question.options else "0-9"
+        sure = sure_row(self.sure)
         if self.missing:
-            return [
-                Span(choose, "act-strong"),
-                Span(" answers; then enter runs it, or ", "strong"),
-                *_key("s", " skips"),
-            ]
-        commit = _key("enter", " commits and runs   ") if self.answer is not None else _key(choose, " answers   ")
-        return [*commit, *_key("← →", " how sure   "), *_key("s", " skips")]
+            return [*sure, Span(choose, "act-strong"), Span(" first, then enter  ", "strong"), *_key("s", " skips")]
+        commit = _key("enter", " bets and runs  ") if self.answer is not None else _key(choose, " answers  ")
+        return [*sure, *commit, *_key("s", " skips")]
 
     def describe(self) -> str:
-        return "prediction · answer before you see it: what surprises you is what you remember"
+        return "your bet · ↓ ↑ or a digit chooses, ← → how sure; what surprises you stays"
 
     def on_focus(self) -> None:
         self.refresh()
@@ -108,7 +102,6 @@ class PredictForm(Widget, can_focus=True):
         if self.question is None:
             return False
         if self.question.options:
-            # all digits, so that one too many does not turn to another pane
             return character in "123456789"
         return (
             character in "0123456789" or (character == "-" and not self.typed) or (character == "." not in self.typed)
@@ -159,13 +152,9 @@ class Verdict(Widget):
         outcome = self.judged.outcome
         said = {True: RIGHT, False: WRONG, None: ""}[outcome.right] + outcome.sentence
         if self.past:
-            return lines([[Span(line, "dim")] for line in wrapped(f"first run: {said}", width)])
-        rows: list[Row] = [[Span(line, "measured")] for line in wrapped(said, width)]
-        if outcome.right is not None:
-            rows += [[Span(line)] for line in wrapped(outcome.because, width)]
-        if self.judged.changed:
-            rows.append([Span("The settings were changed after you answered.", "dim")])
-        return lines(rows)
+            return lines([[Span(line, "dim")] for line in wrapped(f"your bet: {said}", width)])
+        because = [Span(" " + outcome.because)] if outcome.right is not None and outcome.because else []
+        return lines(wrapped_spans([Span(said, "measured"), *because], width))
 
 
 def option_rows(options: tuple[Option, ...], chosen: int | None, width: int) -> list[Row]:
@@ -186,12 +175,13 @@ def surer(sure: int, steps: int) -> int:
 
 
 def sure_row(sure: int) -> Row:
+    """How sure, from a guess to certain."""
     return [
-        Span("how sure  ", "dim"),
+        Span("how sure ", "dim"),
         Span(BACK, "act" if sure > GUESS else "faint"),
         Span(f"{sure} %", "act-strong"),
         Span(ON, "act" if sure < CERTAIN else "faint"),
-        Span(f"   {GUESS} is a guess, {CERTAIN} is certain", "dim"),
+        Span("   "),
     ]
 
 

@@ -4,6 +4,7 @@ from typing import ClassVar
 
 from rich.cells import cell_len
 from textual.binding import BindingType
+from textual.events import Click
 from textual.reactive import reactive
 from textual.visual import VisualType
 from textual.widget import Widget
@@ -11,11 +12,9 @@ from textual.widget import Widget
 from llm_holes.lessons.catalog.schema import Preset
 from llm_holes.tui.actions import CHOOSE, bindings
 from llm_holes.tui.content import content
-from llm_holes.tui.draw.spans import Row, Span, fit, plain
+from llm_holes.tui.draw.spans import Row, Span, plain
 from llm_holes.tui.messages import Described, PresetChosen
-from llm_holes.tui.widgets.controls import BACK, ON
-
-MARKS = {"expected": "", "surprise": "! ", "other": ""}
+from llm_holes.tui.widgets.dial import BACK, ON
 
 
 class PresetPicker(Widget, can_focus=True):
@@ -24,33 +23,31 @@ class PresetPicker(Widget, can_focus=True):
     BINDINGS: ClassVar[list[BindingType]] = [*bindings(CHOOSE)]
     BINDING_GROUP_TITLE = "In the presets"
 
-    chosen: reactive[int | None] = reactive(None)
+    chosen: reactive[int | None] = reactive(None, layout=True)
 
-    def __init__(self, presets: tuple[Preset, ...], label_width: int) -> None:
-        super().__init__(classes="setting")
+    def __init__(self, presets: tuple[Preset, ...]) -> None:
+        super().__init__(classes="dial")
         self.presets = presets
-        self.label_width = label_width
+
+    def row(self) -> Row:
+        name = "none" if self.chosen is None else self.presets[self.chosen].name
+        return [
+            Span("p", "act-strong"), Span(" preset ", "dim"), Span(BACK, "act"), Span(name, "act-strong"),
+            Span(ON, "act"),
+        ]  # fmt: skip
+
+    def flow_size(self, width: int) -> tuple[int, int]:
+        return min(cell_len(plain(self.row())), width), 1
 
     def render(self) -> VisualType:
-        row: Row = [Span(fit("preset", self.label_width) + "  ", "dim")]
-        if self.chosen is None:
-            row += [Span(BACK, "act"), Span("none", "act-strong"), Span(ON, "act")]
-            row.append(Span(f"   {len(self.presets)} presets, p takes the next", "dim"))
-            return content(row)
-        preset = self.presets[self.chosen]
-        row += [Span(BACK, "act"), Span(preset.name, "act-strong"), Span(ON, "act")]
-        row.append(Span(f"   {self.chosen + 1} of {len(self.presets)}", "dim"))
-        if preset.expect == "surprise":
-            row.append(Span("   a surprise", "dim"))
-        room = self.size.width - cell_len(plain(row)) - 3
-        if room > 20:
-            row.append(Span("   " + fit(preset.why, room).rstrip(), "dim"))
-        return content(row)
+        return content(self.row())
 
     def describe(self) -> str:
         if self.chosen is None:
-            return "preset · settings worth trying, each with its reason"
-        return f"{self.presets[self.chosen].name} · {self.presets[self.chosen].why}"
+            return "preset · settings worth trying, each with its reason; P lists them"
+        preset = self.presets[self.chosen]
+        surprise = "a surprise · " if preset.expect == "surprise" else ""
+        return f"{surprise}{preset.why}"
 
     def following(self, count: int = 1) -> int:
         """The index `count` presets on; the first or last when none is chosen."""
@@ -67,5 +64,5 @@ class PresetPicker(Widget, can_focus=True):
     def on_focus(self) -> None:
         self.post_message(Described(self))
 
-    def on_click(self) -> None:
-        self.action_step(1)
+    def on_click(self, event: Click) -> None:
+        self.action_step(-1 if event.x < len("p preset ") + len(BACK) else 1)

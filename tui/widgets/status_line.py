@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+from rich.cells import cell_len
 from textual.reactive import reactive
 from textual.visual import VisualType
 from textual.widget import Widget
 
 from llm_holes.engine.ipc.session import EngineState, RunState
 from llm_holes.engine.numbers import duration, plural, size
+from llm_holes.lessons.catalog.catalog import Lesson
 from llm_holes.tui.content import content
 from llm_holes.tui.draw.sanitize import visible
-from llm_holes.tui.draw.spans import EIGHTHS, Row, Span, fit, plain
+from llm_holes.tui.draw.spans import EIGHTHS, Row, Span, fitted, plain
 
 NAME = "llm-holes"
 BAR = 12
@@ -20,8 +22,8 @@ def bar(share: float, width: int = BAR) -> str:
     return ("█" * (eighths // 8) + EIGHTHS[eighths % 8].strip()).ljust(width, "·")
 
 
-def state_row(engine: EngineState, run: RunState, seconds: float) -> Row:
-    """Model and state: what the engine is doing now."""
+def state_row(engine: EngineState, run: RunState, seconds: float, brief: bool = False) -> Row:
+    """Model and state: what the engine is doing now; `brief`, without the model."""
     if engine.phase == "downloading":
         got = f"{size(engine.done)} of {size(engine.total)}" if engine.total else size(engine.done)
         meter = [Span("  " + bar(engine.done / engine.total), "measured")] if engine.total else []
@@ -38,7 +40,7 @@ def state_row(engine: EngineState, run: RunState, seconds: float) -> Row:
         ]
     model = engine.model
     threads = plural(model.threads, "thread")
-    row = [Span(f"{visible(model.name)} · {visible(model.dtype)} · {threads} · ", "dim")]
+    row = [] if brief else [Span(f"{visible(model.name)} · {visible(model.dtype)} · {threads} · ", "dim")]
     if run.phase == "running":
         row.append(Span(f"running {duration(1000 * seconds)}", "strong"))
         if run.progress is not None:
@@ -59,42 +61,45 @@ def _again(what: str) -> Row:
     return [Span("r", "act-strong"), Span(f" {what}", "dim")]
 
 
+DOT, TO_COME = "●", "○"
+
+
 class StatusLine(Widget):
-    """The top line: the program, the model and what it does, and how far the learner is."""
+    """The top line: the lesson and its step, what the engine does, and how far the learner is."""
 
     engine: reactive[EngineState] = reactive(EngineState())
     run: reactive[RunState] = reactive(RunState())
+    lesson: reactive[Lesson | None] = reactive(None)
+    step: reactive[int] = reactive(0)
     seconds: reactive[float] = reactive(0.0)
     holes: reactive[int] = reactive(0)
-    progress: reactive[tuple[int, int]] = reactive((0, 0))
-    """How many lessons were run, passed ones included, and how many passed."""
+    passed: reactive[int] = reactive(0)
     due: reactive[int] = reactive(0)
     """How many questions have come back."""
 
     def render(self) -> VisualType:
-        right = self.counts()
-        room = self.size.width - len(NAME) - len(right) - 6
-        state = fitted(state_row(self.engine, self.run, self.seconds), room)
-        space = " " * max(room - len(plain(state)), 0)
-        return content([Span(NAME, "strong"), Span("   "), *state, Span(space + "   "), Span(right, "dim")])
+        width = self.size.width - 2
+        right = self.counts(width)
+        left = self.place(width)
+        room = width - cell_len(plain(left)) - len(right) - 4
+        state = fitted(self.state(room), max(room, 0))
+        space = " " * max(room - cell_len(plain(state)), 0)
+        return content([*left, Span("  "), Span(space), *state, Span("  "), Span(right, "dim")])
 
-    def counts(self) -> str:
-        due = f" · {self.due} due · v" if self.due else ""
-        holes = f"{self.holes} holes"
-        run, passed = self.progress
-        if not run and not passed:
-            return holes + due
-        if self.size.width < ROOMY:
-            return f"{passed}/{self.holes} passed{due}"
-        return f"{holes} · {run} run · {passed} passed{due}"
+    def place(self, width: int) -> Row:
+        """The lesson's title, and a dot for each of its steps."""
+        if self.lesson is None:
+            return [Span(NAME, "strong")]
+        count = len(self.lesson.steps)
+        title = self.lesson.title if cell_len(self.lesson.title) <= width // 3 else self.lesson.short
+        dots = DOT * (self.step + 1) + TO_COME * (count - self.step - 1)
+        said = f" step {self.step + 1} of {count}" if width >= ROOMY else f" {self.step + 1} of {count}"
+        return [Span(title, "strong"), Span("  "), Span(dots, "act"), Span(said, "dim")]
 
+    def state(self, room: int) -> Row:
+        """What the engine does; in a narrow place without the model's name."""
+        return state_row(self.engine, self.run, self.seconds, brief=room < ROOMY // 2)
 
-def fitted(row: Row, width: int) -> Row:
-    """The row cut to a width, span by span."""
-    kept: Row = []
-    for span in row:
-        if len(span.text) > width:
-            return [*kept, span._replace(text=fit(span.text, max(width, 0)))]
-        kept.append(span)
-        width -= len(span.text)
-    return kept
+    def counts(self, width: int) -> str:
+        due = f" · {self.due} due v" if self.due else ""
+        return (f"{self.passed} of {self.holes} passed" if width >= ROOMY else f"{self.passed} of {self.holes}") + due

@@ -4,6 +4,7 @@ from typing import ClassVar
 
 from textual.binding import BindingType
 from textual.events import Key
+from textual.strip import Strip
 from textual.widgets import TextArea
 from textual.widgets.text_area import Edit, EditResult
 
@@ -11,26 +12,31 @@ from llm_holes.engine.frames import Scalar
 from llm_holes.engine.ipc.messages import ModelInfo
 from llm_holes.lessons.catalog.schema import Control
 from llm_holes.tui.actions import WRITE, bindings
-from llm_holes.tui.draw.sanitize import editable, meant
-from llm_holes.tui.messages import Changed, Described
+from llm_holes.tui.content import content
+from llm_holes.tui.draw.sanitize import editable, meant, visible
+from llm_holes.tui.draw.spans import Row, Span, fitted
+from llm_holes.tui.messages import Changed, Described, Left
 
 
 class TextField(TextArea):
-    """The learner's text: Enter runs it, ctrl+j starts a new line. Control characters are held as visible marks."""
+    """The learner's text: one row, and a frame of its own while it is edited. Enter runs it, ctrl+j starts a new line,
+    escape leaves with the old text. Control characters are held as visible marks."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings(WRITE)]
     BINDING_GROUP_TITLE = "Writing"
 
-    def __init__(self, control: Control, value: Scalar, label_width: int) -> None:
+    EDITED_ROWS = 5
+    """Rows while it has the focus, with its frame."""
+
+    def __init__(self, control: Control, value: Scalar) -> None:
         super().__init__(
             editable(str(value)), soft_wrap=True, tab_behavior="focus", show_line_numbers=False, compact=True,
             highlight_cursor_line=False,
         )  # fmt: skip
         self.control = control
-        self.label_width = label_width
         self.cursor_blink = False
         self.border_title = control.label
-        self._known = str(value)
+        self._known = self._kept = str(value)
 
     @property
     def value(self) -> str:
@@ -39,8 +45,21 @@ class TextField(TextArea):
     @value.setter
     def value(self, value: Scalar) -> None:
         if value != self.value:
-            self._known = str(value)
+            self._known = self._kept = str(value)
             self.load_text(editable(str(value)))
+
+    def row(self) -> Row:
+        """Its one row while it is not edited."""
+        return [Span("e", "act-strong"), Span(f" {self.control.label} ", "dim"), Span(f"“{visible(self.value)}”")]
+
+    def flow_size(self, width: int) -> tuple[int, int]:
+        return width, self.EDITED_ROWS if self.has_focus else 1
+
+    def render_line(self, y: int) -> Strip:
+        if self.has_focus:
+            return super().render_line(y)
+        text = content(fitted(self.row(), self.size.width))
+        return Strip(text.render_segments(self.visual_style)).adjust_cell_length(self.size.width)
 
     def take(self, model: ModelInfo | None) -> None:
         pass
@@ -53,8 +72,16 @@ class TextField(TextArea):
         return super().edit(edit)
 
     def action_done(self) -> None:
-        self._known = self.value
+        self._known = self._kept = self.value
         self.post_message(Changed(self.control.name, self.value, now=True))
+
+    def action_leave(self) -> None:
+        """Out of the field with the text it had; what was typed comes back with ctrl+z."""
+        if self.value != self._kept:
+            self.replace(editable(self._kept), (0, 0), self.document.end)
+            self._known = self._kept
+            self.post_message(Changed(self.control.name, self._kept))
+        self.post_message(Left(self))
 
     def action_new_line(self) -> None:
         self.insert("\n")
@@ -71,4 +98,9 @@ class TextField(TextArea):
             self.post_message(Changed(self.control.name, self._known))
 
     def on_focus(self) -> None:
+        self._kept = self.value
+        self.refresh(layout=True)
         self.post_message(Described(self))
+
+    def on_blur(self) -> None:
+        self.refresh(layout=True)

@@ -1,4 +1,4 @@
-"""The experiment's parameters, one line each: label, value, range, help."""
+"""The experiment's parameters, several to a row: `label ◂ value ▸`; the range and the help are in the hint line."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from llm_holes.lessons.catalog.schema import Control
 from llm_holes.lessons.catalog.settings import SettingsError, bounds, clamped, parsed
 from llm_holes.tui.actions import CHOOSE, STEP, SWITCH, bindings
 from llm_holes.tui.content import content
-from llm_holes.tui.draw.spans import Row, Span, fit, plain
+from llm_holes.tui.draw.spans import Row, Span, plain
 from llm_holes.tui.messages import Changed, Described
 
 BACK, ON = "◂ ", " ▸"
 
 
-class Setting(Widget, can_focus=True):
+class Dial(Widget, can_focus=True):
     """One control. `value` is what the experiment gets; only valid values can be entered."""
 
-    BINDING_GROUP_TITLE = "In a control"
+    BINDING_GROUP_TITLE = "In a dial"
 
-    value: reactive[Scalar] = reactive[Scalar]("")
+    value: reactive[Scalar] = reactive[Scalar]("", layout=True)
 
-    def __init__(self, control: Control, value: Scalar, label_width: int) -> None:
-        super().__init__(classes="setting")
+    def __init__(self, control: Control, value: Scalar, label_width: int = 0) -> None:
+        super().__init__(classes="dial")
         self.control = control
-        self.label_width = label_width
-        self.set_reactive(Setting.value, value)
+        self.label = control.label.ljust(label_width)
+        self.set_reactive(Dial.value, value)
 
     def value_row(self) -> Row:
         raise NotImplementedError
@@ -46,19 +46,17 @@ class Setting(Widget, can_focus=True):
     def take(self, model: ModelInfo | None) -> None:
         """Called when the model, and with it the range, is known."""
 
+    def row(self) -> Row:
+        return [Span(self.label + " ", "dim"), *self.value_row()]
+
+    def flow_size(self, width: int) -> tuple[int, int]:
+        return min(cell_len(plain(self.row())), width), 1
+
     def render(self) -> VisualType:
-        row = [Span(fit(self.control.label, self.label_width) + "  ", "dim"), *self.value_row()]
-        if extra := self.range_text():
-            row.append(Span("   " + extra, "dim"))
-        room = self.size.width - cell_len(plain(row)) - 3
-        if room > 24 and cell_len(self.control.help) <= room:
-            row.append(Span("   " + self.control.help, "dim"))
-        return content(row)
+        return content(self.row())
 
     def describe(self) -> str:
-        extra = self.range_text()
-        said = [f"{self.control.label} {plain(self.value_row()).strip('◂▸ ')}", extra, self.control.help]
-        return " · ".join(filter(None, said))
+        return " · ".join(filter(None, (self.control.label, self.range_text(), self.control.help)))
 
     def set_by_hand(self, value: Scalar) -> None:
         if value != self.value:
@@ -71,14 +69,19 @@ class Setting(Widget, can_focus=True):
     def on_focus(self) -> None:
         self.post_message(Described(self))
 
+    def value_at(self, x: int) -> int:
+        """-1 on the arrow back, 1 on the one on, 0 elsewhere, for a column of this dial."""
+        start, end = cell_len(self.label) + 1, cell_len(plain(self.row()))
+        return -1 if start <= x < start + len(BACK) else 1 if end - len(ON) <= x < end else 0
 
-class Stepper(Setting):
+
+class Stepper(Dial):
     """A number: arrows step it, shift makes the step ten times as long, digits type it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings(STEP)]
-    typed: reactive[str] = reactive("")
+    typed: reactive[str] = reactive("", layout=True)
 
-    def __init__(self, control: Control, value: Scalar, label_width: int) -> None:
+    def __init__(self, control: Control, value: Scalar, label_width: int = 0) -> None:
         super().__init__(control, value, label_width)
         self.model: ModelInfo | None = None
 
@@ -163,45 +166,35 @@ class Stepper(Setting):
         self.set_by_hand(self._inside(value))
 
     def on_click(self, event: Click) -> None:
-        start = self.label_width + 2
-        if start <= event.x < start + len(BACK):
-            self.action_step(-1)
-        elif event.x >= start + cell_len(plain(self.value_row())) - len(ON):
-            self.action_step(1)
+        if way := self.value_at(event.x):
+            self.action_step(way)
 
 
-class Choice(Setting):
-    """One of a few: all are shown where they fit, the chosen one between arrows."""
+class Choice(Dial):
+    """One of a few, between arrows."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings(CHOOSE)]
 
     def value_row(self) -> Row:
-        row: Row = []
-        for choice in self.control.choices:
-            chosen = choice == self.value
-            row += [Span(BACK if chosen else "  ", "act"), Span(choice, "act-strong" if chosen else "dim")]
-            row.append(Span(ON if chosen else "  ", "act"))
-        if cell_len(plain(row)) + self.label_width + 2 <= self.size.width:
-            return row
-        place = f"   {self.control.choices.index(str(self.value)) + 1} of {len(self.control.choices)}"
-        return [Span(BACK, "act"), Span(str(self.value), "act-strong"), Span(ON, "act"), Span(place, "dim")]
+        return [Span(BACK, "act"), Span(str(self.value), "act-strong"), Span(ON, "act")]
 
-    def describe(self) -> str:
-        return f"{self.control.label} {self.value} · {self.control.help}"
+    def range_text(self) -> str:
+        return f"{self.control.choices.index(str(self.value)) + 1} of {len(self.control.choices)}"
 
     def action_step(self, count: int) -> None:
         choices = self.control.choices
         self.set_by_hand(choices[(choices.index(str(self.value)) + count) % len(choices)])
 
-    def on_click(self) -> None:
-        self.action_step(1)
+    def on_click(self, event: Click) -> None:
+        if way := self.value_at(event.x):
+            self.action_step(way)
 
 
-class Switch(Setting):
+class Switch(Dial):
     BINDINGS: ClassVar[list[BindingType]] = [*bindings(SWITCH)]
 
     def value_row(self) -> Row:
-        return [Span("[x] on " if self.value else "[ ] off", "act-strong" if self.value else "act")]
+        return [Span("[x]" if self.value else "[ ]", "act-strong" if self.value else "act")]
 
     def action_switch(self) -> None:
         self.set_by_hand(not self.value)
