@@ -34,17 +34,18 @@ LESSON = (
     Action("step-back", "backspace", "step(-1)", "step back", "Back to the step before", footer=False),
     Action("bet", "b", "bet", "bet", "To the bet that is open"),
     Action("cancel", "x", "cancel", "stop", "Stop the run"),
-    Action("edit", "e", "edit", "edit text", "Edit the text; enter runs it, esc leaves it as it was", shown="e"),
-    Action("run", "r", "run", "run", "Run the experiment on the model with the settings shown"),
+    Action("edit", "e", "edit", "edit text", "Edit the text; enter runs it, esc leaves it as it was"),
+    Action("parts", "tab", "app.focus_next", "dials", "On to the next part: picture, dials, map; shift+tab goes back"),
+    Action("out", "escape", "out", "map", "One level out: field, dials, picture, map", shown="esc"),
     Action("tab-left", "left_square_bracket", "turn(-1)", "previous view", "The view before", shown="[", footer=False),
     Action("tab-right", "right_square_bracket", "turn(1)", "views", "The next view on the stage", shown="[ ]"),
+    Action("run", "r", "run", "run", "Run the experiment on the model with the settings shown"),
     Action("preset", "p", "next_preset", "preset", "Set the next preset and run it"),
     Action("presets", "P", "presets", "presets", "Choose among the presets; each says why it is there", footer=False),
     Action("dials", "m", "more", "more dials", "Show the other dials, or only the main ones", footer=False),
+    Action("next", "d", "next", "next", "On to the next lesson, depth first"),
     Action("quiz", "z", "quiz", "quiz", "Answer this lesson's questions; that passes it, before or after reading"),
-    Action("out", "escape", "out", "map", "One level out: field, dials, stage, map", shown="esc"),
     Action("map", "M", "map", "fold map", "Fold the map of holes away, or bring it back", footer=False),
-    Action("deeper", "d", "deeper", "deeper", "Into the hole below this one"),
     Action("up", "u", "up", "up", "To the hole above this one", footer=False),
     Action("back", "B", "back", "back", "Back to the lesson before this one", footer=False),
     Action("go", "g", "go", "go to", "Go to a hole this lesson links to: up, deeper or across"),
@@ -56,13 +57,14 @@ LESSON = (
     Action("code", "c", "code", "code", "Read the code that runs"),
     Action("search", "slash", "search", "search", "Search titles, terms and texts of all lessons", shown="/"),
     Action("glossary", "i", "glossary", "glossary", "Look up a term: what it means and which hole explains it"),
+    Action("quit", "q", "quit", "quit", "Leave; while something runs, when pressed twice"),
 )  # fmt: skip
 
 APP = (
     Action("theme", "t", "theme", "dark/light", "Switch between the dark and the light theme", footer=False),
     Action("palette", "ctrl+p", "command_palette", "palette", "Find a lesson, preset or action", footer=False),
-    Action("help", "question_mark", "help", "help", "Keys of what is focused, and everything you can do", shown="?"),
-    Action("quit", "q,ctrl+q", "quit", "quit", "Leave at once"),
+    Action("help", "question_mark", "help", "all keys", "Keys of what is focused, and everything you can do", shown="?"),
+    Action("leave", "ctrl+q", "quit", "leave", "Leave at once, from anywhere", footer=False),
 )  # fmt: skip
 
 GLOBAL = (*LESSON, *APP)

@@ -37,6 +37,7 @@ class HolesApp(App[None]):
         link: makes the link to the engine, for tests.
         catalog: the lessons, for tests.
         clock: seconds.
+        greet: whether to say what this is, or where the learner was.
     """
 
     CSS_PATH = "app.tcss"
@@ -52,11 +53,12 @@ class HolesApp(App[None]):
         link: LinkFactory | None = None,
         catalog: Catalog | None = None,
         clock: Callable[[], float] = time.monotonic,
+        greet: bool = False,
     ) -> None:
         super().__init__()
         self.animation_level = "none"
         self.link = (link or to_process(client_command))(self._receive)
-        self.main = LessonScreen(catalog or lessons.load(), self.link, lambda: self.learner, lesson, clock)
+        self.main = LessonScreen(catalog or lessons.load(), self.link, lambda: self.learner, lesson, clock, greet)
         for theme in (DARK, LIGHT):
             self.register_theme(for_terminal(theme, self.console.color_system == "standard"))
         if "TEXTUAL_THEME" not in os.environ:

@@ -14,6 +14,7 @@ from llm_holes.tui.services.game import Game
 from llm_holes.tui.services.lab import Lab
 from llm_holes.tui.services.runs import Ended, Runs
 from llm_holes.tui.services.settings import Settings
+from llm_holes.tui.services.steps import Steps
 from tests.support.fake_engine import MODEL
 
 
@@ -28,7 +29,8 @@ class Bench:
         self.session = Session(self.requests.append, self._restart, lambda: 0.0)
         self.settings, self.game = Settings(), Game(lambda: self.learner)
         self.lab = Lab(self.session)
-        self.runs = Runs(self.session, self.settings, self.game, lambda: self.learner)
+        self.steps = Steps(self.settings, self.game, lambda: self.learner)
+        self.runs = Runs(self.session, self.settings, self.steps, self.game, lambda: self.learner)
         self.session.reply(Ready(MODEL))
 
     def _restart(self) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+from msgspec import structs
+
 from llm_holes.engine.frames import Array, Bars, Curve, Diff, Frame, Heatmap, Series, Table, Text, Token, Tokens
 from llm_holes.lessons.catalog.catalog import Catalog, read
 from tests.support import lesson_files
@@ -14,6 +16,8 @@ WORDS = ("What", " happens", " when", " you", " send", " a", " message", " to", 
 
 def lesson(title: str, parent: str, order: int, controls: str, stages: str = '"tokens"') -> str:
     return f"""title = "{title}"
+short = "{title[:18].strip()}"
+keep = "What {title.lower()} comes to is one sentence to remember."
 objective = "See what the model does with {title.lower()}, and what it costs."
 parent = "{parent}"
 order = {order}
@@ -40,9 +44,18 @@ expect = "surprise"
 why = "Where the folklore about {title.lower()} breaks, and what was measured instead."
 settings = {{ text = "strawberry [b]strawberry[/b]" }}
 
-[predict]
+[[steps]]
+view = "first"
+try = "Put a text of your own into the field (e)."
+
+[[steps]]
+view = "second"
+[steps.bet]
 question = "How many?"
 measurement = "tokens"
+
+[[steps]]
+view = "third"
 
 [[quiz]]
 question = "Which?"
@@ -132,15 +145,23 @@ label = "exact"
 default = true
 help = "Compare the tokens one by one."
 """
-BODY = """A language model never sees your text. Before anything else, a separate program, the **tokenizer**, cuts it
+BODY = """## A piece at a time
+
+A language model never sees your text. Before anything else, a separate program, the **tokenizer**, cuts it
 into pieces from a fixed list and replaces each piece by its number. The list has {model.d_vocab} entries here.
+
+## How many pieces
+
+A piece is usually more than a letter and often a whole word, with the space in front of it. Guess how many there are.
+
+---
 
 Your text: **{measured.tokens} tokens**. The model answered `{measured.answer}`, that is: {measured.answer}.
 
-- A piece is usually more than a letter and often a whole word, with the space in front of it.
-- Frequent text is cheap and rare text is dear.
+## What is dear
 
-How the pieces are chosen is the next hole down: [embeddings](hole:embeddings).
+Frequent text is cheap and rare text is dear. How the pieces are chosen is the next hole down:
+[embeddings](hole:embeddings).
 """
 
 
@@ -195,8 +216,21 @@ def heatmaps() -> tuple[Heatmap, Heatmap]:
     )
 
 
+KEYS = ("first", "second", "third", "fourth")
+"""What the views of a frame are called, in order; the steps of each lesson show the first three."""
+
+
 def frames() -> dict[str, list[Frame]]:
     """The frames of each lesson's run; the last one is complete."""
+    return {name: [_keyed(frame) for frame in shown] for name, shown in _frames().items()}
+
+
+def _keyed(frame: Frame) -> Frame:
+    views = tuple(structs.replace(view, key=key) for view, key in zip(frame.views, KEYS, strict=False))
+    return structs.replace(frame, views=views)
+
+
+def _frames() -> dict[str, list[Frame]]:
     measured = {"tokens": 11, "answer": "the *cat* [sat] `here`", "speedup": 22.7}
     strip, surprise = strips()
     table = Table(

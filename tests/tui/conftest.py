@@ -12,7 +12,7 @@ from textual.pilot import Pilot
 
 from llm_holes.lessons.catalog.catalog import Catalog
 from llm_holes.tui.app import HolesApp
-from llm_holes.tui.screens import dialogs
+from llm_holes.tui.screens import dialogs, lesson
 from tests.support import gallery
 from tests.support.app import MakeApp, OpenApp, settle
 from tests.support.fake_link import FakeEngine
@@ -39,6 +39,8 @@ def world(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFact
     }.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(dialogs, "Random", Unmixed)
+    # a step that runs by itself after half a second would make every test a race; those about it shorten this again
+    monkeypatch.setattr(lesson, "STEP_RUNS_AFTER", 3600.0)
 
 
 @pytest.fixture(scope="session")
@@ -55,8 +57,8 @@ def engine() -> FakeEngine:
 def make_app(engine: FakeEngine, catalog: Catalog) -> MakeApp:
     """An app whose clock stands still, so that no snapshot holds a time."""
 
-    def make(lesson: str | None = "tokens") -> HolesApp:
-        return HolesApp([], lesson, link=engine.link, catalog=catalog, clock=lambda: 0.0)
+    def make(first: str | None = "tokens") -> HolesApp:
+        return HolesApp([], first, link=engine.link, catalog=catalog, clock=lambda: 0.0)
 
     return make
 
@@ -65,9 +67,9 @@ def make_app(engine: FakeEngine, catalog: Catalog) -> MakeApp:
 def open_app(make_app: MakeApp) -> OpenApp:
     @asynccontextmanager
     async def opened(
-        lesson: str | None = "tokens", size: tuple[int, int] = (120, 40)
+        first: str | None = "tokens", size: tuple[int, int] = (120, 40)
     ) -> AsyncIterator[tuple[HolesApp, Pilot[None]]]:
-        app = make_app(lesson)
+        app = make_app(first)
         async with app.run_test(size=size) as pilot:
             await settle(pilot)
             yield app, pilot

@@ -200,7 +200,7 @@ def _app(args: argparse.Namespace) -> int:
     def make_app() -> App[Any]:
         from llm_holes.tui.app import HolesApp
 
-        return HolesApp(command, lesson)
+        return HolesApp(command, lesson, greet=True)
 
     return run_app(make_app)
 

@@ -65,7 +65,7 @@ class CodeScreen(Dialog[None]):
         listing = self.query_one(Listing)
         self.query_one("#code", Static).update(Content("\n").join(numbered(source)))
         listing.border_title = Content(f"{self.at + 1} of {len(self.sources)} · {source.name}")
-        listing.border_subtitle = "n next · p before · ↓ j  ↑ k scroll · q close"
+        listing.border_subtitle = "n next · p before · ↓ j  ↑ k scroll · esc close"
         listing.scroll_home(animate=False)
 
 

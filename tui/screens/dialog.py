@@ -1,4 +1,4 @@
-"""What the dialogs share: a frame with a title, left with q or the key that opened it (Esc works too)."""
+"""What the dialogs share: a frame with a title, left with esc."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 class Dialog(ModalScreen[T]):
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("q,escape,ctrl+c", "leave", "close", key_display="q", tooltip="Back to the lesson", id="dialog-close")
+        Binding("escape,ctrl+c", "leave", "close", key_display="esc", tooltip="Back to the lesson", id="dialog-close")
     ]
 
     def action_leave(self) -> None:

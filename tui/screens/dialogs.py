@@ -9,6 +9,7 @@ from random import Random, randrange
 from typing import TYPE_CHECKING
 
 from llm_holes.engine.ipc.messages import Case
+from llm_holes.engine.numbers import plural
 from llm_holes.lessons.catalog.catalog import Lesson
 from llm_holes.lessons.catalog.schema import Question
 from llm_holes.tui.draw.lesson_text import ways
@@ -86,15 +87,6 @@ def game(screen: LessonScreen) -> None:
         screen.app.push_screen(NameScreen(screen.game.open_case, titles, screen.session.model), named)
 
 
-def deeper(screen: LessonScreen) -> None:
-    """Into the hole below; where there are several, the learner chooses."""
-    below = screen.below
-    if len(below) == 1:
-        screen.go(below[0].id)
-    else:
-        _choose(screen, "deeper", [("", lesson) for lesson in below])
-
-
 def go(screen: LessonScreen) -> None:
     if screen.lesson is not None:
         found = ways(screen.catalog, screen.lesson)
@@ -124,4 +116,31 @@ def glossary(screen: LessonScreen) -> None:
 
 def end(screen: LessonScreen) -> None:
     """What the lesson came to, after its last step."""
-    quiz(screen)
+    from llm_holes.tui.screens.end import EndScreen
+
+    if (lesson := screen.lesson) is None:
+        return
+    state = screen.learner().state(lesson)
+    bets = [(bet.question, state.outcome(bet.measurement)) for bet in lesson.data.bets]
+
+    def chosen(what: str | None) -> None:
+        if what == "quiz":
+            quiz(screen)
+        elif what == "next":
+            screen.action_next()
+
+    screen.app.push_screen(EndScreen(lesson, bets, state.status == "passed", screen.following), chosen)
+
+
+def welcome(screen: LessonScreen) -> None:
+    """What this is, for a new learner; where the learner was, for others."""
+    from llm_holes.tui.screens.welcome import WelcomeScreen
+
+    learner = screen.learner()
+    if learner.resume is None:
+        screen.app.push_screen(WelcomeScreen(len(screen.catalog.lessons), screen.machine()))
+    elif screen.lesson is not None:
+        due = len(learner.due(screen.catalog))
+        asks = f" {plural(due, 'question')} due: v." if due else ""
+        at = f"{screen.lesson.title}, step {screen.step + 1}."
+        screen.notify(at + asks, title="welcome back", timeout=6, markup=False)

@@ -103,7 +103,7 @@ class BeginScreen(GameScreen):
         best: the best score so far, by difficulty.
     """
 
-    KEYS = "↑ ↓ line · ← → change · enter begins · q close"
+    KEYS = "↑ ↓ line · ← → change · enter begins · esc close"
 
     def __init__(self, seed: int, best: Mapping[int, int]) -> None:
         super().__init__()

@@ -27,7 +27,7 @@ class HelpScreen(Dialog[None]):
     def compose(self) -> ComposeResult:
         sheet = Sheet(Static(id="keys"), classes="dialog")
         sheet.border_title = "help"
-        sheet.border_subtitle = "↓ j  ↑ k scroll · q close"
+        sheet.border_subtitle = "↓ j  ↑ k scroll · esc close"
         yield sheet
 
     def on_mount(self) -> None:

@@ -1,4 +1,4 @@
-"""The one screen: it composes map, words, stage and dials, turns keys and messages into wishes, shows what came of them."""
+"""The main screen: it composes map, words, stage and dials, turns keys and messages into wishes, shows what came."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from llm_holes.engine.ipc.session import EngineState, RunState, Session
 from llm_holes.lessons.catalog.catalog import Catalog, Lesson
 from llm_holes.lessons.game.rules import FIND_THE_HOLE
 from llm_holes.tui.actions import APP, LESSON, Action, bindings
+from llm_holes.tui.draw.spans import plain
 from llm_holes.tui.link import Link
 from llm_holes.tui.messages import (
     Changed,
@@ -52,7 +53,7 @@ from llm_holes.tui.widgets.lesson_tree import LessonTree
 from llm_holes.tui.widgets.lines import HintLine, KeyBar, StageLine
 from llm_holes.tui.widgets.result import Result
 from llm_holes.tui.widgets.stage import Stage
-from llm_holes.tui.widgets.status_line import StatusLine
+from llm_holes.tui.widgets.status_line import StatusLine, state_row
 from llm_holes.tui.widgets.text_field import TextField
 from llm_holes.tui.widgets.words import WordsPane
 
@@ -67,6 +68,8 @@ REPAINT = 0.1
 TICK = 0.5
 STEP_RUNS_AFTER = 0.5
 """Seconds in sight after which a step without a bet runs by itself."""
+QUIT_WITHIN = 2.0
+"""Seconds within which a second q leaves although something runs."""
 MAP_FROM, WIDE = 110, 160
 """Columns from which the map is always there, and from which the words stand beside the picture."""
 DIFFERENCES = "what differs"
@@ -84,6 +87,7 @@ class LessonScreen(Screen[None]):
         learner: loads the learner when it is first asked for, which must not hold up the first paint.
         first: id of the lesson to open; where the learner left, or the first one, if None.
         clock: seconds.
+        greet: whether to say what this is, or where the learner was.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings(LESSON)]
@@ -92,7 +96,7 @@ class LessonScreen(Screen[None]):
 
         (0, "-tiny"), (60, "-narrow"), (MAP_FROM, "-medium"), (WIDE, "-wide")
     ]  # fmt: skip
-    VERTICAL_BREAKPOINTS = [(0, "-low"), (16, "-high")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (16, "-short"), (30, "-high")]  # noqa: RUF012
 
     lesson: var[Lesson | None] = var(None)
     step: var[int] = var(0)
@@ -109,9 +113,10 @@ class LessonScreen(Screen[None]):
         learner: Callable[[], Learner],
         first: str | None,
         clock: Callable[[], float],
+        greet: bool,
     ) -> None:
         super().__init__(id="_default")
-        self.catalog = catalog
+        self.catalog, self._greet = catalog, greet
         self.learner, self._link, self._first, self._clock = learner, link, first, clock
         self.session = Session(link.send, self._restart, clock)
         self.settings, self.game, self.lab, self.history = Settings(), Game(learner), Lab(self.session), History()
@@ -124,6 +129,7 @@ class LessonScreen(Screen[None]):
         self.dials, self.hint, self.footer = Dials(), HintLine(), KeyBar()
         self.quitting = False
         """Whether the learner has quit: what is typed while everything is saved must not open anything any more."""
+        self._asked_to_quit = -QUIT_WITHIN
         self._tab = ""
         """The key of the view on the stage, if it is not the step's own."""
         self._told: dict[str, Value] | None = None
@@ -176,6 +182,8 @@ class LessonScreen(Screen[None]):
         self._tell()
         if self.lesson is None:
             await self._resume()
+            if self._greet:
+                dialogs.welcome(self)
 
     async def _resume(self) -> None:
         point = self.learner().resume
@@ -248,6 +256,7 @@ class LessonScreen(Screen[None]):
         await self.stage.clear()
         await self.dials.show(lesson, self.settings.of(lesson))
         self.holes.reveal(lesson.id)
+        self.footer.labels = {"next": f"next: {self.following.short}"} if self.following is not None else {}
         self._show_step()
         self.stage.target.focus()
         self._show_run()
@@ -433,6 +442,7 @@ class LessonScreen(Screen[None]):
         if self.lesson is not None:
             self.words.settings = session.run.settings or {}
             self.words.measured = self._told
+            self.result.caption.set_class(self.result.verdict.judged is not None, "-after-verdict")
             self.result.caption.quiet = self.steps.undecided(self.lesson)
             if not session.run.active:
                 self.comparison = self.lab.comparison(self.lesson)
@@ -442,6 +452,10 @@ class LessonScreen(Screen[None]):
         (self._ticker.resume if self.run.phase == "running" else self._ticker.pause)()
         self.status.seconds = self._clock() - self.run.started if self.run.phase == "running" else 0.0
         self.refresh_bindings()
+
+    def machine(self) -> str:
+        """The model and what the engine does, in one line."""
+        return plain(state_row(self.session.engine, RunState(), 0.0))
 
     def _tick(self) -> None:
         self.status.seconds = self._clock() - self.session.run.started
@@ -483,7 +497,13 @@ class LessonScreen(Screen[None]):
         tabs.names, tabs.closed, tabs.current = tuple(names), frozenset(names) - views.keys(), key
         self.stage.wait(self._waits_for())
         shown = self.comparison if key == DIFFERENCES else (views[key],) if key in views else ()
-        self.call_next(self.stage.show, shown, self._beside(key))
+        self.call_next(self._put_up, shown, self._beside(key))
+
+    async def _put_up(self, shown: tuple[View, ...], beside: tuple[str, View | None]) -> None:
+        await self.stage.show(shown, beside)
+        # the picture itself has the focus as soon as there is one that takes keys
+        if self.is_current and self.focused in (None, self.stage.picture) and self.stage.target is not self.focused:
+            self.stage.target.focus()
 
     def _waits_for(self) -> str:
         if self.result.form.question is not None:
@@ -521,7 +541,7 @@ class LessonScreen(Screen[None]):
     action_presets, action_code = dialogs.presets, dialogs.code
     action_quiz, action_review = dialogs.quiz, dialogs.review
     action_game = on(Play)(dialogs.game)
-    action_deeper, action_go = dialogs.deeper, dialogs.go
+    action_go = dialogs.go
     action_search, action_glossary = dialogs.search, dialogs.glossary
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -540,7 +560,7 @@ class LessonScreen(Screen[None]):
             "keep": finished and self.session.run.case is None,
             "intact": self.game.open_case is not None,
             "up": self.above is not None,
-            "deeper": bool(self.below),
+            "next": self.following is not None,
             "back": bool(self.history),
             "map": self.size.width >= MAP_FROM,
         }
@@ -552,6 +572,15 @@ class LessonScreen(Screen[None]):
         """Whether the action is possible now, wherever the focus is."""
         name = action.action.partition("(")[0]
         return bool(self.app.check_action(name, ()) and self.check_action(name, ()))
+
+    async def action_quit(self) -> None:
+        """Leaves; while something runs, only when pressed a second time soon."""
+        now = self._clock()
+        if self.session.run.phase == "running" and now - self._asked_to_quit > QUIT_WITHIN:
+            self._asked_to_quit = now
+            self.notify("Something still runs. q again leaves, x stops it.", timeout=QUIT_WITHIN, markup=False)
+            return
+        await self.app.action_quit()
 
     async def perform(self, action: Action) -> None:
         await self.app.run_action(action.action, self.app if action in APP else self)
@@ -666,9 +695,15 @@ class LessonScreen(Screen[None]):
         return self.catalog[self.lesson.parent] if self.lesson is not None and self.lesson.parent else None
 
     @property
-    def below(self) -> tuple[Lesson, ...]:
-        """The lessons this one leads to."""
-        return self.catalog.children(self.lesson.id) if self.lesson is not None else ()
+    def following(self) -> Lesson | None:
+        """The next lesson in reading order, depth first."""
+        lessons = list(self.catalog.lessons.values())
+        at = lessons.index(self.lesson) + 1 if self.lesson is not None else 0
+        return lessons[at] if at < len(lessons) else None
+
+    def action_next(self) -> None:
+        if self.following is not None:
+            self.go(self.following.id)
 
     def action_up(self) -> None:
         if self.above is not None:

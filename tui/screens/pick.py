@@ -27,7 +27,7 @@ class PickScreen(Dialog[int]):
     def compose(self) -> ComposeResult:
         box = Vertical(OptionList(*map(_option, self.entries), compact=True), classes="dialog")
         box.border_title = self.title_text
-        box.border_subtitle = "enter choose · q close"
+        box.border_subtitle = "enter choose · esc close"
         yield box
 
     def on_mount(self) -> None:

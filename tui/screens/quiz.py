@@ -67,7 +67,7 @@ class QuizScreen(Dialog[None]):
         self.outcome: Outcome | None = None
 
     def compose(self) -> ComposeResult:
-        sheet = Sheet(Static(id="card"), classes="dialog")
+        sheet = Sheet(Static(id="card"), classes="dialog still")
         sheet.border_title = self.title_text
         yield sheet
 
@@ -143,10 +143,10 @@ class QuizScreen(Dialog[None]):
         if self.card is None:
             return "enter close"
         if self.outcome is not None:
-            return f"enter {'next question' if self.at + 1 < len(self.cards) else 'end'} · ↓ j  ↑ k scroll · q close"
+            return f"enter {'next question' if self.at + 1 < len(self.cards) else 'end'} · ↓ j  ↑ k scroll · esc close"
         answer = "enter answer" if self.chosen is not None else f"1-{len(self.card[1].options)} choose"
         more = " · h hint" if self.hints < len(self.card[1].hints) else ""
-        return f"{answer} · ← → how sure{more} · q close"
+        return f"{answer} · ← → how sure{more} · esc close"
 
     def _rows(self, lesson: Lesson, question: Question, width: int) -> list[Row]:
         rows: list[Row] = [[Span(f"question {self.at + 1} of {len(self.cards)} · {lesson.title}", "dim")], []]

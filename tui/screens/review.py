@@ -47,7 +47,7 @@ class ReviewScreen(Dialog[bool]):
         sheet = Sheet(Static(lines(self.rows)), classes="dialog")
         sheet.border_title = "review"
         ask = "enter asks them · " if self.waiting else ""
-        sheet.border_subtitle = f"{ask}↓ j  ↑ k scroll · q close"
+        sheet.border_subtitle = f"{ask}↓ j  ↑ k scroll · esc close"
         yield sheet
 
     def action_ask(self) -> None:

@@ -37,7 +37,7 @@ class FindScreen(Dialog[str]):
         hits.can_focus = False
         box = Vertical(field, hits, classes="dialog")
         box.border_title = self.TITLE_TEXT
-        box.border_subtitle = "↑ ↓ choose · enter go · ctrl+c close"
+        box.border_subtitle = "↑ ↓ choose · enter go · esc close"
         yield box
 
     def on_mount(self) -> None:

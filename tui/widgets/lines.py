@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.cells import cell_len
 from textual.content import Content
 from textual.events import Click
-from textual.reactive import reactive
+from textual.reactive import reactive, var
 from textual.visual import VisualType
 from textual.widget import Widget
 
@@ -43,7 +43,10 @@ class KeyBar(Widget):
     keys: reactive[tuple[tuple[str, str, str], ...]] = reactive(())
     """(key, label, action) in order of importance."""
 
-    LAST = ("help", "quit")
+    labels: var[dict[str, str]] = var[dict[str, str]](dict)
+    """What a key is called just now, by the id of its action."""
+
+    LAST = ("all keys", "quit")
 
     def on_mount(self) -> None:
         self.screen.bindings_updated_signal.subscribe(self, lambda _: self._gather())
@@ -58,9 +61,8 @@ class KeyBar(Widget):
             binding = active.binding
             if binding.show and active.enabled and binding.id:
                 owner = "" if binding.action.startswith("app.") else owners.get(active.node, "focused.")
-                keys.setdefault(
-                    binding.id, (binding.key_display or binding.key, binding.description, owner + binding.action)
-                )
+                label = self.labels.get(binding.id, binding.description)
+                keys.setdefault(binding.id, (binding.key_display or binding.key, label, owner + binding.action))
         own = [entry for name, entry in keys.items() if name in OWN_KEYS]
         ours = [keys[action.id] for action in GLOBAL if action.id in keys]
         self.keys = (*own, *ours)
@@ -71,7 +73,7 @@ class KeyBar(Widget):
         )
 
     def fitting(self) -> list[tuple[str, str, str]]:
-        tail = [entry for entry in self.keys if entry[1] in self.LAST]
+        tail = sorted((entry for entry in self.keys if entry[1] in self.LAST), key=lambda e: self.LAST.index(e[1]))
         room = self.size.width - sum(map(_width, tail))
         shown = []
         for entry in self.keys:

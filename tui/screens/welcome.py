@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.widgets import Static
+
+from llm_holes.tui.content import lines
+from llm_holes.tui.draw.spans import Row, Span, wrapped
+from llm_holes.tui.screens.dialog import Dialog
+from llm_holes.tui.screens.help import Sheet
+
+WHAT = """What really happens when a message is sent to a language model? Here is a real one, on this machine, and
+{holes} lessons that look into it. You bet, it runs, you see what was measured. No number is made up in advance."""
+KEYS = (
+    ("space", "goes on, from step to step"),
+    ("e", "puts in your own text"),
+    ("tab ← →", "turns the dials below the picture"),
+    ("esc", "opens the map of all lessons"),
+    ("?", "lists every key that does something"),
+)
+
+
+class WelcomeScreen(Dialog[str]):
+    """The first thing a new learner sees. Gives `tour`, or None to begin."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter,space", "leave", "begin", tooltip="Begin with the first lesson", id="welcome-begin"),
+        Binding("t", "tour", "tour", tooltip="Ten minutes through eight lessons", id="welcome-tour"),
+    ]
+
+    def __init__(self, holes: int, machine: str) -> None:
+        super().__init__()
+        self.holes, self.machine = holes, machine
+
+    def compose(self) -> ComposeResult:
+        sheet = Sheet(Static(id="card"), classes="dialog")
+        sheet.border_title = "llm-holes"
+        sheet.border_subtitle = "enter begins · t the tour, ten minutes"
+        yield sheet
+
+    def on_mount(self) -> None:
+        self.call_after_refresh(self._show)
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self._show)
+
+    def tell(self, machine: str) -> None:
+        """What the machine does now, in one line."""
+        self.machine = machine
+        if self.is_mounted:
+            self._show()
+
+    def _show(self) -> None:
+        width = max(self.query_one(Sheet).scrollable_content_region.width, 30)
+        rows: list[Row] = [[Span(line)] for line in wrapped(" ".join(WHAT.format(holes=self.holes).split()), width)]
+        rows += [[], *([Span(line, "measured")] for line in wrapped(self.machine, width)), []]
+        rows += [[Span(key.ljust(9), "act-strong"), Span(does)] for key, does in KEYS]
+        rows += [[], [Span("enter", "act-strong"), Span(" begins     "), Span("t", "act-strong"), Span(" the tour")]]
+        self.query_one("#card", Static).update(lines(rows))
+
+    def action_tour(self) -> None:
+        self.dismiss("tour")
