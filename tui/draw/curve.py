@@ -16,7 +16,7 @@ from rich.cells import cell_len
 from llm_holes.engine.frames import Curve, Series
 from llm_holes.engine.numbers import Kind, exact, kind_of_label, large, odds, percent
 from llm_holes.tui.draw.sanitize import visible
-from llm_holes.tui.draw.spans import Row, Span, fit, titled
+from llm_holes.tui.draw.spans import Row, Span, fit, kind_within, titled, with_span
 
 ROLES = ("measured", "strong", "measured-soft", "dim")
 DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
@@ -61,13 +61,13 @@ def curve_rows(view: Curve, width: int, lines: int = 12) -> list[Row]:
     points = [list(_points(series, view.log_y)) for series in view.series]
     xs = [x for line in points for x, _ in line]
     ys = [y for line in points for _, y in line] + [y for s in view.series for y in _spread(s, view.log_y)]
+    ys += _placed(view.y_range or (), view.log_y)
     if not xs:
         return titled(view.title, view.y_label, [[Span("no points yet", "dim")]])
     x_low, x_high = _range(min(xs), max(xs))
-    ticks = _log_ticks(min(ys), max(ys)) if view.log_y else _ticks(min(ys), max(ys), 4)
-    y_low, y_high = (min(ys[0], ticks[0], min(ys)), max(ticks[-1], max(ys)))
-    y_low, y_high = _range(y_low, y_high)
-    kind = kind_of_label(view.y_label)
+    ticks = _log_ticks(min(ys), max(ys), lines) if view.log_y else _ticks(min(ys), max(ys), 4)
+    y_low, y_high = _range(min(ticks[0], min(ys)), max(ticks[-1], max(ys)))
+    kind = kind_within(view.y_range, view.y_label)
     texts = [_power_text(round(tick), kind) if view.log_y else _tick_text(tick, kind) for tick in ticks]
     margin = min(max(MARGIN, *map(len, texts)), max(width // 3, MARGIN))
     canvas = Canvas(max(width - margin - 1, 4), lines)
@@ -83,7 +83,9 @@ def curve_rows(view: Curve, width: int, lines: int = 12) -> list[Row]:
         axis = "┤" if y in labels else "│"
         rows.append([Span(fit(labels.get(y, ""), margin, right=True), "dim"), Span(axis, "dim"), *canvas.row(y)])
     rows += _x_axis(view, x_low, x_high, canvas.columns, margin)
-    return titled(view.title, view.y_label + (" (log)" if view.log_y else ""), [*rows, *_legend(view, width, margin)])
+    span = (min(ys), max(ys)) if view.y_range and not view.log_y else None
+    unit = view.y_label + " (log)" if view.log_y else with_span(view.y_label, span, kind)
+    return titled(view.title, unit, [*rows, *_legend(view, width, margin)])
 
 
 def _points(series: Series, log: bool) -> Iterator[tuple[float, float]]:
@@ -92,8 +94,12 @@ def _points(series: Series, log: bool) -> Iterator[tuple[float, float]]:
             yield x, math.log10(y) if log else y
 
 
+def _placed(values: Iterable[float], log: bool) -> list[float]:
+    return [math.log10(y) if log else y for y in values if abs(y) < LARGEST and (y > 0 or not log)]
+
+
 def _spread(series: Series, log: bool) -> list[float]:
-    return [math.log10(y) if log else y for y in (*series.low, *series.high) if abs(y) < LARGEST and (y > 0 or not log)]
+    return _placed((*series.low, *series.high), log)
 
 
 def _range(low: float, high: float) -> tuple[float, float]:
@@ -123,8 +129,12 @@ def _inside(low: float, high: float, count: int) -> list[float]:
     return [n * step for n in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
 
 
-def _log_ticks(low: float, high: float) -> list[float]:
-    return [float(power) for power in range(math.floor(low), max(math.ceil(high), math.floor(low) + 1) + 1)]
+def _log_ticks(low: float, high: float, lines: int) -> list[float]:
+    """Powers of ten around the range, all equally far apart and no two of them in one of the `lines`."""
+    first, last = math.floor(low), max(math.ceil(high), math.floor(low) + 1)
+    step = math.ceil((last - first) / max(lines - 2, 1))
+    first, last = math.floor(first / step), math.ceil(last / step)
+    return [float(n * step) for n in range(first, last + 1)]
 
 
 def _tick_text(tick: float, kind: Kind | None) -> str:
@@ -134,15 +144,15 @@ def _tick_text(tick: float, kind: Kind | None) -> str:
 
 
 def _power_text(power: int, kind: Kind | None) -> str:
-    """A tick of a logarithmic axis: probabilities below 0.01 % are odds; what is too long for figures, a power."""
+    """A tick of a logarithmic axis: probabilities below 0.01 % are odds; only what no figure or word says, a power."""
     if kind == "percent" and -4 <= power <= 0:
         return percent(10.0**power)
     if kind == "percent" and -15 < power < 0:
         return odds(10.0**power)
-    return exact(10.0**power) if -5 <= power <= 7 else _power(power)
-
-
-def _power(power: int) -> str:
+    if -10 < power < 0:
+        return f"{10.0**power:.{-power}f}"
+    if 0 <= power < 15:
+        return exact(10.0**power) if power < 7 else large(10.0**power)
     return "10" + str(power).translate(POWERS)
 
 

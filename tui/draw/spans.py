@@ -14,7 +14,7 @@ from typing import NamedTuple
 from rich.cells import cell_len, set_cell_size
 
 from llm_holes.engine.frames import Bars, Scalar, Table, Text
-from llm_holes.engine.numbers import Kind, count, figure, kind_of_label, percent, scalar
+from llm_holes.engine.numbers import Kind, count, exact, figure, kind_of_label, percent, scalar
 from llm_holes.tui.draw.sanitize import clean, visible
 
 EIGHTHS = " ▏▎▍▌▋▊▉█"
@@ -26,6 +26,8 @@ ALIKE = 1000
 """Numbers of a column this many times apart are not of one kind."""
 
 GAP = 2
+SHARES = (0.0, 1.0)
+"""The axis of shares and probabilities."""
 
 
 class Span(NamedTuple):
@@ -143,15 +145,35 @@ def text_rows(view: Text, width: int) -> list[Row]:
     return titled(view.title, "", [[bar, Span(" "), text] for bar, text in rows])
 
 
+def kind_within(span: tuple[float, float] | None, label: str) -> Kind | None:
+    """The kind of the numbers on an axis: what spans 0 to 1 are shares, other axes say it in their label."""
+    return "percent" if span == SHARES else kind_of_label(label)
+
+
+def with_span(label: str, span: tuple[float, float] | None, kind: Kind | None) -> str:
+    """What an axis shows and, where two runs are to be compared by eye, from where to where it goes."""
+    if span is None:
+        return label
+    low, high = span
+    if kind == "percent" or label == "%":
+        low, high = (low, high) if label == "%" else (100 * low, 100 * high)
+        shown = f"{exact(low)}-{exact(high)} %"
+        return shown if label == "%" or not label else f"{label}, {shown}"
+    shown = f"{exact(low)} to {exact(high)}"
+    return f"{label}, {shown}" if label else shown
+
+
 def bar_rows(view: Bars, width: int) -> list[Row]:
-    """Labels, bars and numbers in three aligned columns; bars below zero grow to the left of a common axis."""
+    """Labels, bars and numbers in three aligned columns; bars below zero grow to the left of a common axis, which spans
+    the view's range or, if they are longer, the bars."""
     labels = [named(label) for label in view.labels]
-    numbers = aligned(view.values, kind_of_label(view.unit) if view.unit else _said(view.title))
+    kind = kind_within(view.range, view.unit) or (None if view.unit else _said(view.title))
+    numbers = aligned(view.values, kind)
     number_width = max(map(len, numbers), default=0)
     most = min(width * 2 // 5, width - number_width - 2 * GAP - len(POINTER) - 4)
     label_width = min(max(map(cell_len, labels), default=0), max(most, 4))
     room = max(width - label_width - number_width - 2 * GAP - len(POINTER), 4)
-    finite = [value for value in view.values if math.isfinite(value)]
+    finite = [value for value in (*view.values, *(view.range or ())) if math.isfinite(value)]
     low, high = min([0.0, *finite]), max([0.0, *finite])
     left = min(max(round(room * -low / (high - low)), 1), room - 1) if low < 0 else 0
     rows: list[Row] = []
@@ -168,7 +190,7 @@ def bar_rows(view: Bars, width: int) -> list[Row]:
                 Span(text.rjust(number_width), "strong" if marked else ""),
             ]
         )
-    return titled(view.title, view.unit, rows)
+    return titled(view.title, with_span(view.unit, (low, high) if view.range else None, kind), rows)
 
 
 def _bar(value: float, low: float, high: float, left: int, room: int) -> str:

@@ -159,7 +159,7 @@ def _frame(engine: Engine, trace: MessageTrace, progress: float | None = None) -
         labels, values = tuple(engine.token_text(i) for i, _ in last.best), tuple(p for _, p in last.best)
         marked = last.rank - 1 if last.rank <= TOP else None
         title = f"the likeliest at token {len(trace.choices)}"
-        views.append(Bars(title, labels, values, "probability", marked))
+        views.append(Bars(title, labels, values, "probability", marked, (0, 1)))
     if trace.prompt:
         end = trace.prompt[-SHOWN_PROMPT:]
         title = "what the model read" if len(end) == len(trace.prompt) else f"the last {SHOWN_PROMPT} tokens it read"

@@ -44,7 +44,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     neighbours, nearest = labels(engine, near), float(found[near[0]])
     report.measure(token=token, pieces=len(looked_up.ids), neighbours=list(neighbours), nearest_cosine=nearest)
     title = f"nearest rows to {token!r}, id {looked_up.ids[0]}, by cosine"
-    report.show_also(Bars(title, neighbours, tuple(found[near].tolist())))
+    report.show_also(Bars(title, neighbours, tuple(found[near].tolist()), range=(-1, 1)))
     share = 0.0
     if names:
         share, view = _map(engine, names, looked_up)

@@ -105,7 +105,8 @@ def _retrieved(trace: MemoryTrace, told: str) -> dict[str, Any]:
 
 def _frame(engine: Engine, trace: MemoryTrace, progress: float | None = None) -> Frame:
     recalls = trace.recalls
-    bars = Bars(f"P({trace.fact}) where it belongs, after", tuple(recalls), tuple(r.p for r in recalls.values()))
+    title, values = f"P({trace.fact}) where it belongs, after", tuple(r.p for r in recalls.values())
+    bars = Bars(title, tuple(recalls), values, range=(0, 1))
     rows = tuple((kind, len(trace.prompts[kind].ids), str(r.prefill), r.p, r.answer) for kind, r in recalls.items())
     title = "what the model was given, and what it made of it"
     views: list[View] = [bars, Table(title, ("", "tokens", "prefill", f"P({trace.fact})", "it answers"), rows)]

@@ -57,6 +57,7 @@ def frame(engine: Engine, trace: ThinkingTrace, prompt: list[int], progress: flo
         f"P({trace.expected}) as the answer, after",
         tuple(outcome.kind for outcome in trace.outcomes),
         tuple(outcome.p for outcome in trace.outcomes),
+        range=(0, 1),
     )
     views: list[View] = [bars, _costs(engine, trace)]
     if trace.thoughts:
@@ -68,7 +69,8 @@ def frame(engine: Engine, trace: ThinkingTrace, prompt: list[int], progress: flo
     if len(trace.probes) > 1:
         x, y = zip(*dict(trace.probes).items(), strict=True)
         label = f"P({trace.expected})"
-        views.append(Curve(f"{label} if its notes ended here", (series(label, x, y),), "tokens of notes", label))
+        title, line = f"{label} if its notes ended here", series(label, x, y)
+        views.append(Curve(title, (line,), "tokens of notes", label, y_range=(0, 1)))
     if trace.rates:
         views.insert(2, _rates(trace))
     views.append(Tokens("the end of what is before the notes", engine.tokens(prompt[-SHOWN:])))

@@ -70,7 +70,8 @@ def _neighbourhood(engine: Engine, table: Tensor, edited: Tensor) -> tuple[Bars,
         "random_pair_cosine": float(random.mean()),
         "random_pair_cosine_spread": float(random.std()),
     }
-    return Bars("tokens nearest to the edited vector", labels(engine, near), tuple(found[near].tolist())), measured
+    title, values = "tokens nearest to the edited vector, by cosine", tuple(found[near].tolist())
+    return Bars(title, labels(engine, near), values, range=(-1, 1)), measured
 
 
 def changed(vector: Tensor, dimension: int, value: float, scale: float) -> tuple[Tensor, int | None]:

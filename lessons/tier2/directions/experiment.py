@@ -98,6 +98,7 @@ def _analogy(
         tuple(map(where.label, shown)),
         tuple(scores[shown].tolist()),
         marked=shown.index(target) if target in shown else None,
+        range=(-1, 1),
     )
     rows = (
         (f"{formula}, all candidates", measured["top_with_inputs"], ranks["with"]),

@@ -45,6 +45,7 @@ class Course:
                 (series("P", steps, self.p_target),),
                 x_label="step",
                 y_label="P",
+                y_range=(0, 1),
             ),
         )
 

@@ -34,7 +34,7 @@ def cosine_curve(raw: Sequence[float], rest: Sequence[float], off: int) -> Curve
     lines = [series("all channels", xs, raw)]
     if off:
         lines.append(series(f"without the {off} largest", xs, rest))
-    return Curve("cosine between the two", tuple(lines), "layers passed", "cosine")
+    return Curve("cosine between the two", tuple(lines), "layers passed", "cosine", y_range=(-1, 1))
 
 
 def norm_curve(first: Place, word: str) -> Curve:

@@ -40,7 +40,7 @@ def parts_of(engine: Engine) -> tuple[View, ...]:
             shape = " × ".join(map(str, kind.shape))
             rows.append((f"{branch} {short(kind.name)}", shape, f"× {kind.count}", f"{kind.parameters:,}"))
     table = Table(f"all {everything:,} weights", ("", "shape", "how many", "weights"), tuple(rows))
-    return Bars("where the weights are", COMPONENTS, shares, unit="%"), table
+    return Bars("where the weights are", COMPONENTS, shares, unit="%", range=(0, 100)), table
 
 
 def window(engine: Engine, place: WeightScaled) -> Heatmap:

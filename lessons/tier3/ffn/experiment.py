@@ -183,4 +183,5 @@ def _spread(lengths: Tensor, order: Tensor) -> Curve:
     shares = (lengths[order].cumsum(0) / lengths.sum().clamp_min(1e-12)).tolist()
     xs = sorted({*range(0, len(shares), max(len(shares) // 60, 1)), len(shares) - 1})
     line = series("this token", [x + 1 for x in xs], [shares[x] for x in xs])
-    return Curve("how much the strongest neurons add together", (line,), "neurons, strongest first", "share")
+    title = "how much the strongest neurons add together"
+    return Curve(title, (line,), "neurons, strongest first", "share", y_range=(0, 1))

@@ -172,8 +172,9 @@ def _stage_bars(engine: Engine, found: Sequence[Stage], shown: Sequence[int]) ->
     bars = []
     for stage in found:
         values = stage.probabilities[list(shown)].tolist()
+        values.append(max(0.0, 1 - sum(values)))
         title = f"after {stage.name}: {stage.kept:,} kept"
-        bars.append(Bars(title, labels, (*values, max(0.0, 1 - sum(values))), "probability"))
+        bars.append(Bars(title, labels, tuple(values), "probability", range=(0, 1)))
     return tuple(bars)
 
 

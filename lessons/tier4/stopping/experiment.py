@@ -52,6 +52,7 @@ def _frame(engine: Engine, natural: Sequence[Step], after: Sequence[Step], progr
             x_label="token",
             y_label="P(end)",
             log_y=True,
+            y_range=(0, 1),
         ),
         Bars(
             "the last step: the likeliest tokens",
@@ -59,6 +60,7 @@ def _frame(engine: Engine, natural: Sequence[Step], after: Sequence[Step], progr
             tuple(p for _, p in last.top),
             "probability",
             marked=next((i for i, (token, _) in enumerate(last.top) if token in engine.tokenizer.eos_ids), None),
+            range=(0, 1),
         ),
     ]
     if after:

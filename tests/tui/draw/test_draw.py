@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -116,6 +117,26 @@ def test_bars_below_zero_grow_to_the_left() -> None:
     assert rows[1:] == ["  a  ██████        -1", "  b        ██████   1"]
 
 
+@pytest.mark.parametrize("width", [36, 60, 120])
+def test_bars_with_a_range_fill_it_only_where_the_value_does(width: int) -> None:
+    title, *rows = texts(bar_rows(Bars("next", ("a", "b"), (0.08, 1.0), "probability", range=(0, 1)), width))
+    assert title == "next  probability, 0-100 %"
+    few, whole = (row.count("█") for row in rows)
+    assert few < whole / 8
+    assert [row.rpartition("  ")[2].strip() for row in rows] == ["8 %", "100 %"]
+
+
+def test_bars_of_cosines_have_their_zero_in_the_middle_and_say_where_the_axis_ends() -> None:
+    title, row = texts(bar_rows(Bars("near", ("a",), (0.5,), range=(-1, 1)), 31))
+    assert title == "near  -1 to 1"
+    assert row == "  a            █████▌       0.5"
+
+
+def test_a_bar_beyond_its_range_widens_the_axis() -> None:
+    assert texts(bar_rows(Bars("near", ("a",), (2.0,), range=(-1, 1)), 31))[0] == "near  -1 to 2"
+    assert texts(bar_rows(Bars("parts", ("a",), (60.0,), "%", range=(0, 100)), 31))[0] == "parts  0-100 %"
+
+
 def test_table_aligns_numbers_right_and_marks_a_row() -> None:
     table = Table("t", ("name", "tokens", "exact"), (("ours", 11, True), ("cl100k", 1048, False)), 1)
     assert texts(table_rows(table, 60)) == [
@@ -166,6 +187,28 @@ def test_series_are_told_apart_by_their_dashes_and_names() -> None:
 def test_log_axis_has_powers_of_ten_and_drops_what_has_no_logarithm() -> None:
     rows = texts(curve_rows(Curve("t", (Series("s", (0, 1, 2), (1, 0, 100)),), log_y=True), 40, lines=5))
     assert [row.split("┤")[0].strip() for row in rows if "┤" in row] == ["100", "10", "1"]
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_a_curve_with_a_range_goes_from_end_to_end_of_it(width: int) -> None:
+    view = Curve("c", (Series("a", (0, 1), (0.001, 0.013)),), "x", "P(x)", y_range=(0, 1))
+    rows = texts(curve_rows(view, width))
+    assert rows[0] == "c  P(x), 0-100 %"
+    assert [row.split("┤")[0].strip() for row in rows if "┤" in row] == ["100 %", "50 %", "0 %"]
+    assert not any(chr(0x2800) < character for row in rows[1:11] for character in row.split("│")[-1])
+
+
+@pytest.mark.parametrize("lines", [5, 12, 16])
+def test_ticks_of_a_logarithmic_axis_are_even_and_each_has_a_row(lines: int) -> None:
+    view = Curve("c", (Series("a", (0, 1), (1e-12, 1.0)),), "x", "P(x)", log_y=True, y_range=(0, 1))
+    rows = texts(curve_rows(view, 60, lines=lines))
+    at = [index for index, row in enumerate(rows) if "┤" in row]
+    gaps = [after - before for before, after in pairwise(at)]
+    assert len(at) >= 3
+    assert max(gaps) - min(gaps) <= 1
+    assert rows[0] == "c  P(x) (log)"
+    assert "100 %┤" in rows[1]
+    assert not any("e-" in row or "⁻" in row for row in rows)
 
 
 def test_an_empty_curve_says_so() -> None:
@@ -303,7 +346,7 @@ def test_probabilities_in_a_table_are_in_percent_by_the_name_of_their_column_or_
     [
         (Curve("c", (Series("a", (0, 1), (0.0, 0.5)),), "x", "P(x)"), ["60 %", "40 %", "20 %", "0 %"]),
         (Curve("c", (Series("a", (0, 1), (1e-6, 1.0)),), "x", "P(x)", log_y=True), ["100 %", "1 in 1 million"]),
-        (Curve("c", (Series("a", (0, 1), (1e-9, 1.0)),), "x", "ms", log_y=True), ["1", "10⁻⁹"]),
+        (Curve("c", (Series("a", (0, 1), (1e-9, 1.0)),), "x", "ms", log_y=True), ["1", "0.00000001"]),
         (Curve("c", (Series("a", (0, 1), (0.0, 5e7)),), "x", "ms"), ["60 million", "20 million", "0"]),
         (Curve("c", (Series("a", (0, 1), (10.25, 10.27)),), "x", "ms"), ["10.27", "10.25"]),
     ],
