@@ -32,6 +32,7 @@ from llm_holes.tui.draw.map import (
     grid_height,
     grid_of,
     grid_row,
+    head_row,
     legend_row,
     scale_of,
     strip_of,
@@ -98,9 +99,11 @@ def _heatmap(view: Heatmap, width: int) -> Iterable[Row]:
     cells = matrix(view.values)
     if not cells:
         return
-    scale, grid = scale_of(cells), grid_of(view, cells, width, glyphs=True)
+    scale, grid = scale_of(view, cells), grid_of(view, cells, width, glyphs=True)
     columns = len(cells[0])
     for first in range(0, columns, grid.columns):
+        for y in range(grid.heads):
+            yield head_row(view, grid, y, first, columns, None)
         for y in range(grid_height(grid, cells)):
             yield grid_row(view, cells, scale, grid, y, first, None, glyphs=True)
         yield axis_row(view, grid, first, columns, None)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rich.cells import cell_len
 
 from llm_holes.engine.frames import Array, Gallery
-from llm_holes.engine.numbers import plural
+from llm_holes.engine.numbers import kind_of_label, plural
 from llm_holes.tui.draw.arrays import Cells, matrices
 from llm_holes.tui.draw.map import Scale, halves, legend_row, shade
 from llm_holes.tui.draw.sanitize import visible
@@ -131,8 +131,13 @@ def _cells(cells: Cells, line: int, scale: Scale, slot: int, glyphs: bool) -> Ro
     return [*row, Span(" " * (slot - len(upper)))]
 
 
-def gallery_scale(maps: list[Cells]) -> Scale:
+def gallery_scale(view: Gallery, maps: list[Cells]) -> Scale:
+    """Fixed, and by square roots, for weights and what is in percent: galleries of two runs can be compared by eye."""
     values = [value for cells in maps for row in cells for value in row if math.isfinite(value)]
+    if view.unit.startswith("%"):
+        return Scale(0.0, max([100.0, *values]), root=True)
+    if kind_of_label(view.unit) == "percent":
+        return Scale(0.0, max([1.0, *values]), root=True)
     return Scale(min([0.0, *values]), max([0.0, *values]))
 
 
@@ -140,7 +145,7 @@ def gallery_rows(view: Gallery, width: int) -> list[Row]:
     """The whole view in glyphs, without a cursor."""
     maps = thumbnails(view.values)
     hung = hanging(view, maps, width)
-    scale = gallery_scale(maps)
+    scale = gallery_scale(view, maps)
     return [gallery_row(view, maps, scale, hung, y, None, glyphs=True) for y in range(hung.height)]
 
 

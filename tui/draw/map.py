@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 from unicodedata import combining
 
-from rich.cells import cell_len
+from rich.cells import cell_len, set_cell_size
 
 from llm_holes.engine.frames import Gallery, Heatmap, Token, Tokens
 from llm_holes.engine.numbers import kind_of_label
@@ -18,6 +18,11 @@ from llm_holes.tui.draw.spans import BELOW_ZERO, LOWER, SHADES, Row, Span, fit, 
 IDS_UP_TO = 64
 """Longer strips show a token's id at the cursor only."""
 NAME_WIDTH = 14
+LOW, TALL = 12, 40
+"""Maps of up to this many rows: cells of full height, of any width; and only if they are wide enough."""
+MOST_HEADS = 2
+FAINT = 0.03
+"""Less than this part of the scale has the lightest shade."""
 TEXT_WIDTHS = (7, 12)
 """Cells with a word in them: the narrowest and the widest."""
 Cursor = tuple[int, int] | None
@@ -100,22 +105,39 @@ def token_facts(view: Tokens, index: int) -> str:
 
 
 class Scale(NamedTuple):
+    """The values that a map's shades stand for. On a `root` scale the shade grows with the square root of the value, so
+    that small shares can be told apart."""
+
     low: float
     high: float
+    root: bool = False
 
     def heat(self, value: float) -> float | None:
-        """0..1 over the range, or -1..1 around zero where values have both signs; None for NaN."""
+        """0..1 over the range, or -1..1 around zero where values have both signs; 0 for what is next to nothing beside
+        the range; None for NaN."""
         if math.isnan(value):
             return None
         value = min(max(value, self.low), self.high)
         if self.low < 0 < self.high:
-            return value / max(-self.low, self.high)
-        return (value - self.low) / (self.high - self.low) if self.high > self.low else 0.5
+            part = value / max(-self.low, self.high)
+        else:
+            part = (value - self.low) / (self.high - self.low) if self.high > self.low else 0.5
+        if abs(part) < FAINT:
+            return 0.0
+        return math.copysign(math.sqrt(abs(part)), part) if self.root else part
 
 
-def scale_of(rows: Cells) -> Scale:
+def scale_of(view: Heatmap, rows: Cells) -> Scale:
+    """Fixed for weights and shares, 0 to 1, and for cosines, -1 to 1, so that two runs can be compared by eye. All
+    other values, differences of weights too, go from the smallest to the largest."""
     finite = [value for row in rows for value in row if math.isfinite(value)]
-    return Scale(min(finite, default=0.0), max(finite, default=0.0))
+    low, high = min(finite, default=0.0), max(finite, default=0.0)
+    shares = kind_of_label(view.unit) == "percent"
+    if shares and low >= 0:
+        return Scale(0.0, max(high, 1.0), root=True)
+    if view.unit == "cosine":
+        return Scale(min(low, -1.0), max(high, 1.0))
+    return Scale(low, high, root=shares)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +149,13 @@ class Grid:
     tall: bool
     columns: int
     """How many columns of cells are in sight."""
+    heads: int = 0
+    """Rows of column names above the cells."""
+
+    @property
+    def head_room(self) -> int:
+        """Columns that a column's name may take: names of neighbours are in different rows."""
+        return self.cell * self.heads - 1
 
 
 def grid_of(view: Heatmap, rows: Cells, width: int, glyphs: bool) -> Grid:
@@ -135,10 +164,30 @@ def grid_of(view: Heatmap, rows: Cells, width: int, glyphs: bool) -> Grid:
     count = max(len(rows[0]) if rows else 1, 1)
     if view.texts:
         cell = min(max(room // count, TEXT_WIDTHS[0]), TEXT_WIDTHS[1], room)
-        return Grid(names, cell, True, min(count, room // cell))
-    tall = glyphs or (len(rows) <= 20 and 2 * count <= room)
-    cell = min(max(room // count, 1), 6 if len(rows) <= 12 else 2) if tall else 1
-    return Grid(names, cell, tall, min(count, room // cell))
+        return Grid(names, cell, True, min(count, room // cell), _heads(view, cell))
+    tall = glyphs or len(rows) <= LOW or (len(rows) <= TALL and 2 * count <= room)
+    cell = min(max(room // count, 1), 6 if len(rows) <= LOW else 3) if tall else 1
+    return Grid(names, cell, tall, min(count, room // cell), _heads(view, cell))
+
+
+def _heads(view: Heatmap, cell: int) -> int:
+    """How many rows the names of the columns need; 0 if there are none, or no room for them."""
+    longest = max((cell_len(named(name)) for name in view.column_names), default=0)
+    return min(-(-(longest + 1) // cell), 1 if cell >= TEXT_WIDTHS[0] else MOST_HEADS) if longest and cell > 1 else 0
+
+
+def head_row(view: Heatmap, grid: Grid, y: int, first: int, columns: int, cursor: Cursor) -> Row:
+    """Row `y` of the names above the map, from column `first` on; each begins over its column's left edge."""
+    row, used = [Span(" " * (grid.names + 1))], 0
+    for column in range(first, min(first + grid.columns, columns)):
+        x = (column - first) * grid.cell
+        if column % grid.heads == y:
+            room = min(grid.head_room, grid.columns * grid.cell - x)
+            name = column_name(view, column)
+            name = fit(name, room) if room > 3 else set_cell_size(name, room)
+            row += [Span(" " * (x - used)), Span(name, "strong" if cursor and cursor[1] == column else "dim")]
+            used = x + cell_len(name)
+    return row
 
 
 def grid_height(grid: Grid, rows: Cells) -> int:
@@ -219,12 +268,12 @@ def legend_row(view: Heatmap | Gallery, scale: Scale, glyphs: bool) -> Row:
     """The scale: from the smallest value to the largest; an end that is nothing beside the other reads 0."""
     signed = scale.low < 0 < scale.high
     steps = [n / 4 for n in (range(-4, 5) if signed else range(5))]
-    bar = [Span(shade(step) * 2, "measured") if glyphs else Span("  ", "", None, step) for step in steps]
-    ends = (-max(-scale.low, scale.high), max(-scale.low, scale.high)) if signed else scale
-    unit = f" {visible(view.unit)}" if view.unit else ""
-    kind = kind_of_label(view.unit)
+    shades = " ".join(map(shade, steps))
+    bar = [Span(shades, "measured")] if glyphs else [Span("  ", "", None, step) for step in steps]
+    ends = (-max(-scale.low, scale.high), max(-scale.low, scale.high)) if signed else scale[:2]
+    unit = f"  {visible(view.unit)}" if view.unit else ""
     nothing = max(map(abs, ends)) / 1000
-    low, high = (written(float(end) if abs(end) > nothing else 0.0, kind) for end in ends)
+    low, high = (written(float(end) if abs(end) > nothing else 0.0) for end in ends)
     return [Span(f"{low} ", "dim"), *bar, Span(f" {high}{unit}", "dim")]
 
 

@@ -25,6 +25,8 @@ ROLES = (
     *HUES,
 )  # fmt: skip
 STEPS = 32
+STANDS_OUT = 1.6
+"""The contrast of an empty cell to the ground, at least."""
 
 
 class ViewWidget(Widget, Generic[V]):
@@ -77,7 +79,7 @@ class Paint:
     def __init__(self, widget: Widget) -> None:
         self.base = widget.rich_style
         self.roles = {role: widget.get_component_rich_style(f"view--{role}") for role in ROLES} | {"": self.base}
-        self.ramp = ramp(widget.app)
+        self.ramp, self.inks = ramp(widget.app)
 
     @classmethod
     def of(cls, widget: Widget) -> Paint:
@@ -92,22 +94,46 @@ class Paint:
             return style + Style(bgcolor=under)
         ink = self.ramp[round(span.heat * STEPS)]
         if span.role.startswith("chip"):
-            return style + Style(bgcolor=ink, color=self.ramp[0] if span.heat > 0.55 else None)
+            return style + Style(bgcolor=ink, color=self.inks[round(span.heat * STEPS)])
         return style + Style(color=ink, bgcolor=under)
 
 
-_ramps: dict[tuple[str, str], dict[int, str]] = {}
+Ramp = dict[int, str]
+_ramps: dict[tuple[str, ...], tuple[Ramp, Ramp]] = {}
 
 
-def ramp(app: App[object]) -> dict[int, str]:
-    """Colours for -1..1 in steps: from the background to the measured colour, and to grey below zero."""
+def ramp(app: App[object]) -> tuple[Ramp, Ramp]:
+    """Colours for -1..1 in steps, and the ink that reads best on each."""
     variables = app.theme_variables
-    key = (variables["background"], variables["measured"])
+    key = tuple(variables[name] for name in ("background", "foreground", "measured", "secondary"))
     if key not in _ramps:
-        ground, hot = Color.parse(variables["panel"]), Color.parse(variables["measured"])
-        cold = Color.parse(variables["secondary"])
-        _ramps[key] = {n: ground.blend(hot if n >= 0 else cold, abs(n) / STEPS).hex6 for n in range(-STEPS, STEPS + 1)}
+        _ramps[key] = shades(*map(Color.parse, key))
     return _ramps[key]
+
+
+def shades(ground: Color, ink: Color, hot: Color, cold: Color) -> tuple[Ramp, Ramp]:
+    """From an empty cell to the measured colour, and to grey below zero; and for each the ink that reads best on it."""
+    zero = empty_cell(ground, ink)
+    steps = {n: zero.blend(hot if n >= 0 else cold, abs(n) / STEPS) for n in range(-STEPS, STEPS + 1)}
+    inks = {n: max((ground, ink), key=lambda one: contrast(one, shade)).hex6 for n, shade in steps.items()}
+    return {n: shade.hex6 for n, shade in steps.items()}, inks
+
+
+def empty_cell(ground: Color, ink: Color) -> Color:
+    """The faintest grey that can be told from the ground where a map's cell holds nothing."""
+    greys = (ground.blend(ink, n / 100) for n in range(101))
+    return next((grey for grey in greys if contrast(grey, ground) >= STANDS_OUT), ink)
+
+
+def contrast(one: Color, other: Color) -> float:
+    """How far two colours are apart in lightness, as in WCAG: 1 to 21."""
+    low, high = sorted(_luminance(color) for color in (one, other))
+    return (high + 0.05) / (low + 0.05)
+
+
+def _luminance(color: Color) -> float:
+    parts = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in color.normalized)
+    return sum(share * part for share, part in zip((0.2126, 0.7152, 0.0722), parts, strict=True))
 
 
 def glyphs_only(app: App[object]) -> bool:

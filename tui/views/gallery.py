@@ -25,7 +25,7 @@ class GalleryView(WalkView[Gallery]):
 
     def prepare(self, view: Gallery) -> None:
         self._maps = thumbnails(view.values)
-        self._scale = gallery_scale(self._maps)
+        self._scale = gallery_scale(view, self._maps)
         self.hung.forget()
         self.set_reactive(GalleryView.cursor, self._inside(self.cursor[1]))
 

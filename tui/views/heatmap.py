@@ -12,6 +12,7 @@ from llm_holes.tui.draw.map import (
     grid_height,
     grid_of,
     grid_row,
+    head_row,
     legend_row,
     scale_of,
 )  # fmt: skip
@@ -36,7 +37,7 @@ class HeatmapView(WalkView[Heatmap]):
 
     def prepare(self, view: Heatmap) -> None:
         self._values = matrix(view.values)
-        self._scale = scale_of(self._values)
+        self._scale = scale_of(view, self._values)
         self.set_reactive(HeatmapView.cursor, self._inside(*self.cursor))
 
     def _inside(self, row: int, column: int) -> tuple[int, int]:
@@ -47,7 +48,8 @@ class HeatmapView(WalkView[Heatmap]):
         return grid_of(self.view, self._values, width, glyphs_only(self.app))
 
     def row_count(self, width: int) -> int:
-        return HEAD + 1 + grid_height(self.grid(width), self._values)
+        grid = self.grid(width)
+        return HEAD + grid.heads + grid_height(grid, self._values) + 1
 
     def row(self, y: int, width: int) -> Row:
         if not self._values:
@@ -60,9 +62,13 @@ class HeatmapView(WalkView[Heatmap]):
         grid = self.grid(width)
         cursor = self.cursor if self.has_focus else None
         first = self._slide(grid)
-        if y - HEAD < grid_height(grid, self._values):
-            return grid_row(self.view, self._values, self._scale, grid, y - HEAD, first, cursor, glyphs)
-        return axis_row(self.view, grid, first, len(self._values[0]), cursor)
+        columns = len(self._values[0])
+        if y < HEAD + grid.heads:
+            return head_row(self.view, grid, y - HEAD, first, columns, cursor)
+        line = y - HEAD - grid.heads
+        if line < grid_height(grid, self._values):
+            return grid_row(self.view, self._values, self._scale, grid, line, first, cursor, glyphs)
+        return axis_row(self.view, grid, first, columns, cursor)
 
     def _slide(self, grid: Grid) -> int:
         column = self.cursor[1]
@@ -87,11 +93,11 @@ class HeatmapView(WalkView[Heatmap]):
     def cursor_region(self) -> Region:
         grid = self.grid(self.size.width)
         y = self.cursor[0] if grid.tall else self.cursor[0] // 2
-        return Region(0, HEAD + y, 1, 1)
+        return Region(0, HEAD + grid.heads + y, 1, 1)
 
     def place_at(self, x: int, y: int) -> tuple[int, int] | None:
         grid = self.grid(self.size.width)
-        line, column = y - HEAD, (x - grid.names - 1) // grid.cell + self._first
+        line, column = y - HEAD - grid.heads, (x - grid.names - 1) // grid.cell + self._first
         if not (0 <= line < grid_height(grid, self._values) and x > grid.names):
             return None
         return self._inside(line if grid.tall else line * 2, column)

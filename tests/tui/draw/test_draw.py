@@ -8,6 +8,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from textual.color import Color
 
 from llm_holes.engine.frames import (
     Array,
@@ -25,6 +26,7 @@ from llm_holes.engine.frames import (
     Tokens,
     View,
 )
+from llm_holes.tui.draw import colours
 from llm_holes.tui.draw.arrays import matrix
 from llm_holes.tui.draw.curve import curve_rows
 from llm_holes.tui.draw.diff import diff_rows
@@ -34,6 +36,7 @@ from llm_holes.tui.draw.map import (
     grid_height,
     grid_of,
     grid_row,
+    head_row,
     legend_row,
     scale_of,
     strip_of,
@@ -48,12 +51,14 @@ from llm_holes.tui.draw.spans import (
     bar_rows,
     cell_len,
     fit,
+    named,
     plain,
     table_rows,
     text_rows,
     wrapped,
     written,
 )
+from llm_holes.tui.views.base import contrast, shades
 
 FOREIGN = st.text(st.characters(), max_size=30) | st.sampled_from(["[/]", "[b]x", "\x1b[2J", "a\u202eb", "今天", ""])
 NUMBERS = st.floats(width=32) | st.integers(-(10**9), 10**9).map(float)
@@ -234,7 +239,7 @@ def test_strip_with_values_shows_them_as_heights() -> None:
 def heat(values: list[list[float]], width: int, glyphs: bool, cursor: tuple[int, int] | None = None) -> list[str]:
     view = Heatmap("h", Array.of(values), row_names=tuple(f"row {n}" for n in range(len(values))), unit="w")
     rows = matrix(view.values)
-    grid, scale = grid_of(view, rows, width, glyphs), scale_of(rows)
+    grid, scale = grid_of(view, rows, width, glyphs), scale_of(view, rows)
     return [plain(grid_row(view, rows, scale, grid, y, 0, cursor, glyphs)) for y in range(grid_height(grid, rows))]
 
 
@@ -263,7 +268,57 @@ def test_axis_names_the_column_of_the_cursor() -> None:
 
 def test_legend_gives_the_ends_of_the_scale() -> None:
     view = Heatmap("h", Array.of([[-2.0, 1.0]]), unit="logits")
-    assert plain(legend_row(view, scale_of(matrix(view.values)), True)) == "-2 ##xx==--··░░▒▒▓▓██ 2 logits"
+    assert plain(legend_row(view, scale_of(view, matrix(view.values)), True)) == "-2 # x = - · ░ ▒ ▓ █ 2  logits"
+
+
+def test_maps_of_weights_and_of_cosines_have_fixed_scales() -> None:
+    weights, cosines, difference = (
+        Heatmap("h", Array.of([[low, 0.25]]), unit=unit)
+        for low, unit in ((0.0, "weight"), (-0.5, "cosine"), (-0.5, "weight"))
+    )
+    maps = (weights, cosines, difference)
+    legends = [plain(legend_row(view, scale_of(view, matrix(view.values)), True)) for view in maps]
+    assert legends == ["0 · ░ ▒ ▓ █ 1  weight", "-1 # x = - · ░ ▒ ▓ █ 1  cosine", "-0.5 # x = - · ░ ▒ ▓ █ 0.5  weight"]
+
+
+def test_shades_of_weights_grow_with_the_square_root_and_leave_out_what_is_next_to_nothing() -> None:
+    scale = scale_of(view := Heatmap("h", Array.of([[0.0, 0.5]]), unit="weight"), matrix(view.values))
+    assert [scale.heat(value) for value in (0.0, 0.029, 0.0625, 0.25, 1.0)] == [0, 0, 0.25, 0.5, 1]
+    assert scale.heat(math.nan) is None
+
+
+@pytest.mark.parametrize(("width", "cell"), [(72, 2), (100, 3), (160, 3)])
+@pytest.mark.parametrize("glyphs", [True, False])
+def test_a_map_of_thirty_words_has_wide_cells_of_full_height_and_all_its_names(
+    width: int, cell: int, glyphs: bool
+) -> None:
+    names = tuple(f" w{n}" for n in range(30))
+    view = Heatmap("h", Array.of([[0.5] * 30] * 30), row_names=names, column_names=names, unit="weight")
+    rows = matrix(view.values)
+    grid = grid_of(view, rows, width, glyphs)
+    assert (grid.tall, grid.cell, grid.columns) == (True, cell, 30)
+    heads = [plain(head_row(view, grid, y, 0, 30, None)) for y in range(grid.heads)]
+    assert all(cell_len(head) <= width for head in heads)
+    told = [name for head in heads for name in head.split()]
+    assert len(told) == 30
+    for n, name in enumerate(names):
+        start = grid.names + 1 + n * cell
+        assert heads[n % grid.heads][start : start + 2] == named(name)[:2]
+
+
+def test_a_map_of_a_hundred_rows_holds_two_in_a_line_and_a_low_one_names_every_row() -> None:
+    wide = Heatmap("h", Array.of([[1.0] * 90] * 4), row_names=("a", "b", "c", "d"))
+    assert grid_of(wide, matrix(wide.values), 60, False).tall
+    high = Heatmap("h", Array.of([[1.0] * 9] * 100))
+    assert not grid_of(high, matrix(high.values), 60, False).tall
+
+
+def test_empty_cells_stand_out_from_the_ground_and_words_from_their_cells() -> None:
+    for theme in (colours.DARK, colours.LIGHT):
+        ground, ink = Color.parse(theme["ground"]), Color.parse(theme["ink"])
+        ramp, inks = shades(ground, ink, Color.parse(theme["measured"]), Color.parse(theme["muted"]))
+        assert 1.6 <= contrast(Color.parse(ramp[0]), ground) < 1.8
+        assert all(contrast(Color.parse(ramp[n]), Color.parse(inks[n])) >= 3 for n in ramp)
 
 
 def test_points_stand_where_they_lie_with_their_labels() -> None:

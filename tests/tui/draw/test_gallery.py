@@ -36,7 +36,7 @@ def test_groups_have_headings_and_maps_wrap_within_the_width() -> None:
     rows = [plain(row).rstrip() for row in gallery_rows(gallery(), 11)]
     assert rows == [
         "heads  5 maps",
-        "0 % ··░░▒▒▓▓██ 100 % weight",
+        "0 · ░ ▒ ▓ █ 1  weight",
         "sink · 2 of 5",
         "L0H0 L0H1",
         "···· ██··",
@@ -65,7 +65,7 @@ def test_the_cursor_marks_a_label_and_says_all_about_its_map() -> None:
     view = gallery()
     shown = thumbnails(view.values)
     hung = hanging(view, shown, 80)
-    row = gallery_row(view, shown, gallery_scale(shown), hung, 4 + 3, 3, glyphs=False)
+    row = gallery_row(view, shown, gallery_scale(view, shown), hung, 4 + 3, 3, glyphs=False)
     assert [span.role for span in row if span.text.startswith("[")] == ["cursor"]
     assert item_facts(view, 3) == "L0H3 · induction · note 3"
 
@@ -89,7 +89,7 @@ WORDS = Heatmap(
 
 def test_a_map_can_hold_words_with_their_shade_in_front() -> None:
     rows = view_text(WORDS, 30).splitlines()
-    assert rows[1:3] == ["embedding · ·Paris  ▒ the", "  layer 0 ░ ⏎       █ a long …"]
+    assert rows[1:4] == ["          The       ·cat", "embedding · ·Paris  ▒ the", "  layer 0 ░ ⏎       █ a long …"]
     assert cell_facts(WORDS, matrix(WORDS.values), 1, 1) == "after layer 0 × token ·cat: z"
 
 
