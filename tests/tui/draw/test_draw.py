@@ -166,6 +166,26 @@ def test_diff_marks_what_went_and_came_without_colour() -> None:
     assert rows == ["d", "[-then-]  [+now+]", "the [-cat-][+dog+] sat"]
 
 
+@pytest.mark.parametrize("width", [30, 60, 120])
+def test_texts_with_little_in_common_stand_one_above_the_other(width: int) -> None:
+    before, after = "The French language is spoken by many people.", "The capital of France is Paris, as all know."
+    rows = diff_rows(Diff("answers", before, after, "as it is", "steered"), width)
+    assert not any("[-" in text or "[+" in text for text in texts(rows))
+    split = texts(rows).index("steered")
+    assert texts(rows)[:2][-1] == "as it is"
+    assert " ".join(text.removeprefix("│ ") for text in texts(rows)[2:split]) == before
+    assert " ".join(text.removeprefix("┃ ") for text in texts(rows)[split + 1 :]) == after
+    assert [span.text for row in rows[2:split] for span in row if span.role == "dim" and span.text.isalpha()] == [
+        "The",
+        "is",
+    ]
+    assert all(cell_len(text) <= width for text in texts(rows))
+
+
+def test_a_text_that_goes_on_is_still_one_text() -> None:
+    assert "Paris.[+ And" in " ".join(texts(diff_rows(Diff("d", "Paris.", "Paris. And so on it goes."), 60)))
+
+
 def test_equal_texts_say_so() -> None:
     assert texts(diff_rows(Diff("d", "same", "same"), 40))[0] == "d  the same, word for word"
 
