@@ -14,6 +14,7 @@ from llm_holes.engine.harness.prompt import Piece
 from llm_holes.engine.harness.tools import Result
 from llm_holes.engine.harness.write import Written
 from llm_holes.engine.numbers import percent, plural
+from llm_holes.engine.spelling import spelt
 
 ACTS = {
     "system": "put in the system text",
@@ -100,7 +101,8 @@ def _share(count: int, forced: int) -> str:
 def _note(engine: Engine, written: Written) -> str:
     if written.forced:
         return "the grammar left no choice; the model was not asked"
-    rather = f", would rather have written {engine.token_text(written.wanted)!r}" * (written.wanted != written.token)
+    wanted = spelt(engine.token_text(written.wanted))
+    rather = f", would rather have written {wanted}" * (written.wanted != written.token)
     return f"the model's own p {percent(written.p)}{rather}" if not math.isnan(written.p) else ""
 
 

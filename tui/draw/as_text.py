@@ -38,9 +38,8 @@ from llm_holes.tui.draw.map import (
     strip_of,
     strip_row,
 )
-from llm_holes.tui.draw.sanitize import visible
 from llm_holes.tui.draw.scatter import flow_rows
-from llm_holes.tui.draw.spans import Row, bar_rows, fit, plain, table_rows, text_rows, titled, wrapped
+from llm_holes.tui.draw.spans import Row, bar_rows, fit, named, plain, table_rows, text_rows, titled, wrapped
 from llm_holes.tui.draw.transcript import transcript_rows
 
 
@@ -113,6 +112,6 @@ def _heatmap(view: Heatmap, width: int) -> Iterable[Row]:
 def _measured(measured: Mapping[str, Value], width: int) -> Iterable[str]:
     names = max(map(len, measured))
     for name, value in measured.items():
-        head, *rest = wrapped(visible(measurement(name, value)), max(width - names - 2, 20))
+        head, *rest = wrapped(named(measurement(name, value)), max(width - names - 2, 20))
         yield f"{fit(name, names)}  {head}"
         yield from (" " * (names + 2) + line for line in rest)

@@ -15,6 +15,7 @@ from rich.cells import cell_len, set_cell_size
 
 from llm_holes.engine.frames import Bars, Scalar, Table, Text
 from llm_holes.engine.numbers import Kind, count, exact, figure, kind_of_label, percent, scalar
+from llm_holes.engine.spelling import spaced
 from llm_holes.tui.draw.sanitize import clean, visible
 
 EIGHTHS = " ▏▎▍▌▋▊▉█"
@@ -48,7 +49,7 @@ def plain(row: Row) -> str:
 
 def written(value: Scalar, kind: Kind | None = None) -> str:
     """A value as a learner reads it, foreign text made safe."""
-    return visible(scalar(value, kind))
+    return named(scalar(value, kind))
 
 
 def aligned(values: Sequence[float], kind: Kind | None = None) -> list[str]:
@@ -90,9 +91,8 @@ def fitted(row: Row, width: int) -> Row:
 
 
 def named(text: str) -> str:
-    """A label on one line; spaces in front of it, which belong to a token, read ·."""
-    shown = visible(text)
-    return "·" * (len(shown) - len(shown.lstrip(" "))) + shown.lstrip(" ")
+    """A label on one line, foreign text made safe; the spaces at its ends, which belong to a token, read ·."""
+    return spaced(visible(text))
 
 
 def wrapped(text: str, width: int) -> list[str]:

@@ -11,6 +11,7 @@ from llm_holes.engine.frames import Array, Diff, Frame, Heatmap, Table, Text, Va
 from llm_holes.engine.numbers import Kind, figure, kind_of, measurement
 from llm_holes.tui.draw.arrays import matrix
 from llm_holes.tui.draw.sanitize import visible
+from llm_holes.tui.draw.spans import named
 
 SHORT = 32
 """Characters up to which a text is in the table; longer ones are compared word by word."""
@@ -117,7 +118,7 @@ def _set(value: Value) -> str:
 def _short(name: str, value: Value) -> str:
     if isinstance(value, list):
         return f"{len(value)} values"
-    return visible(measurement(name, value, _kind(name)))
+    return named(measurement(name, value, _kind(name)))
 
 
 def _change(a: Value, b: Value) -> str:

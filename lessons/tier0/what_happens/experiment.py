@@ -17,6 +17,7 @@ from llm_holes.engine.measure import Timing, repeated, timed
 from llm_holes.engine.model.cache import ContiguousCache
 from llm_holes.engine.model.hook_names import tap
 from llm_holes.engine.numbers import duration, percent, plural
+from llm_holes.engine.spelling import spelt
 from llm_holes.engine.surgery.operations import hooked
 from llm_holes.engine.tokenizer.tokenizer import Detokenizer
 from llm_holes.lessons.shared.report import Report
@@ -123,7 +124,7 @@ def _loop(
             return
         trace.answer += out.feed(choice.token)
         trace.stages.loop(choice.token)
-        trace.report.say(f"Token {step}: {name!r} with {percent(choice.p)}; its id goes back to the embedding.")
+        trace.report.say(f"Token {step}: {spelt(name)} with {percent(choice.p)}; its id goes back to the embedding.")
         yield _frame(engine, trace, 0.1 + 0.9 * step / p["max_new_tokens"])
         logits, ms = timed(last_logits, engine.model, [choice.token], cache)
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from llm_holes.engine.frames import Flow, Stage, StageState
 from llm_holes.engine.numbers import figure, percent, plural
+from llm_holes.engine.spelling import spelt
 
 HOLES = {
     "chat template": "memory",
@@ -60,12 +61,12 @@ class Stages:
         """The distribution of one turn of the loop, after a pass that took `ms`."""
         if turn > 1:
             self._light("layers", "done", f"pass {turn}: one token through all of them", ms)
-        likely = ", ".join(f"{text!r} {percent(p)}" for text, p in best[:3])
+        likely = ", ".join(f"{spelt(text)} {percent(p)}" for text, p in best[:3])
         self._done("logits", f"{scores:,} scores: {likely} …", None)
 
     def pick(self, text: str, token: int, rank: int) -> None:
         which = "the likeliest" if rank == 1 else f"number {rank:,} of the ranking"
-        self._done("pick one", f"{text!r}, id {token}, {which}", None)
+        self._done("pick one", f"{spelt(text)}, id {token}, {which}", None)
 
     def loop(self, token: int) -> None:
         self._light("loop", "running", f"id {token} picks the next row of the table", None)

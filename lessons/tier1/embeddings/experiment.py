@@ -12,6 +12,7 @@ from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import InputError
 from llm_holes.engine.frames import Array, Bars, Frame, Heatmap, Scatter, Table, View
 from llm_holes.engine.numbers import equality, figure, percent, plural
+from llm_holes.engine.spelling import spelt
 from llm_holes.engine.surgery.vectors import TABLE, RowMixed, RowsSwapped
 from llm_holes.lessons.shared.report import Report
 from llm_holes.lessons.shared.words import Word, best, cosines, embedding_table, labels, word
@@ -43,20 +44,20 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     near = best(found, NEIGHBOURS, {looked_up.ids[0]})
     neighbours, nearest = labels(engine, near), float(found[near[0]])
     report.measure(token=token, pieces=len(looked_up.ids), neighbours=list(neighbours), nearest_cosine=nearest)
-    title = f"nearest rows to {token!r}, id {looked_up.ids[0]}, by cosine"
+    title = f"nearest rows to {spelt(token)}, id {looked_up.ids[0]}, by cosine"
     report.show_also(Bars(title, neighbours, tuple(found[near].tolist()), range=(-1, 1)))
     share = 0.0
     if names:
         share, view = _map(engine, names, looked_up)
         report.show_also(view)
     report.measure(map_share_of_variance=share)
-    report.say_also(f"Nearest to {token!r}: {neighbours[0]!r} ({figure(nearest)}).")
+    report.say_also(f"Nearest to {spelt(token)}: {spelt(neighbours[0])} ({figure(nearest)}).")
     yield report.frame(0.5)
 
     changes, answers = _exchange(engine, ids, looked_up.ids[0], other.ids[0], None if p["swap"] else p["mix"])
     report.measure(changes)
     report.show_also(answers)
-    report.say_also(f"After the exchange: {changes['next_token']!r} → {changes['next_token_changed']!r}.")
+    report.say_also(f"After the exchange: {spelt(changes['next_token'])} → {spelt(changes['next_token_changed'])}.")
     yield report.frame()
 
 
@@ -152,9 +153,9 @@ def _exchange(engine: Engine, ids: Sequence[int], a: int, b: int, share: float |
     }
     names = labels(engine, (a, b))
     how = (
-        f"{names[0]!r} ⇄ {names[1]!r}"
+        f"{spelt(names[0])} ⇄ {spelt(names[1])}"
         if share is None
-        else f"{names[0]!r} moved {percent(share)} of the way to {names[1]!r}"
+        else f"{spelt(names[0])} moved {percent(share)} of the way to {spelt(names[1])}"
     )
     rows = tuple((engine.token_text(i), float(p[i]), float(after[i])) for i in shown)
     return measured, Table(

@@ -19,6 +19,7 @@ from llm_holes.engine.harness.prompt import Message, ids_of, pieces, system_text
 from llm_holes.engine.harness.speculative_verification import verify
 from llm_holes.engine.measure import wilson
 from llm_holes.engine.numbers import exact, percent, plural
+from llm_holes.engine.spelling import spelt
 from llm_holes.lessons.shared.harness_views import Record
 from llm_holes.lessons.shared.trials import Trial, trial
 
@@ -124,9 +125,8 @@ def _caption(record: Record, done: Trials) -> str:
     if not record.found:
         told = "The model is writing; nothing runs while it does."
     elif isinstance(first, Call) and record.results:
-        told = (
-            f"The model wrote a call; the software ran {first.tool.name} and pasted in {record.results[0].text[:60]!r}."
-        )
+        result = spelt(record.results[0].text[:60])
+        told = f"The model wrote a call; the software ran {first.tool.name} and pasted in {result}."
     else:
         told = "The model wrote no valid call, so the software ran nothing."
     counts = [f"{mode} {sum(t.valid for t in found)} of {len(found)}" for mode, found in done.items() if found]

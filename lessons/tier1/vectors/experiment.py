@@ -12,6 +12,7 @@ from torch import Tensor
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Array, Bars, Frame, Heatmap, Table
 from llm_holes.engine.numbers import figure
+from llm_holes.engine.spelling import spelt
 from llm_holes.lessons.shared.report import Report
 from llm_holes.lessons.shared.words import Word, best, cosine, cosines, embedding_table, labels, word
 
@@ -42,7 +43,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
         permuted_max_abs_diff=abs(shuffled_cosine(vectors[0], vectors[1]) - similarity),
     )
     report.say(
-        f"{words[0].text!r} and {words[1].text!r}: cosine {figure(similarity)}, "
+        f"{spelt(words[0].text)} and {spelt(words[1].text)}: cosine {figure(similarity)}, "
         f"{_degrees(similarity):.0f}° apart in {len(mean):,} dimensions."
     )
     report.show(_strips(words, vectors, edited, dimension), _pairs(words, mean))
@@ -52,8 +53,8 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     report.measure(found)
     report.show_also(_changes(report.measured, vectors[0], edited, dimension), near)
     report.say_also(
-        f"Two random tokens: {figure(found['random_pair_cosine'])}. Edited, {words[0].text!r} is at "
-        f"{figure(report.measured['cosine_edited'])} and nearest to {found['nearest_token']!r}."
+        f"Two random tokens: {figure(found['random_pair_cosine'])}. Edited, {spelt(words[0].text)} is at "
+        f"{figure(report.measured['cosine_edited'])} and nearest to {spelt(found['nearest_token'])}."
     )
     yield report.frame()
 

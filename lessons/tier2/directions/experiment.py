@@ -12,6 +12,7 @@ from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Bars, Diff, Frame, Table, View
 from llm_holes.engine.measure import kl_nats
 from llm_holes.engine.numbers import exact, figure, percent, plural
+from llm_holes.engine.spelling import spelt
 from llm_holes.engine.surgery.vectors import Steer
 from llm_holes.lessons.shared.passage import passage_ids
 from llm_holes.lessons.shared.report import Report
@@ -33,9 +34,10 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     answers, views = _analogy(where, inputs, expected, p["exclude"])
     report.measure(answers, candidates=len(where.vectors))
     report.show(*views)
+    first, second, wanted = (spelt(answers[name]) for name in ("top_with_inputs", "top_excluding_inputs", "expected"))
     report.say(
-        f"{inputs[0]} - {inputs[1]} + {inputs[2]}: {answers['top_with_inputs']!r}, without the inputs "
-        f"{answers['top_excluding_inputs']!r}; {answers['expected']!r} is number {answers['rank_of_expected']:,}."
+        f"{inputs[0]} - {inputs[1]} + {inputs[2]}: {first}, without the inputs {second}; {wanted} is number "
+        f"{answers['rank_of_expected']:,}."
     )
     yield report.frame(0.2)
 

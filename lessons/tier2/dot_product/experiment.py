@@ -15,6 +15,7 @@ from llm_holes.engine.frames import Bars, Frame, Table, View
 from llm_holes.engine.model.decoder import inverse_frequencies, scaled
 from llm_holes.engine.model.hook_names import tap
 from llm_holes.engine.numbers import exact, figure, plural
+from llm_holes.engine.spelling import spelt
 from llm_holes.lessons.shared.report import Report
 from llm_holes.lessons.shared.words import Word, best, cosine, cosines, embedding_table, labels, output_table, word
 
@@ -38,7 +39,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     found, view = _tokens(engine, *tokens)
     report.measure(found)
     report.show_also(view)
-    report.say_also(f"Nearest to {tokens[0].text!r} by dot product: {found['neighbour_by_dot']!r}.")
+    report.say_also(f"Nearest to {spelt(tokens[0].text)} by dot product: {spelt(found['neighbour_by_dot'])}.")
     yield report.frame(0.4)
 
     found, view = _scores(engine, ids, p["layer"], p["head"])
@@ -50,7 +51,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     report.measure(found)
     report.show_also(view)
     report.say_also(
-        f"Next token {found['winner']!r}: dot product {figure(found['winner_logit'])}, cosine only "
+        f"Next token {spelt(found['winner'])}: dot product {figure(found['winner_logit'])}, cosine only "
         f"{figure(found['winner_cosine'])}."
     )
     yield report.frame()
@@ -130,7 +131,7 @@ def _scores(engine: Engine, ids: Sequence[int], layer: int, head: int) -> tuple[
         "attention_looks_at": names[top],
         "attention_cosine": float(dots[top] / (query.double().norm() * keys[top].double().norm()).clamp_min(1e-12)),
     }
-    title = f"layer {layer}, head {head}: the query of {names[-1]!r} with each of {plural(len(ids), 'key')}"
+    title = f"layer {layer}, head {head}: the query of {spelt(names[-1])} with each of {plural(len(ids), 'key')}"
     columns = ("", "key of", "q·k", "after RoPE", f"divided by √{config.d_head}", "the model's score")
     return measured, Table(title, columns, rows)
 
@@ -158,17 +159,18 @@ def _logits(engine: Engine, ids: Sequence[int], row_scale: float) -> tuple[dict[
         )
         for i, dot in zip(shown, by_hand, strict=True)
     )
+    chosen, scaled = (engine.token_text(int(scores.argmax())) for scores in (logits, resized))
     measured = {
         "logit_reproduced_max_abs_diff": float((by_hand - logits[shown]).abs().max()),
-        "winner": engine.token_text(winner),
+        "winner": chosen,
         "winner_logit": float(logits[winner]),
         "winner_cosine": float(angle[winner]),
         "best_cosine": float(angle.max()),
         "best_by_cosine": engine.token_text(int(angle.argmax())),
         "row_scale": row_scale,
-        "winner_with_scaled_row": engine.token_text(int(resized.argmax())),
+        "winner_with_scaled_row": scaled,
     }
-    title = f"the final vector with rows of the output table; {measured['winner']!r} times {exact(row_scale)}: "
+    title = f"the final vector with rows of the output table; {spelt(chosen)} times {exact(row_scale)}: "
     columns = (
         "row of",
         "its length",
@@ -177,4 +179,4 @@ def _logits(engine: Engine, ids: Sequence[int], row_scale: float) -> tuple[dict[
         "length × length × cosine",
         "the model's logit",
     )
-    return measured, Table(f"{title}{measured['winner_with_scaled_row']!r} wins", columns, rows)
+    return measured, Table(f"{title}{spelt(scaled)} wins", columns, rows)

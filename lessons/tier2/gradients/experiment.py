@@ -22,6 +22,7 @@ from llm_holes.engine.interpret.gradients import (
 from llm_holes.engine.interpret.weight_map import TABLE, full_name
 from llm_holes.engine.measure import Timing, loss_nats
 from llm_holes.engine.numbers import figure, percent, plural
+from llm_holes.engine.spelling import spelt
 from llm_holes.lessons.shared.passage import NAME, passage_ids
 from llm_holes.lessons.shared.report import Report
 from llm_holes.lessons.shared.untouched import Untouched
@@ -142,12 +143,13 @@ def _perplexity(loss: float) -> float:
 
 
 def _outcome(engine: Engine, measured: Mapping[str, Any], course: Course) -> Table:
+    target, probe_next = spelt(measured["target"]), spelt(measured["probe_next"])
     rows = (
         ("loss of the sentence, nats", measured["loss_before"], measured["loss_after"]),
-        (f"P of {measured['target']!r} at its end", measured["p_target_before"], measured["p_target_after"]),
+        (f"P of {target} at its end", measured["p_target_before"], measured["p_target_after"]),
         ("loss after one step: promised, measured", measured["loss_promised_first_step"], measured["loss_first_step"]),
         (f"perplexity on {NAME}", measured["perplexity_before"], measured["perplexity_after"]),
-        (f"P of {measured['probe_next']!r} after the probe", measured["p_probe_before"], measured["p_probe_after"]),
+        (f"P of {probe_next} after the probe", measured["p_probe_before"], measured["p_probe_after"]),
         ("likeliest after the probe", measured["probe_next"], measured["probe_next_after"]),
         ("knowing nothing: nats per token", log(engine.model.config.d_vocab), ""),
         ("time of a step", str(Timing.of(course.ms)) if course.ms else "", ""),

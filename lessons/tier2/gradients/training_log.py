@@ -9,6 +9,7 @@ from typing import Any
 from llm_holes.engine.frames import Curve, Series, View, series
 from llm_holes.engine.interpret.gradients import Step, norm
 from llm_holes.engine.measure import Timing
+from llm_holes.engine.spelling import spelt
 
 NO_NUMBER = 1e6
 """Published for a loss that has grown beyond all numbers."""
@@ -41,7 +42,7 @@ class Course:
         return (
             Curve("loss of the taught sentence, nats", tuple(lines), x_label="step", y_label="nats"),
             Curve(
-                f"P of {target!r}, given what is before it",
+                f"P of {spelt(target)}, given what is before it",
                 (series("P", steps, self.p_target),),
                 x_label="step",
                 y_label="P",

@@ -16,6 +16,7 @@ from llm_holes.engine.interpret.logit_lens import residual_stream
 from llm_holes.engine.model.cache import ContiguousCache
 from llm_holes.engine.model.hook_names import tap
 from llm_holes.engine.numbers import figure, plural
+from llm_holes.engine.spelling import spelt
 from llm_holes.lessons.shared.report import Report
 from llm_holes.lessons.tier2.hidden_states.state_views import (
     Place,
@@ -129,7 +130,7 @@ def _decoded(engine: Engine, ids: Sequence[int]) -> dict[str, Any]:
 
 def _caption(word: str, measured: Mapping[str, Any]) -> str:
     return (
-        f"{word.strip()!r} in two texts: cosine {figure(measured['cosine_embedding'])} in the embedding, at least "
+        f"{spelt(word.strip())} in two texts: cosine {figure(measured['cosine_embedding'])} in the embedding, at least "
         f"{figure(measured['cosine_lowest'])} on the way, {figure(measured['cosine_last'])} at the end; "
         f"closer after {plural(measured['layers_that_bring_closer'], 'layer')} than before."
     )

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from llm_holes.engine.frames import Bars, Table
 from llm_holes.engine.interpret.layer_by_hand import Part
+from llm_holes.engine.spelling import spelt
 
 
 def sizes(token: str, layer: int, parts: Sequence[Part]) -> tuple[dict[str, Any], Bars]:
@@ -26,7 +27,8 @@ def sizes(token: str, layer: int, parts: Sequence[Part]) -> tuple[dict[str, Any]
     }
     points = ("hook_attn_out", "hook_resid_mid", "hook_mlp_out", "hook_resid_post")
     labels = ("the stream comes in", "+ attention", "= the stream", "+ FFN", "= the stream")
-    return measured, Bars(f"lengths: {token!r} in layer {layer}", labels, (start, *(length[point] for point in points)))
+    lengths = (start, *(length[point] for point in points))
+    return measured, Bars(f"lengths: {spelt(token)} in layer {layer}", labels, lengths)
 
 
 def _named(parts: Sequence[Part], name: str) -> Tensor:
@@ -49,4 +51,4 @@ def table(token: str, layer: int, parts: Sequence[Part]) -> Table:
         )
         for n, part in enumerate(parts)
     )
-    return Table(f"{token!r} through layer {layer}", ("", "what", "numbers", "length", "kFLOP", "kB read"), rows)
+    return Table(f"{spelt(token)} through layer {layer}", ("", "what", "numbers", "length", "kFLOP", "kB read"), rows)

@@ -14,6 +14,7 @@ from llm_holes.engine.frames import Curve, Diff, Frame, Table, series
 from llm_holes.engine.interpret.layer_by_hand import layer_by_hand
 from llm_holes.engine.measure import kl_nats, loss_nats
 from llm_holes.engine.numbers import figure, plural
+from llm_holes.engine.spelling import spelt
 from llm_holes.engine.surgery.ablations import NormRemoved, weight_name
 from llm_holes.engine.surgery.activations import ACTIVATIONS, ActivationReplaced
 from llm_holes.engine.surgery.operations import Operation, weight
@@ -46,7 +47,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     report.measure(norms)
     report.show(operations_of_layer, lengths)
     report.say(
-        f"{token!r} in layer {layer}: a stream of length {figure(norms['stream_norm'])}; attention adds "
+        f"{spelt(token)} in layer {layer}: a stream of length {figure(norms['stream_norm'])}; attention adds "
         f"{figure(norms['update_norm_attention'])}, the FFN {figure(norms['update_norm_ffn'])}."
     )
     yield report.frame(0.2)

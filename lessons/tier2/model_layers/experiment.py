@@ -15,6 +15,7 @@ from llm_holes.engine.interpret.ablation_sweep import without_each_layer
 from llm_holes.engine.interpret.logit_lens import Lens, first_top, lens, residual_stream, residual_updates, settled_at
 from llm_holes.engine.measure import kl_nats
 from llm_holes.engine.numbers import figure, percent, plural
+from llm_holes.engine.spelling import spelt
 from llm_holes.engine.surgery.ablations import LayerSkipped, LayersSwapped
 from llm_holes.engine.surgery.operations import Operation
 from llm_holes.lessons.shared.passage import NAME, passage_ids
@@ -149,7 +150,7 @@ def _grid(engine: Engine, ids: Sequence[int], seen: Lens) -> Heatmap:
             tops = [engine.token_text(int(i)) for i in seen.tokens[state, position]]
             moved = zip(tops, seen.p[state, position].tolist(), seen.change[state, position].tolist(), strict=True)
             texts.append(tops[0])
-            details.append(", ".join(f"{t!r} {percent(p)} ({_gained(change)})" for t, p, change in moved))
+            details.append(", ".join(f"{spelt(t)} {percent(p)} ({_gained(change)})" for t, p, change in moved))
     shown = tuple(engine.token_text(i) for i in ids[-length:])
     return Heatmap(
         "what would be said after each layer (the shade: probability of what is said in the end)",
@@ -179,6 +180,6 @@ def _caption(measured: Mapping[str, Any]) -> str:
     layer, answer = measured["answer_first_top1_layer"], measured["answer"]
     where = f"after layer {layer}" if layer >= 0 else "in the embedding"
     return (
-        f"It ends with {answer!r} ({percent(measured['p_answer'])}); that is first on top {where} of "
+        f"It ends with {spelt(answer)} ({percent(measured['p_answer'])}); that is first on top {where} of "
         f"{measured['layers']}, and has {percent(measured['p_answer_halfway'])} half-way."
     )

@@ -17,6 +17,7 @@ from llm_holes.engine.measure import kl_nats
 from llm_holes.engine.model.decoder import causal_mask
 from llm_holes.engine.model.hook_names import tap
 from llm_holes.engine.numbers import figure, percent, plural
+from llm_holes.engine.spelling import spelt
 from llm_holes.engine.surgery.operations import HeadOff, weight
 from llm_holes.lessons.shared.head_views import gallery_by_type, head_name, map_by_type, table_of_types
 from llm_holes.lessons.shared.position_choice import position_of, window_start
@@ -70,7 +71,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     report.show(*views, diff, gallery)
     report.say_also(
         f"With {plural(len(off), 'head')} off: KL {figure(damage['kl_ablated_head'])} nats, "
-        f"P({damage['next_token']!r}) {percent(damage['p_next'])} → {percent(damage['p_next_ablated'])}."
+        f"P({spelt(damage['next_token'])}) {percent(damage['p_next'])} → {percent(damage['p_next_ablated'])}."
     )
     yield report.frame()
 
@@ -155,7 +156,7 @@ def _reads(
     rows = tuple(
         (i, names[i], float(scores[i]), float(weights[i]), float(values[i].norm()), float(sent[i])) for i in best
     )
-    title = f"what token {position}, {names[position]!r}, reads"
+    title = f"what token {position}, {spelt(names[position])}, reads"
     return Table(title, ("", "token", "score", "weight", "length of value", "length of what it adds"), rows)
 
 
@@ -174,5 +175,5 @@ def _types(found: HeadScores, layer: int, head: int) -> dict[str, Any]:
 
 def _caption(names: Sequence[str], position: int, weights: Tensor) -> str:
     best = int(weights.argmax())
-    where = "itself" if best == position else f"{names[best]!r} at {best}"
-    return f"Token {position}, {names[position]!r}, looks most at {where} ({percent(float(weights[best]))})."
+    where = "itself" if best == position else f"{spelt(names[best])} at {best}"
+    return f"Token {position}, {spelt(names[position])}, looks most at {where} ({percent(float(weights[best]))})."

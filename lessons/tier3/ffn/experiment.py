@@ -16,6 +16,7 @@ from llm_holes.engine.interpret.neurons import NeuronsOff, StrongestOnly, column
 from llm_holes.engine.measure import kl_nats
 from llm_holes.engine.model.hook_names import tap
 from llm_holes.engine.numbers import figure, percent
+from llm_holes.engine.spelling import spelt
 from llm_holes.engine.surgery.ablations import WeightZeroed
 from llm_holes.engine.surgery.operations import Operation
 from llm_holes.lessons.shared.passage import NAME, passage_ids
@@ -54,7 +55,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
         _strip(engine, shown, values[:, neuron], layer, neuron, same=len(shown) == len(ids)),
     )
     report.say(
-        f"At {token!r} {percent(facts['active_fraction'])} of the gates of layer {layer} are open; "
+        f"At {spelt(token)} {percent(facts['active_fraction'])} of the gates of layer {layer} are open; "
         f"{facts['neurons_for_half']:,} of {len(lengths):,} neurons make half of what it adds."
     )
     yield report.frame(0.3)
@@ -67,7 +68,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     ablated = _ablated(engine, changed, ids, fixed[:KL_TOKENS])
     report.measure(ablated)
     report.say_also(
-        f"{_named(p, neuron)}: KL {figure(ablated['kl_ablated'])} nats, P({ablated['next_token']!r}) "
+        f"{_named(p, neuron)}: KL {figure(ablated['kl_ablated'])} nats, P({spelt(ablated['next_token'])}) "
         f"{percent(ablated['p_next'])} → {percent(ablated['p_next_ablated'])}."
     )
     yield report.frame()
@@ -145,7 +146,7 @@ def _firing(
         (str(n), float(values[n]), float(lengths[n]), _list(engine, up), _list(engine, down))
         for n, up, down in zip(listed, towards, away, strict=True)
     )
-    title = f"layer {layer} at {token!r}: the neurons that add most"
+    title = f"layer {layer} at {spelt(token)}: the neurons that add most"
     columns = ("neuron", "value", "adds", "pushes towards", "away from")
     return Table(title, columns, rows, listed.index(neuron))
 

@@ -24,6 +24,7 @@ from llm_holes.engine.generation.sampling import (
 from llm_holes.engine.model.decoder import Decoder
 from llm_holes.engine.model.hook_names import tap
 from llm_holes.engine.numbers import exact, figure, percent, plural
+from llm_holes.engine.spelling import spelt
 from llm_holes.lessons.shared.report import Report
 from llm_holes.lessons.shared.words import best, output_table
 
@@ -57,7 +58,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     hand = _by_hand(engine, state, by_hand, logits, shown)
     report.show(hand, _stage_table(found, first), *_stage_bars(engine, found, shown))
     caption = (
-        f"{_label(engine, first)!r} with {percent(top)} among {plural(final.kept, 'kept token')}, entropy "
+        f"{spelt(_label(engine, first))} with {percent(top)} among {plural(final.kept, 'kept token')}, entropy "
         f"{figure(undecided)} nats."
     )
     report.say(caption)

@@ -12,6 +12,7 @@ from llm_holes.engine.frames import Bars, Diff, Frame, Table
 from llm_holes.engine.measure import kl_nats, perplexity
 from llm_holes.engine.model.cache import ContiguousCache
 from llm_holes.engine.numbers import equality, figure, plural, size
+from llm_holes.engine.spelling import spelt
 from llm_holes.engine.surgery.kv_heads import KVExpanded, KVRotated, pooled_by
 from llm_holes.engine.surgery.operations import Operation
 from llm_holes.lessons.shared.architectures import ARCHITECTURES, Architecture, with_this_model
@@ -76,7 +77,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
 
     before, after = (e.write(prompt, p["max_new_tokens"]) for e in (engine, pooled))
     report.measure(text_differs=before != after, undo_bit_identical=untouched.holds())
-    report.show(quality, Diff(f"what follows {p['text']!r}", before, after, "as built", p["pooling"]), *calculator)
+    report.show(quality, Diff(f"what follows {spelt(p['text'])}", before, after, "as built", p["pooling"]), *calculator)
     yield report.frame()
 
 

@@ -15,6 +15,7 @@ from llm_holes.engine.frames import Array, Curve, Frame, Heatmap, Table, series
 from llm_holes.engine.measure import Timing, kl_nats, perplexity, repeated
 from llm_holes.engine.model.decoder import fused_attention
 from llm_holes.engine.numbers import figure, percent, plural
+from llm_holes.engine.spelling import spelt
 from llm_holes.engine.surgery.sparse_attention import (
     BLOCK,
     SparseAttention,
@@ -110,10 +111,8 @@ def _surprise(full: Tensor, cut: Tensor, targets: Tensor) -> Curve:
 
 
 def _needle(engine: Engine, needle: Needle, seen: Found, missed: Found) -> Table:
-    answer = "".join(engine.token_text(i) for i in needle.answer)
-    title = (
-        f"a fact hidden at token {needle.at} of {len(needle.ids)}: is{answer!r} still known {needle.distance} later?"
-    )
+    answer = spelt("".join(engine.token_text(i) for i in needle.answer))
+    title = f"a fact hidden at token {needle.at} of {len(needle.ids)}: is {answer} still known {needle.distance} later?"
     rows = (
         ("full attention", seen.p, "yes" if seen.found else "no"),
         ("this pattern", missed.p, "yes" if missed.found else "no"),

@@ -59,7 +59,7 @@ def test_the_grid_names_every_state_and_says_how_it_changed(engine: Engine) -> N
     assert grid.values.shape == (31, 5)
     assert len(grid.texts) == len(grid.details) == 31 * 5
     assert grid.texts[-1] == " Paris"
-    assert grid.details[-1].startswith("' Paris' 77 % (+7")
+    assert grid.details[-1].startswith("·Paris 77 % (+7")
 
 
 def test_one_token_and_a_text_longer_than_the_grid(engine: Engine) -> None:
