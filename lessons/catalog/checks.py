@@ -19,6 +19,10 @@ STEPS = range(3, 7)
 MOST_WORDS = 70
 """Of what a step says before its run, and of what it says after it."""
 MOST_VALUES = 6
+LONGEST_HELP = 74
+"""Characters of a control's help: the hint line shows it whole in a terminal 80 columns wide."""
+LONGEST_LABEL = 16
+"""Characters of a control's label: several dials share a row."""
 
 
 def check_lesson(lesson_id: str, data: LessonData, body: str, ids: Collection[str]) -> Iterator[Problem]:
@@ -110,6 +114,10 @@ def _check_control(control: Control) -> Iterator[Problem]:
         yield where, f"{control.name!r} needs min and max"
     if not fits(control.kind, control.default):
         yield where, f"the default of {control.name!r} does not fit its kind, {control.kind}"
+    if len(control.help) > LONGEST_HELP:
+        yield control.help, f"the help of {control.name!r} has {len(control.help)} characters, {LONGEST_HELP} fit"
+    if len(control.label) > LONGEST_LABEL:
+        yield f'"{control.label}"', f"the label {control.label!r} has over {LONGEST_LABEL} characters"
 
 
 def fits(kind: Kind, value: Value) -> bool:

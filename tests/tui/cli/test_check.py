@@ -131,6 +131,8 @@ FAULTS = {
     "no right option": ("correct = true\n", "", "Which one?", "exactly one"),
     "no surprise": ('expect = "surprise"\n', "", "[[presets]]", "surprise"),
     "preset of nothing": ('settings = { text = "two" }', 'settings = { txt = "two" }', '"second"', "not a control"),
+    "long help": ('help = "Any text."', f'help = "{"Any text. " * 8}"', "help = ", "80 characters, 74 fit"),
+    "long label": ('label = "text"', 'label = "a label of 17 cha"', "label = ", "over 16 characters"),
     "no such module": ("tokenizer.tokenizer:", "tokenizer.tokeniser:", "tokeniser:", "not there yet"),
     "no such class": (":Tokenizer", ":Tokeniser", ":Tokeniser", "Tokeniser is not in this module"),
 }
