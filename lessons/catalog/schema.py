@@ -79,8 +79,8 @@ class Question(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class LessonData(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """All of `lesson.toml`. `short` is the title in the tree, `keep` the one sentence to remember. `code` lists what `c`
-    shows beside the experiment, as `module:name`; `terms` maps each term the lesson explains to one sentence."""
+    """All of `lesson.toml`. `short` is the title in the tree, `keep` the one sentence to remember. `code` lists what
+    `c` shows beside the experiment, as `module:name`; `terms` maps each term the lesson explains to one sentence."""
 
     title: NonEmpty
     short: NonEmpty

@@ -1,4 +1,4 @@
-"""The words of a lesson's steps: headings, what is said before and after a run, sentences that hold for some runs only."""
+"""The words of a lesson's steps: headings, what is said before and after a run, what holds for some runs only."""
 
 from __future__ import annotations
 

@@ -139,7 +139,7 @@ class Learner:
                 said=said,
                 confidence=sure,
                 settings=dict(settings),
-            )  # fmt: skip
+            )
         )
 
     def judge(

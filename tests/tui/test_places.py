@@ -6,7 +6,8 @@ from textual.pilot import Pilot
 
 from llm_holes.lessons.catalog import catalog
 from llm_holes.tui.app import HolesApp
-from llm_holes.tui.views.places import FlowView, PlacesView, ScatterView
+from llm_holes.tui.views.flow import FlowView
+from llm_holes.tui.views.places import PlacesView, ScatterView
 from tests.support.app import settle, until
 from tests.support.fake_link import FakeEngine, recorded
 from tests.support.paths import RECORDINGS

@@ -26,6 +26,7 @@ from llm_holes.tui.draw.arrays import matrix
 from llm_holes.tui.draw.blocks import blocks_rows
 from llm_holes.tui.draw.curve import curve_rows
 from llm_holes.tui.draw.diff import diff_rows
+from llm_holes.tui.draw.flow import flow_rows
 from llm_holes.tui.draw.gallery import gallery_rows
 from llm_holes.tui.draw.map import (
     axis_row,
@@ -38,7 +39,7 @@ from llm_holes.tui.draw.map import (
     strip_of,
     strip_row,
 )
-from llm_holes.tui.draw.scatter import flow_rows
+from llm_holes.tui.draw.sanitize import visible
 from llm_holes.tui.draw.spans import Row, bar_rows, fit, named, plain, table_rows, text_rows, titled, wrapped
 from llm_holes.tui.draw.transcript import transcript_rows
 

@@ -1,4 +1,4 @@
-"""Points on a plane and the parts a text passes through, as rows of spans."""
+"""Points on a plane as rows of spans."""
 
 from __future__ import annotations
 
@@ -7,14 +7,12 @@ from collections.abc import Callable
 
 from rich.cells import cell_len
 
-from llm_holes.engine.frames import Flow, Scatter
-from llm_holes.engine.numbers import duration
+from llm_holes.engine.frames import Scatter
 from llm_holes.tui.draw.sanitize import visible
-from llm_holes.tui.draw.spans import Row, Span, fit, named, titled, wrapped
+from llm_holes.tui.draw.spans import Row, Span, fit, named, titled
 
 POINTS = "●○◆◇■□▲△"
 """One mark per group, so that groups can be told apart without colour."""
-STATES = {"waiting": ("·", "dim"), "running": ("▸", "strong"), "done": ("●", "measured")}
 LINES = 16
 
 
@@ -63,24 +61,3 @@ def _spread(spans: dict[int, Span]) -> Row:
         row += [Span(" " * (x - end)), span]
         end = x + cell_len(span.text)
     return row
-
-
-def flow_rows(view: Flow, width: int, cursor: int | None = None) -> list[Row]:
-    return titled(view.title, "", [row for rows in stage_rows(view, width, cursor) for row in rows])
-
-
-def stage_rows(view: Flow, width: int, cursor: int | None = None) -> list[list[Row]]:
-    """For each stage its lines: its state, its name, what it made and how long that took."""
-    names = [visible(stage.name) for stage in view.stages]
-    times = ["" if stage.ms is None else duration(stage.ms) for stage in view.stages]
-    name_width, time_width = max(map(cell_len, names), default=0), max(map(len, times), default=0)
-    room = max(width - name_width - time_width - 6, 8)
-    found: list[list[Row]] = []
-    for n, (stage, name, time) in enumerate(zip(view.stages, names, times, strict=True)):
-        mark, role = STATES[stage.state]
-        first, *more = wrapped(visible(stage.produced), room)
-        look = "cursor" if n == cursor else "dim" if stage.state == "waiting" else "strong"
-        row = [Span(mark + " ", role), Span(fit(name, name_width), look), Span("  " + fit(first, room))]
-        row.append(Span("  " + time.rjust(time_width), "measured"))
-        found.append([row, *([Span(" " * (name_width + 4) + line)] for line in more)])
-    return found

@@ -21,9 +21,10 @@ from llm_holes.engine.frames import (
 )
 from llm_holes.tui.views.base import ViewWidget
 from llm_holes.tui.views.blocks import BlocksView
+from llm_holes.tui.views.flow import FlowView
 from llm_holes.tui.views.gallery import GalleryView
 from llm_holes.tui.views.heatmap import HeatmapView
-from llm_holes.tui.views.places import FlowView, ScatterView
+from llm_holes.tui.views.places import ScatterView
 from llm_holes.tui.views.plain import BarsView, CurveView, DiffView, TableView, TextView, UnknownView
 from llm_holes.tui.views.tokens import TokensView
 from llm_holes.tui.views.transcript import TranscriptView

@@ -1,4 +1,4 @@
-"""Points on a plane and the parts a text passes through, with a cursor that goes from one to the next."""
+"""Points on a plane, with a cursor that goes from one to the next."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ from typing import Generic
 
 from textual.geometry import Region
 
-from llm_holes.engine.frames import Flow, Scatter, Value
+from llm_holes.engine.frames import Scatter, Value
 from llm_holes.tui.draw.sanitize import visible
-from llm_holes.tui.draw.scatter import flow_rows, scatter_rows, scatter_spots, stage_rows
+from llm_holes.tui.draw.scatter import scatter_rows, scatter_spots
 from llm_holes.tui.draw.spans import Row, named, written
-from llm_holes.tui.messages import OpenLesson
 from llm_holes.tui.views.base import V
 from llm_holes.tui.views.walk import WalkView
 
@@ -31,56 +30,6 @@ class PlacesView(WalkView[V], Generic[V]):
     def watch_cursor(self) -> None:
         self.redraw()
         super().watch_cursor()
-
-
-class FlowView(PlacesView[Flow]):
-    """The cursor is (stage, 0); Enter opens the hole of the stage."""
-
-    def prepare(self, view: Flow) -> None:
-        if self.cursor[0] >= len(view.stages):
-            self.set_reactive(FlowView.cursor, (0, 0))
-
-    def layout_rows(self, width: int) -> list[Row]:
-        return flow_rows(self.view, width, self.cursor[0] if self.has_focus else None)
-
-    def stepped(self, across: int, down: int) -> tuple[int, int]:
-        return min(max(self.cursor[0] + across + down, 0), max(len(self.view.stages) - 1, 0)), 0
-
-    def edge(self, end: int) -> tuple[int, int]:
-        return (max(len(self.view.stages) - 1, 0) if end else 0), 0
-
-    def hole(self) -> str:
-        return self.view.stages[self.cursor[0]].hole if self.view.stages else ""
-
-    def describe(self) -> str:
-        if not self.view.stages:
-            return "no stages"
-        stage = self.view.stages[self.cursor[0]]
-        way = f" · enter opens the hole {stage.hole}" if stage.hole else ""
-        return visible(f"{stage.name}: {stage.produced or stage.state}") + way
-
-    def settings_here(self) -> dict[str, Value]:
-        return {}
-
-    def action_pick(self) -> None:
-        if hole := self.hole():
-            self.post_message(OpenLesson(hole))
-
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        return bool(self.hole()) if action == "pick" else True
-
-    def cursor_region(self) -> Region:
-        stages = stage_rows(self.view, self.size.width)
-        above = 1 + sum(map(len, stages[: self.cursor[0]]))
-        return Region(0, above, self.size.width, len(stages[self.cursor[0]]) if stages else 1)
-
-    def place_at(self, x: int, y: int) -> tuple[int, int] | None:
-        line = 1
-        for n, rows in enumerate(stage_rows(self.view, self.size.width)):
-            if line <= y < line + len(rows):
-                return n, 0
-            line += len(rows)
-        return None
 
 
 class ScatterView(PlacesView[Scatter]):

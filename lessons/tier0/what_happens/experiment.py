@@ -117,7 +117,7 @@ def _loop(
         if ended or step == p["max_new_tokens"]:
             trace.answer += (out.feed(choice.token) if not ended else "") + out.flush()
             reason = "end token" if ended else "max tokens"
-            why = f"{name} was picked; it is not shown" if ended else "as many tokens as allowed"
+            why = f"{spelt(name)} was picked; it is not shown" if ended else "as many tokens as allowed"
             trace.stages.stop(why, step, sum(turn.ms for turn in trace.choices))
             _sum_up(engine, trace, reason, cache)
             yield _frame(engine, trace)

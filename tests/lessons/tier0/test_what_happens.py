@@ -15,10 +15,14 @@ QUESTION = "What is the capital of France?"
 ORDER = ["waiting", "running", "done"]
 
 
+def flow(frame: Frame) -> Flow:
+    found = frame.views[0]
+    assert isinstance(found, Flow)
+    return found
+
+
 def stages(frame: Frame) -> dict[str, Stage]:
-    pipeline = frame.views[0]
-    assert isinstance(pipeline, Flow)
-    return {stage.name: stage for stage in pipeline.stages}
+    return {stage.name: stage for stage in flow(frame).stages}
 
 
 def view(frame: Frame, kind: type[View], index: int = 0) -> View:
@@ -46,16 +50,28 @@ def test_the_answer_is_what_greedy_decoding_writes(engine: Engine) -> None:
 
 def test_parts_light_up_in_order_and_none_goes_dark(engine: Engine) -> None:
     found = frames(engine, "what-happens", "a question")
-    before: list[int] = [0] * 8
+    before: list[int] = [0] * 7
     for frame in found:
         now = [ORDER.index(stage.state) for stage in stages(frame).values()]
         assert now == sorted(now, reverse=True), "a part is never ahead of the one before it"
         assert all(a >= b for a, b in zip(now, before, strict=True))
         before = now
-    assert before == [2] * 8
+    assert before == [2] * 7
     reached = [[stage.state for stage in stages(frame).values()].count("done") for frame in found]
     assert reached[:3] == [1, 3, 4]
     assert sum(bool([v for v in frame.views if isinstance(v, Bars)]) for frame in found) == len(written(found[-1]))
+
+
+def test_the_loop_leads_from_the_pick_to_the_embedding_once_for_each_token_but_the_last(engine: Engine) -> None:
+    found = frames(engine, "what-happens", "a question")
+    for frame in found:
+        ends = flow(frame).loop
+        assert ends is not None
+        assert [flow(frame).stages[n].name for n in ends] == ["embedding", "pick one"]
+    turns = [flow(frame).turns for frame in found]
+    assert turns == sorted(turns)
+    assert turns[-1] == len(written(found[-1])) - 1
+    assert str(written(found[-1])[0]) in stages(next(f for f in found if flow(f).turns == 1))["stop"].produced
 
 
 def test_every_part_opens_a_lesson(engine: Engine) -> None:

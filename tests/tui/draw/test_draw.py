@@ -15,11 +15,9 @@ from llm_holes.engine.frames import (
     Bars,
     Curve,
     Diff,
-    Flow,
     Heatmap,
     Scatter,
     Series,
-    Stage,
     Table,
     Text,
     Token,
@@ -44,7 +42,7 @@ from llm_holes.tui.draw.map import (
     token_facts,
 )  # fmt: skip
 from llm_holes.tui.draw.sanitize import clean
-from llm_holes.tui.draw.scatter import flow_rows, scatter_rows
+from llm_holes.tui.draw.scatter import scatter_rows
 from llm_holes.tui.draw.spans import (
     Row,
     aligned,
@@ -344,11 +342,6 @@ def test_empty_cells_stand_out_from_the_ground_and_words_from_their_cells() -> N
 def test_points_stand_where_they_lie_with_their_labels() -> None:
     view = Scatter("map", ("low", "high"), (0, 1), (0, 1), ("a", "b"))
     assert texts(scatter_rows(view, 40, lines=3)) == ["map", " " * 30 + "○ high", "", "● low", "● a   ○ b"]
-
-
-def test_stages_show_what_they_made_and_how_long_it_took() -> None:
-    view = Flow("trip", (Stage("tokens", "done", "11 ids", 2.5), Stage("layers")))
-    assert texts(flow_rows(view, 40)) == ["trip", "● tokens  11 ids                  2.5 ms", "· layers"]
 
 
 @st.composite
