@@ -39,7 +39,6 @@ from llm_holes.tui.draw.map import (
     strip_of,
     strip_row,
 )
-from llm_holes.tui.draw.sanitize import visible
 from llm_holes.tui.draw.spans import Row, bar_rows, fit, named, plain, table_rows, text_rows, titled, wrapped
 from llm_holes.tui.draw.transcript import transcript_rows
 
