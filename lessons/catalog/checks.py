@@ -91,7 +91,7 @@ def _check_quotes(text: str, publishes: Collection[str], controls: Collection[st
             yield placeholder, f"{placeholder} is no placeholder"
     for condition, match in conditions(text):
         if match is None:
-            yield condition, f"{condition!r} is no condition"
+            yield f"{{?{condition}", f"{condition!r} is no condition"
     if re.search(r"\{\?|\{:\}|\{/\}", CONDITIONAL.sub("", text)):
         yield "{?", "a sentence that holds for some runs only begins with {?condition} and ends with {/}"
     for group, name in sorted(names_in(text)):

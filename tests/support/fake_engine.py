@@ -47,7 +47,9 @@ def gallery(step: int, steps: int) -> Frame:
         f.Heatmap("attention", f.Array.of(heat), "to", "from", unit="weight"),
         f.Bars("next token", (" the", " a", " an"), (0.5, 0.25, -0.125), marked=0),
         f.Curve("time", (f.series("cache on", range(5), [1, 1, 2, 2, 3]),), "tokens", "ms"),
-        f.Table("costs", ("step", "ms", "exact"), (("prefill", 12.5, True), ("decode", 41, False)), marked=1),
+        f.Table(
+            "costs", ("step", "ms", "exact"), (("prefill", 12.5, True), ("decode", 41, False)), marked=1, key="count"
+        ),
         f.Text("answer", "Paris [is] the capital\nof \u202eFrance."),
         f.Diff("answer", "the cat sat", "the dog sat"),
     )

@@ -13,11 +13,15 @@ from llm_holes.lessons.catalog.catalog import BODY, DATA, TIERS, Catalog
 from llm_holes.tui.cli.run import Unsuccessful
 from llm_holes.tui.draw.sanitize import clean
 
+LONGEST_SHORT = 18
+"""Characters of a title in the tree."""
 ID = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 TOML = Template("""\
 title = "$title"
+short = "$short"
 objective = "What the learner is to find out, in one line."
+keep = "The one sentence to remember."
 parent = "$parent"
 order = $order
 minutes = 5
@@ -34,6 +38,7 @@ kind = "text"
 label = "text"
 default = "The cat sat on the mat."
 help = "What changing it does."
+main = true
 
 [[presets]]
 name = "words"
@@ -47,17 +52,26 @@ expect = "surprise"
 why = "Here it is not."
 settings = { text = "antidisestablishmentarianism" }
 
-[predict]
+[[steps]]
+view = "the text"
+
+[[steps]]
+view = "the tokens"
+[steps.bet]
 question = "How many tokens is this text?"
 measurement = "tokens"
-[[predict.options]]
+[[steps.bet.options]]
 text = "fewer than 8"
 below = 8
 because = "It was {measured.tokens}."
-[[predict.options]]
+[[steps.bet.options]]
 text = "8 or more"
 at_least = 8
 because = "It was {measured.tokens}."
+
+[[steps]]
+view = "the tokens"
+try = "Put a text of your own into the field (e)."
 
 [[quiz]]
 question = "A question about what was seen?"
@@ -85,8 +99,21 @@ because = "There were {measured.tokens}."
 """)
 
 MARKDOWN = Template("""\
-What the learner reads, in 150 to 350 words. Numbers come from the run: {measured.characters} characters are
-{measured.tokens} tokens. The hole above is [$parent_title](hole:$parent).
+## What it is about
+
+What the learner reads before anything is measured: two to five sentences without a number of the run.
+
+## The guess
+
+What one has to know to guess.
+
+---
+
+What was seen: {measured.characters} characters are {measured.tokens} tokens.
+
+## What follows
+
+How it goes on. The hole above is [$parent_title](hole:$parent).
 """)
 
 EXPERIMENT = Template('''\
@@ -107,13 +134,13 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     report, text = Report(), p["text"]
     written = Text("the text", text)
     report.measure(characters=len(text))
-    report.show(written)
+    report.show(the_text=written)
     report.say(f"{plural(len(text), 'character')}.")
     yield report.frame(0.5)
 
     ids = engine.encode(text)
     report.measure(tokens=len(ids))
-    report.show(Tokens("the tokens", engine.tokens(ids)), written)
+    report.show(the_text=written, the_tokens=Tokens("the tokens", engine.tokens(ids)))
     report.say_also(f"{plural(len(ids), 'token')} for this model.")
     yield report.frame()
 ''')
@@ -180,6 +207,7 @@ def _words(shelf: Catalog, lesson_id: str, under: str) -> dict[str, str]:
     return {
         "id": lesson_id,
         "title": term.capitalize(),
+        "short": term.capitalize()[:LONGEST_SHORT],
         "term": term,
         "parent": under,
         "parent_title": shelf[under].title,

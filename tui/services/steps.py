@@ -22,8 +22,8 @@ class Steps:
         self._settings, self._game, self._learner = settings, game, learner
         self._index: dict[str, int] = {}
         self._reached: dict[str, int] = {}
-        self._aside: dict[str, dict[str, Value]] = {}
-        """What the learner had set when a bet put up its own case."""
+        self._aside: dict[str, dict[str, tuple[Value, Value]]] = {}
+        """What the learner had set when a bet put up its own case, each with the value it got in its place."""
 
     def index(self, lesson: Lesson) -> int:
         return min(self._index.get(lesson.id, 0), len(lesson.steps) - 1)
@@ -41,14 +41,17 @@ class Steps:
         """Reaches a step: sets what it says, and the case of its bet if that is still open."""
         self.place(lesson, index)
         index = self.index(lesson)
-        mine = self._aside.pop(lesson.id, {})
-        self._settings.change(lesson, {**mine, **lesson.step_settings(index)})
+        touched, now = lesson.step_settings(index), self._settings.of(lesson)
+        put_aside = self._aside.pop(lesson.id, {})
+        # what was changed since then is the learner's again
+        mine = {name: before for name, (before, put) in put_aside.items() if now[name] == put}
+        self._settings.change(lesson, {**mine, **touched})
         bet = lesson.steps[index].bet
         if bet is not None and self._open(lesson, bet):
-            touched = lesson.step_settings(index)
-            now = self._settings.of(lesson)
-            self._aside[lesson.id] = {name: value for name, value in now.items() if name not in touched}
+            before = self._settings.of(lesson)
             self._settings.change(lesson, lesson.bet_settings(index))
+            put = self._settings.of(lesson)
+            self._aside[lesson.id] = {name: (before[name], put[name]) for name in put if name not in touched}
 
     def bet(self, lesson: Lesson) -> Bet | None:
         """The bet to be answered or skipped before the current step runs with what is set now."""

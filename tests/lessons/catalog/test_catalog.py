@@ -10,7 +10,7 @@ import pytest
 
 from llm_holes.engine.ipc.messages import ModelInfo
 from llm_holes.lessons.catalog import catalog
-from llm_holes.lessons.catalog.catalog import CatalogError, fill
+from llm_holes.lessons.catalog.catalog import CatalogError
 from llm_holes.lessons.catalog.settings import SettingsError, parsed, validated
 from tests.support.lesson_files import write
 from tests.support.paths import ROOT
@@ -82,7 +82,7 @@ BROKEN = [
     ('see_also = ["tokenization", ', 'see_also = ["no-such-hole", ', "no-such-hole"),
     ("](hole:embeddings)", "](hole:no-such-hole)", "no-such-hole"),
     ("{measured.tokens}", "{measured.tokenz}", "tokenz"),
-    ('measurement = "bytes_per_token"', 'measurement = "bytes_per_tokens"', "[predict]"),
+    ('measurement = "bytes_per_token"', 'measurement = "bytes_per_tokens"', "[steps.bet]"),
     ('because = "A trailing space is', 'explanation = "A trailing space is', "explanation = "),
     ('name = "strawberry"\nexpect = "surprise"', 'name = "strawberry"\nexpect = "shock"', 'expect = "shock"'),
     ('settings = { text = "strawberry strawberry" }', "settings = { test = 1 }", 'name = "strawberry"'),
@@ -117,13 +117,6 @@ def test_a_circle_in_the_tree_is_refused(tmp_path: Path) -> None:
     circle = GOOD.replace('parent = "what-happens"', 'parent = "tokenization"', 1)
     with pytest.raises(CatalogError, match="own ancestor"):
         read(tmp_path, circle)
-
-
-def test_fill_writes_values_by_their_names_or_kinds_and_leaves_what_is_not_known() -> None:
-    text = "{measured.n} tokens, {measured.ok}, {measured.p_x:odds}, {measured.who}, {model.n_layers}, {measured.later}"
-    values = {"measured": {"n": 1234, "ok": True, "p_x": 1e-5, "who": "a\nb"}, "model": {"n_layers": 30}}
-    assert fill(text, values) == "1,234 tokens, yes, 1 in 100,000, a⏎b, 30, …"
-    assert fill("{measured.n}{measured.later}", values, shown=lambda text: f"<{text}>") == "<1,234>…"
 
 
 def test_settings_fill_in_defaults_and_keep_to_the_model() -> None:

@@ -7,27 +7,29 @@ import math
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from llm_holes.engine.frames import Scalar, Value
 from llm_holes.lessons.catalog import catalog
 from llm_holes.lessons.catalog.checks import check_lesson
-from llm_holes.lessons.catalog.schema import Option, Predict, Question
+from llm_holes.lessons.catalog.schema import Bet, Option, Question
 from llm_holes.lessons.learner.grading import explained, grade, needs_run, right_option
 
 HINTS = ("look", "look closer")
 LESSONS = catalog.load().lessons.values()
-QUESTIONS: list[tuple[str, Predict | Question]] = [
-    (lesson.id, question) for lesson in LESSONS for question in (lesson.data.predict, *lesson.data.quiz)
+QUESTIONS: list[tuple[str, Bet | Question]] = [
+    (lesson.id, question) for lesson in LESSONS for question in (*lesson.data.bets, *lesson.data.quiz)
 ]
 MEASURED = [(name, question) for name, question in QUESTIONS if needs_run(question)]
 
 
-def ranged(*ends: float) -> Predict:
+def ranged(*ends: float) -> Bet:
     """A prediction whose options are cut at the ends."""
     lows, highs = (None, *ends), (*ends, None)
-    return Predict(
+    return Bet(
         "how many?",
         "tokens",
+        {},
         tuple(
             Option(f"option {n}", f"because {n} {{measured.tokens}}", at_least=low, below=high)
             for n, (low, high) in enumerate(zip(lows, highs, strict=True))
@@ -37,7 +39,7 @@ def ranged(*ends: float) -> Predict:
 
 @pytest.mark.parametrize(("lesson_id", "question"), QUESTIONS)
 def test_every_question_of_every_lesson_has_one_right_answer_at_every_boundary(
-    lesson_id: str, question: Predict | Question
+    lesson_id: str, question: Bet | Question
 ) -> None:
     for value in boundary_values(question):
         measured = {question.measurement: value}
@@ -54,7 +56,7 @@ def test_every_question_of_every_lesson_has_one_right_answer_at_every_boundary(
             assert outcome.because
 
 
-def boundary_values(question: Predict | Question) -> list[Value]:
+def boundary_values(question: Bet | Question) -> list[Value]:
     ends = {end for option in question.options for end in (option.at_least, option.below) if end is not None}
     named: list[Value] = [option.equals for option in question.options if option.equals is not None]
     around = [x for end in ends for x in (math.nextafter(end, -math.inf), end, math.nextafter(end, math.inf))]
@@ -87,19 +89,19 @@ def test_a_hit_is_explained_once() -> None:
     ],
 )
 def test_a_number_is_right_within_a_quarter_of_the_measured_one(said: float, measured: float, right: bool) -> None:
-    outcome = grade(Predict("how many?", "n"), said, {"n": measured})
+    outcome = grade(Bet("how many?", "n"), said, {"n": measured})
     assert outcome.right is right
     assert "25 %" in outcome.because
 
 
 def test_said_and_was_stand_side_by_side() -> None:
-    assert grade(Predict("how many?", "tokens"), 3, {"tokens": 41}).sentence == "You said 3; it was 41."
-    assert grade(Predict("how long?", "decode_ms"), 3, {"decode_ms": 41.26}).sentence == "You said 3; it was 41 ms."
+    assert grade(Bet("how many?", "tokens"), 3, {"tokens": 41}).sentence == "You said 3; it was 41."
+    assert grade(Bet("how long?", "decode_ms"), 3, {"decode_ms": 41.26}).sentence == "You said 3; it was 41 ms."
 
 
 @pytest.mark.parametrize("measured", [None, {}, {"tokens": math.nan}, {"tokens": None}])
 def test_what_was_not_measured_is_not_graded(measured: dict[str, Value | None] | None) -> None:
-    for question in (ranged(2.0), Predict("how many?", "tokens")):
+    for question in (ranged(2.0), Bet("how many?", "tokens")):
         outcome = grade(question, 1, measured)
         assert outcome.right is None
         assert outcome.because == outcome.sentence
@@ -108,7 +110,7 @@ def test_what_was_not_measured_is_not_graded(measured: dict[str, Value | None] |
 
 
 def test_text_is_no_answer_to_how_many() -> None:
-    assert grade(Predict("how many?", "n"), 1, {"n": "Paris"}).right is None
+    assert grade(Bet("how many?", "n"), 1, {"n": "Paris"}).right is None
 
 
 def test_a_question_of_knowledge_needs_no_run() -> None:
@@ -158,9 +160,14 @@ BAD_OPTIONS = {
 def faults_of(options: tuple[Option, ...]) -> list[str]:
     front = catalog.load()["tokens"].data
     assert front is not None
-    predict = Predict("how many?", "tokens", options)
-    changed = type(front)(**{**{f: getattr(front, f) for f in front.__struct_fields__}, "predict": predict})
-    return [problem for _, problem in check_lesson("tokens", changed, "", catalog.load().lessons)]
+    lesson = catalog.load()["tokens"]
+    step, *others = front.steps
+    changed = structs.replace(
+        front, steps=(structs.replace(step, bet=Bet("how many?", "tokens", {}, options)), *others)
+    )
+    others_faults = {problem for _, problem in check_lesson("tokens", front, lesson.body, catalog.load().lessons)}
+    found = [problem for _, problem in check_lesson("tokens", changed, lesson.body, catalog.load().lessons)]
+    return [problem for problem in found if problem not in others_faults and "two bets" not in problem]
 
 
 @pytest.mark.parametrize(("ends", "fault"), BAD_OPTIONS.values(), ids=BAD_OPTIONS)

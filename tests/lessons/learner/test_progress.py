@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec import structs
 
 from llm_holes.lessons.learner.events import (
     Answered,
@@ -25,9 +26,13 @@ from llm_holes.lessons.learner.events import (
 from llm_holes.lessons.learner.progress import FILE, Progress
 from tests.support.learned import LESSONS, QUIZ, TOKENS, answered
 
+BET = TOKENS.data.bets[0].measurement
+
 
 def predicted(**more: Any) -> Predicted:
-    return Predicted(lesson="tokens", answer=2, said="4 or 5", confidence=70, settings={"text": "a 🙂"}, **more)
+    return Predicted(
+        lesson="tokens", bet=BET, answer=2, said="4 or 5", confidence=70, settings={"text": "a 🙂"}, **more
+    )
 
 
 def test_what_was_recorded_is_there_at_the_next_start(tmp_path: Path) -> None:
@@ -116,17 +121,17 @@ def test_a_prediction_is_pending_until_it_is_graded_or_replaced(tmp_path: Path) 
     progress = Progress.open(tmp_path, now=itertools.count(1000).__next__)
     first = progress.record(predicted())
     # as after a kill in the middle of the run
-    assert Progress.open(tmp_path).lesson(TOKENS).pending == first
+    assert Progress.open(tmp_path).lesson(TOKENS).pending == {BET: first}
     outcome = progress.record(Graded(lesson="tokens", prediction=first.id, was="5.1", right=True))
     state = progress.lesson(TOKENS)
-    assert (state.pending, state.outcomes) == (None, ((first, outcome),))
+    assert (state.pending, state.outcomes) == ({}, ((first, outcome),))
     second = progress.record(predicted())
-    assert progress.lesson(TOKENS).pending == second
-    progress.record(Skipped(lesson="tokens"))
+    assert progress.lesson(TOKENS).pending == {BET: second}
+    progress.record(Skipped(lesson="tokens", bet=BET))
     state = progress.lesson(TOKENS)
-    assert (state.pending, state.skipped) == (None, True)
+    assert (state.pending, state.skipped) == ({}, {BET})
     progress.record(predicted())
-    assert progress.lesson(TOKENS).skipped is False
+    assert not progress.lesson(TOKENS).skipped
 
 
 def test_hints_and_the_latest_answer_are_remembered(tmp_path: Path) -> None:
@@ -204,3 +209,9 @@ def test_recording_is_quick_enough_for_a_key_press(learned: Progress) -> None:
         times.append(time.perf_counter() - start)
     # the best of twenty: what the machine does besides is not what is measured
     assert min(times) < 0.02
+
+
+def test_a_prediction_of_an_older_record_is_of_the_first_bet(tmp_path: Path) -> None:
+    progress = Progress.open(tmp_path)
+    old = progress.record(structs.replace(predicted(), bet=""))
+    assert progress.lesson(TOKENS).pending == {BET: structs.replace(old, bet=BET)}

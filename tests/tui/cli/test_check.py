@@ -23,6 +23,8 @@ LESSONS = Path(catalog.__file__).parent
 FAKE = SUPPORT / "fake_engine.py"
 NAMES = tuple(gallery(3, 3).measured)
 DATA = """title = "What is a token?"
+short = "Tokens"
+keep = "Text becomes tokens."
 objective = "See tokens."
 order = 2
 minutes = 6
@@ -53,17 +55,26 @@ expect = "surprise"
 why = "As nobody expects."
 settings = { text = "two" }
 
-[predict]
+[[steps]]
+view = "count"
+
+[[steps]]
+view = "count"
+settings = { text = "three" }
+[steps.bet]
 question = "How many steps?"
 measurement = "step"
-[[predict.options]]
+[[steps.bet.options]]
 text = "few"
 below = 2
 because = "Few: {measured.step}."
-[[predict.options]]
+[[steps.bet.options]]
 text = "many"
 at_least = 2
 because = "Many, with {model.n_layers} layers."
+
+[[steps]]
+view = "count"
 
 [[quiz]]
 question = "What was the answer?"
@@ -89,7 +100,22 @@ because = "This."
 text = "that"
 because = "Not that."
 """
-TEXT = "Steps: {measured.step} of {model.n_layers}. See [vectors](hole:tokens).\n"
+TEXT = """## One
+
+Layers: {model.n_layers}.
+
+## Two
+
+Guess.
+
+---
+
+Steps: {measured.step}.
+
+## Three
+
+See [vectors](hole:tokens).
+"""
 TOML, MD = "tier1/tokens/lesson.toml", "tier1/tokens/lesson.md"
 
 
@@ -121,7 +147,7 @@ FAULTS = {
     "dead link": ("(hole:tokens)", "(hole:nowhere)", "(hole:nowhere)", "not a lesson"),
     "one hint": ('hints = ["Look.", "Look closer."]', 'hints = ["Look."]', 'hints = ["Look."]', "length >= 2"),
     "no explanation": ('because = "It is not."\n', "", "[[quiz]]", "because"),
-    "prediction of nothing": ('measurement = "step"', 'measurement = "steps"', "[predict]", "not publish"),
+    "prediction of nothing": ('measurement = "step"', 'measurement = "steps"', "[steps.bet]", "not publish"),
     "answer of nothing": ('measurement = "answer"', 'measurement = "answers"', "What was the answer?", "not publish"),
     "text quotes nothing": ("Steps: {measured.step}", "Steps: {measured.steps}", "measured.steps", "not publish"),
     "reason quotes nothing": ("Few: {measured.step}", "Few: {measured.few}", "measured.few", "not publish"),
@@ -133,6 +159,22 @@ FAULTS = {
     "preset of nothing": ('settings = { text = "two" }', 'settings = { txt = "two" }', '"second"', "not a control"),
     "long help": ('help = "Any text."', f'help = "{"Any text. " * 8}"', "help = ", "80 characters, 74 fit"),
     "long label": ('label = "text"', 'label = "a label of 17 cha"', "label = ", "over 16 characters"),
+    "bet of nothing": ('settings = { text = "three" }', 'settings = { txt = "three" }', "txt =", "not a control"),
+    "no bet": (
+        '[steps.bet]\nquestion = "How many steps?"\nmeasurement',
+        '[steps.bet]\nquestion = ""\nmeasurement',
+        "question",
+        "length",
+    ),
+    "step without words": ("## Three", "Three", "[[steps]]", "3 steps and 2 headings"),
+    "answer before the bet": ("Guess.", "It is {measured.step}.", "## Two", "quoted before the run"),
+    "long step": ("Guess.", "Guess. " * 71, "## Two", "at most 70 words"),
+    "many values": ("Steps: {measured.step}.", "{measured.step} " * 7, "## Two", "at most 6 values"),
+    "empty step": ("Guess.", "", "## Two", "says nothing"),
+    "no condition": ("Guess.", "{?tokens}Guess.{/}", "{?tokens", "is no condition"),
+    "open condition": ("Guess.", "{?model.n_layers}Guess.", "{?", "ends with {/}"),
+    "condition on nothing": ("Steps:", "{?measured.steps > 1}Steps:{/}", "measured.steps", "not publish"),
+    "setting of nothing": ("Guess.", "{settings.txt}", "settings.txt", "not a control"),
     "no such module": ("tokenizer.tokenizer:", "tokenizer.tokeniser:", "tokeniser:", "not there yet"),
     "no such class": (":Tokenizer", ":Tokeniser", ":Tokeniser", "Tokeniser is not in this module"),
 }
@@ -146,6 +188,8 @@ def test_each_kind_of_fault_is_found_with_file_and_line(
     name, text = (TOML, DATA) if old in DATA else (MD, TEXT)
     text = text.replace(old, new, 1)
     (folder / name).write_text(text, encoding="utf-8")
+    if marked == "[[steps]]":
+        name, text = TOML, (folder / TOML).read_text(encoding="utf-8")
     status, found = check(folder, capsys)
     assert status == 1
     (problem,) = found["problems"]
@@ -156,7 +200,7 @@ def test_each_kind_of_fault_is_found_with_file_and_line(
 
 
 def test_a_lesson_without_an_experiment_is_a_fault(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    write(folder, "tier1/no_such_lesson", DATA)
+    write(folder, "tier1/no_such_lesson", DATA, TEXT)
     status, found = check(folder, capsys)
     assert (status, len(found["problems"])) == (1, 1)
     assert "has no run()" in found["problems"][0]["problem"]
@@ -210,10 +254,12 @@ def test_what_a_run_does_not_keep_is_a_problem_of_its_preset(folder: Path, capsy
 def test_a_run_that_fails_is_a_problem(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The fake engine crashes in a lesson of that name; it is started again for each preset."""
     (folder / "tier1/tokens").rename(folder / "tier1/crash")
-    write(folder, "tier1/crash", DATA.replace('see_also = ["tokens"]', "see_also = []"), "Text.")
+    write(
+        folder, "tier1/crash", DATA.replace('see_also = ["tokens"]', "see_also = []"), TEXT.replace(":tokens", ":crash")
+    )
     found = check(folder, capsys, [sys.executable, str(FAKE)])[1]["problems"]
-    assert ["SIGSEGV" in problem["problem"] for problem in found] == [False, True, True, True]
-    assert [problem["line"] for problem in found[2:]] == [
+    assert ["SIGSEGV" in problem["problem"] for problem in found] == [True, True, True]
+    assert [problem["line"] for problem in found[1:]] == [
         DATA.splitlines().index(f'name = "{name}"') + 1 for name in ("first", "second")
     ]
 

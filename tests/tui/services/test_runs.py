@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from llm_holes.engine.frames import Frame
 from llm_holes.engine.ipc.client import Died
 from llm_holes.engine.ipc.messages import Cancelled, Case, Failed, Ready, Unavailable
@@ -14,12 +16,17 @@ from tests.support.fake_engine import MODEL
 FRAME = Frame("11 tokens", (), {"tokens": 11})
 
 
+@pytest.fixture(autouse=True)
+def at_the_bet(bench: Bench, tokens: Lesson) -> None:
+    bench.steps.enter(tokens, 1)
+
+
 def kinds(bench: Bench) -> list[type]:
     return [type(event) for event in bench.learner.events]
 
 
 def test_nothing_runs_before_the_bet(bench: Bench, tokens: Lesson) -> None:
-    assert bench.runs.request(tokens) is tokens.data.predict
+    assert bench.runs.request(tokens) is tokens.data.bets[0]
     assert bench.made == []
     assert bench.session.frame is None
 
@@ -28,14 +35,14 @@ def test_without_a_model_a_wish_to_run_loads_it_again_and_the_bet_comes_when_it_
     bench: Bench, tokens: Lesson
 ) -> None:
     bench.session.reply(Unavailable("no network", ""))
-    assert bench.runs.question(tokens) is None
+    assert bench.runs.bet(tokens) is None
     assert bench.runs.request(tokens) is None
     assert bench.session.engine.phase == "starting"
     assert bench.restarts == 1
     bench.session.reply(Ready(MODEL))
     assert bench.made == []
     assert bench.runs.waits(tokens)
-    assert bench.runs.request(tokens) is tokens.data.predict
+    assert bench.runs.request(tokens) is tokens.data.bets[0]
     assert not bench.runs.waits(tokens)
 
 
@@ -66,6 +73,40 @@ def test_a_bet_is_graded_by_the_run_it_was_made_for(bench: Bench, tokens: Lesson
     assert ended.judged is not None
     assert ended.judged.outcome.right is True
     assert kinds(bench) == [Predicted, Ran, Graded]
+
+
+def test_a_bet_is_not_graded_by_a_run_with_other_settings(bench: Bench, tokens: Lesson) -> None:
+    bench.runs.request(tokens)
+    bench.runs.decide(tokens, 11.0, 70)
+    bench.settings.change(tokens, {"text": "another text"})
+    bench.runs.request(tokens)
+    ended = bench.finish(tokens, FRAME)
+    assert ended is not None
+    assert ended.judged is None
+    assert kinds(bench) == [Predicted, Ran]
+    bench.settings.change(tokens, tokens.defaults())
+    bench.runs.request(tokens)
+    ended = bench.finish(tokens, FRAME)
+    assert ended is not None
+    assert ended.judged is not None
+
+
+def test_a_bet_is_not_asked_over_other_settings(bench: Bench, tokens: Lesson) -> None:
+    bench.settings.change(tokens, {"text": "another text"})
+    assert bench.runs.request(tokens) is None
+    assert bench.made[0].settings["text"] == "another text"
+    bench.settings.change(tokens, tokens.defaults())
+    assert bench.runs.request(tokens) is tokens.data.bets[0]
+
+
+def test_a_run_that_shows_what_another_would_is_known(bench: Bench, tokens: Lesson) -> None:
+    bench.runs.decide(tokens, None, 50)
+    assert not bench.runs.known(tokens)
+    bench.runs.request(tokens)
+    bench.finish(tokens, FRAME)
+    assert bench.runs.known(tokens)
+    bench.settings.change(tokens, {"text": "another text"})
+    assert not bench.runs.known(tokens)
 
 
 def test_a_skipped_question_is_not_asked_again(bench: Bench, tokens: Lesson) -> None:
@@ -122,9 +163,7 @@ def test_on_a_broken_model_nothing_is_asked_and_nothing_graded(bench: Bench, tok
 def test_runs_on_the_intact_model_are_no_probes(bench: Bench, tokens: Lesson) -> None:
     bench.game.begin(Case(7, 1))
     bench.game.intact = True
-    assert bench.runs.request(tokens) is tokens.data.predict
-    bench.runs.decide(tokens, None, 50)
-    bench.runs.request(tokens)
+    assert bench.runs.request(tokens) is None
     assert bench.made[0].case is None
     bench.finish(tokens, FRAME)
     assert Probed not in kinds(bench)
