@@ -354,12 +354,13 @@ class Runner(msgspec.Struct, frozen=True):
 
 class RankRace(Shown, frozen=True, tag="rank_race"):
     """How candidates rise and fall over the steps, on a logarithmic axis of ranks with 1 on top. `stops` are the steps
-    to mark, such as the ends of sentences."""
+    to mark, and `stop_label` says what they are, such as the end of a sentence."""
 
     title: str
     steps: tuple[str, ...]
     runners: tuple[Runner, ...]
     stops: tuple[int, ...] = ()
+    stop_label: str = "a marked step"
     last: int = 0
     """The last rank there is."""
 

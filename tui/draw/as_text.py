@@ -7,15 +7,18 @@ from collections.abc import Iterable, Mapping
 from llm_holes.engine.frames import (
     Bars,
     Blocks,
+    CacheGrid,
     Curve,
     Diff,
     Flow,
     Frame,
     Gallery,
     Heatmap,
+    RankRace,
     Scatter,
     Table,
     Text,
+    Timeline,
     Tokens,
     Transcript,
     Value,
@@ -24,6 +27,7 @@ from llm_holes.engine.frames import (
 from llm_holes.engine.numbers import measurement
 from llm_holes.tui.draw.arrays import matrix
 from llm_holes.tui.draw.blocks import blocks_rows
+from llm_holes.tui.draw.cache_grid import cache_grid_rows
 from llm_holes.tui.draw.curve import curve_rows
 from llm_holes.tui.draw.diff import diff_rows
 from llm_holes.tui.draw.flow import flow_rows
@@ -39,7 +43,9 @@ from llm_holes.tui.draw.map import (
     strip_of,
     strip_row,
 )
+from llm_holes.tui.draw.rank_race import rank_race_rows
 from llm_holes.tui.draw.spans import Row, bar_rows, fit, named, plain, table_rows, text_rows, titled, wrapped
+from llm_holes.tui.draw.timeline import timeline_rows
 from llm_holes.tui.draw.transcript import transcript_rows
 
 
@@ -84,6 +90,12 @@ def view_rows(view: View, width: int) -> Iterable[Row]:
             return gallery_rows(view, width)
         case Blocks():
             return blocks_rows(view, width)
+        case Timeline():
+            return timeline_rows(view, width)
+        case CacheGrid():
+            return cache_grid_rows(view, width)
+        case RankRace():
+            return rank_race_rows(view, width)
 
 
 def _places(view: Scatter) -> Table:

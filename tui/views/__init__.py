@@ -7,25 +7,31 @@ from typing import Any
 from llm_holes.engine.frames import (
     Bars,
     Blocks,
+    CacheGrid,
     Curve,
     Diff,
     Flow,
     Gallery,
     Heatmap,
+    RankRace,
     Scatter,
     Table,
     Text,
+    Timeline,
     Tokens,
     Transcript,
     View,
 )
 from llm_holes.tui.views.base import ViewWidget
 from llm_holes.tui.views.blocks import BlocksView
+from llm_holes.tui.views.cache_grid import CacheGridView
 from llm_holes.tui.views.flow import FlowView
 from llm_holes.tui.views.gallery import GalleryView
 from llm_holes.tui.views.heatmap import HeatmapView
 from llm_holes.tui.views.places import ScatterView
 from llm_holes.tui.views.plain import BarsView, CurveView, DiffView, TableView, TextView, UnknownView
+from llm_holes.tui.views.rank_race import RankRaceView
+from llm_holes.tui.views.timeline import TimelineView
 from llm_holes.tui.views.tokens import TokensView
 from llm_holes.tui.views.transcript import TranscriptView
 
@@ -42,6 +48,9 @@ WIDGETS: dict[type[View], type[ViewWidget[Any]]] = {
     Transcript: TranscriptView,
     Gallery: GalleryView,
     Blocks: BlocksView,
+    Timeline: TimelineView,
+    CacheGrid: CacheGridView,
+    RankRace: RankRaceView,
 }
 
 

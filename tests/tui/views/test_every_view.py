@@ -13,6 +13,7 @@ from llm_holes.tui.draw.spans import plain
 from llm_holes.tui.views import WIDGETS, widget_for
 from llm_holes.tui.views.plain import UnknownView
 from tests.support.app import OpenApp
+from tests.support.example_views import EXAMPLES
 from tests.support.fake_link import recorded
 from tests.support.paths import RECORDINGS
 
@@ -22,8 +23,8 @@ WIDTH = 80
 
 @cache
 def examples() -> dict[type[View], View]:
-    """One view of each kind that a lesson was recorded with."""
-    found: dict[type[View], View] = {}
+    """One view of each kind: those that a lesson was recorded with, before them the made ones."""
+    found: dict[type[View], View] = {type(view): view for view in EXAMPLES}
     for path in sorted(RECORDINGS.glob("*.msgpack")):
         found |= {type(view): view for frame in recorded(path) for view in frame.views}
     return found

@@ -1,0 +1,49 @@
+"""One view of each kind that no recorded lesson shows yet."""
+
+from __future__ import annotations
+
+from llm_holes.engine.frames import Array, CacheGrid, RankRace, Runner, Stretch, Timeline, TimelineRow, View
+
+TIMELINE = Timeline(
+    "two prompts on one scale",
+    (
+        TimelineRow(
+            "short",
+            (Stretch("prefill 39 tokens", 340.0, "prefill"), *(Stretch("token", 52.0, "decode") for _ in range(10))),
+            "39 tokens in, 10 out",
+        ),
+        TimelineRow(
+            "long",
+            (Stretch("prefill 156 tokens", 1310.0, "prefill"), *(Stretch("token", 54.0, "decode") for _ in range(10))),
+            "156 tokens in, 10 out",
+        ),
+    ),
+)
+
+WORDS = ("The", " captain", " of", " the", " ship", " was", " Zor", "bul", "on", " Quist", ".", " He")
+CACHE_GRID = CacheGrid(
+    "without a cache: every step computes the past again",
+    WORDS,
+    Array.of([[2 if t == s else 1 if t < s else 0 for t in range(12)] for s in range(12)], "u1"),
+    ("empty", "recomputed", "written"),
+    "step",
+)
+
+RANK_RACE = RankRace(
+    "who is next",
+    ("The", " capital", " of", " France", " is", " Paris", ".", "<end>"),
+    (
+        Runner("<end>", (31_000, 24_000, 9_000, 2_100, 4_800, 800, 106, 1)),
+        Runner(" It", (900, 1_500, 700, 300, 210, 90, 1, 3)),
+        Runner("⏎", (12, 40, 5_000, 90, 33, 25, 7, 2)),
+    ),
+    (6,),
+    "the end of a sentence",
+    49_152,
+)
+
+EXAMPLES: tuple[View, ...] = (
+    TIMELINE,
+    CACHE_GRID,
+    RANK_RACE,
+)
