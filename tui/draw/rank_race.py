@@ -21,6 +21,8 @@ WIDEST = 10
 """Columns of a step."""
 NAME_WIDTH = 18
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+STROKES = "─╌┈"
+"""Neighbouring runners differ in their strokes where steps are too narrow for letters."""
 MOST = 26
 """Runners drawn."""
 Cursor = tuple[int, int] | None
@@ -116,7 +118,7 @@ def _run(grid: list[Row], track: Track, n: int, ranks: Sequence[int]) -> None:
             return
         y, x = track.line(rank), column * track.size
         for at in range(x, x + track.size):
-            grid[y][at] = Span("─", role)
+            grid[y][at] = Span(STROKES[n % len(STROKES)], role)
         if before is not None and before != y:
             _leap(grid, x, before, y, role)
         if before != y or column % max(4 // track.size, 1) == 0:
