@@ -9,6 +9,7 @@ from rich.cells import cell_len
 
 from llm_holes.engine.frames import Block, Blocks
 from llm_holes.engine.numbers import percent
+from llm_holes.tui.draw.colours import hue_of
 from llm_holes.tui.draw.sanitize import visible
 from llm_holes.tui.draw.spans import LOWER, Row, Span, fit, titled, wrapped
 
@@ -64,10 +65,18 @@ def _map(view: Blocks, width: int, cursor: int | None) -> Iterator[Row]:
             block = view.blocks[n]
             row.append(Span(_bracket(n, start, cursor), "cursor" if cursor in (n, n - 1) and cursor >= start else ""))
             owner = owner_mark(block) or "·"
-            role = "cursor" if n == cursor else "measured" if len(block.owners) > 1 else "" if block.owners else "dim"
-            row.append(Span(fit(owner, label, right=True) + fill_mark(block), role))
+            row.append(
+                Span(fit(owner, label, right=True) + fill_mark(block), "cursor" if n == cursor else _role(block))
+            )
         row.append(Span("]" if cursor == shown[-1] else " ", "cursor" if cursor == shown[-1] else ""))
         yield row
+
+
+def _role(block: Block) -> str:
+    """Each owner has a hue beside its letter; a block that several share, the colour of what is measured."""
+    if len(block.owners) > 1:
+        return "measured"
+    return hue_of(block.owners[0]) if block.owners else "dim"
 
 
 def _bracket(block: int, start: int, cursor: int | None) -> str:
@@ -84,7 +93,7 @@ def _tables(view: Blocks, width: int, cursor: int | None) -> Iterator[Row]:
         lines = wrapped(" ".join(numbers) + note, width - NAME)
         for n, line in enumerate(lines):
             name = visible(table.name) if n == 0 else ""
-            yield [Span(fit(name, NAME), "strong"), Span(line, "dim" if not table.blocks else "")]
+            yield [Span(fit(name, NAME), hue_of(table.name)), Span(line, "dim" if not table.blocks else "")]
 
 
 def block_facts(view: Blocks, n: int) -> str:

@@ -1,8 +1,8 @@
 """Curves in braille dots with axes, as rows of spans.
 
 Drawn here rather than by a plotting widget: that needs numpy, whose import would stop the interface for a quarter of a
-second in mid-run, and its lines differ in colour only, which says nothing under NO_COLOR. Here every second series is
-dashed.
+second in mid-run, and its lines differ in colour only, which says nothing under NO_COLOR. Here each of four series has
+a stroke of its own too.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ from llm_holes.engine.numbers import Kind, exact, kind_of_label, large, odds, pe
 from llm_holes.tui.draw.sanitize import visible
 from llm_holes.tui.draw.spans import Row, Span, fit, kind_within, titled, with_span
 
-ROLES = ("measured", "strong", "measured-soft", "dim")
+ROLES = ("measured", "hue3", "hue0", "hue1")
+STROKES = (("── ", (1,)), ("╌╌ ", (1, 1, 1, 0, 0, 0)), ("·· ", (1, 0, 0, 0)), ("─· ", (1, 1, 1, 1, 1, 0, 0, 1, 0, 0)))
+"""How a series is drawn in the legend, and which of the dots along its line are set, over and over."""
 DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 LARGEST = 1e150
 """Beyond this, and for NaN, a point has no place: differences of such numbers overflow."""
@@ -76,7 +78,7 @@ def curve_rows(view: Curve, width: int, lines: int = 12) -> list[Row]:
     for series in view.series:
         _draw_spread(canvas, series, view.log_y, to_x, to_y)
     for index, line in reversed(list(enumerate(points))):
-        _draw_line(canvas, [(to_x(x), to_y(y)) for x, y in line], ROLES[index % 4], dashed=index % 2 == 1)
+        _draw_line(canvas, [(to_x(x), to_y(y)) for x, y in line], index)
     labels = {lines - 1 - to_y(tick) // 4: text for tick, text in zip(ticks, texts, strict=True)}
     rows: list[Row] = []
     for y in range(lines):
@@ -156,7 +158,8 @@ def _power_text(power: int, kind: Kind | None) -> str:
     return "10" + str(power).translate(POWERS)
 
 
-def _draw_line(canvas: Canvas, dots: list[tuple[int, int]], role: str, dashed: bool) -> None:
+def _draw_line(canvas: Canvas, dots: list[tuple[int, int]], index: int) -> None:
+    role, (_, stroke) = ROLES[index % len(ROLES)], STROKES[index % len(STROKES)]
     if len(dots) == 1:
         canvas.dot(*dots[0], role)
     drawn = 0
@@ -164,7 +167,7 @@ def _draw_line(canvas: Canvas, dots: list[tuple[int, int]], role: str, dashed: b
         steps = max(abs(x1 - x0), abs(y1 - y0), 1)
         for n in range(steps + 1):
             drawn += 1
-            if not dashed or drawn % 6 < 3:
+            if stroke[drawn % len(stroke)]:
                 canvas.dot(round(x0 + (x1 - x0) * n / steps), round(y0 + (y1 - y0) * n / steps), role)
 
 
@@ -205,6 +208,6 @@ def _legend(view: Curve, width: int, margin: int) -> Iterable[Row]:
         if used + size > width and used > margin + 1:
             rows.append([Span(" " * (margin + 1))])
             used = margin + 1
-        rows[-1] += [Span("╌╌ " if index % 2 else "── ", ROLES[index % 4]), Span(name + "   ")]
+        rows[-1] += [Span(STROKES[index % len(STROKES)][0], ROLES[index % len(ROLES)]), Span(name + "   ")]
         used += size
     return rows

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from rich.cells import cell_len
 
 from llm_holes.engine.frames import Scatter
+from llm_holes.tui.draw.colours import HUES
 from llm_holes.tui.draw.sanitize import visible
 from llm_holes.tui.draw.spans import Row, Span, fit, named, titled
 
@@ -32,7 +33,9 @@ def scatter_rows(view: Scatter, width: int, lines: int = LINES, cursor: int | No
         end = x + cell_len(span.text) + 1
         if all(end <= start or start + cell_len(other.text) + 1 <= x for start, other in rows[line].items()):
             rows[line][x] = span
-    legend = [Span(f"{POINTS[n % len(POINTS)]} {visible(name)}   ", "dim") for n, name in enumerate(groups) if name]
+    legend = [
+        Span(f"{POINTS[n % len(POINTS)]} {visible(name)}   ", _hue(n, view)) for n, name in enumerate(groups) if name
+    ]
     axes = " × ".join(visible(label) for label in (view.x_label, view.y_label) if label)
     return titled(view.title, axes, [*map(_spread, rows), *([legend] if legend else [])])
 
@@ -46,7 +49,12 @@ def scatter_spots(view: Scatter, width: int, lines: int = LINES) -> dict[int, tu
 
 
 def _role(n: int, group: int, view: Scatter) -> str:
-    return "strong" if n == view.marked else "measured" if group == 0 else "muted"
+    return "strong" if n == view.marked else _hue(group, view)
+
+
+def _hue(group: int, view: Scatter) -> str:
+    """One hue per group, beside its mark; points without groups are all measured alike."""
+    return HUES[group % len(HUES)] if view.groups else "measured"
 
 
 def _scale(values: list[float]) -> Callable[[float], float]:

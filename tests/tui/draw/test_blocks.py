@@ -7,6 +7,7 @@ from textual.app import App, ComposeResult
 from llm_holes.engine.frames import Block, Blocks, BlockTable
 from llm_holes.tui.draw.as_text import view_text
 from llm_holes.tui.draw.blocks import block_facts, blocks_rows
+from llm_holes.tui.draw.colours import HUES
 from llm_holes.tui.draw.spans import plain
 from llm_holes.tui.views import widget_for
 from llm_holes.tui.views.blocks import BlocksView
@@ -38,6 +39,15 @@ def test_owners_sharers_and_how_full_are_signs() -> None:
         "B     0 3",
         "C     0 10",
     ]
+
+
+def test_owners_keep_their_hue_in_the_map_and_in_their_tables() -> None:
+    rows = blocks_rows(VIEW, 30)
+    a, b = (next(span.role for span in rows[1] if span.text.startswith(name)) for name in "AB")
+    assert {a, b} < set(HUES)
+    assert a != b
+    assert [rows[index][0].role for index in (6, 7)] == [a, b]
+    assert next(span.role for span in rows[1] if span.text.startswith("3")) == "measured"
 
 
 def test_the_cursor_needs_no_colour_and_fits_every_width() -> None:

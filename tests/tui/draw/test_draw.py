@@ -207,6 +207,15 @@ def test_series_are_told_apart_by_their_dashes_and_names() -> None:
     assert "── a   ╌╌ b" in texts(curve_rows(view, 40))[-1]
 
 
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_four_series_have_four_strokes_and_four_colours(width: int) -> None:
+    view = Curve("t", tuple(Series(name, (0, 1), (n, n)) for n, name in enumerate("abcd")))
+    rows = curve_rows(view, width)
+    assert "── a   ╌╌ b   ·· c   ─· d" in texts(rows)[-1]
+    lines = [[span for span in row if span.text and 0x2800 < ord(span.text[0]) < 0x2900] for row in rows]
+    assert len({row[0].role for row in lines if row}) == 4
+
+
 def test_log_axis_has_powers_of_ten_and_drops_what_has_no_logarithm() -> None:
     rows = texts(curve_rows(Curve("t", (Series("s", (0, 1, 2), (1, 0, 100)),), log_y=True), 40, lines=5))
     assert [row.split("┤")[0].strip() for row in rows if "┤" in row] == ["100", "10", "1"]
@@ -342,6 +351,14 @@ def test_empty_cells_stand_out_from_the_ground_and_words_from_their_cells() -> N
 def test_points_stand_where_they_lie_with_their_labels() -> None:
     view = Scatter("map", ("low", "high"), (0, 1), (0, 1), ("a", "b"))
     assert texts(scatter_rows(view, 40, lines=3)) == ["map", " " * 30 + "○ high", "", "● low", "● a   ○ b"]
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_groups_of_points_have_a_mark_and_a_hue_each(width: int) -> None:
+    view = Scatter("map", ("low", "high", "top"), (0, 1, 0), (0, 1, 2), ("a", "b", "c"))
+    spans = [span for row in scatter_rows(view, width, lines=3) for span in row if span.text.strip()]
+    assert {span.role for span in spans if span.text[0] in "●○◆"} == {"hue0", "hue1", "hue2"}
+    assert [span.role for span in spans if span.text.startswith("○")] == ["hue1", "hue1"]
 
 
 @st.composite
