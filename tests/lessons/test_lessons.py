@@ -107,6 +107,7 @@ def test_stopping(engine: Engine) -> None:
     assert m["p_end_at_stop"] > 0.5
     assert m["p_end_before_stop"] < 0.001
     assert m["stop_reason"] == "end token"
+    assert m["end_rank_per_step"][-1] == 1, "ranks count from 1"
     assert m["tokens_after_ban"] == 48 - (m["tokens_generated"] - 1)
     assert math.isclose(m["p_end_per_step"][-1], m["p_end_at_stop"])
     banned = measured(engine, "stopping", "forbidden from the start")

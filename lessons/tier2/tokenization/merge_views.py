@@ -56,7 +56,7 @@ def stepper_views(engine: Engine, bpe: BPE, words: Sequence[bytes], wanted: int,
 def row(engine: Engine, number: int, step: Step) -> tuple[Scalar, ...]:
     merge = step.merge
     left, right = (pieces(engine, [i]) for i in (merge.left, merge.right))
-    return number, step.word + 1, left, right, merge.rank, pieces(engine, merge.pieces)
+    return number, step.word + 1, left, right, merge.rank + 1, pieces(engine, merge.pieces)
 
 
 def word_table(

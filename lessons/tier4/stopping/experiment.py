@@ -74,15 +74,20 @@ def _frame(engine: Engine, natural: Sequence[Step], after: Sequence[Step], progr
             "stop_reason": last.stop_reason or "running",
             "end_token": end,
             "p_end_per_step": [step.p_end for step in natural],
-            "end_rank_per_step": [step.end_rank for step in natural],
+            "end_rank_per_step": [rank(step) for step in natural],
             "p_end_at_stop": last.p_end,
             "p_end_before_stop": natural[-2].p_end if len(natural) > 1 else last.p_end,
-            "end_rank_before_stop": natural[-2].end_rank if len(natural) > 1 else last.end_rank,
+            "end_rank_before_stop": rank(natural[-2] if len(natural) > 1 else last),
             "tokens_generated": len(natural),
             "tokens_after_ban": len(after),
         },
         progress=progress,
     )
+
+
+def rank(step: Step) -> int:
+    """The end token's place among all tokens, the likeliest at 1."""
+    return step.end_rank + 1
 
 
 def _chance(p: float) -> str:
@@ -92,14 +97,14 @@ def _chance(p: float) -> str:
 def _caption(end: str, steps: Sequence[Step]) -> str:
     last = steps[-1]
     if last.stop_reason is None:
-        return f"Token {len(steps)}: P({end}) is {_chance(last.p_end)}, rank {last.end_rank + 1:,}."
+        return f"Token {len(steps)}: P({end}) is {_chance(last.p_end)}, rank {rank(last):,}."
     if last.stop_reason == "end token" and len(steps) == 1:
         return f"Stopped at once: P({end}) is {_chance(last.p_end)} before anything is written."
     if last.stop_reason == "end token":
         before = steps[-2]
         return (
             f"Stopped by itself after {plural(len(steps), 'token')}: P({end}) went from {_chance(before.p_end)} (rank "
-            f"{before.end_rank + 1:,}) to {_chance(last.p_end)} in one step."
+            f"{rank(before):,}) to {_chance(last.p_end)} in one step."
         )
     written, p_end = plural(len(steps), "token"), _chance(last.p_end)
     return f"Stopped from outside after {written}: {last.stop_reason}; P({end}) was {p_end}."
@@ -107,9 +112,6 @@ def _caption(end: str, steps: Sequence[Step]) -> str:
 
 def _strip(engine: Engine, title: str, steps: Sequence[Step]) -> Tokens:
     """Each token with what the end token had in its place."""
-    notes = [
-        f"P(end) here {_chance(step.p_end)}, rank {step.end_rank + 1:,}; chosen with {percent(step.p)}"
-        for step in steps
-    ]
+    notes = [f"P(end) here {_chance(step.p_end)}, rank {rank(step):,}; chosen with {percent(step.p)}" for step in steps]
     tokens = engine.tokens([step.token for step in steps], notes)
     return Tokens(title, tokens, tuple(step.p_end for step in steps), "P(end)")
