@@ -14,7 +14,7 @@ from itertools import pairwise
 from rich.cells import cell_len
 
 from llm_holes.engine.frames import Curve, Series
-from llm_holes.engine.numbers import Kind, exact, kind_of_label, large, odds, percent
+from llm_holes.engine.numbers import Kind, exact, kind_of_label, large, percent
 from llm_holes.tui.draw.sanitize import visible
 from llm_holes.tui.draw.spans import Row, Span, fit, kind_within, titled, with_span
 
@@ -24,6 +24,8 @@ STROKES = (("── ", (1,)), ("╌╌ ", (1, 1, 1, 0, 0, 0)), ("·· ", (1, 0, 
 DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 LARGEST = 1e150
 """Beyond this, and for NaN, a point has no place: differences of such numbers overflow."""
+SPARE = 2
+"""Lines that a logarithmic axis may leave unused."""
 MARGIN = 9
 """Columns for the labels of the y axis, at least; longer labels get up to a third of the width."""
 POWERS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -67,8 +69,12 @@ def curve_rows(view: Curve, width: int, lines: int = 12) -> list[Row]:
     if not xs:
         return titled(view.title, view.y_label, [[Span("no points yet", "dim")]])
     x_low, x_high = _range(min(xs), max(xs))
-    ticks = _log_ticks(min(ys), max(ys), lines) if view.log_y else _ticks(min(ys), max(ys), 4)
-    y_low, y_high = _range(min(ticks[0], min(ys)), max(ticks[-1], max(ys)))
+    if view.log_y:
+        ticks, y_low = _log_ticks(min(ys), max(ys), lines)
+        y_high = ticks[-1]
+    else:
+        ticks = _ticks(min(ys), max(ys), 4)
+        y_low, y_high = _range(min(ticks[0], min(ys)), max(ticks[-1], max(ys)))
     kind = kind_within(view.y_range, view.y_label)
     texts = [_power_text(round(tick), kind) if view.log_y else _tick_text(tick, kind) for tick in ticks]
     margin = min(max(MARGIN, *map(len, texts)), max(width // 3, MARGIN))
@@ -131,12 +137,18 @@ def _inside(low: float, high: float, count: int) -> list[float]:
     return [n * step for n in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
 
 
-def _log_ticks(low: float, high: float, lines: int) -> list[float]:
-    """Powers of ten around the range, all equally far apart and no two of them in one of the `lines`."""
+def _log_ticks(low: float, high: float, lines: int) -> tuple[list[float], float]:
+    """Powers of ten around the range, each the same whole number of lines below the next, the highest on the first of
+    the `lines` (at least 3); and what is at the bottom of the last line. Steps are as small as leave few lines unused.
+    """
     first, last = math.floor(low), max(math.ceil(high), math.floor(low) + 1)
-    step = math.ceil((last - first) / max(lines - 2, 1))
-    first, last = math.floor(first / step), math.ceil(last / step)
-    return [float(n * step) for n in range(first, last + 1)]
+    fits = []
+    for step in range(1, last - first + 2):
+        bottom, top = math.floor(first / step), math.ceil(last / step)
+        if gap := (lines - 1) // (top - bottom):
+            fits.append((max(lines - 1 - gap * (top - bottom), SPARE), step, bottom, top, gap))
+    _, step, bottom, top, gap = min(fits)
+    return [float(n * step) for n in range(bottom, top + 1)], step * (top - (4 * lines - 1) / (4 * gap))
 
 
 def _tick_text(tick: float, kind: Kind | None) -> str:
@@ -149,8 +161,8 @@ def _power_text(power: int, kind: Kind | None) -> str:
     """A tick of a logarithmic axis: probabilities below 0.01 % are odds; only what no figure or word says, a power."""
     if kind == "percent" and -4 <= power <= 0:
         return percent(10.0**power)
-    if kind == "percent" and -15 < power < 0:
-        return odds(10.0**power)
+    if kind == "percent" and -18 < power < 0:
+        return f"1 in {large(10.0**-power)}"
     if -10 < power < 0:
         return f"{10.0**power:.{-power}f}"
     if 0 <= power < 15:
