@@ -7,6 +7,7 @@ from importlib.resources.abc import Traversable
 from typing import NamedTuple
 
 from llm_holes.engine.frames import Frame
+from llm_holes.lessons.catalog.balance import check_balance
 from llm_holes.lessons.catalog.catalog import CatalogError, Lesson, check_tree, parse, places
 from llm_holes.lessons.catalog.checks import check_lesson
 from llm_holes.lessons.catalog.schema import Bet, Question
@@ -35,6 +36,7 @@ def inspect(folder: Traversable) -> tuple[list[Lesson], list[Fault]]:
     for lesson in lessons:
         for needle, problem in check_lesson(lesson.id, lesson.data, lesson.body, ids):
             faults.append(at(lesson, needle, problem))
+    faults += [at(lesson, needle, problem) for lesson, needle, problem in check_balance(lessons)]
     return lessons, faults
 
 

@@ -12,6 +12,7 @@ import pytest
 from llm_holes.engine.frames import Frame
 from llm_holes.engine.ipc import client
 from llm_holes.lessons.catalog import catalog
+from llm_holes.lessons.catalog.balance import FEWEST
 from llm_holes.lessons.lint import faults_of_run, inspect
 from llm_holes.tui.cli import check as check_command
 from llm_holes.tui.cli import main as cli
@@ -223,6 +224,14 @@ def test_all_faults_of_all_files_are_reported(folder: Path, capsys: pytest.Captu
         TOML,
         TOML,
     ]
+
+
+def test_a_catalog_in_which_one_option_is_always_right_is_a_fault(folder: Path) -> None:
+    for number in range(FEWEST):
+        write(folder, f"tier2/lesson_{number}", DATA)
+    said = f"in {FEWEST + 1} of {FEWEST + 1} questions of all lessons option 1 is right"
+    line = DATA.splitlines().index('question = "Which one?"') + 1
+    assert [(fault.line, fault.problem) for fault in inspect(folder)[1]] == [(line, said)]
 
 
 def test_a_report_for_people_has_file_line_and_problem(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
