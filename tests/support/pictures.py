@@ -10,12 +10,12 @@ from tests.support.app import settle, until
 
 Compare = Callable[..., bool]
 Before = Callable[[Pilot[None]], Awaitable[None]]
-STARTING = {"commit": "enter", "skip": "s"}
+STARTING = {"run": "r", "commit": "enter", "skip": "s"}
 SMALL, MIDDLE, WIDE = (80, 24), (120, 40), (160, 45)
 
 
 def after(*keys: str) -> Before:
-    """Opens the lesson and presses the keys; commit and skip, which start a run, wait for its end."""
+    """Opens the lesson and presses the keys; run, commit and skip, which start a run, wait for its end."""
 
     async def run_before(pilot: Pilot[None]) -> None:
         await settle(pilot)

@@ -17,8 +17,6 @@ from llm_holes.lessons.notebook import notebook
 from llm_holes.lessons.notebook.notebook import FILE, seal_holds
 from llm_holes.tui.app import HolesApp
 from llm_holes.tui.cli import main as cli
-from llm_holes.tui.views.base import ViewWidget
-from llm_holes.tui.widgets.live_panel import Views
 from tests.support import gallery
 from tests.support.app import MakeApp, OpenApp, press, settle, until
 from tests.support.fake_link import FakeEngine
@@ -38,7 +36,7 @@ async def finished(app: HolesApp, pilot: Pilot[None], engine: FakeEngine, frame:
 
 
 def shown(app: HolesApp) -> list[object]:
-    return [widget.view for widget in app.query_one("#compared", Views).query(ViewWidget)]
+    return list(app.main.comparison)
 
 
 def answer(text: str, tokens: int) -> Frame:
@@ -53,7 +51,7 @@ async def test_a_pinned_run_stands_beside_the_next_and_the_same_key_lets_go(
         engine.ready()
         await press(pilot, "a")
         assert shown(app) == []
-        await press(pilot, "r", "s")
+        await press(pilot, "r")
         await finished(app, pilot, engine, answer(LONG, 11))
         await press(pilot, "a")
         assert [view.title for view in shown(app) if isinstance(view, Text)] == ["A is pinned"]
@@ -73,20 +71,20 @@ async def test_a_pinned_run_stands_beside_the_next_and_the_same_key_lets_go(
 
 async def test_the_pin_waits_for_its_lesson_and_leaks_into_no_other(open_app: OpenApp) -> None:
     async with open_app() as (app, pilot):
-        await press(pilot, "r", "s")
+        await press(pilot, "r")
         await until(pilot, lambda: app.main.session.run.phase == "done")
         await press(pilot, "a")
         app.main.open_lesson("quantization")
         await settle(pilot)
         assert shown(app) == []
-        await press(pilot, "r", "s")
+        await press(pilot, "r")
         await until(pilot, lambda: app.main.session.run.phase == "done")
         await settle(pilot)
         assert shown(app) == []
         app.main.open_lesson("tokens")
         await settle(pilot)
         assert [view.title for view in shown(app) if isinstance(view, Text)] == ["A is pinned"]
-        await press(pilot, "r", "s")
+        await press(pilot, "r")
         await until(pilot, lambda: app.main.session.run.phase == "done")
         await settle(pilot)
         assert next(view.title for view in shown(app) if isinstance(view, Text)) == "A | B: the same settings"
@@ -99,7 +97,7 @@ async def test_a_run_is_added_to_the_notebook_by_key(
     async with open_app() as (app, pilot):
         await press(pilot, "n")
         assert not (tmp_path / FILE).exists()
-        await press(pilot, "r", "s")
+        await press(pilot, "r")
         await until(pilot, lambda: app.main.session.run.phase == "done")
         await press(pilot, "n")
         await until(pilot, lambda: (tmp_path / FILE).exists())
@@ -126,7 +124,7 @@ async def test_what_the_key_kept_is_replayed_and_a_doctored_copy_is_caught(
     app, kept = HolesApp(command, "tokens", catalog=catalog), tmp_path / FILE
     async with app.run_test(size=(120, 40)) as pilot:
         await until(pilot, lambda: app.main.session.engine.phase == "ready", 20)
-        await pilot.press("r", "s")
+        await pilot.press("r")
         await until(pilot, lambda: app.main.session.run.phase == "done", 20)
         await press(pilot, "n")
         await until(pilot, kept.exists)
@@ -144,7 +142,7 @@ async def test_a_notebook_that_cannot_be_written_is_told_and_the_run_stays(
     open_app: OpenApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with open_app() as (app, pilot):
-        await press(pilot, "r", "s")
+        await press(pilot, "r")
         await until(pilot, lambda: app.main.session.run.phase == "done")
         blocked = tmp_path / "file"
         blocked.write_text("")
@@ -165,9 +163,9 @@ def test_side_by_side(snap_compare: Compare, make_app: MakeApp, engine: FakeEngi
         assert isinstance(app, HolesApp)
         await settle(pilot)
         engine.manual = True
-        await press(pilot, "r", "s")
+        await press(pilot, "r")
         await finished(app, pilot, engine, answer(LONG, 11))
-        await press(pilot, "a", "3")
+        await press(pilot, "a")
         app.main.choose_preset(1)
         other = answer(LONG.replace("mat", "old sofa"), 14)
         turned = Array.of(gallery.attention().numpy()[::-1])

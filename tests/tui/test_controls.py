@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from llm_holes.lessons.catalog.schema import Control
-from llm_holes.tui.widgets.controls import Choice, Stepper, Switch
+from llm_holes.tui.widgets.dial import Choice, Stepper, Switch
 from llm_holes.tui.widgets.lines import HintLine
-from llm_holes.tui.widgets.live_panel import LivePanel
 from llm_holes.tui.widgets.text_field import TextField
 from tests.support.app import OpenApp, done, press, settle, until
 from tests.support.fake_link import FakeEngine
@@ -61,7 +60,7 @@ async def test_layers_and_heads_get_their_range_from_the_model(open_app: OpenApp
         await settle(pilot)
         assert layer.value == 29
         assert layer.range_text() == "0–29"
-        await pilot.press("r", "s")
+        await pilot.press("r")
         await until(pilot, lambda: engine.runs)
         assert engine.runs[-1].settings["layer"] == 29
 
@@ -80,16 +79,18 @@ async def test_switch(open_app: OpenApp) -> None:
     async with open_app("kv-cache") as (app, pilot):
         switch = app.query_one(Switch)
         switch.focus()
-        await pilot.press("space")
+        await pilot.press("right")
         assert switch.value is False
-        assert "[ ] off" in str(switch.render())
+        assert "exact [ ]" in str(switch.render())
+        await pilot.press("left")
+        assert switch.value is True
 
 
 async def test_the_focused_control_explains_itself(open_app: OpenApp) -> None:
     async with open_app("kv-cache", (80, 24)) as (app, pilot):
         app.query(Stepper).first().focus()
         await settle(pilot)
-        assert app.query_one(HintLine).text == "new tokens 128 · 1–256 · How many tokens to generate."
+        assert app.query_one(HintLine).text == "new tokens · 1–256 · How many tokens to generate."
 
 
 async def test_enter_runs_and_ctrl_j_breaks_the_line(open_app: OpenApp, engine: FakeEngine) -> None:
@@ -97,7 +98,7 @@ async def test_enter_runs_and_ctrl_j_breaks_the_line(open_app: OpenApp, engine: 
         field = app.query_one(TextField)
         field.focus()
         field.text = ""
-        await pilot.press("q", "ctrl+j", "r", "enter", "s")
+        await pilot.press("q", "ctrl+j", "r", "enter")
         await until(pilot, lambda: engine.runs)
         assert engine.runs[-1].settings["text"] == "q\nr"
 
@@ -106,14 +107,14 @@ async def test_tab_leaves_the_text(open_app: OpenApp) -> None:
     async with open_app() as (app, pilot):
         app.query_one(TextField).focus()
         await pilot.press("tab")
-        assert app.focused is app.query_one(LivePanel).presets
+        assert app.focused is app.main.dials.presets
 
 
 async def test_typing_runs_by_itself_after_a_pause(
     open_app: OpenApp, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with open_app() as (app, pilot):
-        await press(pilot, "r", "s")
+        await press(pilot, "r")
         await done(app, pilot)
         timers = Timers()
         timers.hold(monkeypatch)
@@ -128,7 +129,7 @@ async def test_typing_runs_by_itself_after_a_pause(
 
 
 def test_a_number_without_known_range_can_be_any() -> None:
-    stepper = Stepper(Control("n", "layer", "layer", "help", 3), 3, 5)
+    stepper = Stepper(Control("n", "layer", "layer", "help", 3), 3)
     assert stepper._could_be("999")
     assert not stepper._could_be("-1") or stepper.low is None
     assert not stepper._could_be("1_0")

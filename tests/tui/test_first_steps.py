@@ -9,36 +9,38 @@ from llm_holes.lessons.catalog.catalog import load
 from llm_holes.lessons.catalog.search import find
 from llm_holes.tui import views
 from llm_holes.tui.views.plain import TextView, UnknownView
-from llm_holes.tui.widgets.controls import Stepper
+from llm_holes.tui.widgets.dial import Stepper
 from llm_holes.tui.widgets.lines import GAP, KeyBar
 from llm_holes.tui.widgets.text_field import TextField
 from tests.support.app import OpenApp, settle, until
 from tests.support.fake_link import FakeEngine
 
 
-async def test_the_lesson_says_how_to_scroll_and_run(open_app: OpenApp) -> None:
+async def test_the_way_on_is_on_the_screen_from_the_first_moment(open_app: OpenApp) -> None:
     async with open_app(size=(80, 24)) as (app, pilot):
-        await pilot.press("2")
         await settle(pilot)
-        assert "↓ j and ↑ k scroll; r asks" in app.main.hint.text
+        keys = [entry[:2] for entry in app.query_one(KeyBar).fitting()]
+        assert {("space", "next step"), ("esc", "map"), ("?", "all keys"), ("q", "quit")} <= set(keys)
+        assert "space goes on" in app.main.hint.text
 
 
-async def test_the_way_out_of_a_control_is_a_shown_key_and_can_be_clicked(open_app: OpenApp) -> None:
+async def test_the_way_out_of_a_dial_is_a_shown_key_and_can_be_clicked(open_app: OpenApp) -> None:
     async with open_app("attention", (80, 24)) as (app, pilot):
-        await pilot.press("3")
+        app.query(Stepper).first().focus()
         await settle(pilot)
         before = app.focused
-        assert isinstance(before, Stepper)
         bar = app.query_one(KeyBar)
         labels = [label for _, label, _ in bar.fitting()]
-        assert {"next", "run", "help", "quit"} <= set(labels)
+        assert {"next", "all keys", "quit"} <= set(labels)
         shown = bar.fitting()[: labels.index("next")]
         await pilot.click(bar, offset=(1 + sum(len(key) + 1 + len(label) + GAP for key, label, _ in shown), 0))
         await settle(pilot)
         assert app.focused is not before
         app.query_one(TextField).focus()
         await settle(pilot)
-        assert ("tab", "leave") in [entry[:2] for entry in bar.fitting()]
+        keys = [entry[:2] for entry in bar.fitting()]
+        assert ("esc", "leave") in keys
+        assert not {"quit", "search", "next step"} & {label for _, label in keys}, "these would be typed"
         await pilot.press("tab")
         await settle(pilot)
         assert not isinstance(app.focused, TextField)
@@ -48,15 +50,21 @@ async def test_a_view_without_a_drawing_leaves_the_rest_in_sight(
     open_app: OpenApp, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delitem(views.WIDGETS, Bars)
-    frame = Frame("done", (Bars("what comes next", (" Paris",), (0.6,)), Text("answer", "Paris")), {"tokens": 1})
+    frame = Frame(
+        "done",
+        (Bars("what comes next", (" Paris",), (0.6,), key="first"), Text("answer", "Paris", key="second")),
+        {"tokens": 1},
+    )
     engine.frames = {"tokens": [frame, frame]}
     async with open_app() as (app, pilot):
-        await pilot.press("r", "s")
+        await pilot.press("r")
         await until(pilot, lambda: app.main.session.run.phase == "done")
         await settle(pilot)
         drawn = app.query_one(UnknownView).layout_rows(200)
         assert "what comes next" in drawn[0][0].text
         assert "no drawing for a Bars" in drawn[1][-1].text
+        await pilot.press("space", "s")
+        await until(pilot, lambda: app.query(TextView))
         assert app.query_one(TextView).view.text == "Paris"
 
 

@@ -15,9 +15,8 @@ from llm_holes.lessons.learner.events import Began, Graded, Named, Predicted, Pr
 from llm_holes.tui.app import HolesApp
 from llm_holes.tui.screens.game import BeginScreen, NameScreen
 from llm_holes.tui.widgets.case_line import CaseLine
-from llm_holes.tui.widgets.controls import Setting, Stepper
-from llm_holes.tui.widgets.lesson_page import LessonPage
-from llm_holes.tui.widgets.live_panel import Caption
+from llm_holes.tui.widgets.dial import Dial, Stepper
+from llm_holes.tui.widgets.result import Caption
 from tests.support.app import MakeApp, OpenApp, done, press, settle, until
 from tests.support.fake_link import FakeEngine
 from tests.support.pictures import MIDDLE, SMALL, Compare
@@ -54,7 +53,7 @@ async def begin(pilot: Pilot[None]) -> Case:
 
 async def test_from_the_tree_to_the_truth(open_app: OpenApp, engine: FakeEngine) -> None:
     async with open_app() as (app, pilot):
-        await press(pilot, "1", "end", "enter")
+        await press(pilot, "escape", "end", "enter")
         assert isinstance(app.screen, BeginScreen)
         await press(pilot, "down", "4", "2", "enter")
         assert events(app, Began)[0].seed == 42
@@ -89,21 +88,20 @@ async def test_probes_are_neither_predicted_nor_graded_nor_kept(open_app: OpenAp
         await begin(pilot)
         await press(pilot, "r")
         await done(app, pilot)
-        assert app.main.panes.panel.form.question is None
+        assert app.main.result.form.question is None
         assert not app.main.check_action("keep", ())
         assert not any(events(app, kind) for kind in (Predicted, Graded, Ran))
         assert app.main.runs.measured(app.main.catalog["tokens"]) is None, "a quiz is not graded by the broken model"
 
 
-async def test_the_intact_model_costs_nothing_and_asks_first(open_app: OpenApp, engine: FakeEngine) -> None:
+async def test_the_intact_model_costs_nothing_and_asks_nothing(open_app: OpenApp, engine: FakeEngine) -> None:
     async with open_app() as (app, pilot):
         case = await begin(pilot)
         await press(pilot, "o")
         assert "intact model" in line(app)
+        await press(pilot, "space")
+        assert app.main.result.form.question is None, "a bet speaks of the whole model and of its own settings"
         await press(pilot, "r")
-        assert app.main.panes.panel.form.question is not None
-        assert engine.runs == []
-        await press(pilot, "s")
         await done(app, pilot)
         assert engine.runs[-1].case is None
         assert "probes 0" in line(app)
@@ -111,20 +109,23 @@ async def test_the_intact_model_costs_nothing_and_asks_first(open_app: OpenApp, 
         await done(app, pilot)
         assert engine.runs[-1].case == case
         assert "probes 1" in line(app)
-        rows = [row for view in app.main.panes.panel.comparison if isinstance(view, Table) for row in view.rows]
+        rows = [row for view in app.main.comparison if isinstance(view, Table) for row in view.rows]
         assert ("the model", "intact", "broken") in rows
 
 
-async def test_a_changed_control_waits_for_r_and_the_text_keeps_its_gaps(open_app: OpenApp, engine: FakeEngine) -> None:
+async def test_a_changed_control_waits_for_r_and_the_words_say_nothing_of_it(
+    open_app: OpenApp, engine: FakeEngine
+) -> None:
     async with open_app("kv-cache") as (app, pilot):
         await begin(pilot)
-        app.query_one("LivePanel Stepper", Stepper).focus()
+        app.query(Stepper).first().focus()
         await press(pilot, "right")
         assert app.main._rerun._timer is None
         await press(pilot, "r")
         await done(app, pilot)
         assert [run.settings["max_new_tokens"] for run in engine.runs] == [136]
-        assert "… tokens" in app.query_one(LessonPage)._text
+        await press(pilot, "space")
+        assert "11" not in app.main.words.text(), "a broken model's run does not speak in the lesson"
 
 
 async def test_after_the_truth_nothing_is_compared(open_app: OpenApp, engine: FakeEngine) -> None:
@@ -134,7 +135,7 @@ async def test_after_the_truth_nothing_is_compared(open_app: OpenApp, engine: Fa
         await done(app, pilot)
         await press(pilot, "a", "f", "enter")
         await done(app, pilot)
-        assert app.main.panes.panel.comparison == ()
+        assert app.main.comparison == ()
         assert any("f opens another case" in note.message for note in app._notifications)
 
 
@@ -203,7 +204,7 @@ async def test_only_a_head_has_a_head_to_name(open_app: OpenApp) -> None:
         for _ in range(kinds):
             kind = str(screen.guess["guess_kind"])
             seen.add(kind)
-            shown = [setting.control.name for setting in screen.query(Setting) if setting.display]
+            shown = [setting.control.name for setting in screen.query(Dial) if setting.display]
             assert ("guess_head" in shown) == (kind == "head-off")
             await press(pilot, "right")
         assert seen == set(DIFFICULTIES[3].kinds)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from textual.widgets import Static
 
-from llm_holes.tui.messages import Described, Scrolled
+from llm_holes.tui.messages import Described, MoreDials
 
 
 def test_only_a_widget_itself_takes_back_what_it_said_of_itself() -> None:
     one, other = Static(), Static()
     assert Described(one).can_replace(Described(one))
     assert not Described(one).can_replace(Described(other))
-    assert not Described(one).can_replace(Scrolled())
+    assert not Described(one).can_replace(MoreDials())

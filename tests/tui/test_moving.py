@@ -1,19 +1,18 @@
-"""Moving in the tree, between lessons and between panes."""
+"""Moving in the map, between lessons, steps and views."""
 
 from __future__ import annotations
 
 import pytest
-from textual.widgets import Input, Markdown, OptionList
+from textual.widgets import Input, OptionList
 
 from llm_holes.tui.app import HolesApp
 from llm_holes.tui.screens.glossary import GlossaryScreen
-from llm_holes.tui.screens.pick import PickScreen
 from llm_holes.tui.screens.search import SearchScreen
-from llm_holes.tui.widgets.lesson_page import LessonHead, LessonPage
 from llm_holes.tui.widgets.lesson_tree import LessonTree
 from llm_holes.tui.widgets.lines import HintLine, KeyBar
-from llm_holes.tui.widgets.live_panel import LivePanel
-from tests.support.app import OpenApp, press, settle
+from llm_holes.tui.widgets.text_field import TextField
+from tests.support.app import OpenApp, done, press, settle, until
+from tests.support.fake_link import FakeEngine
 
 
 def at(app: HolesApp) -> str:
@@ -27,6 +26,7 @@ def hint(app: HolesApp) -> str:
 
 async def test_arrows_and_letters_walk_the_tree(open_app: OpenApp) -> None:
     async with open_app() as (app, pilot):
+        await press(pilot, "escape")
         assert at(app) == "tokens"
         await press(pilot, "j")
         assert at(app) == "embeddings"
@@ -44,17 +44,17 @@ async def test_arrows_and_letters_walk_the_tree(open_app: OpenApp) -> None:
 
 async def test_left_goes_up_from_a_leaf_and_stops_at_the_root(open_app: OpenApp) -> None:
     async with open_app() as (app, pilot):
-        await press(pilot, "h", "h", "h")
+        await press(pilot, "escape", "h", "h", "h")
         assert at(app) == "what-happens"
         assert app.query_one(LessonTree).nodes["what-happens"].is_collapsed
 
 
-async def test_enter_opens_and_b_goes_back(open_app: OpenApp) -> None:
+async def test_enter_opens_and_shift_b_goes_back(open_app: OpenApp) -> None:
     async with open_app() as (app, pilot):
-        await press(pilot, "j", "j", "j", "enter")
+        await press(pilot, "escape", "j", "j", "j", "enter")
         assert app.main.lesson is not None
         assert app.main.lesson.id == "attention"
-        await press(pilot, "b")
+        await press(pilot, "B")
         assert app.main.lesson.id == "tokens"
         assert at(app) == "tokens"
         assert not app.main.check_action("back", ())
@@ -109,76 +109,109 @@ async def test_the_glossary_narrows_while_typing_and_enter_opens_the_hole(open_a
         assert isinstance(app.screen, GlossaryScreen)
 
 
-async def test_d_goes_deeper_and_u_goes_up(open_app: OpenApp) -> None:
+async def test_d_goes_on_in_reading_order_and_u_goes_up(open_app: OpenApp) -> None:
     async with open_app("kv-cache") as (app, pilot):
+        assert ("d", "next: Fewer bits") in [entry[:2] for entry in app.query_one(KeyBar).keys]
         await press(pilot, "d")
         assert app.main.lesson is not None
         assert app.main.lesson.id == "quantization"
-        assert not app.main.check_action("deeper", ())
+        assert not app.main.check_action("next", ())
         await press(pilot, "d", "u")
         assert app.main.lesson.id == "kv-cache"
         await press(pilot, "u")
         assert app.main.lesson.id == "what-happens"
         assert not app.main.check_action("up", ())
         await press(pilot, "d")
-        assert isinstance(app.screen, PickScreen), "there are several holes below"
-        await press(pilot, "j", "enter")
-        assert app.main.lesson.id == "embeddings"
-        await press(pilot, "b", "b")
+        assert app.main.lesson.id == "tokens"
+        await press(pilot, "B", "B")
         assert app.main.lesson.id == "kv-cache"
 
 
-async def test_the_objective_stays_in_sight(open_app: OpenApp) -> None:
-    for size in ((80, 24), (120, 40), (160, 45)):
-        async with open_app("kv-cache", size) as (app, pilot):
-            await press(pilot, "r", "s")
-            for pane in ("2", "3"):
-                await press(pilot, pane, *["j"] * 30)
-                said = " ".join(strip.text for strip in app.screen._compositor.render_strips())
-                assert "aim  See what the model does with kv cache" in said
-
-
-async def test_links_and_g_lead_to_other_lessons(open_app: OpenApp) -> None:
+async def test_space_walks_the_steps_and_backspace_goes_back(open_app: OpenApp) -> None:
     async with open_app() as (app, pilot):
-        page = app.query_one(LessonPage)
-        page.post_message(Markdown.LinkClicked(page.query_one(Markdown), "hole:kv-cache"))
+        words = app.main.words
+        assert words.text().startswith("A piece at a time.")
+        await press(pilot, "space", "s")
+        assert words.text().startswith("How many pieces.")
+        await press(pilot, "space")
+        assert words.text().startswith("What is dear.")
+        assert "●●● step 3 of 3" in str(app.main.status.render())
+        await press(pilot, "backspace", "backspace", "backspace")
+        assert words.text().startswith("A piece at a time.")
+        assert "●○○ step 1 of 3" in str(app.main.status.render())
+
+
+async def test_a_click_on_a_link_and_g_lead_to_other_lessons(open_app: OpenApp) -> None:
+    async with open_app() as (app, pilot):
+        await press(pilot, "space", "s", "space")
+        rows = app.main.words.text().splitlines()
+        y = next(n for n, row in enumerate(rows) if "embeddings" in row)
+        await pilot.click(app.main.words, offset=(1 + rows[y].index("embeddings"), y))
         await settle(pilot)
         assert app.main.lesson is not None
-        assert app.main.lesson.id == "kv-cache"
+        assert app.main.lesson.id == "embeddings"
         await press(pilot, "g", "j", "enter")
-        assert app.main.lesson.id == "quantization"
+        assert app.main.lesson.id != "embeddings"
 
 
-async def test_header_shows_place_and_stages(open_app: OpenApp) -> None:
+async def test_the_stages_of_the_lesson_are_lit_in_one_line(open_app: OpenApp) -> None:
     async with open_app("kv-cache", (160, 45)) as (app, _):
-        head = str(app.query_one(LessonHead).render())
-        assert head.splitlines()[:2] == ["What happens when you send a message", "KV cache and what context costs"]
-        assert "[▣attn·FFN]" in head
+        assert "layers[ ▣attention · FFN ]" in str(app.main.stage_line.render())
 
 
-async def test_only_one_pane_shows_on_eighty_columns(open_app: OpenApp) -> None:
+async def test_later_views_are_closed_until_their_step_and_brackets_turn_the_open_ones(open_app: OpenApp) -> None:
+    async with open_app() as (app, pilot):
+        await press(pilot, "r")
+        await done(app, pilot)
+        tabs = app.main.stage.tabs
+        assert (tabs.current, tabs.closed) == ("first", {"second", "third"})
+        await press(pilot, "right_square_bracket")
+        assert tabs.current == "first"
+        await press(pilot, "space", "s")
+        await done(app, pilot)
+        assert (tabs.current, tabs.closed) == ("second", {"third"})
+        await press(pilot, "left_square_bracket")
+        assert tabs.current == "first"
+        await press(pilot, "space")
+        assert (tabs.current, tabs.closed) == ("third", set())
+        await press(pilot, "right_square_bracket")
+        assert tabs.current == "first"
+
+
+async def test_escape_goes_one_level_out_each_time(open_app: OpenApp) -> None:
     async with open_app(size=(80, 24)) as (app, pilot):
-        panes = (app.query_one(LessonTree), app.query_one(LessonPage), app.query_one(LivePanel))
+        await press(pilot, "r")
+        await done(app, pilot)
+        await press(pilot, "e")
+        assert isinstance(app.focused, TextField)
+        await press(pilot, "x", "escape")
+        assert app.focused is app.main.stage.target
+        assert app.query_one(TextField).text == "What happens when you send a message to a model?"
+        await press(pilot, "escape")
+        assert isinstance(app.focused, LessonTree)
+        assert app.main.holes.region.width > 40
+        await press(pilot, "escape")
+        assert app.focused is app.main.stage.target
+        assert not app.main.holes.region.width
 
-        def shown() -> list[bool]:
-            return [pane.region.width > 40 and pane.region.height > 10 for pane in panes]
 
-        assert shown() == [True, False, False]
-        await press(pilot, "enter")
-        assert shown() == [False, True, False]
-        await press(pilot, "w")
-        assert shown() == [False, False, True]
-        await press(pilot, "w", "2")
-        assert shown() == [False, True, False]
-        await press(pilot, "r", "s")
-        assert shown() == [False, False, True]
+async def test_the_map_is_always_there_from_110_columns_and_can_be_folded(open_app: OpenApp) -> None:
+    async with open_app(size=(120, 40)) as (app, pilot):
+        holes, words, stage = app.main.holes, app.main.words, app.main.stage
+        assert holes.region.width == 26
+        assert words.region.bottom <= stage.region.y
+        await press(pilot, "M")
+        assert not holes.region.width
+        assert words.region.right <= stage.region.x, "words and picture side by side"
+        await press(pilot, "M")
+        assert holes.region.width == 26
 
 
-async def test_all_panes_show_side_by_side_on_wide_screens(open_app: OpenApp) -> None:
+async def test_words_stand_beside_the_picture_on_wide_screens(open_app: OpenApp) -> None:
     async with open_app(size=(160, 45)) as (app, _):
-        regions = [app.query_one(kind).region for kind in (LessonTree, LessonPage, LivePanel)]
-        assert all(region.height > 35 and region.width > 35 for region in regions)
+        regions = [app.main.holes.region, app.main.words.region, app.main.stage.region]
         assert regions[0].right <= regions[1].x <= regions[1].right <= regions[2].x
+        assert regions[2].width > 80
 
 
 async def test_tiny_screens_say_what_they_need(open_app: OpenApp) -> None:
@@ -197,10 +230,12 @@ def rows(app: HolesApp) -> list[str]:
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (160, 45)])
-@pytest.mark.parametrize("pane", ["1", "2", "3"])
-async def test_after_a_shrink_and_back_the_screen_is_whole(size: tuple[int, int], pane: str, open_app: OpenApp) -> None:
+@pytest.mark.parametrize("key", ["escape", "e", "tab"])
+async def test_after_a_shrink_and_back_the_screen_is_whole(size: tuple[int, int], key: str, open_app: OpenApp) -> None:
     async with open_app("kv-cache", size) as (app, pilot):
-        await press(pilot, pane)
+        await press(pilot, "r")
+        await done(app, pilot)
+        await press(pilot, key)
         before, focused = rows(app), app.focused
         for small in ((59, 20), (80, 15), (10, 5)):
             await pilot.resize_terminal(*small)
@@ -210,10 +245,7 @@ async def test_after_a_shrink_and_back_the_screen_is_whole(size: tuple[int, int]
             assert len(said) <= 10, "and nothing else"
             await pilot.resize_terminal(*size)
             await settle(pilot)
-            # a page that was scrolled is laid out anew
-            same = slice(None) if pane == "1" else slice(0, 2)
-            assert rows(app)[same] == before[same]
-            assert rows(app)[-2:] == before[-2:]
+            assert rows(app) == before
             assert app.focused is focused
 
 
@@ -223,11 +255,32 @@ async def test_footer_shows_what_is_possible_now(open_app: OpenApp) -> None:
         def labels() -> list[str]:
             return [label for _, label, _ in app.query_one(KeyBar).keys]
 
-        assert "open" in labels()
-        assert "stop" not in labels()
-        await press(pilot, "3")
         assert "open" not in labels()
-        assert {"previous", "run", "help", "quit"} <= set(labels())
+        assert "stop" not in labels()
+        await press(pilot, "escape")
+        assert "open" in labels()
+        await press(pilot, "escape", "tab")
+        assert "open" not in labels()
+        assert {"run", "all keys", "quit"} <= set(labels())
+
+
+async def test_q_asks_twice_while_something_runs(open_app: OpenApp, engine: FakeEngine) -> None:
+    engine.manual = True
+    async with open_app() as (app, pilot):
+        engine.ready()
+        await press(pilot, "r", "q")
+        assert app.is_running
+        assert any("q again leaves" in note.message for note in app._notifications)
+        await pilot.press("q")
+        await until(pilot, lambda: app._exit)
+
+
+async def test_digits_open_nothing(open_app: OpenApp) -> None:
+    async with open_app() as (app, pilot):
+        before, focused = rows(app), app.focused
+        await press(pilot, *"123456789")
+        assert rows(app) == before
+        assert app.focused is focused
 
 
 async def test_theme_switches_and_q_leaves_at_once(open_app: OpenApp) -> None:

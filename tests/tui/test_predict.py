@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from textual.pilot import Pilot
 from textual.widget import Widget
 
 from llm_holes.engine.frames import Frame
 from llm_holes.lessons.learner.events import Event, Graded, Predicted, Ran, Read, Skipped
 from llm_holes.tui.app import HolesApp
 from llm_holes.tui.views.base import ViewWidget
-from llm_holes.tui.widgets.controls import Stepper
+from llm_holes.tui.widgets.dial import Stepper
 from llm_holes.tui.widgets.lines import KeyBar
 from llm_holes.tui.widgets.text_field import TextField
 from tests.support.app import OpenApp, done, press, settle, until
@@ -21,9 +22,7 @@ RESULT = "11 tokens for 48 characters"
 def everything(app: HolesApp) -> str:
     """All that is on the screen or kept in its widgets."""
     shown = [str(widget.render()) for widget in app.screen.walk_children(Widget)]
-    return "\n".join(
-        [*shown, *(repr(vars(widget)) for widget in app.screen.walk_children(Widget)), app.main.panes.page._text]
-    )
+    return "\n".join([*shown, *(repr(vars(widget)) for widget in app.screen.walk_children(Widget))])
 
 
 def decisions(app: HolesApp) -> list[Event]:
@@ -31,16 +30,16 @@ def decisions(app: HolesApp) -> list[Event]:
 
 
 def form(app: HolesApp) -> str:
-    return str(app.main.panes.panel.form.render()) if app.main.panes.panel.form.display else ""
+    return str(app.main.result.form.render()) if app.main.result.form.display else ""
 
 
 def verdict(app: HolesApp) -> str:
-    return str(app.main.panes.panel.verdict.render()) if app.main.panes.panel.verdict.display else ""
+    return str(app.main.result.verdict.render()) if app.main.result.verdict.display else ""
 
 
 async def test_nothing_runs_and_no_result_exists_before_the_answer(open_app: OpenApp, engine: FakeEngine) -> None:
     async with open_app() as (app, pilot):
-        await press(pilot, "r", "r")
+        await press(pilot, "space", "r", "r")
         assert "How many?" in form(app)
         assert engine.runs == []
         assert RESULT not in everything(app)
@@ -59,16 +58,16 @@ async def test_nothing_runs_and_no_result_exists_before_the_answer(open_app: Ope
 
 async def test_the_question_comes_into_sight_in_a_small_terminal(open_app: OpenApp) -> None:
     async with open_app("kv-cache", (80, 18)) as (app, pilot):
-        await press(pilot, "2", "r")
-        assert app.focused is app.main.panes.panel.form
-        assert app.main.panes.panel.region.contains_region(app.main.panes.panel.form.region)
+        await press(pilot, "space")
+        assert app.focused is app.main.result.form
+        assert app.main.query_one("#page").region.contains_region(app.main.result.form.region)
 
 
 async def test_the_verdict_waits_for_the_end_of_the_run(open_app: OpenApp, engine: FakeEngine) -> None:
     engine.manual = True
     async with open_app() as (app, pilot):
         engine.ready()
-        await press(pilot, "r", "4", "0", "enter")
+        await press(pilot, "space", "4", "0", "enter")
         engine.frame(Frame("half way", (), {"tokens": 5}, 0.5))
         await settle(pilot)
         assert verdict(app) == ""
@@ -80,7 +79,7 @@ async def test_the_verdict_waits_for_the_end_of_the_run(open_app: OpenApp, engin
 
 async def test_skipping_is_remembered_and_a_new_visit_asks_again(open_app: OpenApp, engine: FakeEngine) -> None:
     async with open_app() as (app, pilot):
-        await press(pilot, "r", "s")
+        await press(pilot, "space", "s")
         await done(app, pilot)
         await press(pilot, "r")
         assert len(engine.runs) == 2
@@ -96,12 +95,12 @@ async def test_skipping_is_remembered_and_a_new_visit_asks_again(open_app: OpenA
 
 async def test_an_answer_holds_for_later_visits(open_app: OpenApp, engine: FakeEngine) -> None:
     async with open_app() as (app, pilot):
-        await press(pilot, "r", "9", "enter")
+        await press(pilot, "space", "9", "enter")
         await done(app, pilot)
         for lesson in ("attention", "tokens"):
             app.main.open_lesson(lesson)
             await settle(pilot)
-        assert verdict(app) == ""
+        assert verdict(app) == "✓ You said 9; it was 11."
         await press(pilot, "r")
         await done(app, pilot)
         assert len(engine.runs) == 2
@@ -109,78 +108,93 @@ async def test_an_answer_holds_for_later_visits(open_app: OpenApp, engine: FakeE
 
 async def test_an_open_question_is_gone_with_its_lesson(open_app: OpenApp, engine: FakeEngine) -> None:
     async with open_app() as (app, pilot):
-        await press(pilot, "r", "3")
+        await press(pilot, "space", "3")
         app.main.open_lesson("attention")
         await settle(pilot)
         assert form(app) == ""
-        assert app.main.panes.panel.caption.display
+        assert app.main.result.caption.display
         assert decisions(app) == []
         assert engine.runs == []
 
 
-async def test_a_changed_control_asks_without_taking_the_keys(open_app: OpenApp, engine: FakeEngine) -> None:
+async def test_a_bet_is_never_asked_over_other_settings(open_app: OpenApp, engine: FakeEngine) -> None:
     async with open_app() as (app, pilot):
+        await press(pilot, "space")
+        assert "How many?" in form(app)
         field = app.query_one(TextField)
-        field.focus()
-        await press(pilot, "s")
-        await until(pilot, lambda: form(app))
-        assert app.focused is field
-        assert engine.runs == []
-        assert "r comes here to answer" in form(app)
-        await press(pilot, "s", "enter")
-        assert app.focused is app.main.panes.panel.form
-        assert "0-9 answers" in form(app)
-        await press(pilot, "7", "enter")
+        await press(pilot, "e", "s", "enter")
         await done(app, pilot)
-        assert app.focused is field
-        assert str(engine.runs[-1].settings["text"]).startswith("ssWhat")
+        assert form(app) == "", "the question speaks of another text"
+        assert str(engine.runs[-1].settings["text"]).endswith("?s") or "s" in str(engine.runs[-1].settings["text"])
+        assert verdict(app) == ""
+        assert decisions(app) == []
+        await press(pilot, "e", *["backspace"] * len(field.text), "enter")
+        app.main.settings.change(app.main.catalog["tokens"], app.main.catalog["tokens"].defaults())
+        await press(pilot, "r")
+        assert "How many?" in form(app), "and comes back with what it speaks of"
+
+
+async def test_with_another_key_the_keys_lead_to_the_bet(open_app: OpenApp) -> None:
+    async with open_app() as (app, pilot):
+        await press(pilot, "space", "tab")
+        assert "b comes here to bet" in form(app)
+        await press(pilot, "b")
+        assert app.focused is app.main.result.form
+        assert "0-9 answers" in form(app)
 
 
 async def test_after_the_answer_controls_run_by_themselves(open_app: OpenApp, engine: FakeEngine) -> None:
     async with open_app("kv-cache") as (app, pilot):
-        await press(pilot, "r", "1", "1", "enter")
+        await press(pilot, "space", "1", "1", "enter")
         await done(app, pilot)
         app.query_one(Stepper).focus()
         await press(pilot, "right")
         await until(pilot, lambda: len(engine.runs) == 2)
         await done(app, pilot)
         assert form(app) == ""
-        assert verdict(app).startswith("first run: ✓ You said 11; it was 11.")
+        assert verdict(app).startswith("your bet: ✓ You said 11; it was 11.")
 
 
-async def test_settings_changed_before_the_result_are_told(open_app: OpenApp, engine: FakeEngine) -> None:
+async def test_a_run_with_other_settings_does_not_decide_a_bet(open_app: OpenApp, engine: FakeEngine) -> None:
     engine.manual = True
     async with open_app("kv-cache") as (app, pilot):
         engine.ready()
-        await press(pilot, "r", "5", "enter", "p")
+        await press(pilot, "space", "5", "enter")
         app.query_one(Stepper).focus()
         await press(pilot, "right")
+        await until(pilot, lambda: len(engine.runs) == 2)
+        engine.frame(engine.frames["kv-cache"][-1])
+        engine.finish()
+        await done(app, pilot)
+        assert verdict(app) == ""
+        assert [type(event) for event in decisions(app)] == [Predicted]
+        await press(pilot, "left")
         await until(pilot, lambda: len(engine.runs) == 3)
         engine.frame(engine.frames["kv-cache"][-1])
         engine.finish()
         await done(app, pilot)
-        assert "settings were changed after you answered" in verdict(app)
+        assert verdict(app).startswith("✗ You said 5; it was 11.")
 
 
 async def test_what_the_run_did_not_measure_is_not_graded(open_app: OpenApp, engine: FakeEngine) -> None:
     engine.manual = True
     async with open_app() as (app, pilot):
         engine.ready()
-        await press(pilot, "r", "5", "enter")
+        await press(pilot, "space", "5", "enter")
         engine.frame(Frame("nothing", (), {}))
         engine.finish()
         await done(app, pilot)
         assert "measured no tokens" in verdict(app)
-        assert app.learner.state(app.main.catalog["tokens"]).pending is not None
+        assert app.learner.state(app.main.catalog["tokens"]).pending
 
 
 async def test_committing_to_nothing_says_how_to_answer(open_app: OpenApp, engine: FakeEngine) -> None:
     async with open_app() as (app, pilot):
-        await press(pilot, "r", "enter")
-        assert "0-9 answers; then enter runs it, or s skips" in form(app)
+        await press(pilot, "space", "enter")
+        assert "0-9 first, then enter  s skips" in form(app)
         assert engine.runs == []
         await press(pilot, "minus", "1", "full_stop", "5", "full_stop", "backspace", "2")
-        assert app.main.panes.panel.form.answer == -1.2
+        assert app.main.result.form.answer == -1.2
         keys = str(app.query_one(KeyBar).render())
         assert "enter commit" in keys
         assert "s skip" in keys
@@ -191,20 +205,29 @@ def real(lesson: str) -> HolesApp:
     return HolesApp([], lesson, link=FakeEngine({lesson: recorded(path)}).link, clock=lambda: 0.0)
 
 
+async def to_the_bet(app: HolesApp, pilot: Pilot[None]) -> int:
+    """Walks to the first step with a bet; its index."""
+    for _ in range(len(app.main.lesson.steps)):  # type: ignore[union-attr]
+        if app.main.result.form.question is not None:
+            return app.main.step
+        await press(pilot, "space")
+    raise AssertionError("no step asks")
+
+
 async def test_options_are_chosen_by_number_or_arrows() -> None:
     app = real("tokens")
     async with app.run_test(size=(120, 40)) as pilot:
         await settle(pilot)
-        await press(pilot, "r", "down", "down", "up", "9")
-        assert app.main.panes.panel.form.answer == 0
+        at = await to_the_bet(app, pilot)
+        await press(pilot, "down", "down", "up", "9")
+        assert app.main.result.form.answer == 0
         await press(pilot, *["right"] * 9, "2", "left", "enter")
         await done(app, pilot)
         predicted, graded = decisions(app)
         assert isinstance(predicted, Predicted)
-        assert (predicted.said, predicted.confidence) == ("2 or 3", 90)
+        bet = app.main.catalog["tokens"].steps[at].bet
+        assert bet is not None
+        assert (predicted.said, predicted.confidence) == (bet.options[1].text, 90)
         assert isinstance(graded, Graded)
-        assert not graded.right
-        lines = verdict(app).splitlines()
-        assert lines[0].startswith("✗ You said “2 or 3”; it was ")
-        assert "Mixed text lands here" in verdict(app)
-        assert "It is “4 or 5, about a word”. Plain English" in " ".join(lines)
+        mark = "✓" if graded.right else "✗"
+        assert verdict(app).startswith(f"{mark} You said “{bet.options[1].text}”; it was ")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from llm_holes.tui.widgets.controls import Switch
-from llm_holes.tui.widgets.live_panel import LivePanel
+from llm_holes.tui.widgets.dial import Switch
 from llm_holes.tui.widgets.text_field import TextField
 from tests.support.app import OpenApp, done, press, settle, until
 from tests.support.fake_link import FakeEngine
@@ -11,12 +10,12 @@ from tests.support.fake_link import FakeEngine
 
 async def test_p_sets_presets_one_after_the_other(open_app: OpenApp, engine: FakeEngine) -> None:
     async with open_app() as (app, pilot):
-        await press(pilot, "p", "s", "p")
+        await press(pilot, "p", "p")
         await until(pilot, lambda: len(engine.runs) == 2)
         assert engine.runs[-1].settings["text"] == "strawberry [b]strawberry[/b]"
         field = app.query_one(TextField)
         assert field.text == "strawberry [b]strawberry[/b]"
-        picker = app.query_one(LivePanel).presets
+        picker = app.main.dials.presets
         assert picker is not None
         assert "Where the folklore about" in picker.describe()
         field.insert("s")
@@ -26,7 +25,7 @@ async def test_p_sets_presets_one_after_the_other(open_app: OpenApp, engine: Fak
 
 async def test_preset_list_explains_and_sets(open_app: OpenApp, engine: FakeEngine) -> None:
     async with open_app() as (app, pilot):
-        await press(pilot, "P", "j", "enter", "s")
+        await press(pilot, "P", "j", "enter")
         await done(app, pilot)
         assert engine.runs[-1].settings["text"] == "strawberry [b]strawberry[/b]"
 
@@ -34,7 +33,7 @@ async def test_preset_list_explains_and_sets(open_app: OpenApp, engine: FakeEngi
 async def test_settings_are_kept_when_the_learner_comes_back(open_app: OpenApp, engine: FakeEngine) -> None:
     async with open_app("kv-cache") as (app, pilot):
         app.query_one(Switch).focus()
-        await press(pilot, "space")
+        await press(pilot, "right")
         app.main.open_lesson("tokens")
         await settle(pilot)
         app.main.open_lesson("kv-cache")

@@ -12,7 +12,7 @@ from textual.pilot import Pilot
 from llm_holes.lessons.learner.events import Answered, Ran, Read
 from llm_holes.lessons.learner.progress import FILE, Progress
 from llm_holes.tui.app import HolesApp
-from llm_holes.tui.widgets.controls import Choice, Stepper
+from llm_holes.tui.widgets.dial import Choice, Stepper
 from llm_holes.tui.widgets.lesson_tree import MARKS
 from tests.support.app import MakeApp, OpenApp, done, press, settle, until
 from tests.support.fake_link import FakeEngine
@@ -26,19 +26,19 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def mark(app: HolesApp, lesson: str) -> str:
-    label = app.main.panes.holes.render_label(
-        app.main.panes.holes.nodes[lesson], app.main.panes.holes.rich_style, app.main.panes.holes.rich_style
+    label = app.main.holes.render_label(
+        app.main.holes.nodes[lesson], app.main.holes.rich_style, app.main.holes.rich_style
     )
     return next(character for character in label.plain if character in MARKS.values())
 
 
 async def test_opening_running_and_passing_show_in_the_tree(open_app: OpenApp, folder: Path) -> None:
     async with open_app() as (app, pilot):
-        assert (mark(app, "tokens"), mark(app, "attention")) == ("◐", "●")
-        await press(pilot, "r", "s")
+        assert (mark(app, "tokens"), mark(app, "attention")) == ("·", "·")
+        await press(pilot, "r")
         await done(app, pilot)
-        assert mark(app, "tokens") == "◑"
-        assert "1 run · 0 passed" in str(app.main.status.render())
+        assert mark(app, "tokens") == "◐"
+        assert "0 of 7 passed" in str(app.main.status.render())
         kinds = {(type(event), event.lesson) for event in Progress.open(folder).events}
         assert {(Read, "tokens"), (Ran, "tokens")} <= kinds
         for question in ("Which?", "Which now?"):
@@ -48,19 +48,15 @@ async def test_opening_running_and_passing_show_in_the_tree(open_app: OpenApp, f
         assert mark(app, "tokens") == "✓"
         await pilot.resize_terminal(80, 24)
         await settle(pilot)
-        assert "1/7 passed" in str(app.main.status.render())
+        assert "1 of 7" in str(app.main.status.render())
 
 
 async def leave(app: HolesApp, pilot: Pilot[None]) -> None:
-    await press(pilot, "3")
+    await press(pilot, "space", "s", "space")
     app.query_one(Choice).focus()
     await press(pilot, "right")
     app.query(Stepper).first().focus()
     await press(pilot, "right")
-    app.main.panes.go("lesson")
-    await settle(pilot)
-    app.main.panes.page.scroll_to(y=3, animate=False)
-    await settle(pilot)
 
 
 @pytest.mark.parametrize("way", ["quit", "signal", "killed while running"])
@@ -79,57 +75,28 @@ async def test_it_goes_on_where_the_learner_left(
             thread.join()
         else:
             engine.manual = True
-            await press(pilot, "r", "s")
+            await press(pilot, "r")
             await until(pilot, lambda: app.main.session.run.phase == "running")
     again = make_app(None)
     async with again.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         assert again.main.lesson is not None
         assert again.main.lesson.id == "kv-cache"
-        assert again.main.panes.here == ("live" if way == "killed while running" else "lesson")
+        assert again.main.step == 2
         assert again.query_one(Choice).value == "on"
         assert again.query(Stepper).first().value == 136
-        if way != "killed while running":
-            assert again.main.panes.page.scroll_y == 3
 
 
-async def test_a_pane_that_is_hidden_is_where_it_was_once_it_is_shown(make_app: MakeApp, folder: Path) -> None:
-    app = make_app("kv-cache")
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settle(pilot)
-        await press(pilot, "2", "j", "j", "j", "j", "3")
-        await press(pilot, "r", "s")
-        await done(app, pilot)
-        await press(pilot, "2")
-        assert app.main.panes.page.line == 4
-        await press(pilot, "3", "q")
-    for _ in range(2):  # also from a session in which the pane was never shown
-        app = make_app(None)
-        async with app.run_test(size=(80, 24)) as pilot:
-            await settle(pilot)
-            assert (app.main.panes.here, app.main.panes.page.line) == ("live", 4)
-            await press(pilot, "q")
-    app = make_app(None)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settle(pilot)
-        await press(pilot, "2")
-        assert app.main.panes.page.scroll_y == 4
-        app.main.open_lesson("tokens")
-        await settle(pilot)
-        await press(pilot, "2")
-        assert app.main.panes.page.scroll_y == 0
-
-
-async def test_scrolling_and_controls_are_written_while_the_app_runs(open_app: OpenApp, folder: Path) -> None:
+async def test_steps_and_controls_are_written_while_the_app_runs(open_app: OpenApp, folder: Path) -> None:
     def kept() -> tuple[object, ...]:
         point = Progress.open(folder).resume
-        return (point.scroll, point.settings.get("max_new_tokens")) if point else ()
+        return (point.step, point.settings.get("max_new_tokens")) if point else ()
 
     async with open_app("kv-cache", (80, 24)) as (app, pilot):
-        await press(pilot, "2", "j", "j", "3")
+        await press(pilot, "space", "s", "space")
         app.query(Stepper).first().focus()
         await press(pilot, "right")
-        await until(pilot, lambda: kept() == ({"lesson": 2}, 136))
+        await until(pilot, lambda: kept() == (2, 136))
 
 
 @pytest.mark.parametrize("key", ["i", "z", "slash"])
@@ -157,8 +124,10 @@ async def test_a_prediction_of_an_earlier_session_is_not_asked_again(
         app = make_app("tokens")
         async with app.run_test() as pilot:
             await settle(pilot)
-            await press(pilot, "r")
-            if app.main.panes.panel.form.question is not None:
+            await press(pilot, "space")
+            if app.main.result.form.question is None:
+                await press(pilot, "r")
+            else:
                 await press(pilot, "9", "enter")
             await done(app, pilot)
     assert len(engine.runs) == 2
@@ -179,7 +148,7 @@ async def test_a_file_it_cannot_read_is_set_aside_with_a_message(
         told = " ".join(notification.message for notification in app._notifications)
         assert "could not be read" in told
         assert (folder / f"progress.{aside}-1.json").read_text() == content
-        assert mark(app, "tokens") == "◐"
+        assert mark(app, "tokens") == "·"
 
 
 async def test_two_apps_at_once_lose_nothing(make_app: MakeApp, folder: Path) -> None:
@@ -187,9 +156,9 @@ async def test_two_apps_at_once_lose_nothing(make_app: MakeApp, folder: Path) ->
     async with one.run_test() as first, other.run_test() as second:
         for app, pilot in ((one, first), (other, second), (one, first)):
             await settle(pilot)
-            await press(pilot, "z", "1", "enter", "q")
+            await press(pilot, "z", "1", "enter", "escape")
             assert len([event for event in app.learner.events if isinstance(event, Answered)])
-        await press(second, "r", "s")
+        await press(second, "r")
         await done(other, second)
         await press(first, "q")
         await press(second, "q")
@@ -208,9 +177,9 @@ async def test_a_state_folder_that_cannot_be_written_does_not_stop_anything(
     app = make_app("tokens")
     async with app.run_test(size=(120, 40)) as pilot:
         await settle(pilot)
-        await press(pilot, "r", "s")
+        await press(pilot, "r")
         await done(app, pilot)
-        assert mark(app, "tokens") == "◑"
+        assert mark(app, "tokens") == "◐"
         told = [notification.message for notification in app._notifications]
         assert len(told) == 1
         assert "cannot be saved" in told[0]
@@ -219,4 +188,4 @@ async def test_a_state_folder_that_cannot_be_written_does_not_stop_anything(
 @pytest.mark.parametrize("size", [SMALL, MIDDLE], ids=str)
 def test_marks(snap_compare: Compare, make_app: MakeApp, size: tuple[int, int]) -> None:
     """You should see one lesson run, the one on the page read, the others unseen."""
-    assert snap_compare(make_app(), terminal_size=size, run_before=after("r", "skip", "j", "j", "j", "j", "enter", "1"))
+    assert snap_compare(make_app(), terminal_size=size, run_before=after("run", "escape", "j", "j", "j", "j", "enter"))

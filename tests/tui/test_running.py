@@ -8,16 +8,16 @@ import sys
 
 from textual import events
 
-from llm_holes.engine.frames import Bars, Frame
+from llm_holes.engine.frames import Bars, Frame, Text
 from llm_holes.engine.ipc.messages import Cancel, Cancelled, Failed, Status, Unavailable
 from llm_holes.engine.ipc.session import RunState
 from llm_holes.lessons.catalog.catalog import Catalog
 from llm_holes.tui.app import HolesApp
 from llm_holes.tui.views.base import ViewWidget
 from llm_holes.tui.views.heatmap import HeatmapView
-from llm_holes.tui.widgets.controls import Choice, Stepper
-from llm_holes.tui.widgets.lesson_page import LessonPage
-from llm_holes.tui.widgets.live_panel import Caption, LivePanel
+from llm_holes.tui.widgets.dial import Choice, Stepper
+from llm_holes.tui.widgets.result import Caption, Result
+from llm_holes.tui.widgets.stage import Stage
 from llm_holes.tui.widgets.status_line import StatusLine
 from llm_holes.tui.widgets.text_field import TextField
 from tests.support import gallery
@@ -36,31 +36,30 @@ def status(app: HolesApp) -> str:
 
 async def test_r_runs_and_the_frames_reach_the_views(open_app: OpenApp, engine: FakeEngine) -> None:
     async with open_app() as (app, pilot):
-        await press(pilot, "r", "s")
+        await press(pilot, "r")
         await done(app, pilot)
         assert engine.runs[0].lesson == "tokens"
         assert engine.runs[0].settings == {"text": "What happens when you send a message to a model?"}
-        assert len(app.query(ViewWidget)) == 3
+        assert len(app.query(ViewWidget)) == 1
         assert "11 tokens for 48 characters" in said(app)
 
 
 async def test_the_text_quotes_what_was_measured(open_app: OpenApp) -> None:
     async with open_app() as (app, pilot):
-        page = app.query_one(LessonPage)
-        assert "… tokens" in page._text
-        await press(pilot, "r", "s")
+        words = app.main.words
+        assert "49,152 entries" in words.text()
+        await press(pilot, "space", "s")
         await done(app, pilot)
-        assert "~~11~~ tokens" in page._text
-        assert "~~49\\,152~~" in page._text or "~~49,152~~" in page._text
-        assert r"the \*cat\* \[sat\] \`here\`" in page._text
+        assert "11 tokens" in words.text()
+        assert "the *cat* [sat] `here`" in words.text()
 
 
 async def test_a_changed_control_runs_again_and_replaces_the_run(open_app: OpenApp, engine: FakeEngine) -> None:
     engine.manual = True
     async with open_app("kv-cache") as (app, pilot):
         engine.ready()
-        await press(pilot, "r", "s")
-        app.query_one("LivePanel Stepper", Stepper).focus()
+        await press(pilot, "r")
+        app.query(Stepper).first().focus()
         await press(pilot, "right", "right", "left")
         await until(pilot, lambda: len(engine.runs) == 2)
         assert engine.runs[1].settings["max_new_tokens"] == 136
@@ -76,37 +75,37 @@ async def test_frames_of_a_replaced_run_are_dropped(open_app: OpenApp, engine: F
     engine.manual = True
     async with open_app() as (app, pilot):
         engine.ready()
-        await press(pilot, "r", "s", "r", "s")
+        await press(pilot, "r", "r")
         app.main.session.reply(Failed(engine.runs[0].id, "old", ""))
         assert app.main.session.run.phase == "running"
 
 
 async def test_results_stay_in_sight_until_the_next_run_has_its_own(open_app: OpenApp, engine: FakeEngine) -> None:
     async with open_app() as (app, pilot):
-        await press(pilot, "r", "s")
+        await press(pilot, "r")
         await done(app, pilot)
         engine.manual = True
         await press(pilot, "r")
         assert said(app).startswith("running again…")
         assert "11 tokens for 48 characters" in said(app)
-        assert len(app.query(ViewWidget)) == 3
+        assert len(app.query(ViewWidget)) == 1
         engine.frame(Frame("fresh"))
         await until(pilot, lambda: said(app) == "fresh")
 
 
 async def test_replies_before_and_after_the_panel_is_on_the_screen_do_no_harm() -> None:
-    panel = LivePanel()
-    panel.watch_run(RunState("running", 1))
-    await panel.watch_frame(Frame("early"))
-    assert panel.caption.run.phase == "running"
-    assert len(panel.views.children) == 0
+    result, stage = Result(), Stage()
+    result.caption.run = RunState("running", 1)
+    await stage.show((Text("early", "x", key="first"),))
+    assert result.caption.run.phase == "running"
+    assert [view.title for view in stage.shown] == ["early"]
 
 
 async def test_x_cancels(open_app: OpenApp, engine: FakeEngine) -> None:
     engine.manual = True
     async with open_app() as (app, pilot):
         engine.ready()
-        await press(pilot, "r", "s", "x")
+        await press(pilot, "r", "x")
         assert engine.requests[-1] == Cancel(engine.runs[0].id)
         engine.say(Cancelled(engine.runs[0].id))
         await settle(pilot)
@@ -117,7 +116,7 @@ async def test_a_run_asked_for_before_the_model_is_ready_waits(open_app: OpenApp
     engine.manual = True
     async with open_app() as (app, pilot):
         engine.say(Status("downloading", "", 43_000_000, 93_000_000))
-        await press(pilot, "r", "s")
+        await press(pilot, "r")
         assert "41.0 MiB of 88.7 MiB" in status(app)
         assert "run queued" in status(app)
         assert said(app).startswith("queued")
@@ -130,7 +129,7 @@ async def test_a_run_asked_for_before_the_model_is_ready_waits(open_app: OpenApp
 async def test_a_queued_run_can_be_cancelled(open_app: OpenApp, engine: FakeEngine) -> None:
     engine.manual = True
     async with open_app() as (_, pilot):
-        await press(pilot, "r", "s", "x")
+        await press(pilot, "r", "x")
         engine.ready()
         await settle(pilot)
         assert engine.runs == []
@@ -141,7 +140,7 @@ async def test_a_failed_run_shows_why_and_keeps_the_settings(open_app: OpenApp, 
     async with open_app("kv-cache") as (app, pilot):
         engine.ready()
         app.query_one(Choice).focus()
-        await press(pilot, "right", "r", "s")
+        await press(pilot, "right", "r")
         engine.fail("The text is [too] long.", "Use at most 8,192 tokens.")
         await settle(pilot)
         assert "! The text is [too] long." in said(app)
@@ -155,15 +154,15 @@ async def test_without_a_model_the_reason_shows_and_r_tries_again(open_app: Open
         engine.say(Unavailable("no network", "Check the connection."))
         await settle(pilot)
         assert "no model · r tries again · no network" in status(app)
-        await press(pilot, "r")
+        await press(pilot, "space", "r")
         assert engine.starts == 2, "at once: a bet on what cannot run is not asked for"
-        assert not app.main.panes.panel.form.display
+        assert not app.main.result.form.display
         engine.say(Unavailable("still no network", "Check the connection."))
         await press(pilot, "r")
         assert engine.starts == 3
         engine.ready()
         await settle(pilot)
-        assert app.main.panes.panel.form.display, "the bet comes before the run"
+        assert app.main.result.form.display, "the bet comes before the run"
         assert not engine.runs
         await press(pilot, "s")
         assert len(engine.runs) == 1
@@ -172,7 +171,7 @@ async def test_without_a_model_the_reason_shows_and_r_tries_again(open_app: Open
 async def test_the_engine_dies_and_r_starts_it_again(open_app: OpenApp, engine: FakeEngine) -> None:
     async with open_app() as (app, pilot):
         engine.manual = True
-        await press(pilot, "r", "s")
+        await press(pilot, "r")
         engine.die()
         await settle(pilot)
         assert "signal 9" in status(app)
@@ -194,18 +193,18 @@ async def test_a_killed_process_is_noticed_within_a_second(catalog: Catalog, at_
             os.kill(connection._transport.get_pid(), signal.SIGKILL)
             await until(pilot, lambda: app.main.session.engine.phase == "stopped")
         assert "SIGKILL" in status(app)
-        await pilot.press("r", "s")
+        await pilot.press("r")
         await until(pilot, lambda: app.main.session.run.phase == "done", 20)
-        assert len(app.query(ViewWidget)) == 7
+        assert len(app.query(ViewWidget)) == 1
 
 
 async def test_many_frames_repaint_at_most_ten_times_a_second(open_app: OpenApp, engine: FakeEngine) -> None:
     engine.manual = True
     async with open_app() as (app, pilot):
         engine.ready()
-        await press(pilot, "r", "s")
+        await press(pilot, "r")
         painted: list[Frame | None] = []
-        app.watch(app.query_one(LivePanel), "frame", lambda frame: painted.append(frame), init=False)
+        app.watch(app.main, "frame", lambda frame: painted.append(frame), init=False)
         for number in range(200):
             engine.frame(Frame(str(number)))
         await until(pilot, lambda: said(app) == "199")
@@ -214,7 +213,7 @@ async def test_many_frames_repaint_at_most_ten_times_a_second(open_app: OpenApp,
 
 async def test_views_of_the_same_kind_are_updated_in_place(open_app: OpenApp, engine: FakeEngine) -> None:
     async with open_app("attention") as (app, pilot):
-        await press(pilot, "r", "s")
+        await press(pilot, "r")
         await done(app, pilot)
         heatmap = app.query(HeatmapView).first()
         heatmap.focus()
@@ -227,33 +226,32 @@ async def test_views_of_the_same_kind_are_updated_in_place(open_app: OpenApp, en
 
 async def test_other_views_replace_the_old_ones(open_app: OpenApp, engine: FakeEngine) -> None:
     async with open_app() as (app, pilot):
-        await press(pilot, "r", "s")
+        await press(pilot, "r")
         await done(app, pilot)
         engine.manual = True
         await press(pilot, "r")
-        engine.frame(Frame("bars", (Bars("b", ("x",), (1.0,)),)))
+        engine.frame(Frame("bars", (Bars("b", ("x",), (1.0,), key="first"),)))
         await until(pilot, lambda: said(app) == "bars")
-        assert [type(view.view) for view in app.query(ViewWidget)] == [Bars]
+        assert [type(view.view) for view in app.query(ViewWidget) if view.display] == [Bars]
 
 
 async def test_enter_on_a_cell_sets_the_controls_it_names(open_app: OpenApp, engine: FakeEngine) -> None:
     async with open_app("attention") as (app, pilot):
-        await press(pilot, "r", "s")
+        await press(pilot, "r")
         await done(app, pilot)
         app.query(HeatmapView).first().focus()
         await press(pilot, "down", "right", "right", "enter")
         await done(app, pilot)
         assert engine.runs[-1].settings["position"] == 5
         assert engine.runs[-1].settings["layer"] == 4
-        panel = app.query_one(LivePanel)
-        assert panel.settings["position"].value == 5
+        assert {w.control.name: w.value for w in app.main.dials.controls()}["position"] == 5
 
 
 async def test_resize_in_mid_run(open_app: OpenApp, engine: FakeEngine) -> None:
     engine.manual = True
     async with open_app("kv-cache", (160, 45)) as (app, pilot):
         engine.ready()
-        await press(pilot, "r", "s")
+        await press(pilot, "r")
         for frame, size in zip(gallery.frames()["kv-cache"], ((80, 24), (10, 5), (120, 40), (200, 60)), strict=False):
             engine.frame(frame)
             await pilot.resize_terminal(*size)
@@ -277,7 +275,7 @@ async def test_ten_thousand_pasted_words_do_not_freeze_it(open_app: OpenApp, eng
         await until(pilot, lambda: len(field.value) > 50_000)
         await pilot.press("a")
         assert loop.time() - start < 3
-        await press(pilot, "enter", "s")
+        await press(pilot, "enter")
         assert engine.runs[-1].settings["text"] == field.value
         assert field.value.startswith("word \u202esalad\x1b[2J ")
         assert "\x1b" not in field.text

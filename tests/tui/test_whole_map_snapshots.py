@@ -23,7 +23,7 @@ def test_all_holes_are_on_the_map(snap_compare: Compare, size: tuple[int, int]) 
     app = HolesApp([], LESSON, link=engine.link, clock=lambda: 0.0)
 
     async def run_before(pilot: Pilot[None]) -> None:
-        await after("r", "skip")(pilot)
+        await after("run")(pilot)
         tree = app.screen.query_one(LessonTree)
         tree.focus()
         tree.root.expand_all()
