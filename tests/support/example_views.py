@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
-from llm_holes.engine.frames import Array, CacheGrid, RankRace, Runner, Stretch, Timeline, TimelineRow, View
+from llm_holes.engine.frames import (
+    Array,
+    Arrow,
+    CacheGrid,
+    Cut,
+    NumberLine,
+    Plane,
+    RankedList,
+    RankRace,
+    Runner,
+    Stretch,
+    Timeline,
+    TimelineRow,
+    View,
+)
 
 TIMELINE = Timeline(
     "two prompts on one scale",
@@ -42,8 +56,19 @@ RANK_RACE = RankRace(
     49_152,
 )
 
+PLANE = Plane("two directions", (Arrow("cat", 3.0, 2.0), Arrow("dog", 4.0, 0.5)), angle=(0, 1), projection=(0, 1))
+
+NUMBER_LINE = NumberLine(
+    "weights of a row", (-0.2, 0.0, 0.2), (3.0, 5.0), (-0.1, 0.0, 0.1), (("this one", 0.07),), "8 weights"
+)
+
+RANKED_LIST = RankedList("what comes next", (" Paris", " the"), (0.5, 0.3), (Cut("top-k 1", 1),), 49_152, 0.2)
+
 EXAMPLES: tuple[View, ...] = (
     TIMELINE,
     CACHE_GRID,
     RANK_RACE,
+    PLANE,
+    NUMBER_LINE,
+    RANKED_LIST,
 )

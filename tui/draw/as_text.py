@@ -14,6 +14,9 @@ from llm_holes.engine.frames import (
     Frame,
     Gallery,
     Heatmap,
+    NumberLine,
+    Plane,
+    RankedList,
     RankRace,
     Scatter,
     Table,
@@ -43,7 +46,10 @@ from llm_holes.tui.draw.map import (
     strip_of,
     strip_row,
 )
+from llm_holes.tui.draw.number_line import number_line_rows
+from llm_holes.tui.draw.plane import plane_rows
 from llm_holes.tui.draw.rank_race import rank_race_rows
+from llm_holes.tui.draw.ranked_list import ranked_rows
 from llm_holes.tui.draw.spans import Row, bar_rows, fit, named, plain, table_rows, text_rows, titled, wrapped
 from llm_holes.tui.draw.timeline import timeline_rows
 from llm_holes.tui.draw.transcript import transcript_rows
@@ -96,6 +102,12 @@ def view_rows(view: View, width: int) -> Iterable[Row]:
             return cache_grid_rows(view, width)
         case RankRace():
             return rank_race_rows(view, width)
+        case Plane():
+            return plane_rows(view, width)
+        case NumberLine():
+            return number_line_rows(view, width)
+        case RankedList():
+            return ranked_rows(view, width)
 
 
 def _places(view: Scatter) -> Table:

@@ -131,7 +131,7 @@ def _round(step: float) -> float:
     return next(size for size in (power, 2 * power, 5 * power, 10 * power) if size >= step * 0.999)
 
 
-def _inside(low: float, high: float, count: int) -> list[float]:
+def round_numbers(low: float, high: float, count: int) -> list[float]:
     """Round numbers that lie in the range."""
     step = _round((high - low) / count)
     return [n * step for n in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
@@ -195,7 +195,7 @@ def _draw_spread(canvas: Canvas, series: Series, log: bool, to_x: ToDot, to_y: T
 def _x_axis(view: Curve, low: float, high: float, columns: int, margin: int) -> list[Row]:
     line, labels = ["─"] * columns, [" "] * columns
     free = 0
-    for tick in _inside(low, high, max(2, min(6, columns // 12))):
+    for tick in round_numbers(low, high, max(2, min(6, columns // 12))):
         x = round((tick - low) / (high - low) * (columns - 1))
         text = _tick_text(tick, kind_of_label(view.x_label))
         start = max(0, min(columns - len(text), x - len(text) // 2))

@@ -13,6 +13,9 @@ from llm_holes.engine.frames import (
     Flow,
     Gallery,
     Heatmap,
+    NumberLine,
+    Plane,
+    RankedList,
     RankRace,
     Scatter,
     Table,
@@ -29,8 +32,18 @@ from llm_holes.tui.views.flow import FlowView
 from llm_holes.tui.views.gallery import GalleryView
 from llm_holes.tui.views.heatmap import HeatmapView
 from llm_holes.tui.views.places import ScatterView
-from llm_holes.tui.views.plain import BarsView, CurveView, DiffView, TableView, TextView, UnknownView
+from llm_holes.tui.views.plain import (
+    BarsView,
+    CurveView,
+    DiffView,
+    NumberLineView,
+    PlaneView,
+    TableView,
+    TextView,
+    UnknownView,
+)
 from llm_holes.tui.views.rank_race import RankRaceView
+from llm_holes.tui.views.ranked_list import RankedListView
 from llm_holes.tui.views.timeline import TimelineView
 from llm_holes.tui.views.tokens import TokensView
 from llm_holes.tui.views.transcript import TranscriptView
@@ -51,6 +64,9 @@ WIDGETS: dict[type[View], type[ViewWidget[Any]]] = {
     Timeline: TimelineView,
     CacheGrid: CacheGridView,
     RankRace: RankRaceView,
+    Plane: PlaneView,
+    NumberLine: NumberLineView,
+    RankedList: RankedListView,
 }
 
 

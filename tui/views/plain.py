@@ -1,10 +1,12 @@
-"""The views without a cursor: bars, curves, tables, texts and diffs."""
+"""The views without a cursor: bars, curves, arrows, number lines, tables, texts and diffs."""
 
 from __future__ import annotations
 
-from llm_holes.engine.frames import Bars, Curve, Diff, Table, Text, View
+from llm_holes.engine.frames import Bars, Curve, Diff, NumberLine, Plane, Table, Text, View
 from llm_holes.tui.draw.curve import curve_rows
 from llm_holes.tui.draw.diff import diff_rows
+from llm_holes.tui.draw.number_line import number_line_rows
+from llm_holes.tui.draw.plane import plane_rows
 from llm_holes.tui.draw.spans import Row, bar_rows, table_rows, text_rows
 from llm_holes.tui.views.base import ViewWidget
 
@@ -17,6 +19,16 @@ class BarsView(ViewWidget[Bars]):
 class CurveView(ViewWidget[Curve]):
     def layout_rows(self, width: int) -> list[Row]:
         return curve_rows(self.view, width)
+
+
+class PlaneView(ViewWidget[Plane]):
+    def layout_rows(self, width: int) -> list[Row]:
+        return plane_rows(self.view, width)
+
+
+class NumberLineView(ViewWidget[NumberLine]):
+    def layout_rows(self, width: int) -> list[Row]:
+        return number_line_rows(self.view, width)
 
 
 class TableView(ViewWidget[Table]):

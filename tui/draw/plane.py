@@ -1,0 +1,289 @@
+"""Arrows on a plane in braille dots, both axes on one scale, as rows of spans.
+
+A cell holds two by four dots and is twice as high as wide, so a dot is as far from its neighbour across as up.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from rich.cells import cell_len
+
+from llm_holes.engine.frames import Arrow, Plane
+from llm_holes.engine.numbers import count, exact, figure
+from llm_holes.tui.draw.colours import HUES
+from llm_holes.tui.draw.curve import LARGEST, Canvas, round_numbers
+from llm_holes.tui.draw.sanitize import visible
+from llm_holes.tui.draw.spans import Row, Span, fit, named, titled, wrapped
+
+LINES = 12
+TIPS = "→↗↑↖←↙↓↘"
+FOOT = "○"
+ARC = 0.45
+"""How far from the corner the angle is drawn, as a part of the shorter arrow."""
+LEAST_ARC, LARGEST_ARC = 5.0, 16.0
+"""Its bounds, in dots."""
+
+Point = tuple[float, float]
+
+
+class Corner(NamedTuple):
+    """Two arrows seen from the start of the first: lengths, directions and the way from one to the other (radians)."""
+
+    start: Point
+    lengths: Point
+    first: float
+    turn: float
+
+
+class Paper:
+    """The dots, the texts over them, and the map from the plane to dots."""
+
+    def __init__(self, points: list[Point], width: int, lines: int, margin: int) -> None:
+        self.dots, self.texts = Canvas(width, lines), dict[tuple[int, int], Span]()
+        left, right = min(x for x, _ in points), max(x for x, _ in points)
+        bottom, top = min(y for _, y in points), max(y for _, y in points)
+        # a line above and below is left for names at tips
+        across, up = max((width - 2 * margin) * 2 - 1, 1), max((lines - 2) * 4 - 1, 1)
+        wide, high = right - left, top - bottom
+        self.scale = min(across / wide if wide > 0 else math.inf, up / high if high > 0 else math.inf)
+        self.scale = self.scale if math.isfinite(self.scale) else 1.0
+        self.left = width - (left + right) / 2 * self.scale
+        self.bottom = lines * 2 - (bottom + top) / 2 * self.scale
+
+    def at(self, point: Point) -> Point:
+        """Where a point of the plane lies, in dots from the bottom left."""
+        return self.left + point[0] * self.scale, self.bottom + point[1] * self.scale
+
+    def cell(self, point: Point) -> tuple[int, int]:
+        x, y = self.at(point)
+        return self.dots.lines - 1 - int(y // 4), int(x // 2)
+
+    def line(self, start: Point, end: Point, role: str, every: int = 1) -> None:
+        (x0, y0), (x1, y1) = self.at(start), self.at(end)
+        steps = max(round(max(abs(x1 - x0), abs(y1 - y0))), 1)
+        for n in range(0, steps + 1, every):
+            self.dots.dot(int(x0 + (x1 - x0) * n / steps), int(y0 + (y1 - y0) * n / steps), role)
+
+    def put(self, places: list[tuple[int, int]], text: str, role: str) -> bool:
+        """Writes a text at the first of the places where it covers no line, else where it covers no other text."""
+        length = cell_len(text)
+        free = [place for place in places if self._is_free(*place, length)]
+        if not free:
+            return False
+        line, column = next((place for place in free if not self._covers(*place, length)), free[0])
+        self.texts |= {(line, column + n): Span("") for n in range(length)}
+        self.texts[line, column] = Span(text, role)
+        return True
+
+    def _is_free(self, line: int, column: int, length: int) -> bool:
+        inside = 0 <= line < self.dots.lines and column >= 0 and column + length <= self.dots.columns
+        return inside and not any((line, column + n) in self.texts for n in range(length))
+
+    def _covers(self, line: int, column: int, length: int) -> bool:
+        """Whether something is drawn there that is more than an axis."""
+        return any(role not in ("", "dim") for role in self.dots.roles[line][column : column + length])
+
+    def beside(self, point: Point, text: str, role: str, direction: float) -> bool:
+        """Writes a text next to a point: ahead of it if there is room, else where there is."""
+        line, column = self.cell(point)
+        length = cell_len(text)
+        right, left = (line, column + 2), (line, column - 1 - length)
+        above, below = (line - 1, column - length // 2), (line + 1, column - length // 2)
+        ahead = [right, left] if math.cos(direction) >= 0 else [left, right]
+        aside = [above, below] if math.sin(direction) >= 0 else [below, above]
+        order = [*ahead, *aside] if abs(math.cos(direction)) > 0.5 else [*aside, *ahead]
+        return self.put(order, text, role)
+
+    def rows(self) -> list[Row]:
+        found: list[Row] = []
+        for line in range(self.dots.lines):
+            dots = self.dots.row(line)
+            found.append([self.texts.get((line, column), span) for column, span in enumerate(dots)])
+        return found
+
+
+def plane_rows(view: Plane, width: int, lines: int = LINES) -> list[Row]:
+    """The arrows with letter and name at their tips; then in words their lengths, the angle and the projection."""
+    drawn = [n for n, arrow in enumerate(view.arrows) if all(abs(v) < LARGEST for v in _numbers(arrow))]
+    if not drawn:
+        return titled(view.title, "", [[Span("no arrows", "dim")]])
+    corner, foot = _corner(view, drawn), _foot(view, drawn)
+    ends = [point for n in drawn for point in (_start(view.arrows[n]), _tip(view.arrows[n]))]
+    names = {n: f"{letter(n)} {named(view.arrows[n].name)}".rstrip() for n in drawn}
+    margin = min(max(map(cell_len, names.values())) + 3, max(width // 5, 3))
+    paper = Paper([(0.0, 0.0), *ends, *([foot] if foot else [])], width, lines, margin)
+    _axes(paper)
+    if foot:
+        _draw_way_to_foot(paper, view, foot)
+    for n in drawn:
+        paper.line(_start(view.arrows[n]), _tip(view.arrows[n]), hue(n))
+    for n in drawn:
+        _draw_tip(paper, view.arrows[n], n)
+    for n in drawn:
+        _draw_name(paper, view.arrows[n], n, names[n])
+    if foot:
+        _name_foot(paper, view, foot)
+    if corner:
+        _draw_arc(paper, corner)
+    rows = [*paper.rows(), *_legend(view, drawn, names, corner, foot, width)]
+    return titled(view.title, _unit(paper, view, width), rows)
+
+
+def letter(n: int) -> str:
+    """What tells an arrow apart without colour."""
+    return chr(ord("A") + n) if n < 26 else str(n + 1)
+
+
+def hue(n: int) -> str:
+    return HUES[n % len(HUES)]
+
+
+def _numbers(arrow: Arrow) -> tuple[float, float, float, float]:
+    return arrow.x, arrow.y, arrow.from_x, arrow.from_y
+
+
+def _start(arrow: Arrow) -> Point:
+    return arrow.from_x, arrow.from_y
+
+
+def _tip(arrow: Arrow) -> Point:
+    return arrow.x, arrow.y
+
+
+def _way(arrow: Arrow) -> Point:
+    return arrow.x - arrow.from_x, arrow.y - arrow.from_y
+
+
+def _length(arrow: Arrow) -> float:
+    return math.hypot(*_way(arrow))
+
+
+def _direction(arrow: Arrow) -> float:
+    across, up = _way(arrow)
+    return math.atan2(up, across)
+
+
+def _pair(pair: tuple[int, int] | None, view: Plane, drawn: list[int]) -> tuple[Arrow, Arrow] | None:
+    """The two arrows, if both are drawn and neither is a point."""
+    if pair is None or not set(pair) <= set(drawn):
+        return None
+    first, second = view.arrows[pair[0]], view.arrows[pair[1]]
+    return (first, second) if _length(first) > 0 and _length(second) > 0 else None
+
+
+def _corner(view: Plane, drawn: list[int]) -> Corner | None:
+    pair = _pair(view.angle, view, drawn)
+    if pair is None:
+        return None
+    first, second = pair
+    turn = (_direction(second) - _direction(first) + math.pi) % (2 * math.pi) - math.pi
+    return Corner(_start(first), (_length(first), _length(second)), _direction(first), turn)
+
+
+def _foot(view: Plane, drawn: list[int]) -> Point | None:
+    """Where the first arrow's tip falls on the line of the second."""
+    pair = _pair(view.projection, view, drawn)
+    if pair is None:
+        return None
+    first, second = pair
+    along, reach = _direction(second), _along(first, second)
+    return first.from_x + reach * math.cos(along), first.from_y + reach * math.sin(along)
+
+
+def _along(first: Arrow, second: Arrow) -> float:
+    """How long the first arrow is in the direction of the second; negative if it points away."""
+    return _length(first) * math.cos(_direction(first) - _direction(second))
+
+
+def _axes(paper: Paper) -> None:
+    x, y = (int(value) for value in paper.at((0.0, 0.0)))
+    for n in range(0, paper.dots.columns * 2, 4):
+        paper.dots.dot(n, y, "dim")
+    for n in range(0, paper.dots.lines * 4, 4):
+        paper.dots.dot(x, n, "dim")
+
+
+def _draw_way_to_foot(paper: Paper, view: Plane, foot: Point) -> None:
+    assert view.projection is not None
+    first = view.arrows[view.projection[0]]
+    paper.line(_tip(first), foot, "measured", every=3)
+    paper.line(_start(first), foot, "measured", every=2)
+
+
+def _name_foot(paper: Paper, view: Plane, foot: Point) -> None:
+    """The foot and how far it is from the corner, on the side where the first arrow is not."""
+    assert view.projection is not None
+    first, second = (view.arrows[n] for n in view.projection)
+    paper.put([paper.cell(foot)], FOOT, "measured")
+    away = _direction(second) + (math.pi / 2 if math.sin(_direction(first) - _direction(second)) < 0 else -math.pi / 2)
+    paper.beside(foot, figure(_along(first, second)), "measured", away)
+
+
+def _draw_tip(paper: Paper, arrow: Arrow, n: int) -> None:
+    tip = TIPS[round(_direction(arrow) / (math.pi / 4)) % 8] if _length(arrow) > 0 else "•"
+    paper.put([paper.cell(_tip(arrow))], tip, hue(n))
+
+
+def _draw_name(paper: Paper, arrow: Arrow, n: int, name: str) -> None:
+    """At the tip; along the way where the arrow leads from one tip to another. Only the letter if there is no room."""
+    (x0, y0), (x1, y1) = _start(arrow), _tip(arrow)
+    place = (x1, y1) if (x0, y0) == (0.0, 0.0) else ((x0 + x1) / 2, (y0 + y1) / 2)
+    short = cell_len(name) <= paper.dots.columns // 3
+    if not (short and paper.beside(place, name, hue(n), _direction(arrow))):
+        paper.beside(place, letter(n), hue(n), _direction(arrow))
+
+
+def _draw_arc(paper: Paper, corner: Corner) -> None:
+    shorter = min(corner.lengths) * paper.scale
+    radius = min(max(shorter * ARC, LEAST_ARC), LARGEST_ARC)
+    x, y = paper.at(corner.start)
+    steps = max(round(abs(corner.turn) * radius), 1)
+    for n in range(steps + 1):
+        way = corner.first + corner.turn * n / steps
+        paper.dots.dot(int(x + radius * math.cos(way)), int(y + radius * math.sin(way)), "measured")
+    middle, text = corner.first + corner.turn / 2, _degrees(corner)
+    places: list[tuple[int, int]] = []
+    for reach in (radius + further for further in (6, 9, 12, 16)):
+        line = paper.dots.lines - 1 - int((y + reach * math.sin(middle)) // 4)
+        places.append((line, int((x + reach * math.cos(middle)) // 2) - len(text) // 2))
+    paper.put(places, text, "measured")
+
+
+def _degrees(corner: Corner) -> str:
+    return f"{count(abs(math.degrees(corner.turn)))}°"
+
+
+def _unit(paper: Paper, view: Plane, width: int) -> str:
+    """A measure for lengths in the picture, which is the same across and up."""
+    room = width - cell_len(visible(view.title)) - 12
+    numbers = [n for n in round_numbers(0.0, max(room, 4) * 2 / paper.scale / 2, 4) if n > 0]
+    size = next((n for n in numbers if n * paper.scale / 2 >= 6), numbers[-1])
+    cells = max(round(size * paper.scale / 2), 1)
+    return f"├{'─' * (cells - 2)}┤ {exact(size)}" if 2 <= cells <= room else ""
+
+
+def _legend(
+    view: Plane, drawn: list[int], names: dict[int, str], corner: Corner | None, foot: Point | None, width: int
+) -> list[Row]:
+    rows: list[Row] = [[]]
+    used = 0
+    for n in drawn:
+        text = f"{names[n]}: {figure(_length(view.arrows[n]))} long"
+        text = fit(text, min(cell_len(text), width))
+        if used and used + 3 + cell_len(text) > width:
+            rows.append([])
+            used = 0
+        rows[-1] += [Span("   " if used else ""), Span(text, hue(n))]
+        used += cell_len(text) + (3 if used else 0)
+    said: list[str] = []
+    if corner and view.angle:
+        said.append(f"angle of {letter(view.angle[0])} and {letter(view.angle[1])}: {_degrees(corner)}")
+    if foot and view.projection:
+        first, second = view.projection
+        reach = figure(_along(view.arrows[first], view.arrows[second]))
+        said.append(f"{FOOT} {letter(first)} reaches {reach} along {letter(second)}")
+    whole = "   ".join(said)
+    lines = [whole] if cell_len(whole) <= width else [line for text in said for line in wrapped(text, width)]
+    return [*rows, *([Span(line, "measured")] for line in lines if line)]
