@@ -6,11 +6,14 @@ import math
 
 import pytest
 from rich.cells import cell_len
+from textual.app import App, ComposeResult
 
 from llm_holes.engine.frames import Cut, RankedList
 from llm_holes.tui.draw.as_text import view_text
 from llm_holes.tui.draw.ranked_list import ranked_facts, ranked_line, ranked_rows
 from llm_holes.tui.draw.spans import plain
+from llm_holes.tui.views import widget_for
+from llm_holes.tui.views.ranked_list import RankedListView
 
 LABELS = (" Paris", " the", " a", " located", " one", " known", "\n", " home")
 SHARES = (0.412, 0.18, 0.12, 0.07, 0.05, 0.02, 0.008, 0.00004)
@@ -117,3 +120,22 @@ def test_no_row_is_wider_than_the_picture(view: RankedList, width: int) -> None:
     for row in ranked_rows(view, width, cursor=0):
         assert cell_len(plain(row)) <= width
         assert "\x1b" not in plain(row)
+
+
+async def test_arrows_walk_the_candidates_and_a_shorter_list_keeps_the_cursor_inside() -> None:
+    class Listed(App[None]):
+        def get_theme_variable_defaults(self) -> dict[str, str]:
+            return {"measured": "#88c0d0"}
+
+        def compose(self) -> ComposeResult:
+            yield widget_for(VIEW)
+
+    async with Listed().run_test(size=(80, 24)) as pilot:
+        widget = pilot.app.query_one(RankedListView)
+        widget.focus()
+        await pilot.press("down", "down", "down")
+        assert widget.describe() == ranked_facts(VIEW, 3)
+        assert widget.place_at(5, widget.cursor_region().y) == (3, 0)
+        assert plain(widget.row(widget.cursor_region().y, 76)).startswith("▸ 4")
+        widget.view = RankedList("t", ("one",), (1.0,))
+        assert widget.cursor == (0, 0)
