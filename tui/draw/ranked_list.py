@@ -53,7 +53,7 @@ def ranked_rows(view: RankedList, width: int, cursor: int | None = None) -> list
         label = fit(rest[0], min(max(name_width, cell_len(rest[0])), name_width + GAP + bar_width))
         bar = _bar(view.rest, bar_width, survivors > listed) if cell_len(label) == name_width else ""
         space = " " * (name_width + GAP + bar_width - cell_len(label) - cell_len(bar))
-        rows.append([Span(" " * (len(POINTER) + ranks - 1) + "⋮" + " " * GAP + label, "dim")])
+        rows.append([Span(" " * (len(POINTER) + ranks - 1) + "…" + " " * GAP + label, "dim")])
         rows[-1].append(Span(space + bar + " " * GAP + percent(view.rest).rjust(numbers), "muted"))
     rows += [row for cut in view.cuts if cut.kept > listed for row in _far_cut(cut, view.total, width)]
     return titled(view.title, _said(view, width), rows)

@@ -33,7 +33,7 @@ what comes next  49,152 candidates
   6  ·known   ▏                      2 %
   7  ⏎        ▏                    0.8 %
   8  ·home    ▏             under 0.01 %
-  ⋮  49,144 not listed              14 %
+  …  49,144 not listed              14 %
 ── top-k 40 keeps 40, below this list ──
 """,
     76: """\
@@ -48,7 +48,7 @@ what comes next  49,152 candidates, bars 0 to 100 %
   6  ·known             ░                                                2 %
   7  ⏎                  ▏                                              0.8 %
   8  ·home              ▏                                       under 0.01 %
-  ⋮  49,144 not listed  ░░░░░                                           14 %
+  …  49,144 not listed  ░░░░░                                           14 %
 ── top-k 40 keeps 40, below this list ──
 """,
     120: """\
@@ -63,7 +63,7 @@ what comes next  49,152 candidates, bars 0 to 100 %
   6  ·known             ░░                                                                                           2 %
   7  ⏎                  ░                                                                                          0.8 %
   8  ·home              ▏                                                                                   under 0.01 %
-  ⋮  49,144 not listed  ░░░░░░░░░░░░                                                                                14 %
+  …  49,144 not listed  ░░░░░░░░░░░░                                                                                14 %
 ── top-k 40 keeps 40, below this list ──
 """,
 }
