@@ -113,9 +113,7 @@ async def test_the_intact_model_costs_nothing_and_asks_nothing(open_app: OpenApp
         assert ("the model", "intact", "broken") in rows
 
 
-async def test_a_changed_control_waits_for_r_and_the_words_say_nothing_of_it(
-    open_app: OpenApp, engine: FakeEngine
-) -> None:
+async def test_a_changed_dial_waits_for_r_and_no_word_speaks_of_it(open_app: OpenApp, engine: FakeEngine) -> None:
     async with open_app("kv-cache") as (app, pilot):
         await begin(pilot)
         app.query(Stepper).first().focus()

@@ -27,6 +27,8 @@ from tests.support.fake_link import FakeEngine
 
 
 def said(app: HolesApp) -> str:
+    """What the caption says where no bet is open that it would answer."""
+    app.query_one(Caption).quiet = False
     return str(app.query_one(Caption).render())
 
 

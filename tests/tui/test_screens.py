@@ -113,4 +113,5 @@ async def test_a_run_goes_on_behind_a_dialog(open_app: OpenApp, engine: FakeEngi
         await settle(pilot)
         await pilot.press("escape")
         await settle(pilot)
-        assert "11 tokens" in str(app.main.result.caption.render())
+        assert app.main.session.frame is not None
+        assert app.main.frame is app.main.session.frame
