@@ -130,10 +130,12 @@ def fits(kind: Kind, value: Value) -> bool:
 
 
 def _check_presets(data: LessonData) -> Iterator[Problem]:
-    names = {control.name for control in data.controls}
+    defaults = {control.name: control.default for control in data.controls}
     for preset in data.presets:
-        for name in preset.settings.keys() - names:
+        for name in preset.settings.keys() - defaults.keys():
             yield f'"{preset.name}"', f"preset {preset.name!r} sets {name!r}, which is not a control"
+        if {**defaults, **preset.settings} == defaults:
+            yield f'"{preset.name}"', f"preset {preset.name!r} changes nothing: it equals the defaults"
     for kind in ("expected", "surprise"):
         if all(preset.expect != kind for preset in data.presets):
             yield "[[presets]]", f'no preset with expect = "{kind}"'

@@ -49,7 +49,7 @@ def test_a_byte_without_a_token_vanishes_and_the_lesson_says_so(engine: Engine) 
 
 
 def test_attention(engine: Engine) -> None:
-    m = measured(engine, "attention", "induction")
+    m = measured(engine, "attention")
     assert m["attention_reproduced_max_abs_diff"] < 1e-4
     assert m["rows_sum_to_one_max_abs_diff"] < 1e-5
     assert m["causal_violation"] == 0

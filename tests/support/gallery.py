@@ -36,7 +36,7 @@ code = ["llm_holes.engine.frames:Heatmap", "llm_holes.engine.frames:series"]
 name = "everyday"
 expect = "expected"
 why = "What everyone expects to happen with {title.lower()}."
-settings = {{}}
+settings = {{ text = "What is a token?" }}
 
 [[presets]]
 name = "strange"

@@ -128,7 +128,7 @@ def test_settings_fill_in_defaults_and_keep_to_the_model() -> None:
 
 def test_a_preset_made_for_a_larger_model_is_brought_inside() -> None:
     lesson = catalog.load()["attention"]
-    found = validated(lesson, lesson.preset("induction").settings, MODEL)
+    found = validated(lesson, lesson.preset("words in no order").settings, MODEL)
     assert (found["layer"], found["head"]) == (3, 1)
 
 

@@ -36,7 +36,7 @@ def written(frame: Frame) -> list[int]:
 
 
 def test_the_answer_is_what_greedy_decoding_writes(engine: Engine) -> None:
-    last = frames(engine, "what-happens", "a question")[-1]
+    last = frames(engine, "what-happens")[-1]
     prompt = engine.chat(QUESTION)
     assert last.measured["answer"] == engine.write(prompt, 32)
     assert last.measured["stop_reason"] == "end token"
@@ -49,7 +49,7 @@ def test_the_answer_is_what_greedy_decoding_writes(engine: Engine) -> None:
 
 
 def test_parts_light_up_in_order_and_none_goes_dark(engine: Engine) -> None:
-    found = frames(engine, "what-happens", "a question")
+    found = frames(engine, "what-happens")
     before: list[int] = [0] * 7
     for frame in found:
         now = [ORDER.index(stage.state) for stage in stages(frame).values()]
@@ -63,7 +63,7 @@ def test_parts_light_up_in_order_and_none_goes_dark(engine: Engine) -> None:
 
 
 def test_the_loop_leads_from_the_pick_to_the_embedding_once_for_each_token_but_the_last(engine: Engine) -> None:
-    found = frames(engine, "what-happens", "a question")
+    found = frames(engine, "what-happens")
     for frame in found:
         ends = flow(frame).loop
         assert ends is not None
@@ -75,7 +75,7 @@ def test_the_loop_leads_from_the_pick_to_the_embedding_once_for_each_token_but_t
 
 
 def test_every_part_opens_a_lesson(engine: Engine) -> None:
-    last = frames(engine, "what-happens", "a question")[-1]
+    last = frames(engine, "what-happens")[-1]
     assert {stage.hole for stage in stages(last).values()} <= catalog.load().lessons.keys()
     assert str(engine.model.config.d_model) in stages(last)["embedding"].produced
 

@@ -67,8 +67,8 @@ def test_a_window_drops_the_oldest_and_forgetting_deletes(engine: Engine) -> Non
 def test_a_false_memory_is_repeated(engine: Engine) -> None:
     m = measured(engine, "memory", "a false memory")
     assert "Paris" in m["answer_without_memory"]
-    assert "Lisbon" in m["answer_with_memory"]
-    assert m["p_fact_with"] > 100 * m["p_fact_without"]
+    assert "Lyon" in m["answer_with_memory"]
+    assert m["p_fact_with"] > 0.3 > 1e-3 > m["p_fact_without"]
 
 
 def test_a_kept_memory_is_there_in_the_next_run_until_forgotten(engine: Engine, state: Path) -> None:

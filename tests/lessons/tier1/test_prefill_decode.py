@@ -27,7 +27,7 @@ def test_flops_are_those_torch_counts(engine: Engine, tokens: int) -> None:
 
 
 def test_bytes_are_those_of_the_file(engine: Engine) -> None:
-    m = measured(engine, "prefill-decode", "a question")
+    m = measured(engine, "prefill-decode")
     vectors = sum(w.nbytes for w in engine.model.weights.values() if w.dim() == 1)
     assert m["weight_bytes_per_token"] == 4 * engine.info.parameters - vectors
 

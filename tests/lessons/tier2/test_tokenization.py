@@ -21,7 +21,7 @@ def strip(frame: Frame) -> list[bytes]:
 
 
 def test_ids_and_cuts(engine: Engine) -> None:
-    m = measured(engine, "tokenization", "p|oth|ole")
+    m = measured(engine, "tokenization")
     text = "The unthinkable pothole by the seashore"
     assert m["token_ids"] == engine.tokenizer.encode(text)
     assert m["matches_reference_tokenizer"] is True

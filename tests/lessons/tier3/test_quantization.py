@@ -44,7 +44,7 @@ def test_the_files_own_blocks_are_those_in_memory(engine: Engine) -> None:
 
 
 def test_the_cache_alone_rounded(engine: Engine) -> None:
-    m, eight = (measured(engine, ID, p) for p in ("only the KV cache, 4 bits", "8 bits"))
+    m, eight = (measured(engine, ID, p) for p in ("8 bits, and 4 for the cache", "8 bits"))
     assert m["weight_bytes"] == eight["weight_bytes"]
     assert m["kv_bytes_per_token_quantized"] == 2 * 30 * 3 * (64 // 2 + 2)
     assert eight["kv_bytes_per_token_quantized"] == eight["kv_bytes_per_token"] == 2 * 30 * 3 * 64 * 4

@@ -46,7 +46,7 @@ def test_costs_are_met_by_counting_and_do_not_depend_on_the_number_of_heads(engi
     m = measured(engine, "multi-head-attention", "one wide head")
     assert m["flops_counted_to_formula"] == m["score_bytes_counted_to_formula"] == 1
     assert m["flops_multi"] == m["flops_single"]
-    assert m["score_bytes"] == m["score_bytes_single"] == 100_000**2 * 4
+    assert m["score_bytes"] == 9 * m["score_bytes_single"] == 9 * 100_000**2 * 4
     nine = measured(engine, "multi-head-attention", text="a b", ablate="this layer", layer=29, tokens=100)
     assert nine["score_bytes"] == 9 * nine["score_bytes_single"]
 

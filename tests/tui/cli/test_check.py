@@ -158,6 +158,7 @@ FAULTS = {
     "no right option": ("correct = true\n", "", "Which one?", "exactly one"),
     "no surprise": ('expect = "surprise"\n', "", "[[presets]]", "surprise"),
     "preset of nothing": ('settings = { text = "two" }', 'settings = { txt = "two" }', '"second"', "not a control"),
+    "preset of the defaults": ('text = "two" }', 'text = "hello" }', '"second"', "equals the defaults"),
     "long help": ('help = "Any text."', f'help = "{"Any text. " * 8}"', "help = ", "80 characters, 74 fit"),
     "long label": ('label = "text"', 'label = "a label of 17 cha"', "label = ", "over 16 characters"),
     "bet of nothing": ('settings = { text = "three" }', 'settings = { txt = "three" }', "txt =", "not a control"),
