@@ -19,7 +19,7 @@ COUNT = 20
 
 def lesson_with(questions: Sequence[Question]) -> Lesson:
     """A lesson whose quiz has these questions."""
-    lesson = Lesson("quiz", "Quiz", 1, 1, "", Path(), "")
+    lesson = Lesson(id="quiz", title="Quiz", short="Quiz", tier=1, order=1, parent="", place=Path(), toml="")
     lesson.__dict__["data"] = msgspec.structs.replace(LESSON.data, quiz=tuple(questions))
     return lesson
 

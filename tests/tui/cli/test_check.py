@@ -229,7 +229,7 @@ def test_all_faults_of_all_files_are_reported(folder: Path, capsys: pytest.Captu
 
 def test_a_catalog_in_which_one_option_is_always_right_is_a_fault(folder: Path) -> None:
     for number in range(FEWEST):
-        write(folder, f"tier2/lesson_{number}", DATA)
+        write(folder, f"tier2/lesson_{number}", DATA, TEXT)
     said = f"in {FEWEST + 1} of {FEWEST + 1} questions of all lessons option 1 is right"
     line = DATA.splitlines().index('question = "Which one?"') + 1
     assert [(fault.line, fault.problem) for fault in inspect(folder)[1]] == [(line, said)]
