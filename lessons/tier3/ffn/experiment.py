@@ -51,8 +51,8 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     shown = ids[position - here : position - here + len(values)]
     token = engine.token_text(ids[position])
     report.show(
-        _firing(engine, layer, values[here], lengths, order, token, neuron),
-        _strip(engine, shown, values[:, neuron], layer, neuron, same=len(shown) == len(ids)),
+        along_the_text=_strip(engine, shown, values[:, neuron], layer, neuron, same=len(shown) == len(ids)),
+        neurons=_firing(engine, layer, values[here], lengths, order, token, neuron),
     )
     report.say(
         f"At {spelt(token)} {percent(facts['active_fraction'])} of the gates of layer {layer} are open; "
@@ -61,7 +61,10 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     yield report.frame(0.3)
 
     fixed = passage_ids(engine, PASSAGE)
-    report.show_also(_contexts(engine, fixed, layer, neuron, values[here, neuron]), _spread(lengths, order))
+    report.show_also(
+        what_excites_it=_contexts(engine, fixed, layer, neuron, values[here, neuron]),
+        how_many_it_takes=_spread(lengths, order),
+    )
     yield report.frame(0.6)
 
     changed = engine.operated([_operation(engine, p, order.tolist(), neuron)])

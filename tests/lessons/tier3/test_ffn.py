@@ -18,7 +18,7 @@ def test_the_ffn_is_reproduced_and_each_token_is_alone_in_it(engine: Engine) -> 
     assert m["token_isolation_max_abs_diff"] == 0
     assert m["ffn_share_of_parameters"] == pytest.approx(79_626_240 / 134_515_008)
     assert m["expansion"] == pytest.approx(1536 / 576)
-    ids = engine.encode("The doctor wrote a prescription for the patient's")
+    ids = engine.encode("The capital of France is")
     gate = engine.model.forward(torch.tensor([ids]), taps=[tap(22, "mlp.hook_pre")]).acts[tap(22, "mlp.hook_pre")]
     assert m["active_fraction"] == pytest.approx((gate[0, -1] > 0).mean())
 
@@ -41,7 +41,7 @@ def test_one_neuron_of_the_first_token_matters_and_one_weight_of_it_even_more(en
 
 
 def test_the_chosen_neuron_is_marked_followed_along_the_text_and_found_in_the_passage(engine: Engine) -> None:
-    firing, strip, contexts, _ = frames(engine, "ffn", neuron=7, text="Die Katze 🙂 schläft", position=1)[-1].views
+    strip, firing, contexts, _ = frames(engine, "ffn", neuron=7, text="Die Katze 🙂 schläft", position=1)[-1].views
     assert isinstance(firing, Table)
     assert firing.marked is not None
     assert firing.rows[firing.marked][0] == "7"
@@ -56,7 +56,7 @@ def test_the_chosen_neuron_is_marked_followed_along_the_text_and_found_in_the_pa
 def test_one_token_long_texts_and_wrong_neurons(engine: Engine) -> None:
     assert measured(engine, "ffn", text="a", layer=0)["token_isolation_max_abs_diff"] == 0
     long = frames(engine, "ffn", text="one two three " * 100, layer=0, position=3)[-1]
-    strip = long.views[1]
+    strip = next(view for view in long.views if view.key == "along the text")
     assert isinstance(strip, Tokens)
     assert len(strip.tokens) == 256
     assert strip.control == ""
