@@ -55,8 +55,13 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
         kept_tokens_filters_first=_filters_first(logits, params),
     )
     shown = best(logits, SHOWN)
-    hand = _by_hand(engine, state, by_hand, logits, shown)
-    report.show(hand, _stage_table(found, first), *_stage_bars(engine, found, shown))
+    report.show(
+        **{"the_model's_own": _bars(engine, "the model's own distribution", logits.softmax(-1), shown)},
+        what_is_left=_bars(engine, f"after {final.name}: {final.kept:,} kept", final.probabilities, shown),
+        by_temperature=elastic(logits, params),
+        stages=_stage_table(found, first),
+        by_hand=_by_hand(engine, state, by_hand, logits, shown),
+    )
     caption = (
         f"{spelt(_label(engine, first))} with {percent(top)} among {plural(final.kept, 'kept token')}, entropy "
         f"{figure(undecided)} nats."
@@ -64,11 +69,11 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     report.say(caption)
     yield report.frame(0.2)
 
-    pictures = (*report.views, *((elastic(logits, params),) if p["top_p"] < 1 else ()))
+    pictures = report.views
     for counts, progress in _drawn(engine, final.probabilities, p["draws"], p["seed"]):
         chance = _against_chance(counts, final.probabilities)
         report.measure(chance)
-        report.show(*pictures, _sampled(engine, final.probabilities, counts, shown))
+        report.show(*pictures, draws=_sampled(engine, final.probabilities, counts, shown))
         report.say(caption)
         report.say_also(
             f"In {plural(chance['samples'], 'draw')} {chance['different_tokens_drawn']:,} of them came up; distance to "
@@ -167,16 +172,12 @@ def _stage_table(found: Sequence[Stage], first: int) -> Table:
     return Table("stage by stage", ("after", "kept", "entropy, nats", "P(likeliest)"), rows)
 
 
-def _stage_bars(engine: Engine, found: Sequence[Stage], shown: Sequence[int]) -> tuple[Bars, ...]:
-    """One picture per stage, of the same tokens and of all others together."""
+def _bars(engine: Engine, title: str, probabilities: Tensor, shown: Sequence[int]) -> Bars:
+    """The shares of these tokens, and of all others together."""
+    values = probabilities[list(shown)].tolist()
+    values.append(max(0.0, 1 - sum(values)))
     labels = (*(_label(engine, i) for i in shown), "all others")
-    bars = []
-    for stage in found:
-        values = stage.probabilities[list(shown)].tolist()
-        values.append(max(0.0, 1 - sum(values)))
-        title = f"after {stage.name}: {stage.kept:,} kept"
-        bars.append(Bars(title, labels, tuple(values), "probability", range=(0, 1)))
-    return tuple(bars)
+    return Bars(title, labels, tuple(values), "probability", range=(0, 1))
 
 
 def _sampled(engine: Engine, p: Tensor, counts: Tensor, shown: Sequence[int]) -> Table:
