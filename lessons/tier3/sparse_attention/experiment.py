@@ -46,7 +46,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     density = pairs_seen(pattern, len(ids)) / causal_pairs(len(ids))
     report = Report()
     report.measure(tokens=len(ids), density=density, layers_changed=len(layers))
-    report.show(mask)
+    report.show(who_sees_whom=mask)
     report.say(f"{percent(density)} of the pairs are left. Reading the passage both ways.")
     yield report.frame(0.1)
 
@@ -55,7 +55,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     before, after = perplexity(full, targets), perplexity(cut, targets)
     kl = kl_nats(full, cut)
     report.measure(perplexity_full=before, perplexity_sparse=after, perplexity_ratio=after / before, kl_nats=kl)
-    report.show(mask, _surprise(full, cut, targets))
+    report.show(who_sees_whom=mask, surprise=_surprise(full, cut, targets))
     report.say(
         f"{percent(density)} of the pairs: perplexity {figure(before)} becomes {figure(after)}, KL {figure(kl)} nats."
     )
@@ -69,14 +69,14 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
         needle_found=missed.found,
         needle_distance=needle.distance,
     )
-    report.show_also(_needle(engine, needle, seen, missed))
+    report.show_also(the_hidden_fact=_needle(engine, needle, seen, missed))
     outcome = "found" if missed.found else "lost"
     report.say_also(f"The hidden fact is {outcome} (P {percent(missed.p)}, full {percent(seen.p)}).")
     yield report.frame(0.8)
 
     work, costs = _work(engine, pattern, min(p["cost_tokens"], config.n_ctx))
     report.measure(costs)
-    report.show_also(work)
+    report.show_also(work=work)
     yield report.frame()
 
 
