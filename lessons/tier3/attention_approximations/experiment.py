@@ -9,7 +9,7 @@ import torch
 
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import Cancelled
-from llm_holes.engine.frames import Bars, Curve, Frame, Series, Table, series
+from llm_holes.engine.frames import Bars, Curve, Frame, Series, series
 from llm_holes.engine.measure import kl_nats, perplexity
 from llm_holes.engine.model.decoder import AttentionFn
 from llm_holes.engine.model.hook_names import tap
@@ -19,7 +19,7 @@ from llm_holes.engine.surgery.operations import AttentionReplaced
 from llm_holes.engine.surgery.pooled_attention import Landmarks, TopKeys, WholeTextLandmarks
 from llm_holes.lessons.shared.layer_choice import chosen
 from llm_holes.lessons.shared.passage import NAME, passage_ids
-from llm_holes.lessons.shared.report import Report
+from llm_holes.lessons.shared.report import Report, keyed
 from llm_holes.lessons.tier3.attention_approximations.trials import Heads, Times, future_leak, race, relative_error
 
 POINTS = ("attn.hook_rot_q", "attn.hook_rot_k", "attn.hook_v")
@@ -49,9 +49,10 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
         future_leak=future_leak(attention_fn, heads[len(heads) // 2]),
     )
     report.say(f"{p['method']}: what attention brings home is off by {percent(error)} of its length.")
-    report.show(_by_layer(layers, heads, attention_fn) if len(layers) > 1 else _by_head(heads[0], attention_fn))
-    if p["method"] in SIZES:
-        report.show(_by_size(engine, p, heads), *report.views)
+    report.show(
+        error=_by_layer(layers, heads, attention_fn) if len(layers) > 1 else _by_head(heads[0], attention_fn),
+        error_by_size=_by_size(engine, p, heads) if p["method"] in SIZES else None,
+    )
     yield report.frame(0.3)
 
     intact = whole.logits[0]
@@ -68,7 +69,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
         f"{p['method']} in {len(layers)} of {plural(config.n_layers, 'layer')}: perplexity {figure(before)} "
         f"becomes {figure(after)}; not looking at all gives {figure(blind)}."
     )
-    report.show(_quality(report.measured), *report.views)
+    report.show(*keyed({"perplexity": _quality(report.measured)}), *report.views)
     yield report.frame(0.7)
 
     times = race(engine.model, attention_fn, min(p["time_tokens"], config.n_ctx))
@@ -76,7 +77,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
         f"faster from {plural(times.crossover, 'token')} on" if times.crossover else "not faster at any length tried"
     )
     report.measure(_timed(times))
-    report.show_also(_times(times))
+    report.show_also(time=_times(times))
     report.say_also(f"Here it is {found}.")
     yield report.frame()
 
@@ -111,13 +112,11 @@ def _timed(times: Times) -> dict[str, Any]:
     }
 
 
-def _quality(measured: Mapping[str, Any]) -> Table:
-    rows = (
-        ("exact attention", measured["perplexity_full"], 0.0),
-        (measured["method"], measured["perplexity_approx"], measured["kl_nats"]),
-        ("all earlier tokens alike", measured["perplexity_average"], ""),
-    )
-    return Table(f"{plural(measured['tokens'], 'token')} of {NAME}", ("", "perplexity", "KL, nats"), rows)
+def _quality(measured: Mapping[str, Any]) -> Bars:
+    """Among how many words the model hesitates: with exact attention, this method, and no comparison at all."""
+    labels = ("exact attention", measured["method"], "all earlier tokens alike")
+    values = tuple(measured[f"perplexity_{way}"] for way in ("full", "approx", "average"))
+    return Bars(f"perplexity on {plural(measured['tokens'], 'token')} of {NAME}", labels, values, marked=1)
 
 
 def _by_size(engine: Engine, p: Mapping[str, Any], heads: Sequence[Heads]) -> Curve:

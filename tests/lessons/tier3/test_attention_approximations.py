@@ -43,7 +43,9 @@ def test_the_error_is_that_of_one_head_computed_by_hand(engine: Engine) -> None:
 
 
 def test_random_features_do_not_come_nearer_on_this_models_keys(engine: Engine) -> None:
-    curve = next(view for view in frames(engine, ID, "random features")[-1].views if isinstance(view, Curve))
+    views = frames(engine, ID, "random features")[-1].views
+    curve = next(view for view in views if view.key == "error by size")
+    assert isinstance(curve, Curve)
     errors = curve.series[0].y
     assert curve.series[0].x == (4, 16, 64, 256)
     assert errors[-1] > 0.7 * errors[0]
