@@ -19,7 +19,7 @@ from llm_holes.engine.model.cache import ContiguousCache
 from llm_holes.engine.numbers import count, percent, plural
 from llm_holes.lessons.shared.architectures import requests_that_fit
 from llm_holes.lessons.shared.pace import pause
-from llm_holes.lessons.shared.report import Report
+from llm_holes.lessons.shared.report import Report, keyed
 from llm_holes.lessons.tier3.paged_attention.serving import Dialogue, Rooms, check_room, dialogues, stream
 
 DECODED = 4
@@ -50,7 +50,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
             found = part
         else:
             asked = Text("requests", "The model answers the questions that the requests will ask.")
-            report.show(asked)
+            report.show(requests=asked)
             report.say(f"Measuring how long real answers are: {count(100 * part)} %.")
             yield report.frame(0.6 * part)
     longest = max(dialogue.longest for dialogue in found)
@@ -62,14 +62,14 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
         yield from _played(engine, result, p["speed"])
     step = p["step"] if p["step"] >= 0 else _fullest(result)
     report.measure(_measured(engine, result, found))
-    report.show(*result.rooms.pictures(result.requests, min(step, result.paged.step)), *_sums(engine, result, p))
+    report.show(*_memories(result, min(step, result.paged.step)), **_sums(result, p))
     report.say(_caption(report.measured))
     yield report.frame(0.7)
 
     tokens, equal, difference = _decoded(engine, found[0], size)
     report.measure(tokens_equal=equal, logits_max_abs_diff=difference)
     both = Tokens("read through a block table, in scrambled memory: what both ways wrote", engine.tokens(tokens))
-    report.show_also(both)
+    report.show_also(through_the_table=both)
     report.say_also(f"Through the block table: {'the same' if equal else 'not the same'} tokens.")
     yield report.frame()
 
@@ -90,11 +90,17 @@ def _played(engine: Engine, result: Served, speed: int) -> Iterator[Frame]:
     """The memory every `speed` steps, at a pace the eye can follow."""
     for step in range(0, result.paged.step + 1, speed):
         caption = f"Step {step} of {result.paged.step}: the block map, and the same memory given out in stretches."
-        yield Frame(caption, result.rooms.pictures(result.requests, step), {}, 0.6 + 0.1 * step / result.paged.step)
+        yield Frame(caption, _memories(result, step), {}, 0.6 + 0.1 * step / result.paged.step)
         pause(engine)
 
 
-def _sums(engine: Engine, result: Served, p: Mapping[str, Any]) -> tuple[View, ...]:
+def _memories(result: Served, step: int) -> tuple[View, ...]:
+    """Both memories after this many steps of the stream."""
+    paged, contiguous = result.rooms.pictures(result.requests, step)
+    return keyed({"in_blocks": paged, "in_stretches": contiguous})
+
+
+def _sums(result: Served, p: Mapping[str, Any]) -> dict[str, View]:
     lines = tuple(
         series(name, range(1, len(counts) + 1), counts)
         for name, counts in (("paged", result.paged_counts), ("one stretch each", result.contiguous_counts))
@@ -104,11 +110,11 @@ def _sums(engine: Engine, result: Served, p: Mapping[str, Any]) -> tuple[View, .
         for name, s in (("paged", result.paged), ("one stretch each", result.contiguous))
     )
     columns = ("memory", "most at once", "wasted share", "steps for all", "put off")
-    return (
-        Table("the whole stream", columns, rows),
-        Curve("requests in memory", lines, "step", "requests"),
-        requests_that_fit(p["formula_gib"], p["formula_tokens"], p["formula_used"]),
-    )
+    return {
+        "requests_at_once": Curve("requests in memory", lines, "step", "requests"),
+        "whole_stream": Table("the whole stream", columns, rows),
+        "published_models": requests_that_fit(p["formula_gib"], p["formula_tokens"], p["formula_used"]),
+    }
 
 
 def _decoded(engine: Engine, dialogue: Dialogue, size: int) -> tuple[list[int], bool, float]:
