@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from llm_holes.engine.engine import Engine
-from llm_holes.engine.frames import Curve, Diff, Frame, Series, Table, View
+from llm_holes.engine.frames import Curve, Diff, Frame, Series, Table
 from llm_holes.engine.generation.generate import last_logits
 from llm_holes.engine.kvcache.offloaded import OffloadedCache, Policy, block_shape, slots_for
 from llm_holes.engine.kvcache.tiers import tier_for
@@ -19,6 +19,7 @@ from llm_holes.engine.measure import Timing, kl_nats, timed
 from llm_holes.engine.model.cache import ContiguousCache, KVCache
 from llm_holes.engine.numbers import duration, figure, percent, plural
 from llm_holes.lessons.shared.passage import passage_ids
+from llm_holes.lessons.shared.report import keyed
 from llm_holes.lessons.tier3.kv_cache_offloading.block_reads import reads_views
 from llm_holes.lessons.tier3.kv_cache_offloading.reload import Saved, fetch_or_compute, saved_conversation
 
@@ -49,7 +50,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     with closing(_cache(engine, positions, p, exact=True)) as cache:
         for _ in _decode(engine, ids, cache, exact, tokens, new_tokens):
             yield _waiting("missing blocks fetched", exact, 0.3 + 0.3 * len(exact.ms) / new_tokens)
-        reads, hits, misses = reads_views(cache, p["block_size"]), cache.hits.total(), cache.misses.total()
+        (last, over_time), hits, misses = reads_views(cache, p["block_size"]), cache.hits.total(), cache.misses.total()
         held = {"cache_bytes": cache.nbytes, "resident_bytes": cache.resident_bytes}
     with closing(_cache(engine, positions, p, exact=False)) as cache:
         for _ in _decode(engine, ids, cache, lossy, tokens, new_tokens):
@@ -58,8 +59,16 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     saved = saved_conversation(engine, ids, resident.prefill_ms, p["link_mb_per_s"])
     rate = {"cache_tokens": positions, "hit_rate": hits / (hits + misses)}
     measured = _measured(p, resident, exact, lossy, saved) | rate | held
-    views = _views(engine, measured, resident, exact, lossy)
-    yield Frame(_caption(measured), (*reads, *views, fetch_or_compute(saved)), measured)
+    views = keyed(
+        {
+            "in_fast_memory": last,
+            "over_time": over_time,
+            "three_ways": _three_ways(measured),
+            "two_answers": _two_answers(engine, resident, lossy),
+            "fetch_or_compute": fetch_or_compute(saved),
+        }
+    )
+    yield Frame(_caption(measured), views, measured)
 
 
 def _cache(engine: Engine, positions: int, p: Mapping[str, Any], exact: bool) -> OffloadedCache:
@@ -90,7 +99,7 @@ def _waiting(way: str, found: Decoding, progress: float) -> Frame:
     steps = tuple(map(float, range(1, len(found.ms) + 1)))
     return Frame(
         f"Decoding, {way}: {plural(len(found.ms), 'token')}.",
-        (Curve("time for one more token", (Series(way, steps, tuple(found.ms)),), "token", "ms"),),
+        (Curve("time for one more token", (Series(way, steps, tuple(found.ms)),), "token", "ms", key="decoding"),),
         {},
         progress,
     )
@@ -118,12 +127,7 @@ def _measured(
     }
 
 
-def _views(
-    engine: Engine, m: Mapping[str, Any], resident: Decoding, exact: Decoding, lossy: Decoding
-) -> tuple[View, ...]:
-    def text(way: Decoding) -> str:
-        return engine.tokenizer.decode(way.chosen)
-
+def _three_ways(m: Mapping[str, Any]) -> Table:
     rows = (
         ("everything in memory", m["cache_bytes"] / MIB, m["ms_per_token_resident"], 0.0, "yes"),
         ("missing blocks fetched", m["resident_bytes"] / MIB, m["ms_per_token_offloaded"], 0.0, m["tokens_equal"]),
@@ -136,11 +140,15 @@ def _views(
         ),
     )
     columns = ("", "MiB in memory", "ms a token", "KL, nats", "same tokens")
+    return Table("three ways", columns, rows)
+
+
+def _two_answers(engine: Engine, resident: Decoding, lossy: Decoding) -> Diff:
+    def text(way: Decoding) -> str:
+        return engine.tokenizer.decode(way.chosen)
+
     title = "the likeliest tokens after the same text: everything in memory, and missing blocks left out"
-    return (
-        Table("three ways", columns, rows),
-        Diff(title, text(resident), text(lossy), "everything", "left out"),
-    )
+    return Diff(title, text(resident), text(lossy), "everything", "left out")
 
 
 def _caption(m: Mapping[str, Any]) -> str:
