@@ -33,7 +33,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     targets = torch.tensor(ids)
     report, untouched = Report(), Untouched.of(engine, prompt)
     model = next(a for a in ARCHITECTURES if a.name == p["architecture"])
-    calculator = (_ways(model, p["context_tokens"]), _published(engine, p["context_tokens"]))
+    size_bars, published = _ways(model, p["context_tokens"]), _published(engine, p["context_tokens"])
     intact, built_bytes = _read(engine, ids)
     expanded, expanded_bytes = _read(engine.operated([KVExpanded()]), ids)
     difference, built_perplexity = float((intact - expanded).abs().max()), perplexity(intact, targets)
@@ -49,7 +49,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
         architecture_cache_bytes=model.kv_bytes(p["context_tokens"], HALF),
         architecture_cache_bytes_ungrouped=model.kv_bytes(p["context_tokens"], HALF, grouped=False),
     )
-    report.show(*calculator)
+    report.show(cache_size=size_bars, published_models=published)
     report.say(
         f"Keys and values copied for each of {config.n_heads} query heads: {size(built_bytes)} of cache become "
         f"{size(expanded_bytes)}; the logits are {equality(difference)}."
@@ -58,12 +58,12 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
 
     layers = chosen(p["layers"], p["layer"], config.n_layers)
     pooled = engine.operated([_sharing(engine, p["pooling"], layers, ids)])
-    changed, pooled_bytes = _read(pooled, ids)
+    changed, _ = _read(pooled, ids)
     kl, pooled_perplexity = kl_nats(intact, changed), perplexity(changed, targets)
     report.measure(
         layers_changed=len(layers),
         kv_heads_pooled=pooled.model.config.n_kv_heads,
-        cache_bytes_pooled=pooled_bytes,
+        cache_bytes_pooled=_kept_bytes(built_bytes, p["pooling"], len(layers) / config.n_layers, config.n_kv_heads),
         kl_pool=kl,
         perplexity_pool=pooled_perplexity,
     )
@@ -72,12 +72,13 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
         f"perplexity {figure(built_perplexity)} becomes {figure(pooled_perplexity)}, KL {figure(kl)} nats."
     )
     quality = _quality(report.measured, p["pooling"], len(ids))
-    report.show(quality, *calculator)
+    report.show(cache_size=size_bars, quality=quality, published_models=published)
     yield report.frame(0.6)
 
     before, after = (e.write(prompt, p["max_new_tokens"]) for e in (engine, pooled))
     report.measure(text_differs=before != after, undo_bit_identical=untouched.holds())
-    report.show(quality, Diff(f"what follows {spelt(p['text'])}", before, after, "as built", p["pooling"]), *calculator)
+    writes = Diff(f"what follows {spelt(p['text'])}", before, after, "as built", p["pooling"])
+    report.show(cache_size=size_bars, quality=quality, what_it_writes=writes, published_models=published)
     yield report.frame()
 
 
@@ -92,6 +93,12 @@ def _read(engine: Engine, ids: Sequence[int]) -> tuple[torch.Tensor, int]:
     cache = ContiguousCache(engine.model.config, len(ids))
     logits = engine.model.forward(torch.tensor([list(ids)]), cache).logits[0]
     return logits, cache.nbytes
+
+
+def _kept_bytes(built: int, pooling: str, share_of_layers: float, kv_heads: int) -> int:
+    """Bytes of cache if the layers that share one head keep it once. (Where others keep all, the model itself holds
+    the shared one as often as those hold theirs, so that all layers have one shape.)"""
+    return built if pooling == "exchange" else round(built * (1 - share_of_layers * (1 - 1 / kv_heads)))
 
 
 def _name(pooling: str) -> str:
