@@ -18,7 +18,7 @@ from llm_holes.engine.model.hook_names import tap
 from llm_holes.engine.numbers import exact, figure, percent, plural
 from llm_holes.lessons.shared.architectures import scores_of_layers
 from llm_holes.lessons.shared.head_views import head_name, layer_gallery
-from llm_holes.lessons.shared.report import Report
+from llm_holes.lessons.shared.report import Report, keyed
 from llm_holes.lessons.tier4.multi_head_attention.head_costs import cost_table, costs, in_tiles, tile_table
 
 LONGEST = 128
@@ -46,9 +46,15 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     report.measure(costs(engine, normed, layer, p["tokens"], p["heads"]))
     report.measure(in_tiles(q, k, v, z, config.kv_group, p["tile"]))
     m = report.measured
-    tables = (cost_table(m, p["tokens"]), tile_table(m, p["tile"]), scores_of_layers(p["tokens"]))
+    tables = keyed(
+        {
+            "what_they_cost": cost_table(m, p["tokens"]),
+            "in_tiles": tile_table(m, p["tile"]),
+            "published_models": scores_of_layers(p["tokens"]),
+        }
+    )
     gallery = layer_gallery(layer, patterns, p["head"])
-    report.show(gallery, *tables)
+    report.show(*keyed({"the_heads": gallery}), *tables)
     ways = plural(config.n_heads, "way")
     report.say(f"{plural(config.n_heads, 'head')} of layer {layer} look in {ways}; now each is silenced.")
     yield report.frame(0.05)
@@ -58,7 +64,8 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     importance: list[list[float]] = []
     for found in without_each_head(engine.model, text, layers):
         importance += found
-        report.show(gallery, _map(importance, layers, (layer, p["head"]), len(text)), *tables)
+        so_far = _map(importance, layers, (layer, p["head"]), len(text))
+        report.show(*keyed({"the_heads": gallery, "without_one_head": so_far}), *tables)
         report.say(_so_far(importance, layers))
         yield report.frame(0.05 + 0.95 * len(importance) / len(layers))
 
@@ -66,7 +73,11 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     own = importance[layers.index(layer)]
     gallery = layer_gallery(layer, patterns, p["head"], [f"silenced: KL {figure(kl)}" for kl in own])
     map_ = _map(importance, layers, (layer, p["head"]), len(text))
-    report.show(gallery, map_, _histogram(importance), *tables)
+    spread = _histogram(importance)
+    report.show(
+        *keyed({"the_heads": gallery, "without_one_head": map_, "how_many_matter": spread}),
+        *tables,
+    )
     report.say(_caption(report.measured))
     yield report.frame()
 
