@@ -46,15 +46,23 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
         f"{spelt(words[0].text)} and {spelt(words[1].text)}: cosine {figure(similarity)}, "
         f"{_degrees(similarity):.0f}° apart in {len(mean):,} dimensions."
     )
-    report.show(_strips(words, vectors, edited, dimension), _pairs(words, mean))
+    strips = _strips(words, vectors, edited, dimension)
+    report.show(the_numbers=strips)
     yield report.frame(0.3)
 
     near, found = _neighbourhood(engine, table - origin if p["remove_mean"] else table, edited)
     report.measure(found)
-    report.show_also(_changes(report.measured, vectors[0], edited, dimension), near)
+    report.show(
+        the_numbers=strips,
+        how_alike=_alike("how alike two arrows are", words, vectors, found["random_pair_cosine"]),
+        the_mean_removed=_alike("the same with the average arrow removed", words, [w.vector - mean for w in words]),
+        one_number_changed=_changes(report.measured, vectors[0], edited, dimension),
+        nearest_tokens=near,
+        lengths=_pairs(words, mean),
+    )
     report.say_also(
-        f"Two random tokens: {figure(found['random_pair_cosine'])}. Edited, {spelt(words[0].text)} is at "
-        f"{figure(report.measured['cosine_edited'])} and nearest to {spelt(found['nearest_token'])}."
+        f"Two random tokens: {figure(found['random_pair_cosine'])}. Edited: "
+        f"{figure(report.measured['cosine_edited'])}, nearest {found['nearest_token']!r}."
     )
     yield report.frame()
 
@@ -108,6 +116,15 @@ def _strips(words: Sequence[Word], vectors: Sequence[Tensor], edited: Tensor, di
         column_control="dimension",
         cursor=(len(words), dimension) if dimension is not None else None,
     )
+
+
+def _alike(title: str, words: Sequence[Word], vectors: Sequence[Tensor], random: float | None = None) -> Bars:
+    """The cosine of each pair of words, and that of two random tokens to compare it with."""
+    pairs = [(i, j) for i in range(len(words)) for j in range(i + 1, len(words))]
+    names = tuple(f"{words[i].text} · {words[j].text}" for i, j in pairs)
+    values = tuple(cosine(vectors[i], vectors[j]) for i, j in pairs)
+    more = () if random is None else (random,)
+    return Bars(title, (*names, *("two random tokens",)[: len(more)]), (*values, *more), "cosine", range=(-1, 1))
 
 
 def _pairs(words: Sequence[Word], mean: Tensor) -> Table:
