@@ -10,7 +10,7 @@ from torch import Tensor
 
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import InputError
-from llm_holes.engine.frames import Array, Bars, Frame, Heatmap, Scatter, Table, View
+from llm_holes.engine.frames import Array, Bars, Curve, Frame, Heatmap, Scatter, Table, series
 from llm_holes.engine.numbers import equality, figure, percent, plural
 from llm_holes.engine.spelling import spelt
 from llm_holes.engine.surgery.vectors import TABLE, RowMixed, RowsSwapped
@@ -21,6 +21,8 @@ ROWS_SHOWN = 24
 NEIGHBOURS = 10
 CANDIDATES = 6
 MAX_WORDS = 200
+WAY = (0.0, 0.2, 0.3, 0.4, 0.45, 0.5, 0.55, 0.6, 0.7, 0.8, 1.0)
+"""At which shares of the way from row to row the model is asked: most of them where it tips."""
 
 
 def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
@@ -30,13 +32,10 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     if len(names) > MAX_WORDS:
         raise InputError(f"the map has {len(names)} words", f"Give at most {MAX_WORDS}.")
     report = Report()
-    measured, views = _lookup(engine, ids)
+    measured, rows = _lookup(engine, ids)
     report.measure(measured)
-    report.show(*views)
-    report.say(
-        f"{plural(len(ids), 'id')} took {len(ids):,} of {measured['table_rows']:,} rows; lookup and one-hot × table: "
-        f"{equality(measured['lookup_equals_onehot_max_abs_diff'])}."
-    )
+    report.show(rows_looked_up=rows)
+    report.say(f"{plural(len(ids), 'id')} took {len(ids):,} of {measured['table_rows']:,} rows.")
     yield report.frame(0.2)
 
     table, token = embedding_table(engine), engine.token_text(looked_up.ids[0])
@@ -44,20 +43,18 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     near = best(found, NEIGHBOURS, {looked_up.ids[0]})
     neighbours, nearest = labels(engine, near), float(found[near[0]])
     report.measure(token=token, pieces=len(looked_up.ids), neighbours=list(neighbours), nearest_cosine=nearest)
-    title = f"nearest rows to {spelt(token)}, id {looked_up.ids[0]}, by cosine"
-    report.show_also(Bars(title, neighbours, tuple(found[near].tolist()), range=(-1, 1)))
-    share = 0.0
-    if names:
-        share, view = _map(engine, names, looked_up)
-        report.show_also(view)
+    title = f"nearest rows to {token!r}, id {looked_up.ids[0]}, by cosine"
+    share, view = _map(engine, names, looked_up)
+    report.show_also(map_of_words=view, nearest_rows=Bars(title, neighbours, tuple(found[near].tolist())))
     report.measure(map_share_of_variance=share)
     report.say_also(f"Nearest to {spelt(token)}: {spelt(neighbours[0])} ({figure(nearest)}).")
     yield report.frame(0.5)
 
     changes, answers = _exchange(engine, ids, looked_up.ids[0], other.ids[0], None if p["swap"] else p["mix"])
     report.measure(changes)
-    report.show_also(answers)
-    report.say_also(f"After the exchange: {spelt(changes['next_token'])} → {spelt(changes['next_token_changed'])}.")
+    way = _way(engine, ids, looked_up.ids[0], other.ids[0])
+    report.show_also(the_whole_way=way, next_token=answers, the_table=_shape(engine, measured))
+    report.say_also(f"After the exchange: {changes['next_token']!r} → {changes['next_token_changed']!r}.")
     yield report.frame()
 
 
@@ -66,7 +63,7 @@ def one_hot_product(ids: Tensor, table: Tensor) -> Tensor:
     return torch.nn.functional.one_hot(ids, len(table)).float() @ table
 
 
-def _lookup(engine: Engine, ids: Sequence[int]) -> tuple[dict[str, Any], tuple[View, ...]]:
+def _lookup(engine: Engine, ids: Sequence[int]) -> tuple[dict[str, Any], Heatmap]:
     table, shown = engine.model.weights[TABLE], torch.tensor(list(ids[:ROWS_SHOWN]))
     rows = table[shown]
     entered = torch.from_numpy(
@@ -88,7 +85,7 @@ def _lookup(engine: Engine, ids: Sequence[int]) -> tuple[dict[str, Any], tuple[V
         column_label="dimension",
         row_names=tuple(f"{name} {i}" for name, i in zip(names, ids, strict=False)),
     )
-    return measured, (heat, _shape(engine, measured))
+    return measured, heat
 
 
 def _shape(engine: Engine, measured: Mapping[str, Any]) -> Table:
@@ -119,6 +116,8 @@ def principal_plane(vectors: Tensor) -> tuple[Tensor, float]:
 
 
 def _map(engine: Engine, names: Sequence[str], looked_up: Word) -> tuple[float, Scatter]:
+    if not names:
+        return 0.0, Scatter("no words on the map", (), (), ())
     words = [word(engine, name, "words") for name in names]
     plane, share = principal_plane(torch.stack([w.vector for w in words]))
     return share, Scatter(
@@ -131,6 +130,21 @@ def _map(engine: Engine, names: Sequence[str], looked_up: Word) -> tuple[float, 
         y_label="second",
         control="word",
     )
+
+
+def _way(engine: Engine, ids: Sequence[int], a: int, b: int) -> Curve:
+    """How likely the answers at both ends are while row `a` is moved to row `b`."""
+    found = torch.stack(
+        [engine.operated([RowMixed(a, b, share)]).logits(ids, 1)[-1].softmax(-1) for share in WAY]
+    )  # [shares, d_vocab]
+    ends = list(dict.fromkeys((int(found[0].argmax()), int(found[-1].argmax()))))
+    names = labels(engine, (a, b, *ends))
+    lines = tuple(
+        series(name, [100 * share for share in WAY], found[:, end].tolist())
+        for name, end in zip(names[2:], ends, strict=True)
+    )
+    title = f"the next token while the row of {names[0]!r} becomes that of {names[1]!r}"
+    return Curve(title, lines, "% of the way", "probability", y_range=(0, 1))
 
 
 def _exchange(engine: Engine, ids: Sequence[int], a: int, b: int, share: float | None) -> tuple[dict[str, Any], Table]:
