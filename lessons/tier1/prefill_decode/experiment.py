@@ -15,6 +15,7 @@ from llm_holes.engine.measure import Timing, repeated
 from llm_holes.engine.model.cache import ContiguousCache
 from llm_holes.engine.numbers import duration, figure, plural
 from llm_holes.lessons.shared.passage import passage_ids
+from llm_holes.lessons.shared.report import keyed
 from llm_holes.lessons.tier1.prefill_decode.timings import (
     FIRST_CONTEXT,
     SIXTEEN,
@@ -35,27 +36,28 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     cache = ContiguousCache(config, len(prompt) + p["max_new_tokens"] + 1)
     yield Frame(
         f"Reading {plural(len(prompt), 'token')}.",
-        (Tokens("the prompt", engine.tokens(prompt[:FIRST_CONTEXT])),),
+        (Tokens("the prompt", engine.tokens(prompt[:FIRST_CONTEXT]), key="prompt"),),
         {},
         0.0,
     )
     times = timed_answer(engine, prompt, cache, p["max_new_tokens"])
     caption = f"{duration(times.prompt.median)} until the first token, then {duration(times.token.median)} for each."
-    yield Frame(caption, (_written(engine, times),), {"ttft_ms": times.prompt.median}, 0.15)
+    views = keyed({"the_wait_and_the_pace": _pace(times, len(prompt)), "written": _written(engine, times)})
+    yield Frame(caption, views, {"ttft_ms": times.prompt.median}, 0.15)
 
     limit = min(p["max_prompt"], config.n_ctx - 1)
     text = (prompt + passage_ids(engine, limit))[:limit]
     for count in _lengths(1, limit):
         ids = torch.tensor([text[:count]])
         _, times.passes[count] = repeated(repeats_for(count), model.forward, ids, logits_to_keep=1)
-        yield Frame(_pass_caption(times), (*_passes(times), _written(engine, times)), {}, 0.3)
+        yield Frame(_pass_caption(times), _views(engine, times, len(prompt)), {}, 0.3)
 
     room = min(p["max_context"], config.n_ctx - 1, CACHE_BYTES // config.kv_bytes_per_token())
     cache = ContiguousCache(config, min(room, FIRST_CONTEXT) + 1)
     last_logits(model, (text * FIRST_CONTEXT)[: min(room, FIRST_CONTEXT)], cache)
     for length in _lengths(FIRST_CONTEXT, room):
         times.steps[length] = timed_step_at(engine, cache, length)
-        yield Frame(_pass_caption(times), (_contexts(times), *_passes(times), _written(engine, times)), {}, 0.6)
+        yield Frame(_pass_caption(times), _views(engine, times, len(prompt)), {}, 0.6)
     machine = read_gb_per_s(model.is_cancelled), matmul_gflop_per_s(model.is_cancelled)
     yield _last(engine, times, len(prompt), machine)
 
@@ -98,8 +100,26 @@ def _last(engine: Engine, times: Times, prompt_tokens: int, machine: tuple[float
     }
     slowdown = figure(measured["decode_slowdown"])
     caption = f"{_pass_caption(times)} One token at {context:,} of context: {slowdown}× the time."
-    views: tuple[View, ...] = (*_passes(times), _contexts(times), _limits(longest, rates), _written(engine, times))
-    return Frame(caption, views, measured)
+    return Frame(caption, _views(engine, times, prompt_tokens, _limits(longest, rates)), measured)
+
+
+def _views(engine: Engine, times: Times, prompt_tokens: int, limits: Table | None = None) -> tuple[View, ...]:
+    return keyed(
+        {
+            "the_wait_and_the_pace": _pace(times, prompt_tokens),
+            "time_per_token": _per_token(times),
+            "the_limits": limits,
+            "longer_contexts": _contexts(times) if times.steps else None,
+            "each_pass": Table("one pass, ms", ("tokens", "median", "fastest", "slowest"), _rows(times.passes)),
+            "written": _written(engine, times),
+        }
+    )
+
+
+def _pace(times: Times, prompt_tokens: int) -> Bars:
+    """The pause before the first token beside the time each further one takes."""
+    names = (f"reading {plural(prompt_tokens, 'token')} at once", "writing 1 token")
+    return Bars("milliseconds for one pass", names, (times.prompt.median, times.token.median), "ms")
 
 
 def _limits(longest: int, m: Mapping[str, float]) -> Table:
@@ -122,13 +142,9 @@ def _pass_caption(times: Times) -> str:
     return f"A pass over {plural(count, 'token')} takes {ratio}× as long as one over a single token."
 
 
-def _passes(times: Times) -> tuple[View, ...]:
-    counts = tuple(times.passes)
-    labels, each = tuple(f"{n:,} at once" for n in counts), tuple(t.fastest / n for n, t in times.passes.items())
-    return (
-        Bars("milliseconds per token, by how many go through together", labels, each, "ms"),
-        Table("one pass, ms", ("tokens", "median", "fastest", "slowest"), _rows(times.passes)),
-    )
+def _per_token(times: Times) -> Bars:
+    labels, each = zip(*((f"{n:,} at once", t.fastest / n) for n, t in times.passes.items()), strict=True)
+    return Bars("milliseconds per token, by how many go through together", labels, each, "ms")
 
 
 def _rows(found: Mapping[int, Timing]) -> tuple[tuple[int, float, float, float], ...]:
