@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from llm_holes.engine.engine import Engine
-from llm_holes.engine.frames import Bars, Curve, Frame, Table, Tokens, View, series
+from llm_holes.engine.frames import Bars, Curve, Frame, Table, Tokens, series
 from llm_holes.engine.measure import Timing
 from llm_holes.engine.numbers import duration, percent, plural
+from llm_holes.lessons.shared.report import keyed
 from llm_holes.lessons.tier1.thinking.trials import KINDS, Rate
 
 SHOWN = 64
@@ -53,28 +54,42 @@ class ThinkingTrace:
 
 
 def frame(engine: Engine, trace: ThinkingTrace, prompt: list[int], progress: float | None) -> Frame:
-    bars = Bars(
+    views = keyed(
+        {
+            "its_own_notes": _notes(engine, trace),
+            "chance_of_the_answer": _chances(trace),
+            "while_it_notes": _growing(trace),
+            "what_it_answers": _costs(engine, trace),
+            "many_sums": _rates(trace) if trace.rates or progress is None else None,
+            "how_sure": _ranges(trace) if trace.rates else None,
+            "before_the_notes": Tokens("the end of what is before the notes", engine.tokens(prompt[-SHOWN:])),
+        }
+    )
+    return Frame(_caption(trace), views, _measured(trace) if progress is None else {}, progress)
+
+
+def _notes(engine: Engine, trace: ThinkingTrace) -> Tokens:
+    notes = [f"chosen with {percent(p)}, {duration(ms)}" for _, p, ms in trace.thoughts]
+    strip = engine.tokens([token for token, _, _ in trace.thoughts], notes)
+    shades = tuple(p for _, p, _ in trace.thoughts)
+    return Tokens("its own notes, as it wrote them", strip, shades, "probability")
+
+
+def _chances(trace: ThinkingTrace) -> Bars:
+    return Bars(
         f"P({trace.expected}) as the answer, after",
         tuple(outcome.kind for outcome in trace.outcomes),
         tuple(outcome.p for outcome in trace.outcomes),
         range=(0, 1),
     )
-    views: list[View] = [bars, _costs(engine, trace)]
-    if trace.thoughts:
-        notes = [f"chosen with {percent(p)}, {duration(ms)}" for _, p, ms in trace.thoughts]
-        strip = engine.tokens([token for token, _, _ in trace.thoughts], notes)
-        views.append(
-            Tokens("its own notes, as it wrote them", strip, tuple(p for _, p, _ in trace.thoughts), "probability")
-        )
-    if len(trace.probes) > 1:
-        x, y = zip(*dict(trace.probes).items(), strict=True)
-        label = f"P({trace.expected})"
-        title, line = f"{label} if its notes ended here", series(label, x, y)
-        views.append(Curve(title, (line,), "tokens of notes", label, y_range=(0, 1)))
-    if trace.rates:
-        views.insert(2, _rates(trace))
-    views.append(Tokens("the end of what is before the notes", engine.tokens(prompt[-SHOWN:])))
-    return Frame(_caption(trace), tuple(views), _measured(trace) if progress is None else {}, progress)
+
+
+def _growing(trace: ThinkingTrace) -> Curve | None:
+    if not trace.probes:
+        return None
+    x, y = zip(*dict(trace.probes).items(), strict=True)
+    label = f"P({trace.expected})"
+    return Curve(f"{label} if its notes ended here", (series(label, x, y),), "tokens of notes", label, y_range=(0, 1))
 
 
 def _costs(engine: Engine, trace: ThinkingTrace) -> Table:
@@ -84,23 +99,33 @@ def _costs(engine: Engine, trace: ThinkingTrace) -> Table:
     return Table("what it answers, and what that cost", columns, rows)
 
 
-def _rates(trace: ThinkingTrace) -> Table:
+def _rates(trace: ThinkingTrace) -> Bars:
+    """The share of right answers after each kind of notes."""
+    trials = trace.rates[0].trials if trace.rates else 0
+    return Bars(
+        f"right answers to {plural(trials, 'sum')} of three numbers, after",
+        tuple(rate.kind for rate in trace.rates),
+        tuple(rate.right / rate.trials for rate in trace.rates),
+        range=(0, 1),
+    )
+
+
+def _ranges(trace: ThinkingTrace) -> Table:
     rows = tuple(
         (rate.kind, f"{rate.right} of {rate.trials}", " to ".join(map(percent, rate.between)), rate.mean_p)
         for rate in trace.rates
     )
-    title = (
-        f"{plural(trace.rates[0].trials, 'sum')} of three digits: right answers, and where the true rate lies (95 %)"
+    return Table(
+        "right answers, and where the true rate lies (95 %)", ("notes", "right", "rate", "mean P(right)"), rows
     )
-    return Table(title, ("notes", "right", "rate", "mean P(right)"), rows)
 
 
 def _caption(trace: ThinkingTrace) -> str:
-    parts = ", ".join(f"{o.kind} {percent(o.p)}" for o in trace.outcomes)
-    caption = f"P({trace.expected}): {parts}."
+    caption = f"P({trace.expected}): {percent(trace.outcomes[0].p)} without notes."
     if len(trace.outcomes) > 1:
         own = trace.of(OWN)
-        caption += f" Its own notes: {plural(own.tokens, 'token')}, {duration(own.ms - trace.outcomes[0].ms)} more."
+        caption += f" After its own, {percent(own.p)}: {plural(own.tokens, 'token')}, "
+        caption += f"{duration(own.ms - trace.outcomes[0].ms)} more."
     return caption
 
 
