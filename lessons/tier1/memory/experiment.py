@@ -11,7 +11,7 @@ from typing import Any
 
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import InputError
-from llm_holes.engine.frames import Bars, Frame, Table, Text, Tokens, View
+from llm_holes.engine.frames import Bars, Frame, Table, Text, Tokens
 from llm_holes.engine.harness.prompt import SYSTEM, Message, ids_of, pieces
 from llm_holes.engine.numbers import percent, plural
 from llm_holes.lessons.shared.report import Report
@@ -105,17 +105,17 @@ def _retrieved(trace: MemoryTrace, told: str) -> dict[str, Any]:
 
 def _frame(engine: Engine, trace: MemoryTrace, progress: float | None = None) -> Frame:
     recalls = trace.recalls
-    title, values = f"P({trace.fact}) where it belongs, after", tuple(r.p for r in recalls.values())
-    bars = Bars(title, tuple(recalls), values, range=(0, 1))
+    title = f"P({trace.fact}) where it belongs, after"
+    bars = Bars(title, tuple(recalls), tuple(r.p for r in recalls.values()), range=(0, 1))
     rows = tuple((kind, len(trace.prompts[kind].ids), str(r.prefill), r.p, r.answer) for kind, r in recalls.items())
     title = "what the model was given, and what it made of it"
-    views: list[View] = [bars, Table(title, ("", "tokens", "prefill", f"P({trace.fact})", "it answers"), rows)]
-    if trace.ranking:
-        views.append(_store(trace.ranking, trace.picked))
-    if trace.weights:
-        views.append(_prompt(engine, trace))
-    views.append(Text("where the store is", trace.store))
-    trace.report.show(*views)
+    trace.report.show(
+        chance_of_the_fact=bars,
+        what_it_answers=Table(title, ("", "tokens", "prefill", f"P({trace.fact})", "it answers"), rows),
+        the_store=_store(trace.ranking, trace.picked) if trace.ranking or progress is None else None,
+        the_exact_prompt=_prompt(engine, trace) if trace.weights else None,
+        where_it_is=Text("where the store is", trace.store),
+    )
     trace.report.say(f"P({trace.fact}): " + ", ".join(f"{kind} {percent(r.p)}" for kind, r in recalls.items()) + ".")
     return trace.report.frame(progress)
 
