@@ -95,7 +95,7 @@ class Record:
 
 
 def _share(count: int, forced: int) -> str:
-    return f"its turn, {forced} of {plural(count, 'token')} left no choice by the grammar:" if forced else "its turn"
+    return f"its turn, {forced} of its {plural(count, 'token')} forced by the grammar:" if forced else "its turn"
 
 
 def _note(engine: Engine, written: Written) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from llm_holes.engine.engine import Engine
-from llm_holes.engine.frames import Frame, Scalar, Table, View
+from llm_holes.engine.frames import Frame, Scalar, Table
 from llm_holes.engine.generation.sampling import SamplingParams
 from llm_holes.engine.harness import tools
 from llm_holes.engine.harness.calls import Call
@@ -21,6 +21,7 @@ from llm_holes.engine.measure import wilson
 from llm_holes.engine.numbers import exact, percent, plural
 from llm_holes.engine.spelling import spelt
 from llm_holes.lessons.shared.harness_views import Record
+from llm_holes.lessons.shared.report import keyed
 from llm_holes.lessons.shared.trials import Trial, trial
 
 SANDBOX = Path(__file__).parent / "sandbox"
@@ -40,7 +41,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     harness = _harness(engine, model, p)
     messages = _messages(harness.tools, p)
     prompt = engine.fits(ids_of(pieces(engine.tokenizer, messages)), p["max_new_tokens"])
-    record = Record(engine, "put in examples, written by nobody but itself")
+    record = Record(engine, "put in the examples, written in advance")
     done: Trials = {mode: [] for mode in MODES}
     for n, event in enumerate(harness.converse(messages)):
         record.add(event)
@@ -83,9 +84,14 @@ def _guess(model: PrefixCachedModel, harness: Harness, prompt: Sequence[int]) ->
 
 
 def _frame(record: Record, done: Trials, p: Mapping[str, Any], progress: float | None) -> Frame:
-    views: list[View] = [record.transcript("what happened, token by token")]
-    views += [_rates(done, p), _shares(record)]
-    return Frame(_caption(record, done), tuple(views), _measured(record, done, p), progress)
+    views = keyed(
+        {
+            "what_happened": record.transcript("what happened, token by token"),
+            "first_answer_again": _rates(done, p),
+            "who_did_what": _shares(record),
+        }
+    )
+    return Frame(_caption(record), views, _measured(record, done, p), progress)
 
 
 def _rates(done: Trials, p: Mapping[str, Any]) -> Table:
@@ -113,24 +119,25 @@ def _shares(record: Record) -> Table:
     rows: tuple[tuple[Scalar, ...], ...] = (
         ("software: system text, tools, examples, marks, results", record.given),
         ("model, choosing each token", chosen),
-        ("model's turn, but the grammar left one continuation", record.forced),
+        ("model's turn, forced by the grammar", record.forced),
         ("tools run by the model", 0),
         ("tools run by the software", sum(not result.refused for result in record.results)),
     )
     return Table("who did what", ("", "count"), rows)
 
 
-def _caption(record: Record, done: Trials) -> str:
+def _caption(record: Record) -> str:
     first = record.found[0] if record.found else None
-    if not record.found:
+    if not record.found and record.ended:
+        told = "The model's answer was cut off before it was a call, so the software ran nothing."
+    elif not record.found:
         told = "The model is writing; nothing runs while it does."
     elif isinstance(first, Call) and record.results:
         result = spelt(record.results[0].text[:60])
         told = f"The model wrote a call; the software ran {first.tool.name} and pasted in {result}."
     else:
         told = "The model wrote no valid call, so the software ran nothing."
-    counts = [f"{mode} {sum(t.valid for t in found)} of {len(found)}" for mode, found in done.items() if found]
-    return told + (f" Valid calls: {', '.join(counts)}." if counts else "")
+    return told
 
 
 def _measured(record: Record, done: Trials, p: Mapping[str, Any]) -> dict[str, Any]:
