@@ -63,9 +63,9 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     table = word_table(engine, words, cuts, longest)
     if p["play"]:
         yield from _played(engine, bpe, words, report, table)
-    views = (*stepper_views(engine, bpe, words, p["step"], report), table)
+    views = {**stepper_views(engine, bpe, words, p["step"], report), "real_and_longest": table}
     report.say(_caption(report.measured))
-    report.show(*views)
+    report.show(**views)
     yield report.frame(0.2)
 
     corpus = p["corpus"] or passage()
@@ -76,7 +76,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
             raise Cancelled
         learnt.append(piece)
         if len(learnt) % EVERY == 0:
-            report.show(*views, *learning_views(p, before, learnt))
+            report.show(**views, **learning_views(p, before, learnt))
             yield report.frame(0.2 + 0.8 * len(learnt) / p["train_merges"])
     report.measure(
         trained_merges=len(learnt),
@@ -84,14 +84,14 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
         trained_pieces_after=learnt[-1].pieces if learnt else before,
         trained_longest_piece=piece_text(max((x.left + x.right for x in learnt), key=len, default=b"")),
     )
-    report.show(*views, *learning_views(p, before, learnt))
+    report.show(**views, **learning_views(p, before, learnt))
     yield report.frame()
 
 
 def _played(engine: Engine, bpe: BPE, words: Sequence[bytes], report: Report, table: Table) -> Iterator[Frame]:
     """One frame after each of the first merges, at a pace the eye can follow."""
     for step in range(PLAYED):
-        report.show(*stepper_views(engine, bpe, words, step, report), table)
+        report.show(**stepper_views(engine, bpe, words, step, report), real_and_longest=table)
         total = report.measured["steps"]
         report.say(f"After {step} of {plural(total, 'merge')}.")
         yield report.frame(0.2 * step / PLAYED)
@@ -115,7 +115,4 @@ def _same_in_tiktoken(bpe: BPE, text: str, ids: Sequence[int]) -> bool | str:
 
 def _caption(m: Mapping[str, Any]) -> str:
     parts = (plural(m["bytes"], "byte"), plural(m["pre_tokens"], "word"), plural(m["merges_applied"], "merge"))
-    text = f"{', '.join(parts)}: {plural(len(m['token_ids']), 'token')}."
-    if m["words_cut_differently"]:
-        return f"{text} Longest match would cut {m['words_cut_differently']:,} of the words differently."
-    return f"{text} Longest match would cut every word the same here."
+    return f"{', '.join(parts)}: {plural(len(m['token_ids']), 'token')}."

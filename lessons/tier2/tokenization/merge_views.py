@@ -29,7 +29,7 @@ class Step:
     merge: Merge
 
 
-def stepper_views(engine: Engine, bpe: BPE, words: Sequence[bytes], wanted: int, report: Report) -> tuple[View, ...]:
+def stepper_views(engine: Engine, bpe: BPE, words: Sequence[bytes], wanted: int, report: Report) -> dict[str, View]:
     """The first words' pieces after `wanted` merges (-1: all), and the merges around that place."""
     shown = 0
     while shown < len(words) and sum(map(len, words[: shown + 1])) <= STEPPED_BYTES:
@@ -46,17 +46,18 @@ def stepper_views(engine: Engine, bpe: BPE, words: Sequence[bytes], wanted: int,
     title = f"after {at:,} of {plural(len(done), 'merge')}{rest}"
     strip = Tokens(title, engine.tokens(ids), tuple(float(i == made) for i in ids), "just made")
     if not done:
-        return (strip,)
+        return {"the_pieces": strip}
     first = max(0, min(at - WINDOW // 2, len(done) - WINDOW))
     rows = tuple(row(engine, n, done[n - 1]) for n in range(first + 1, len(done) + 1)[:WINDOW])
     columns = ("merge", "word", "left", "right", "rank", "the word after it")
-    return strip, Table("which pair, in the order it was learnt (rank)", columns, rows, at - 1 - first if at else None)
+    marked = at - 1 - first if at else None
+    return {"the_pieces": strip, "the_merges": Table("which pair joins, and its rank", columns, rows, marked)}
 
 
 def row(engine: Engine, number: int, step: Step) -> tuple[Scalar, ...]:
     merge = step.merge
-    left, right = (pieces(engine, [i]) for i in (merge.left, merge.right))
-    return number, step.word + 1, left, right, merge.rank + 1, pieces(engine, merge.pieces)
+    left, right = (spelt(engine.tokenizer.token_bytes(i)) for i in (merge.left, merge.right))
+    return number, step.word + 1, left, right, merge.rank + 1, pieces(engine, merge.pieces).replace(" ", "·")
 
 
 def word_table(
@@ -68,8 +69,8 @@ def word_table(
         (
             i + 1,
             len(words[i]),
-            pieces(engine, cuts[i]),
-            pieces(engine, longest[i]),
+            pieces(engine, cuts[i]).replace(" ", "·"),
+            pieces(engine, longest[i]).replace(" ", "·"),
             "≠" if cuts[i] != longest[i] else "",
         )
         for i in order
@@ -77,21 +78,34 @@ def word_table(
     return Table("words: the real cut and the longest match", ("word", "bytes", "real", "longest match", ""), rows)
 
 
-def learning_views(p: Mapping[str, Any], before: int, learnt: Sequence[Learnt]) -> tuple[View, ...]:
+def learning_views(p: Mapping[str, Any], before: int, learnt: Sequence[Learnt]) -> dict[str, View]:
+    """The first pieces learnt and the latest ones, and how the text shrinks."""
+    if not learnt:
+        return {}
     where = "your text" if p["corpus"] else NAME
-    start = max(0, len(learnt) - SHOWN_LEARNT)
-    rows = tuple(
-        (n + 1, piece_text(x.left), piece_text(x.right), x.count, piece_text(x.left + x.right), x.pieces)
-        for n, x in enumerate(learnt[start:], start)
+    numbered = list(enumerate(learnt, 1))
+    shown = (
+        numbered if len(numbered) <= SHOWN_LEARNT else numbered[: SHOWN_LEARNT // 2] + numbered[-SHOWN_LEARNT // 2 :]
     )
+    rows = tuple(
+        (n, spelt(x.left), spelt(x.right), x.count, spelt(x.left + x.right), x.pieces) for n, x in shown
+    )  # fmt: skip
     columns = ("merge", "left", "right", "how often", "new piece", "pieces in the text")
     sizes = [before, *(x.pieces for x in learnt)]
     curve = Curve("the text gets shorter", (series("pieces", range(len(sizes)), sizes),), "merges learnt", "pieces")
-    return (Table(f"a vocabulary learnt just now from {where}", columns, rows), curve) if learnt else ()
+    return {
+        "learnt_just_now": Table(f"a vocabulary learnt just now from {where}", columns, rows),
+        "the_text_shrinks": curve,
+    }
 
 
 def pieces(engine: Engine, ids: Sequence[int]) -> str:
     return "|".join(piece_text(engine.tokenizer.token_bytes(i)) for i in ids)
+
+
+def spelt(data: bytes) -> str:
+    """The piece as it is spelt in a table: a space is to be seen."""
+    return piece_text(data).replace(" ", "·")
 
 
 def piece_text(data: bytes) -> str:
