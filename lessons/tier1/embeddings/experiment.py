@@ -43,9 +43,11 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     near = best(found, NEIGHBOURS, {looked_up.ids[0]})
     neighbours, nearest = labels(engine, near), float(found[near[0]])
     report.measure(token=token, pieces=len(looked_up.ids), neighbours=list(neighbours), nearest_cosine=nearest)
-    title = f"nearest rows to {token!r}, id {looked_up.ids[0]}, by cosine"
+    title = f"nearest rows to {spelt(token)}, id {looked_up.ids[0]}, by cosine"
     share, view = _map(engine, names, looked_up)
-    report.show_also(map_of_words=view, nearest_rows=Bars(title, neighbours, tuple(found[near].tolist())))
+    report.show_also(
+        map_of_words=view, nearest_rows=Bars(title, neighbours, tuple(found[near].tolist()), range=(-1, 1))
+    )
     report.measure(map_share_of_variance=share)
     report.say_also(f"Nearest to {spelt(token)}: {spelt(neighbours[0])} ({figure(nearest)}).")
     yield report.frame(0.5)
@@ -54,7 +56,6 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     report.measure(changes)
     way = _way(engine, ids, looked_up.ids[0], other.ids[0])
     report.show_also(the_whole_way=way, next_token=answers, the_table=_shape(engine, measured))
-    report.say_also(f"After the exchange: {changes['next_token']!r} → {changes['next_token_changed']!r}.")
     yield report.frame()
 
 
@@ -143,7 +144,7 @@ def _way(engine: Engine, ids: Sequence[int], a: int, b: int) -> Curve:
         series(name, [100 * share for share in WAY], found[:, end].tolist())
         for name, end in zip(names[2:], ends, strict=True)
     )
-    title = f"the next token while the row of {names[0]!r} becomes that of {names[1]!r}"
+    title = f"the next token while the row of {spelt(names[0])} becomes that of {spelt(names[1])}"
     return Curve(title, lines, "% of the way", "probability", y_range=(0, 1))
 
 

@@ -98,8 +98,7 @@ def _last(engine: Engine, times: Times, prompt_tokens: int, machine: tuple[float
         "flops_per_token": flops(engine, 1, prompt_tokens),
         **rates,
     }
-    slowdown = figure(measured["decode_slowdown"])
-    caption = f"{_pass_caption(times)} One token at {context:,} of context: {slowdown}× the time."
+    caption = f"{duration(times.prompt.median)} until the first token, then {duration(times.token.median)} for each."
     return Frame(caption, _views(engine, times, prompt_tokens, _limits(longest, rates)), measured)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -43,8 +42,8 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
         permuted_max_abs_diff=abs(shuffled_cosine(vectors[0], vectors[1]) - similarity),
     )
     report.say(
-        f"{spelt(words[0].text)} and {spelt(words[1].text)}: cosine {figure(similarity)}, "
-        f"{_degrees(similarity):.0f}° apart in {len(mean):,} dimensions."
+        f"{spelt(words[0].text)} and {spelt(words[1].text)}: {len(mean):,} numbers each, "
+        f"lengths {figure(float(vectors[0].norm()))} and {figure(float(vectors[1].norm()))}."
     )
     strips = _strips(words, vectors, edited, dimension)
     report.show(the_numbers=strips)
@@ -59,10 +58,6 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
         one_number_changed=_changes(report.measured, vectors[0], edited, dimension),
         nearest_tokens=near,
         lengths=_pairs(words, mean),
-    )
-    report.say_also(
-        f"Two random tokens: {figure(found['random_pair_cosine'])}. Edited: "
-        f"{figure(report.measured['cosine_edited'])}, nearest {found['nearest_token']!r}."
     )
     yield report.frame()
 
@@ -150,7 +145,3 @@ def _changes(measured: Mapping[str, Any], vector: Tensor, edited: Tensor, dimens
         ("the same, dimensions shuffled", figure(measured["cosine"]), figure(measured["cosine_permuted"])),
     )
     return Table("what was changed", ("", "before", "after"), rows)
-
-
-def _degrees(value: float) -> float:
-    return math.degrees(math.acos(max(-1.0, min(1.0, value))))
