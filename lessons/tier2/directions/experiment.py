@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from llm_holes.engine.engine import Engine
-from llm_holes.engine.frames import Bars, Diff, Frame, Table, View
+from llm_holes.engine.frames import Bars, Diff, Frame, Table
 from llm_holes.engine.measure import kl_nats
-from llm_holes.engine.numbers import exact, figure, percent, plural
+from llm_holes.engine.numbers import exact, percent, plural
 from llm_holes.engine.spelling import spelt
 from llm_holes.engine.surgery.vectors import Steer
 from llm_holes.lessons.shared.passage import passage_ids
@@ -31,9 +31,9 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     listed = [w for line in ANALOGIES for w in line]
     where = space(engine, p["space"], [*listed, *inputs, expected], p["layer"])
     report = Report()
-    answers, views = _analogy(where, inputs, expected, p["exclude"])
+    answers, nearest, ways = _analogy(where, inputs, expected, p["exclude"])
     report.measure(answers, candidates=len(where.vectors))
-    report.show(*views)
+    report.show(nearest_words=nearest, three_ways=ways)
     first, second, wanted = (spelt(answers[name]) for name in ("top_with_inputs", "top_excluding_inputs", "expected"))
     report.say(
         f"{inputs[0]} - {inputs[1]} + {inputs[2]}: {first}, without the inputs {second}; {wanted} is number "
@@ -43,9 +43,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
 
     found, view = _accuracy(where, p["space"])
     report.measure(found)
-    report.show_also(view)
-    of_all = plural(found["analogies"], "analogy", "analogies")
-    report.say_also(f"Over {of_all}: {percent(found['analogy_accuracy'])} right, inputs excluded.")
+    report.show(nearest_words=nearest, right_answers=_shares(found), three_ways=ways, all_analogies=view)
     yield report.frame(0.4)
 
     steer = steering(engine, p["layer"], p["steer_to"], p["steer_from"], p["alpha"])
@@ -62,8 +60,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     report.measure(steered_text_differs=text != changed, undo_bit_identical=same)
     label = f"{exact(p['alpha'])} × ({p['steer_to']} - {p['steer_from']})"
     diff = Diff(f"what follows, with {label} added after layer {p['layer']}", text, changed, "as it is", "steered")
-    report.show_also(diff)
-    report.say_also(f"Steered by {label}: KL {figure(kl)} nats.")
+    report.show_also(steered_text=diff)
     yield report.frame()
 
 
@@ -74,9 +71,7 @@ def steering(engine: Engine, layer: int, towards: str, away: str, alpha: float) 
     return Steer(layer, tuple(direction.tolist()), alpha)
 
 
-def _analogy(
-    where: Space, inputs: Sequence[str], expected: str, exclude: bool
-) -> tuple[dict[str, Any], tuple[View, ...]]:
+def _analogy(where: Space, inputs: Sequence[str], expected: str, exclude: bool) -> tuple[dict[str, Any], Bars, Table]:
     a, b, c = (where.vector(text) for text in inputs)
     scores, plain = where.cosines(torch.stack((a - b + c, c)))
     used = {row for text in inputs for row in where.rows(text)}
@@ -111,7 +106,7 @@ def _analogy(
             measured["rank_without_arithmetic"],
         ),
     )
-    return measured, (bars, Table("three ways to answer", ("", "first", f"place of {expected}"), rows))
+    return measured, bars, Table("three ways to answer", ("", "first", f"place of {expected}"), rows)
 
 
 def _accuracy(where: Space, name: str) -> tuple[dict[str, Any], Table]:
@@ -135,6 +130,14 @@ def _accuracy(where: Space, name: str) -> tuple[dict[str, Any], Table]:
     title = f"{plural(len(lines), 'analogy', 'analogies')} in the {name}: right {', '.join(map(percent, shares))}"
     columns = ("", "expected", "with inputs", "inputs excluded", "no arithmetic", "place, inputs excluded")
     return measured, Table(title, columns, tuple(rows))
+
+
+def _shares(found: Mapping[str, Any]) -> Bars:
+    """The three ways to answer, side by side."""
+    names = ("any word may answer", "inputs left out", "no arithmetic")
+    keys = ("analogy_accuracy_with_inputs", "analogy_accuracy", "analogy_accuracy_no_arithmetic")
+    title = f"right answers to {plural(found['analogies'], 'analogy', 'analogies')}"
+    return Bars(title, names, tuple(found[key] for key in keys), range=(0, 1))
 
 
 def _scores(where: Space, lines: Sequence[tuple[str, str, str, str]]) -> tuple[Tensor, Tensor]:
