@@ -11,7 +11,7 @@ from torch import Tensor
 
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import InputError
-from llm_holes.engine.frames import Bars, Frame, Table, View
+from llm_holes.engine.frames import Bars, Frame, Table
 from llm_holes.engine.model.decoder import inverse_frequencies, scaled
 from llm_holes.engine.model.hook_names import tap
 from llm_holes.engine.numbers import exact, figure, plural
@@ -31,29 +31,26 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     ids = engine.encode(p["text"])
     report, dot = Report(), float(a @ b)
     report.measure(dot=dot, cosine=cosine(a, b))
-    report.show(*_by_hand(a, b))
+    terms, sums = _by_hand(a, b)
+    report.show(the_terms=terms, term_by_term=sums)
     report.say(f"By hand: {figure(dot)}, cosine {figure(cosine(a, b))}.")
     yield report.frame(0.1)
 
     tokens = [word(engine, p[name], name) for name in ("word", "word_b")]
     found, view = _tokens(engine, *tokens)
     report.measure(found)
-    report.show_also(view)
+    report.show_also(neighbours=view)
     report.say_also(f"Nearest to {spelt(tokens[0].text)} by dot product: {spelt(found['neighbour_by_dot'])}.")
     yield report.frame(0.4)
 
     found, view = _scores(engine, ids, p["layer"], p["head"])
     report.measure(found)
-    report.show_also(view)
+    report.show_also(query_and_keys=view)
     yield report.frame(0.7)
 
     found, view = _logits(engine, ids, p["row_scale"])
     report.measure(found)
-    report.show_also(view)
-    report.say_also(
-        f"Next token {spelt(found['winner'])}: dot product {figure(found['winner_logit'])}, cosine only "
-        f"{figure(found['winner_cosine'])}."
-    )
+    report.show_also(vector_and_rows=view)
     yield report.frame()
 
 
@@ -78,14 +75,14 @@ def turned(x: Tensor, frequency: Tensor, start: int = 0) -> Tensor:
     return torch.cat((pairs.real, pairs.imag), dim=-1)
 
 
-def _by_hand(a: Tensor, b: Tensor) -> tuple[View, ...]:
+def _by_hand(a: Tensor, b: Tensor) -> tuple[Bars, Table]:
     terms = a * b
     rows = zip(a.tolist(), b.tolist(), terms.tolist(), terms.cumsum(0).tolist(), strict=True)
     norms = f"lengths {figure(float(a.norm()))} and {figure(float(b.norm()))}"
     title = f"term by term ({norms}, cosine {figure(cosine(a, b))})"
     factors = tuple(f"{exact(x)} × {exact(y)}" for x, y in zip(a.tolist(), b.tolist(), strict=True))
     bars = Bars("the terms", factors, tuple(terms.tolist()))
-    return Table(title, ("a", "b", "a × b", "sum so far"), tuple(rows)), bars
+    return bars, Table(title, ("a", "b", "a × b", "sum so far"), tuple(rows))
 
 
 def _tokens(engine: Engine, a: Word, b: Word) -> tuple[dict[str, Any], Table]:

@@ -18,7 +18,7 @@ def test_the_sum_by_hand(engine: Engine) -> None:
     last = frames(engine, "dot-product")[-1]
     assert last.measured["dot"] == 2 * 4 - 3 * 1 + 1 * 5
     assert last.measured["cosine"] == pytest.approx(10 / (14 * 42) ** 0.5)
-    terms = last.views[0]
+    terms = next(view for view in last.views if view.key == "term by term")
     assert isinstance(terms, Table)
     assert [row[3] for row in terms.rows] == [8, 5, 10]
     assert measured(engine, "dot-product", "at right angles")["dot"] == 0
