@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from llm_holes.engine.engine import Engine
-from llm_holes.engine.frames import Diff, Frame, Table, View
+from llm_holes.engine.frames import Diff, Frame, Table
 from llm_holes.engine.interpret.weight_map import full_name, kind, totals
 from llm_holes.engine.measure import kl_nats, perplexity
 from llm_holes.engine.numbers import exact, figure, percent
@@ -33,9 +33,9 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     matters = WeightScaled(weight_name(found.layer, found.matrix), found.row, found.column, 0.0)
     place = chosen(engine, p, matters)
     report.measure(_counted(engine) | _place(engine, place) | _found(engine, matters))
-    parts = parts_of(engine)
-    look: tuple[View, ...] = (window(engine, place), histogram(engine, place.name))
-    report.show(*parts, *look)
+    bars, tree = parts_of(engine)
+    matrix, sizes = window(engine, place), histogram(engine, place.name)
+    report.show(where_they_are=bars, inside_a_matrix=matrix, histogram=sizes, every_kind=tree)
     report.say(f"{engine.info.parameters:,} weights; you look at one, {figure(value(engine, place))}.")
     yield report.frame(0.2)
 
@@ -43,7 +43,6 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     intact, changed = engine.logits(ids), engine.operated(damage(engine, p, place))
     moved = _moved(ids, intact, changed.logits(ids))
     report.measure(moved, weight_value_changed=value(changed, place))
-    report.show(*look, *parts)
     report.say(
         f"{done(p, place)}: KL {figure(moved['kl_nats'])} nats, perplexity {figure(moved['perplexity_intact'])} → "
         f"{figure(moved['perplexity_changed'])}."
@@ -53,21 +52,20 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     answer, other = (e.write(prompt, p["max_new_tokens"]) for e in (engine, changed))
     report.measure(answer=answer, answer_changed=other)
     diff = Diff("the answer", answer, other, "intact", "damaged")
-    report.show(diff, *look, *parts)
+    report.show_also(the_answer=diff)
+    still = report.views
     yield report.frame(0.6)
 
     others = drawn(engine, p["seed"], p["compare"])
     kls: list[float] = []
     for single in (matters, *others):
         kls.append(kl_nats(intact, engine.operated([single]).logits(ids)))
-        report.show(diff, _compared(engine, [matters, *others], kls), *look, *parts)
+        report.show(*still, one_at_a_time=_compared(engine, [matters, *others], kls))
         yield report.frame(0.6 + 0.4 * len(kls) / (len(others) + 2))
     random = kls[1:]
     report.measure(kl_found=kls[0], kl_random_median=statistics.median(random), kl_random_max=max(random))
     report.measure(undo_bit_identical=untouched.holds())
-    report.say_also(
-        f"The one found: {figure(kls[0])} nats; the worst of {len(random)} random ones: {figure(max(random))}."
-    )
+    report.say(f"{done(p, place)}: KL {figure(moved['kl_nats'])} nats. The one found: {figure(kls[0])} nats.")
     yield report.frame()
 
 
