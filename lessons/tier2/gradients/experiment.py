@@ -24,7 +24,7 @@ from llm_holes.engine.measure import Timing, loss_nats
 from llm_holes.engine.numbers import figure, percent, plural
 from llm_holes.engine.spelling import spelt
 from llm_holes.lessons.shared.passage import NAME, passage_ids
-from llm_holes.lessons.shared.report import Report
+from llm_holes.lessons.shared.report import Report, keyed
 from llm_holes.lessons.shared.untouched import Untouched
 from llm_holes.lessons.tier2.gradients.training_log import Course
 
@@ -49,7 +49,8 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
             checked, still = _gradient(engine, ids, step.found, p["layer"])
             report.measure(checked)
         done = len(course.losses) - 1
-        report.show(*course.curves(end), *still)
+        loss, chance = course.curves(end)
+        report.show(*still, the_loss=loss, the_taught_word=chance)
         report.say(
             f"After {done} of {plural(p['steps'], 'step')}: loss {figure(course.losses[-1])}, "
             f"P of the taught end {percent(course.p_target[-1])}."
@@ -60,7 +61,9 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     report.measure(course.learnt() | _elsewhere(engine, trained, probe, p["kl_tokens"]))
     report.measure(undo_bit_identical=untouched.holds())
     m = report.measured
-    report.show(*course.curves(end), _outcome(engine, m, course), *still)
+    loss, chance = course.curves(end)
+    outcome = _outcome(engine, m, course)
+    report.show(*keyed({"the loss": loss, "the taught word": chance, "before and after": outcome}), *still)
     report.say(
         f"P of the taught end {percent(m['p_target_before'])} → {percent(m['p_target_after'])}; perplexity on the "
         f"passage {figure(m['perplexity_before'])} → {figure(m['perplexity_after'])}."
@@ -118,7 +121,8 @@ def _gradient(
         "the gradient, checked by nudging", ("nats per unit", "backward pass", "two forward passes"), tuple(slopes)
     )
     labels = ("embedding table", *(f"layer {n}" for n in range(len(norms))))
-    return measured, (check, Bars("length of the gradient", labels, (norm([table]), *norms)))
+    lengths = Bars("length of the gradient", labels, (norm([table]), *norms))
+    return measured, keyed({"checked by nudging": check, "where it is long": lengths})
 
 
 def _elsewhere(engine: Engine, trained: Engine, probe: Sequence[int], kl_tokens: int) -> dict[str, Any]:
