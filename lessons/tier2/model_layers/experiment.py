@@ -37,14 +37,14 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     report.measure(_answer(engine, seen) | _sums(engine, ids, stream))
     report.say(_caption(report.measured))
     grid = _grid(engine, ids, seen)
-    report.show(grid)
+    report.show(after_each_layer=grid)
     yield report.frame(0.2)
 
     fixed = passage_ids(engine, p["kl_tokens"])
     without: list[float] = []
     for some in without_each_layer(engine.model, fixed):
         without += some
-        report.show(grid, _bars(without, len(fixed)))
+        report.show(after_each_layer=grid, without_one_layer=_bars(without, len(fixed)))
         yield report.frame(0.2 + 0.5 * len(without) / engine.model.config.n_layers)
 
     changed, done = engine.operated(surgery), _done(surgery)
@@ -53,9 +53,9 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     report.measure(_each(without) | moved)
     report.measure(text_differs=text != other, undo_bit_identical=untouched.holds())
     probabilities = f"P {percent(report.measured['p_answer'])} → {percent(moved['p_changed'])}"
-    report.say_also(f"With {done}: KL {figure(moved['kl_changed'])} nats, {probabilities}.")
+    report.say(f"With {done}: KL {figure(moved['kl_changed'])} nats, {probabilities}.")
     diff = Diff(f"what follows, with {done}", text, other, "all layers", "changed")
-    report.show(grid, diff, _bars(without, len(fixed)))
+    report.show_also(what_follows=diff)
     yield report.frame()
 
 
@@ -96,7 +96,9 @@ def _done(surgery: Sequence[Operation]) -> str:
     parts = [f"{o.first} and {o.second} exchanged" for o in surgery if isinstance(o, LayersSwapped)]
     if skipped:
         parts.append(f"{', '.join(skipped)} skipped")
-    return "layers " + ", ".join(parts) if parts else "nothing changed"
+    if not parts:
+        return "nothing changed"
+    return ("layer " if len(surgery) == 1 and skipped else "layers ") + ", ".join(parts)
 
 
 def _answer(engine: Engine, seen: Lens) -> dict[str, Any]:
