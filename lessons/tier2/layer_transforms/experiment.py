@@ -45,7 +45,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     norms, lengths = sizes(token, layer, parts)
     operations_of_layer = table(token, layer, parts)
     report.measure(norms)
-    report.show(operations_of_layer, lengths)
+    report.show(step_by_step=operations_of_layer, lengths=lengths)
     report.say(
         f"{spelt(token)} in layer {layer}: a stream of length {figure(norms['stream_norm'])}; attention adds "
         f"{figure(norms['update_norm_attention'])}, the FFN {figure(norms['update_norm_ffn'])}."
@@ -55,7 +55,8 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     x = next(part.result for part in parts if part.point == "ln2.hook_normalized")
     report.measure(folded(engine, layer, x))
     straightness = _straightness(report.measured)
-    report.show(operations_of_layer, lengths, straightness)
+    report.show_also(is_it_straight=straightness)
+    still = report.views
     yield report.frame(0.3)
 
     fixed = passage_ids(engine, p["kl_tokens"])
@@ -72,7 +73,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
         found[name] = finite(kl_nats(intact, logits)), finite(loss_nats(logits, torch.tensor(fixed)))
         report.measure({key: found[name][0]})
         changes = _changes(found, report.measured, p["change"])
-        report.show(operations_of_layer, changes, lengths, straightness)
+        report.show(*still, what_it_costs=changes)
         yield report.frame(0.3 + 0.1 * len(found))
 
     changed = engine.operated(operations(p["change"], where))
@@ -80,9 +81,9 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     text, other = (e.write(ids, p["max_new_tokens"]) for e in (engine, changed))
     report.measure(kl_nats=kl, loss_changed=loss, undo_bit_identical=untouched.holds())
     of_all = f"{len(where)} of {plural(engine.model.config.n_layers, 'layer')}"
-    report.say_also(f"With {p['change']} in {of_all}: KL {figure(kl)} nats.")
+    report.say(f"With {p['change']} in {of_all}: KL {figure(kl)} nats.")
     diff = Diff("what follows the text", text, other, "intact", p["change"])
-    report.show(operations_of_layer, diff, changes, lengths, straightness, _curve(p["change"]))
+    report.show_also(what_follows=diff, the_curve=_curve(p["change"]))
     yield report.frame()
 
 
