@@ -15,7 +15,7 @@ from llm_holes.engine.frames import Frame
 from llm_holes.engine.interpret.logit_lens import residual_stream
 from llm_holes.engine.model.cache import ContiguousCache
 from llm_holes.engine.model.hook_names import tap
-from llm_holes.engine.numbers import figure, plural
+from llm_holes.engine.numbers import figure
 from llm_holes.engine.spelling import spelt
 from llm_holes.lessons.shared.report import Report
 from llm_holes.lessons.tier2.hidden_states.state_views import (
@@ -28,6 +28,8 @@ from llm_holes.lessons.tier2.hidden_states.state_views import (
 )
 
 APART = 0.9
+CLOSER = 0.01
+"""By how much a layer must raise the cosine to count as one that brings the two closer: less is rounding."""
 WINDOW = 256
 """Positions kept of a long text: the word must be among the last of them."""
 
@@ -40,11 +42,11 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     report = Report()
     report.measure(_cosine_facts(engine, first, second, raw, rest) | _norm_facts(first))
     report.say(_caption(p["word"], report.measured))
-    report.show(cosine_curve(raw, rest, p["channels_off"]), norm_curve(first, p["word"]))
+    report.show(how_alike=cosine_curve(raw, rest, p["channels_off"]), how_long=norm_curve(first, p["word"]))
     yield report.frame(0.5)
     report.measure(_decoded(engine, first.ids))
     path, other = both_paths(first, second), likeness(engine, first, second, p["layer"])
-    report.show_also(path, other, channel_map(first.own))
+    report.show_also(which_token=other, two_paths=path, strongest_channels=channel_map(first.own))
     yield report.frame()
 
 
@@ -94,7 +96,7 @@ def _cosine_facts(
         "divergence_layer": apart - 1,
         "divergence": f"after layer {apart - 1}" if 0 < apart <= layers else "nowhere" if apart else "in the embedding",
         "divergence_threshold": APART,
-        "layers_that_bring_closer": sum(after > before for before, after in pairwise(raw)),
+        "layers_that_bring_closer": sum(after - before > CLOSER for before, after in pairwise(rest)),
     }
 
 
@@ -131,6 +133,5 @@ def _decoded(engine: Engine, ids: Sequence[int]) -> dict[str, Any]:
 def _caption(word: str, measured: Mapping[str, Any]) -> str:
     return (
         f"{spelt(word.strip())} in two texts: cosine {figure(measured['cosine_embedding'])} in the embedding, at least "
-        f"{figure(measured['cosine_lowest'])} on the way, {figure(measured['cosine_last'])} at the end; "
-        f"closer after {plural(measured['layers_that_bring_closer'], 'layer')} than before."
+        f"{figure(measured['cosine_lowest'])} on the way, {figure(measured['cosine_last'])} at the end."
     )

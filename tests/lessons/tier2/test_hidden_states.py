@@ -59,7 +59,8 @@ def test_unlike_words_look_alike_until_the_large_channels_are_left_out(engine: E
 
 
 def test_views_have_a_point_per_third_state_and_strongest_channels_first(engine: Engine) -> None:
-    *_, path, _, channels = frames(engine, "hidden-states")[-1].views
+    views = {view.key: view for view in frames(engine, "hidden-states")[-1].views}
+    path, channels = views["two paths"], views["strongest channels"]
     assert isinstance(path, Scatter)
     assert len(path.labels) == 22
     assert isinstance(channels, Heatmap)
