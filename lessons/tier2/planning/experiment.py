@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from llm_holes.engine.engine import Engine
-from llm_holes.engine.frames import Frame, Scalar, Table, Text, View
+from llm_holes.engine.frames import Bars, Frame, Scalar, Table, View
 from llm_holes.engine.generation.sampling import SamplingParams
 from llm_holes.engine.harness.prefix_cached_model import PrefixCachedModel
 from llm_holes.engine.harness.prompt import ids_of, pieces
@@ -16,6 +16,7 @@ from llm_holes.engine.measure import wilson
 from llm_holes.engine.numbers import figure, percent, plural
 from llm_holes.lessons.shared.harness_views import Record
 from llm_holes.lessons.shared.passage import passage_ids
+from llm_holes.lessons.shared.report import keyed
 from llm_holes.lessons.tier2.planning.lookup_task import VARIANTS, Attempt, Errand, attention_on_plan, errand
 
 
@@ -59,12 +60,18 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
 
 
 def _frame(results: Results, record: Record, first: Attempt, shown: str, progress: float | None) -> Frame:
-    views: list[View] = [
-        _table(results),
-        record.transcript(f"the first attempt with {_named(shown)}"),
-        Text("what it looked up, in this order", ", ".join(first.called) or "nothing yet"),
-    ]
-    return Frame(_caption(results, first, shown), tuple(views), _measured(results, record, first, shown), progress)
+    named: dict[str, View] = {
+        "steps done": _steps(results),
+        "turn by turn": record.transcript(f"the first attempt with {_named(shown)}"),
+        "who looks at it": _table(results),
+    }
+    return Frame(_caption(results, first, shown), keyed(named), _measured(results, record, first, shown), progress)
+
+
+def _steps(results: Results) -> Bars:
+    total, ran = len(results.task.plan), [variant for variant in VARIANTS if results.attempts[variant]]
+    means = tuple(results.mean_done(variant) for variant in ran)
+    return Bars(f"steps done on average, of {total}", tuple(ran), means, range=(0, total))
 
 
 def _table(results: Results) -> Table:
@@ -96,9 +103,7 @@ def _named(variant: str) -> str:
 
 def _caption(results: Results, first: Attempt, shown: str) -> str:
     total = len(results.task.plan)
-    told = f"With {_named(shown)}: {first.done} of {plural(total, 'step')} in the first attempt."
-    rates = [f"{v} {results.finished(v)} of {len(found)}" for v, found in results.attempts.items() if found]
-    return told + (f" All done: {', '.join(rates)}." if rates else "")
+    return f"With {_named(shown)}: {first.done} of {plural(total, 'step')} in the first attempt."
 
 
 def _measured(results: Results, record: Record, first: Attempt, shown: str) -> dict[str, Any]:
