@@ -110,19 +110,21 @@ def prompt(engine: Engine, skills: list[Skill], text: str) -> list[int]:
 
 def _frame(engine: Engine, trace: SkillTrace, progress: float | None = None) -> Frame:
     before, after = (engine.tokenizer.decode(trace.ids[kind]) for kind in ("before", "after"))
-    views: list[View] = [
-        Diff("the exact prompt", before, after, "as typed", "as the model gets it"),
-        _costs(trace),
-        _listed(engine, trace),
-        Tokens("what the model gets, token by token", engine.tokens(trace.ids["after"])),
-        Text("where the skills are", trace.where),
-    ]
+    views: dict[str, View | None] = {
+        "the exact prompt": Diff("the exact prompt", before, after, "as typed", "as the model gets it"),
+        "the answers": None,
+        "what it costs": _costs(trace),
+        "the skills": _listed(engine, trace),
+        "token by token": Tokens("what the model gets, token by token", engine.tokens(trace.ids["after"])),
+        "where they are": Text("where the skills are", trace.where),
+    }
     if "after" in trace.answers:
-        views.insert(1, Diff("the answers", trace.answers["before"], trace.answers["after"], "as typed", "expanded"))
+        answers = trace.answers["before"], trace.answers["after"]
+        views["the answers"] = Diff("the answers", *answers, "as typed", "expanded")
     added = len(trace.ids["after"]) - len(trace.ids["before"])
     name = f"/{trace.called.name} became its instructions" if trace.called else "nothing was expanded"
     typed = plural(len(trace.ids["before"]), "token")
-    trace.report.show(*views)
+    trace.report.show(**views)
     trace.report.say(f"{name}: {typed} as typed, {len(trace.ids['after']):,} as sent ({added:+,}).")
     return trace.report.frame(progress)
 
