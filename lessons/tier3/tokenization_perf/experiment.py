@@ -30,11 +30,11 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     for size in _sizes(p["kilobytes"]):
         time_size(engine, trace, of_size(text, size))
         report.say(_caption(trace))
-        report.show(_curve(trace), _cold(trace))
+        report.show(time_by_size=_curve(trace), the_first_call=_cold(trace))
         yield report.frame(0.4)
 
     lengths = long_words(engine, bpe)
-    report.show_also(_words(lengths))
+    report.show_also(one_long_word=_words(lengths))
     yield report.frame(0.6)
 
     workers, speedup = thread_speedup(trace.encoders["tiktoken"], of_size(text, p["kilobytes"] * 1000))
@@ -59,8 +59,8 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
         share_of_answer_time=share,
     )
     parts = Bars("an answer, ms", ("tokenizing", "reading", "writing"), (tokenize, read, write), "ms")
-    report.show(parts, *report.views)
-    report.say_also(f"Of an answer's time, {percent(share)} is tokenizing.")
+    report.show_also(an_answer=parts)
+    report.say(f"Of an answer's time, {percent(share)} is tokenizing.")
     yield report.frame()
 
 
