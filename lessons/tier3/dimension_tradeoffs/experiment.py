@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from llm_holes.engine.engine import Engine
-from llm_holes.engine.frames import Curve, Frame, Table, series
+from llm_holes.engine.frames import Bars, Curve, Frame, Table, series
 from llm_holes.engine.measure import kl_nats, perplexity
 from llm_holes.engine.numbers import figure, percent, plural
 from llm_holes.engine.surgery.low_rank import LowRank, break_even_rank, crowding, directions, factored_parameters
@@ -28,12 +28,12 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     names = chosen(engine, p["part"], p["layer"])
     narrow = min(min(engine.model.weights[name].shape) for name in names)
     rank = min(p["rank"], max(min(engine.model.weights[name].shape) for name in names))
-    before, (crowd, table) = perplexity(intact, targets), _crowd(engine, p["vectors"], p["seed"])
+    before, (crowd, crowded) = perplexity(intact, targets), _crowd(engine, p["vectors"], p["seed"])
     report.measure(rank=rank, passage_tokens=len(ids))
     report.measure(_counted(engine, names, rank), perplexity_intact=before)
     report.measure(crowd)
-    still = (table, _real())
-    report.show(*still)
+    report.show(how_crowded=crowded, published_models=_real())
+    still = report.views
     report.say(
         f"In {engine.model.config.d_model:,} dimensions, {plural(p['vectors'], 'random direction')}: the closest two "
         f"have a cosine of {figure(crowd['crowding_largest_cosine'])}."
@@ -53,7 +53,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
                 f"{plural(rank, 'direction')}: {percent(energy)} of the energy; KL {figure(points[r])} nats, "
                 f"perplexity {figure(before)} → {figure(after)}."
             )
-        report.show(_curve(points), _bill(report.measured), *still)
+        report.show(*still, fewer_directions=_curve(points), the_saving=_bill(report.measured))
         yield report.frame(0.4 + 0.2 * n)
     report.measure(undo_bit_identical=untouched.holds())
     yield report.frame()
@@ -83,16 +83,16 @@ def _counted(engine: Engine, names: list[str], rank: int) -> dict[str, Any]:
     }
 
 
-def _crowd(engine: Engine, vectors: int, seed: int) -> tuple[dict[str, float], Table]:
+def _crowd(engine: Engine, vectors: int, seed: int) -> tuple[dict[str, float], Bars]:
     own = engine.model.config.d_model
-    rows, measured = [], {}
+    found, measured = {}, {}
     for d in sorted({*WIDTHS_SHOWN, own}):
         mean, largest = crowding(d, vectors, seed)
-        rows.append((d, mean, largest))
+        found[f"{d:,} dimensions"] = largest
         if d == own:
             measured = {"crowding_mean_cosine": mean, "crowding_largest_cosine": largest}
-    title = f"{plural(vectors, 'random direction')}: how near do two of them come?"
-    return measured, Table(title, ("dimensions", "mean |cosine|", "largest"), tuple(rows))
+    title = f"{plural(vectors, 'random direction')}: the largest cosine of two of them"
+    return measured, Bars(title, tuple(found), tuple(found.values()), range=(0, 1))
 
 
 def _real() -> Table:
