@@ -35,7 +35,8 @@ LESSON = (
     Action("bet", "b", "bet", "bet", "To the bet that is open"),
     Action("cancel", "x", "cancel", "stop", "Stop the run"),
     Action("edit", "e", "edit", "edit text", "Edit the text; enter runs it, esc leaves it as it was"),
-    Action("parts", "tab", "app.focus_next", "dials", "On to the next part: picture, dials, map; shift+tab goes back"),
+    Action("parts", "tab", "part(1)", "dials", "On to the next part: picture, bet, dials, map; shift+tab goes back"),
+    Action("parts-back", "shift+tab", "part(-1)", "back", "To the part before", footer=False),
     Action("out", "escape", "out", "map", "One level out: field, dials, picture, map", shown="esc"),
     Action("tab-left", "left_square_bracket", "turn(-1)", "previous view", "The view before", shown="[", footer=False),
     Action("tab-right", "right_square_bracket", "turn(1)", "views", "The next view on the stage", shown="[ ]"),
@@ -93,7 +94,7 @@ WALK = (
     Action("walk-pick", "enter", "pick", "use this", "Set the controls to this place and run"),
 )
 
-NEXT = Action("next-thing", "tab", "app.focus_next", "next", "On to the next thing; shift+tab goes back")
+NEXT = Action("next-thing", "tab", "screen.part(1)", "next", "On to the next thing; shift+tab goes back")
 
 STEP = (
     Action("step-down", "left,h", "step(-1)", "less", "One step down", shown="←"),

@@ -44,9 +44,11 @@ def states_of(view: CacheGrid) -> list[list[CellState]]:
     return [[view.states[int(n)] if n in known else "empty" for n in row] for row in matrix(view.cells)]
 
 
-def layout_of(view: CacheGrid, cells: list[list[CellState]], width: int, cursor: Cursor = None) -> Layout:
+def layout_of(
+    view: CacheGrid, cells: list[list[CellState]], width: int, cursor: Cursor = None, lines: int = LINES
+) -> Layout:
     """Rows are thinned out evenly; the cursor's row is in sight in place of its neighbour."""
-    picked = [round(n * (len(cells) - 1) / (LINES - 1)) for n in range(LINES)] if len(cells) > LINES else []
+    picked = [round(n * (len(cells) - 1) / (lines - 1)) for n in range(lines)] if len(cells) > lines else []
     rows = picked or list(range(len(cells)))
     if cursor is not None and cursor[0] not in rows:
         near = min(range(len(rows)), key=lambda n: abs(rows[n] - cursor[0]))
@@ -64,12 +66,12 @@ def row_name(view: CacheGrid, n: int) -> str:
     return named(view.row_names[n]) if n < len(view.row_names) else str(n)
 
 
-def cache_grid_rows(view: CacheGrid, width: int, cursor: Cursor = None) -> list[Row]:
+def cache_grid_rows(view: CacheGrid, width: int, lines: int = LINES, cursor: Cursor = None) -> list[Row]:
     """The tokens' names where they fit, the grid, a legend of the states that occur and how often, the note."""
     cells = states_of(view)
     if not cells:
         return titled(view.title, "", [[Span("nothing cached yet"[:width], "dim")]])
-    layout = layout_of(view, cells, width, cursor)
+    layout = layout_of(view, cells, width, cursor, lines)
     rows = [_heads(view, layout, cursor), *(_row(view, cells, layout, n, cursor) for n in layout.rows)]
     rows += _legend(view, cells, layout, width)
     if view.note:

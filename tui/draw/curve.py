@@ -24,6 +24,7 @@ STROKES = (("── ", (1,)), ("╌╌ ", (1, 1, 1, 0, 0, 0)), ("·· ", (1, 0, 
 DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 LARGEST = 1e150
 """Beyond this, and for NaN, a point has no place: differences of such numbers overflow."""
+LINES = 12
 SPARE = 2
 """Lines that a logarithmic axis may leave unused."""
 MARGIN = 9
@@ -60,7 +61,7 @@ class Canvas:
         ]
 
 
-def curve_rows(view: Curve, width: int, lines: int = 12) -> list[Row]:
+def curve_rows(view: Curve, width: int, lines: int = LINES) -> list[Row]:
     """The plot with a y axis of `lines` lines, an x axis, and a legend that names each line and how it is drawn."""
     points = [list(_points(series, view.log_y)) for series in view.series]
     xs = [x for line in points for x, _ in line]

@@ -38,6 +38,7 @@ class Track:
     steps: tuple[range, ...]
     last: int
     names: int
+    lines: int
 
     @property
     def room(self) -> int:
@@ -46,13 +47,13 @@ class Track:
     def line(self, rank: int) -> int:
         """The line of a rank, 0 on top."""
         share = math.log(min(max(rank, 1), self.last)) / math.log(self.last) if self.last > 1 else 0.0
-        return round(share * (LINES - 1))
+        return round(share * (self.lines - 1))
 
     def middle(self, column: int) -> int:
         return column * self.size + self.size // 2
 
 
-def track_of(view: RankRace, width: int) -> Track | None:
+def track_of(view: RankRace, width: int, lines: int = LINES) -> Track | None:
     """How the race fits; None if nobody has run."""
     runners = view.runners[:MOST]
     steps = max((len(runner.ranks) for runner in runners), default=0)
@@ -65,12 +66,12 @@ def track_of(view: RankRace, width: int) -> Track | None:
     room = max(width - margin - names - 2, 2)
     shown = min(steps, room)
     columns = tuple(range(n * steps // shown, (n + 1) * steps // shown) for n in range(shown))
-    return Track(margin, min(max(room // steps, 1), WIDEST), columns, last, names)
+    return Track(margin, min(max(room // steps, 1), WIDEST), columns, last, names, lines)
 
 
-def rank_race_rows(view: RankRace, width: int, cursor: Cursor = None) -> list[Row]:
+def rank_race_rows(view: RankRace, width: int, lines: int = LINES, cursor: Cursor = None) -> list[Row]:
     """The race from rank 1 on top down, the names where the lines end, the steps, and the largest leap."""
-    track = track_of(view, width)
+    track = track_of(view, width, lines)
     if track is None:
         return titled(view.title, "", [[Span("no steps yet"[:width], "dim")]])
     grid = _field(view, track)
@@ -80,7 +81,7 @@ def rank_race_rows(view: RankRace, width: int, cursor: Cursor = None) -> list[Ro
     ticks = {track.line(rank): count(rank) for rank in _ticks(track.last)}
     names = _names(view, track)
     rows: list[Row] = []
-    for y in range(LINES):
+    for y in range(lines):
         head = Span(fit(ticks.get(y, ""), track.margin - 1, right=True) + ("┤" if y in ticks else "│"), "dim")
         n = names.get(y)
         end = [] if n is None else [Span(" "), Span(fit(_ending(view, n), track.names), HUES[n % len(HUES)])]
@@ -102,7 +103,7 @@ def _ending(view: RankRace, n: int) -> str:
 def _field(view: RankRace, track: Track) -> list[Row]:
     """Nothing but the marked steps' columns."""
     stops = {track.middle(n) for n, steps in enumerate(track.steps) if any(stop in steps for stop in view.stops)}
-    return [[Span("┊" if x in stops else " ", "dim") for x in range(track.room)] for _ in range(LINES)]
+    return [[Span("┊" if x in stops else " ", "dim") for x in range(track.room)] for _ in range(track.lines)]
 
 
 def _best(ranks: Sequence[int], steps: range) -> int | None:
@@ -154,9 +155,9 @@ def _names(view: RankRace, track: Track) -> dict[int, int]:
     """For each line the runner named at its end: the nearest free line to where it ended, the best first."""
     found: dict[int, int] = {}
     runners = [n for n in range(min(len(view.runners), MOST)) if view.runners[n].ranks]
-    for n in sorted(runners, key=lambda n: view.runners[n].ranks[-1])[:LINES]:
+    for n in sorted(runners, key=lambda n: view.runners[n].ranks[-1])[: track.lines]:
         line = track.line(view.runners[n].ranks[-1])
-        found[min((y for y in range(LINES) if y not in found), key=lambda y: (abs(y - line), -y))] = n
+        found[min((y for y in range(track.lines) if y not in found), key=lambda y: (abs(y - line), -y))] = n
     return found
 
 

@@ -129,7 +129,7 @@ class LessonScreen(Screen[None]):
         self.dials, self.hint, self.footer = Dials(), HintLine(), KeyBar()
         self.quitting = False
         """Whether the learner has quit: what is typed while everything is saved must not open anything any more."""
-        self._asked_to_quit = -QUIT_WITHIN
+        self._asked_to_quit = float("-inf")
         self._tab = ""
         """The key of the view on the stage, if it is not the step's own."""
         self._told: dict[str, Value] | None = None
@@ -443,7 +443,7 @@ class LessonScreen(Screen[None]):
             self.words.settings = session.run.settings or {}
             self.words.measured = self._told
             self.result.caption.set_class(self.result.verdict.judged is not None, "-after-verdict")
-            self.result.caption.quiet = self.steps.undecided(self.lesson)
+            self.result.caption.quiet = self.run.lesson == self.lesson.id and self.steps.undecided(self.lesson)
             if not session.run.active:
                 self.comparison = self.lab.comparison(self.lesson)
             self._show_views()
@@ -468,8 +468,7 @@ class LessonScreen(Screen[None]):
         frame, closed = self.session.frame, self._shut()
         if frame is None or self.result.form.question is not None:
             return {}
-        found = {view.key or view.title: view for view in frame.views}
-        return {key: view for key, view in found.items() if key not in closed}
+        return {key: view for key, view in named_views(frame).items() if key not in closed}
 
     def _shut(self) -> frozenset[str]:
         """The keys of views that are still closed. What the game reveals is no lesson's: nothing of it is."""
@@ -477,7 +476,7 @@ class LessonScreen(Screen[None]):
         frame = self.session.frame
         if self.session.run.lesson == FIND_THE_HOLE or self.steps.whole(self.lesson):
             return frozenset()
-        shown = {view.key or view.title for view in frame.views} if frame is not None else set()
+        shown = named_views(frame).keys() if frame is not None else set()
         if self.lesson.steps[self.step].view not in shown:
             return self.steps.closed(self.lesson)
         return self.steps.closed(self.lesson) | (shown - {step.view for step in self.lesson.steps})
@@ -599,6 +598,14 @@ class LessonScreen(Screen[None]):
     def action_run(self) -> None:
         self._run()
 
+    def action_part(self, count: int) -> None:
+        """To the next thing that takes keys without typing them: the picture, the bet, each dial, the map."""
+        parts = [self.stage.target, *([self.result.form] if self.result.form.question is not None else [])]
+        parts += [widget for widget in self.dials.turned() if widget.display]
+        parts += [self.holes] if self.holes.display and self.holes.region else []
+        at = parts.index(self.focused) if self.focused in parts else 0 if count > 0 else 1
+        parts[(at + count) % len(parts)].focus()
+
     def action_bet(self) -> None:
         self.result.form.focus()
 
@@ -664,6 +671,7 @@ class LessonScreen(Screen[None]):
 
     def begin(self, case: Case) -> None:
         self.game.begin(case)
+        self._rerun.drop()
         self.save_soon()
         if self.lesson is not None:
             self._ask()
@@ -717,3 +725,12 @@ class LessonScreen(Screen[None]):
         """To a lesson that was chosen, if one was."""
         if lesson_id is not None:
             self.post_message(OpenLesson(lesson_id))
+
+
+def named_views(frame: Frame) -> dict[str, View]:
+    """The views of a frame by what their tabs are called; a view without a key has its title, or else its number."""
+    found: dict[str, View] = {}
+    for n, view in enumerate(frame.views, 1):
+        name = view.key or view.title
+        found[name if name and name not in found else f"view {n}"] = view
+    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar, Generic, TypeVar
 
 from rich.segment import Segment
@@ -25,6 +26,8 @@ ROLES = (
     *HUES,
 )  # fmt: skip
 STEPS = 32
+FEWEST, MOST = 4, 28
+"""Lines of a plot."""
 STANDS_OUT = 1.6
 """The contrast of an empty cell to the ground, at least."""
 
@@ -39,6 +42,7 @@ class ViewWidget(Widget, Generic[V]):
 
     def __init__(self, view: V) -> None:
         super().__init__()
+        self.room = 0
         self.cached_rows = PerWidth(self.layout_rows)
         self.set_reactive(ViewWidget.view, view)  # type: ignore[misc]  # the reactive itself, not a value of it
         self.prepare(view)
@@ -48,6 +52,19 @@ class ViewWidget(Widget, Generic[V]):
 
     def layout_rows(self, width: int) -> list[Row]:
         raise NotImplementedError
+
+    def give(self, room: int) -> None:
+        """The stage has this many rows; a picture that can be of any height takes them. 0: nobody says."""
+        if room != self.room:
+            self.room = room
+            self.cached_rows.forget()
+            self.refresh(layout=True)
+
+    def fitting(self, draw: Callable[[int], list[Row]], usual: int) -> list[Row]:
+        """A plot of as many lines as make the whole picture fill the room, or of its usual number."""
+        rows = draw(usual)
+        lines = min(max(usual + self.room - len(rows), FEWEST), MOST) if self.room else usual
+        return rows if lines == usual else draw(lines)
 
     def row(self, y: int, width: int) -> Row:
         return self.cached_rows(width)[y]

@@ -3,7 +3,7 @@ from __future__ import annotations
 from textual.geometry import Region
 
 from llm_holes.engine.frames import CacheGrid, CellState, Value
-from llm_holes.tui.draw.cache_grid import Layout, cache_grid_rows, cell_facts, layout_of, states_of
+from llm_holes.tui.draw.cache_grid import LINES, Layout, cache_grid_rows, cell_facts, layout_of, states_of
 from llm_holes.tui.draw.spans import Row
 from llm_holes.tui.views.places import PlacesView
 
@@ -13,6 +13,7 @@ class CacheGridView(PlacesView[CacheGrid]):
 
     def __init__(self, view: CacheGrid) -> None:
         self._cells: list[list[CellState]] = []
+        self._lines = LINES
         super().__init__(view)
 
     def prepare(self, view: CacheGrid) -> None:
@@ -24,10 +25,15 @@ class CacheGridView(PlacesView[CacheGrid]):
         return min(max(row, 0), max(len(self._cells) - 1, 0)), min(max(token, 0), max(tokens - 1, 0))
 
     def _layout(self) -> Layout:
-        return layout_of(self.view, self._cells, max(self.size.width, 1), self.cursor)
+        return layout_of(self.view, self._cells, max(self.size.width, 1), self.cursor, self._lines)
 
     def layout_rows(self, width: int) -> list[Row]:
-        return cache_grid_rows(self.view, width, self.cursor if self.has_focus else None)
+        cursor = self.cursor if self.has_focus else None
+        return self.fitting(lambda lines: self._drawn(width, lines, cursor), LINES)
+
+    def _drawn(self, width: int, lines: int, cursor: tuple[int, int] | None) -> list[Row]:
+        self._lines = lines
+        return cache_grid_rows(self.view, width, lines, cursor)
 
     def stepped(self, across: int, down: int) -> tuple[int, int]:
         return self._inside(self.cursor[0] + down, self.cursor[1] + across)

@@ -8,7 +8,7 @@ from textual.geometry import Region
 
 from llm_holes.engine.frames import Scatter, Value
 from llm_holes.tui.draw.sanitize import visible
-from llm_holes.tui.draw.scatter import scatter_rows, scatter_spots
+from llm_holes.tui.draw.scatter import LINES, scatter_rows, scatter_spots
 from llm_holes.tui.draw.spans import Row, named, written
 from llm_holes.tui.views.base import V
 from llm_holes.tui.views.walk import WalkView
@@ -35,15 +35,22 @@ class PlacesView(WalkView[V], Generic[V]):
 class ScatterView(PlacesView[Scatter]):
     """The cursor is (0, point); a step goes to the nearest point that way, Enter sets the control to its label."""
 
+    _lines = LINES
+
     def prepare(self, view: Scatter) -> None:
         if self.cursor[1] >= len(view.labels):
             self.set_reactive(ScatterView.cursor, (0, 0))
 
     def layout_rows(self, width: int) -> list[Row]:
-        return scatter_rows(self.view, width, cursor=self.cursor[1] if self.has_focus else None)
+        cursor = self.cursor[1] if self.has_focus else None
+        return self.fitting(lambda lines: self._drawn(width, lines, cursor), LINES)
+
+    def _drawn(self, width: int, lines: int, cursor: int | None) -> list[Row]:
+        self._lines = lines
+        return scatter_rows(self.view, width, lines, cursor)
 
     def stepped(self, across: int, down: int) -> tuple[int, int]:
-        spots = scatter_spots(self.view, self.size.width)
+        spots = scatter_spots(self.view, self.size.width, self._lines)
         here = spots.get(self.cursor[1])
         if here is None:
             return (0, min(spots)) if spots else self.cursor
@@ -57,7 +64,7 @@ class ScatterView(PlacesView[Scatter]):
         return (0, best) if far(best) < float("inf") else self.cursor
 
     def edge(self, end: int) -> tuple[int, int]:
-        spots = scatter_spots(self.view, self.size.width)
+        spots = scatter_spots(self.view, self.size.width, self._lines)
         ordered = sorted(spots, key=lambda n: spots[n][1])
         return (0, ordered[end]) if ordered else self.cursor
 
@@ -74,10 +81,10 @@ class ScatterView(PlacesView[Scatter]):
         return {self.view.control: self.view.labels[self.cursor[1]]}
 
     def cursor_region(self) -> Region:
-        line, x = scatter_spots(self.view, self.size.width).get(self.cursor[1], (0, 0))
+        line, x = scatter_spots(self.view, self.size.width, self._lines).get(self.cursor[1], (0, 0))
         return Region(x, line + 1, 1, 1)
 
     def place_at(self, x: int, y: int) -> tuple[int, int] | None:
-        spots = scatter_spots(self.view, self.size.width)
+        spots = scatter_spots(self.view, self.size.width, self._lines)
         near = min(spots, key=lambda n: abs(spots[n][0] + 1 - y) * 8 + abs(spots[n][1] - x), default=None)
         return None if near is None else (0, near)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from llm_holes.engine.frames import Bars, Curve, Diff, NumberLine, Plane, Table, Text, View
+from llm_holes.tui.draw.curve import LINES as CURVE
 from llm_holes.tui.draw.curve import curve_rows
 from llm_holes.tui.draw.diff import diff_rows
+from llm_holes.tui.draw.number_line import LINES as NUMBER_LINE
 from llm_holes.tui.draw.number_line import number_line_rows
+from llm_holes.tui.draw.plane import LINES as PLANE
 from llm_holes.tui.draw.plane import plane_rows
 from llm_holes.tui.draw.spans import Row, bar_rows, table_rows, text_rows
 from llm_holes.tui.views.base import ViewWidget
@@ -18,17 +23,17 @@ class BarsView(ViewWidget[Bars]):
 
 class CurveView(ViewWidget[Curve]):
     def layout_rows(self, width: int) -> list[Row]:
-        return curve_rows(self.view, width)
+        return self.fitting(partial(curve_rows, self.view, width), CURVE)
 
 
 class PlaneView(ViewWidget[Plane]):
     def layout_rows(self, width: int) -> list[Row]:
-        return plane_rows(self.view, width)
+        return self.fitting(partial(plane_rows, self.view, width), PLANE)
 
 
 class NumberLineView(ViewWidget[NumberLine]):
     def layout_rows(self, width: int) -> list[Row]:
-        return number_line_rows(self.view, width)
+        return self.fitting(partial(number_line_rows, self.view, width), NUMBER_LINE)
 
 
 class TableView(ViewWidget[Table]):

@@ -3,7 +3,7 @@ from __future__ import annotations
 from textual.geometry import Region
 
 from llm_holes.engine.frames import RankRace, Value
-from llm_holes.tui.draw.rank_race import MOST, place_facts, rank_race_rows, track_of
+from llm_holes.tui.draw.rank_race import LINES, MOST, place_facts, rank_race_rows, track_of
 from llm_holes.tui.draw.spans import Row
 from llm_holes.tui.views.places import PlacesView
 
@@ -20,7 +20,8 @@ class RankRaceView(PlacesView[RankRace]):
         return runner, min(max(step, 0), max(len(runners[runner].ranks) - 1 if runners else 0, 0))
 
     def layout_rows(self, width: int) -> list[Row]:
-        return rank_race_rows(self.view, width, self.cursor if self.has_focus else None)
+        cursor = self.cursor if self.has_focus else None
+        return self.fitting(lambda lines: rank_race_rows(self.view, width, lines, cursor), LINES)
 
     def stepped(self, across: int, down: int) -> tuple[int, int]:
         return self._inside(self.cursor[0] + down, self.cursor[1] + across, self.view)

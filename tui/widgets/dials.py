@@ -82,6 +82,10 @@ class Dials(Widget):
     def controls(self) -> list[Dial | TextField]:
         return [w for w in self.children if isinstance(w, Dial | TextField)]
 
+    def turned(self) -> list[Widget]:
+        """What is turned rather than written: the dials and the presets."""
+        return [w for w in self.children if isinstance(w, Dial | PresetPicker)]
+
     def texts(self) -> list[TextField]:
         """The text fields in sight."""
         return [w for w in self.children if isinstance(w, TextField) and w.display]

@@ -8,6 +8,7 @@ from textual.events import Click
 from textual.reactive import reactive, var
 from textual.visual import VisualType
 from textual.widget import Widget
+from textual.widgets import TextArea
 
 from llm_holes.lessons.catalog.catalog import Lesson
 from llm_holes.tui.actions import GLOBAL, OWN_KEYS
@@ -64,6 +65,9 @@ class KeyBar(Widget):
                 label = self.labels.get(binding.id, binding.description)
                 keys.setdefault(binding.id, (binding.key_display or binding.key, label, owner + binding.action))
         own = [entry for name, entry in keys.items() if name in OWN_KEYS]
+        if isinstance(self.screen.focused, TextArea):  # where a letter is a letter
+            self.keys = tuple(own)
+            return
         ours = [keys[action.id] for action in GLOBAL if action.id in keys]
         self.keys = (*own, *ours)
 

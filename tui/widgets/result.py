@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
+from textual.geometry import Size
 from textual.reactive import reactive
 from textual.visual import VisualType
 from textual.widget import Widget
@@ -25,12 +26,18 @@ class Caption(Widget):
     """Whether what the run found is not to be said: it would answer a bet that is still open."""
 
     def render(self) -> VisualType:
-        width = max(self.size.width - 2, 20)
+        return lines(self._rows(self.size.width))
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        return len(self._rows(width))
+
+    def _rows(self, across: int) -> list[Row]:
+        width = max(across - 2, 20)
         said: list[Row] = []
         if self.frame is not None and self.frame.caption and not self.quiet:
             stale = self.run.active and not self.run.fresh
             said = [[Span(line, "dim" if stale else "measured")] for line in wrapped(self.frame.caption, width)]
-        return lines([*self._state(width), *said])
+        return [*self._state(width), *said]
 
     def _state(self, width: int) -> list[Row]:
         run = self.run

@@ -123,9 +123,24 @@ class Stage(Vertical):
             yield self.empty
 
     def on_mount(self) -> None:
-        self.watch(self.picture, "virtual_size", self._measure, init=False)
+        self.watch(self.picture, "virtual_size", self._measure_soon, init=False)
         self.watch(self.picture, "scroll_y", self._measure, init=False)
-        self.watch(self.picture, "size", self._measure, init=False)
+        self.watch(self.picture, "size", self._resized, init=False)
+
+    def _fit(self) -> None:
+        """Tells the pictures how many rows they have."""
+        shown = [widget for widget in self._made.values() if widget.display]
+        height = self.picture.scrollable_content_region.height
+        for widget in shown:
+            widget.give(height if len(shown) == 1 else 0)
+
+    def _resized(self) -> None:
+        self._fit()
+        self._measure_soon()
+
+    def _measure_soon(self) -> None:
+        # once everything has its place
+        self.call_after_refresh(self._measure)
 
     def _measure(self) -> None:
         below = round(self.picture.max_scroll_y - self.picture.scroll_y)
@@ -169,6 +184,7 @@ class Stage(Vertical):
                     await self.picture.mount(self._made[key])
             self.picture.set_class(len(wanted) == 2 and beside[1] is not None, "-compared")
             self.empty.display = not wanted
+            self._fit()
             self.picture.can_focus = not any(w.display and w.focusable for w in self._made.values())
 
     async def clear(self) -> None:

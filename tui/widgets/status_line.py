@@ -90,6 +90,8 @@ class StatusLine(Widget):
         """The lesson's title, and a dot for each of its steps."""
         if self.lesson is None:
             return [Span(NAME, "strong")]
+        if self.engine.phase != "ready":  # what it says needs the room
+            return [Span(self.lesson.short, "strong")]
         count = len(self.lesson.steps)
         title = self.lesson.title if cell_len(self.lesson.title) <= width // 3 else self.lesson.short
         dots = DOT * (self.step + 1) + TO_COME * (count - self.step - 1)
@@ -102,4 +104,5 @@ class StatusLine(Widget):
 
     def counts(self, width: int) -> str:
         due = f" · {self.due} due v" if self.due else ""
-        return (f"{self.passed} of {self.holes} passed" if width >= ROOMY else f"{self.passed} of {self.holes}") + due
+        roomy = width >= ROOMY and self.engine.phase == "ready"
+        return (f"{self.passed} of {self.holes} passed" if roomy else f"{self.passed} of {self.holes}") + due

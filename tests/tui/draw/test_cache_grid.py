@@ -55,7 +55,7 @@ def test_many_rows_are_thinned_out_evenly_and_the_cursors_row_is_in_sight() -> N
     lines = view_text(LAYERS, 76).splitlines()
     assert " ".join(line.split()[0] for line in lines[2:16]) == "0 2 4 7 9 11 13 16 18 20 22 25 27 29"
     assert "14 of 30 layers in sight" in " ".join(lines[16:])
-    rows = [plain(row) for row in cache_grid_rows(LAYERS, 76, (12, 1))]
+    rows = [plain(row) for row in cache_grid_rows(LAYERS, 76, cursor=(12, 1))]
     assert any(row.split()[0] == "12" and "[" in row for row in rows)
 
 
@@ -66,6 +66,6 @@ def test_what_is_said_at_the_cursor() -> None:
 @pytest.mark.parametrize("view", [*ODD, CACHE_GRID, SIX, LAYERS])
 @pytest.mark.parametrize("width", [12, 40, 76, 120])
 def test_odd_input_is_drawn_within_the_width(view: CacheGrid, width: int) -> None:
-    for row in cache_grid_rows(view, width, (0, 0) if states_of(view) else None)[1:]:
+    for row in cache_grid_rows(view, width, cursor=(0, 0) if states_of(view) else None)[1:]:
         assert cell_len(plain(row)) <= width
         assert "\x1b" not in plain(row)

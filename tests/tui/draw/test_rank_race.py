@@ -55,7 +55,7 @@ def test_several_runners_are_told_apart_by_letters_and_named_where_they_end() ->
 
 
 def test_the_cursor_is_on_the_axis_and_says_the_rank_and_the_one_before() -> None:
-    assert "◆" in plain(rank_race_rows(RANK_RACE, 76, (0, 7))[12])
+    assert "◆" in plain(rank_race_rows(RANK_RACE, 76, cursor=(0, 7))[12])
     assert place_facts(RANK_RACE, 0, 7) == "A <end> · step 8 <end> · rank 1 · 106 before"
     assert place_facts(RANK_RACE, 1, 6) == "B ·It · step 7 . · rank 1 · 90 before · the end of a sentence"
 
@@ -63,6 +63,6 @@ def test_the_cursor_is_on_the_axis_and_says_the_rank_and_the_one_before() -> Non
 @pytest.mark.parametrize("view", [*ODD, RANK_RACE, LEAP])
 @pytest.mark.parametrize("width", [16, 40, 76, 120])
 def test_odd_input_is_drawn_within_the_width(view: RankRace, width: int) -> None:
-    for row in rank_race_rows(view, width, (0, 0))[1:]:
+    for row in rank_race_rows(view, width, cursor=(0, 0))[1:]:
         assert cell_len(plain(row)) <= width
         assert "\x1b" not in plain(row)
