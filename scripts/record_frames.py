@@ -1,4 +1,4 @@
-"""Records the replies of a run of each lesson's default, for the snapshot tests to draw.
+"""Records the replies of the runs that a learner sees who walks through each lesson, for the tests to draw.
 
 Usage: python scripts/record_frames.py [LESSON …]. Times in the recordings are those of this machine.
 """
@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from llm_holes.engine.frames import Value
 from llm_holes.engine.ipc.client import Client, Died, command_for
 from llm_holes.engine.ipc.messages import Failed, Finished, Framed, Hello, Ready, Reply, Run, Unavailable
 from llm_holes.lessons.catalog import catalog
@@ -20,7 +21,17 @@ ENDS = (Finished, Failed, Unavailable, Died)
 KEPT_FRAMES = 3
 
 
-async def record(lesson: catalog.Lesson) -> list[Reply]:
+def walked(lesson: catalog.Lesson) -> list[dict[str, Value]]:
+    """The settings of the default, of each step and of each bet, each once."""
+    found = [lesson.defaults()]
+    for n, step in enumerate(lesson.steps):
+        found.append(lesson.defaults() | lesson.step_settings(n))
+        if step.bet is not None:
+            found.append(lesson.bet_settings(n))
+    return [settings for n, settings in enumerate(found) if settings not in found[:n]]
+
+
+async def record(lesson: catalog.Lesson, settings: dict[str, Value]) -> list[Reply]:
     """All replies of one run, with only a few of the frames before the last."""
     replies: list[Reply] = []
     ended = asyncio.Event()
@@ -34,7 +45,7 @@ async def record(lesson: catalog.Lesson) -> list[Reply]:
 
     client = Client(command_for("local", None, 1), on_reply)
     await client.start()
-    client.send(Run(1, lesson.id, lesson.defaults()))
+    client.send(Run(1, lesson.id, settings))
     await ended.wait()
     await client.close()
     frames = [reply for reply in replies if isinstance(reply, Framed)]
@@ -53,9 +64,9 @@ def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     lessons = catalog.load().lessons
     for name in sys.argv[1:] or list(lessons):
-        replies = asyncio.run(record(lessons[name]))
-        (FOLDER / f"{name}.msgpack").write_bytes(msgspec.msgpack.encode(replies))
-        print(name, len(replies), "replies")
+        runs = [asyncio.run(record(lessons[name], settings)) for settings in walked(lessons[name])]
+        (FOLDER / f"{name}.msgpack").write_bytes(msgspec.msgpack.encode(runs))
+        print(name, len(runs), "runs")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from llm_holes.engine.frames import Frame
+from llm_holes.engine.frames import Frame, Value
 from llm_holes.engine.ipc.messages import Cancel, Cancelled, Failed, Finished, Framed, Hello, Ready, Reply, Request, Run
 from llm_holes.tui.link import Died, OnReply
 from tests.support.fake_engine import MODEL
@@ -17,13 +17,13 @@ from tests.support.fake_engine import MODEL
 
 @dataclass
 class FakeEngine:
-    """Same interface as the client. `frames` maps a lesson's id to the frames of its run.
+    """Same interface as the client. `frames` maps a lesson's id to the frames of its run, or to what was recorded.
 
     With `manual` nothing is answered by itself: tests call `ready`, `frame`, `finish`, `fail` and `die`. With `pace`
     there are that many seconds between frames.
     """
 
-    frames: Mapping[str, Sequence[Frame]] = field(repr=False)
+    frames: Mapping[str, Sequence[Frame] | Recording] = field(repr=False)
     manual: bool = False
     pace: float = 0.0
     requests: list[Request] = field(default_factory=list)
@@ -66,7 +66,8 @@ class FakeEngine:
 
     async def _replay(self, run: Run) -> None:
         try:
-            for frame in self.frames.get(run.lesson, ()):
+            shown = self.frames.get(run.lesson, ())
+            for frame in shown.of(run.settings) if isinstance(shown, Recording) else shown:
                 await asyncio.sleep(self.pace)
                 self.say(Framed(run.id, frame))
             self.say(Finished(run.id, run.settings, 12.0))
@@ -97,8 +98,33 @@ class FakeEngine:
         self.say(Died(-9, "", "The engine was ended by signal 9 (SIGKILL). The system may have run out of memory."))
 
 
-def recorded(path: str | Path) -> list[Frame]:
-    """The frames in a recording: a MessagePack list of the replies of one run."""
+@dataclass
+class Recording:
+    """The runs that were recorded of a lesson: what each was made with, and its frames. The first is the default's."""
+
+    runs: list[tuple[dict[str, Value], list[Frame]]]
+
+    def of(self, settings: Mapping[str, Value]) -> list[Frame]:
+        """The frames of the run with these settings, or else with those that differ least."""
+        return max(self.runs, key=lambda run: sum(run[0].get(name) == value for name, value in settings.items()))[1]
+
+
+def recording(path: str | Path) -> Recording:
+    """What is in a file of `scripts/record_frames.py`: a MessagePack list of runs, each a list of replies."""
     with open(path, "rb") as file:
-        replies = msgspec.msgpack.decode(file.read(), type=list[Reply])
+        runs = msgspec.msgpack.decode(file.read(), type=list[list[Reply]])
+    return Recording(
+        [
+            (next(dict(reply.settings) for reply in replies if isinstance(reply, Finished)), _frames(replies))
+            for replies in runs
+        ]
+    )
+
+
+def recorded(path: str | Path) -> list[Frame]:
+    """The frames of a lesson's default run."""
+    return recording(path).runs[0][1]
+
+
+def _frames(replies: Sequence[Reply]) -> list[Frame]:
     return [reply.frame for reply in replies if isinstance(reply, Framed)]

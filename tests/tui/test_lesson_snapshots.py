@@ -11,7 +11,7 @@ from textual.pilot import Pilot
 from llm_holes.lessons.catalog import catalog
 from llm_holes.tui.app import HolesApp
 from tests.support.app import settle
-from tests.support.fake_link import FakeEngine, recorded
+from tests.support.fake_link import FakeEngine, recorded, recording
 from tests.support.paths import RECORDINGS
 from tests.support.pictures import MIDDLE, SMALL, WIDE, Before, Compare, after
 
@@ -22,13 +22,13 @@ LESSONS = sorted(path.stem for path in RECORDINGS.glob("*.msgpack"))
 @pytest.mark.parametrize("lesson", LESSONS)
 def test_a_lesson_after_its_run(snap_compare: Compare, lesson: str, size: tuple[int, int]) -> None:
     """You should see the first step's words, its picture, what was measured, and the main dials."""
-    engine = FakeEngine({lesson: recorded(RECORDINGS / f"{lesson}.msgpack")})
+    engine = FakeEngine({lesson: recording(RECORDINGS / f"{lesson}.msgpack")})
     app = HolesApp([], lesson, link=engine.link, clock=lambda: 0.0)
     assert snap_compare(app, terminal_size=size, run_before=after("run"))
 
 
 def tokens_app() -> HolesApp:
-    engine = FakeEngine({"tokens": recorded(RECORDINGS / "tokens.msgpack")})
+    engine = FakeEngine({"tokens": recording(RECORDINGS / "tokens.msgpack")})
     return HolesApp([], "tokens", link=engine.link, clock=lambda: 0.0)
 
 

@@ -9,12 +9,12 @@ from llm_holes.tui.app import HolesApp
 from llm_holes.tui.views.flow import FlowView
 from llm_holes.tui.views.places import PlacesView, ScatterView
 from tests.support.app import settle, until
-from tests.support.fake_link import FakeEngine, recorded
+from tests.support.fake_link import FakeEngine, recording
 from tests.support.paths import RECORDINGS
 
 
 def app_of(lesson: str) -> tuple[HolesApp, FakeEngine]:
-    engine = FakeEngine({lesson: recorded(RECORDINGS / f"{lesson}.msgpack")})
+    engine = FakeEngine({lesson: recording(RECORDINGS / f"{lesson}.msgpack")})
     return HolesApp([], lesson, link=engine.link, catalog=catalog.load(), clock=lambda: 0.0), engine
 
 

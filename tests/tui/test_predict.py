@@ -13,7 +13,7 @@ from llm_holes.tui.widgets.dial import Stepper
 from llm_holes.tui.widgets.lines import KeyBar
 from llm_holes.tui.widgets.text_field import TextField
 from tests.support.app import OpenApp, done, press, settle, until
-from tests.support.fake_link import FakeEngine, recorded
+from tests.support.fake_link import FakeEngine, recording
 from tests.support.paths import RECORDINGS
 
 RESULT = "11 tokens for 48 characters"
@@ -202,7 +202,7 @@ async def test_committing_to_nothing_says_how_to_answer(open_app: OpenApp, engin
 
 def real(lesson: str) -> HolesApp:
     path = RECORDINGS / f"{lesson}.msgpack"
-    return HolesApp([], lesson, link=FakeEngine({lesson: recorded(path)}).link, clock=lambda: 0.0)
+    return HolesApp([], lesson, link=FakeEngine({lesson: recording(path)}).link, clock=lambda: 0.0)
 
 
 async def to_the_bet(app: HolesApp, pilot: Pilot[None]) -> int:

@@ -8,7 +8,7 @@ from textual.pilot import Pilot
 from llm_holes.tui.app import HolesApp
 from llm_holes.tui.widgets.lesson_tree import LessonTree
 from tests.support.app import settle
-from tests.support.fake_link import FakeEngine, recorded
+from tests.support.fake_link import FakeEngine, recording
 from tests.support.paths import RECORDINGS
 from tests.support.pictures import MIDDLE, SMALL, WIDE, Compare, after
 
@@ -19,7 +19,7 @@ LESSON = "attention"
 def test_all_holes_are_on_the_map(snap_compare: Compare, size: tuple[int, int]) -> None:
     """You should see the map unfolded, each hole under the one it leads down from, attention marked as run and as the
     one on the page; from 100 columns on all 32 with the game under them, and what the run measured beside them."""
-    engine = FakeEngine({LESSON: recorded(RECORDINGS / f"{LESSON}.msgpack")})
+    engine = FakeEngine({LESSON: recording(RECORDINGS / f"{LESSON}.msgpack")})
     app = HolesApp([], LESSON, link=engine.link, clock=lambda: 0.0)
 
     async def run_before(pilot: Pilot[None]) -> None:
