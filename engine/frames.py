@@ -375,11 +375,13 @@ class Join(msgspec.Struct, frozen=True):
 
 class MergeTree(Shown, frozen=True, tag="merge_tree"):
     """How pieces of a word are joined. Nodes are the `leaves` in order, then what each of `joins` made, in the order of
-    the joins; so nodes without a parent are the tokens."""
+    the joins; so nodes without a parent are the tokens. Of the joins only the first `shown` are drawn, if given, at the
+    places they have when all are."""
 
     title: str
     leaves: tuple[Token, ...]
     joins: tuple[Join, ...]
+    shown: int | None = None
 
 
 class Part(msgspec.Struct, frozen=True):

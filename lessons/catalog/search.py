@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from llm_holes.lessons.catalog.catalog import Catalog, Lesson
-from llm_holes.lessons.catalog.words import PLACEHOLDER
+from llm_holes.lessons.catalog.words import CONDITIONAL, PLACEHOLDER
 
 AROUND = 30
 
@@ -42,4 +42,5 @@ def _match(lesson: Lesson, words: list[str]) -> Iterator[tuple[int, Hit]]:
 
 def _prose(lesson: Lesson) -> str:
     """The body as it reads before a run, without link targets and marks."""
-    return re.sub(r"\]\([^)]*\)|[\[*`]", "", PLACEHOLDER.sub("…", lesson.body))
+    words = CONDITIONAL.sub(lambda match: match[2], re.sub(r"^(## |---)", "", lesson.body, flags=re.MULTILINE))
+    return re.sub(r"\]\([^)]*\)|[\[*`]", "", PLACEHOLDER.sub("…", words))

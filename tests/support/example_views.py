@@ -6,8 +6,13 @@ from llm_holes.engine.frames import (
     Array,
     Arrow,
     CacheGrid,
+    Context,
+    Contexts,
     Cut,
+    Join,
+    MergeTree,
     NumberLine,
+    Part,
     Plane,
     RankedList,
     RankRace,
@@ -15,6 +20,7 @@ from llm_holes.engine.frames import (
     Stretch,
     Timeline,
     TimelineRow,
+    Token,
     View,
 )
 
@@ -64,7 +70,30 @@ NUMBER_LINE = NumberLine(
 
 RANKED_LIST = RankedList("what comes next", (" Paris", " the"), (0.5, 0.3), (Cut("top-k 1", 1),), 49_152, 0.2)
 
+MERGE_TREE = MergeTree(
+    "how gathered is joined",
+    tuple(Token(n, bytes([byte])) for n, byte in enumerate(b" gathered")),
+    (Join(5, 6, 11), Join(2, 3, 26), Join(7, 8, 41), Join(0, 1, 80), Join(10, 4, 203), Join(13, 9, 1042)),
+)
+CONTEXTS = Contexts(
+    "what is sent at each turn",
+    tuple(
+        Context(
+            f"turn {n}",
+            (
+                Part("system", 12, "system", "You are a helpful assistant."),
+                *(Part(f"turn {m}", 20, "old turns", "My dog is called Waffle.") for m in range(1, n)),
+                Part(f"message {n}", 8, "new message", "What is my dog called?"),
+            ),
+        )
+        for n in range(1, 5)
+    ),
+    window=64,
+)
+
 EXAMPLES: tuple[View, ...] = (
+    MERGE_TREE,
+    CONTEXTS,
     TIMELINE,
     CACHE_GRID,
     RANK_RACE,

@@ -8,12 +8,14 @@ from llm_holes.engine.frames import (
     Bars,
     Blocks,
     CacheGrid,
+    Contexts,
     Curve,
     Diff,
     Flow,
     Frame,
     Gallery,
     Heatmap,
+    MergeTree,
     NumberLine,
     Plane,
     RankedList,
@@ -31,6 +33,7 @@ from llm_holes.engine.numbers import measurement
 from llm_holes.tui.draw.arrays import matrix
 from llm_holes.tui.draw.blocks import blocks_rows
 from llm_holes.tui.draw.cache_grid import cache_grid_rows
+from llm_holes.tui.draw.contexts import contexts_rows
 from llm_holes.tui.draw.curve import curve_rows
 from llm_holes.tui.draw.diff import diff_rows
 from llm_holes.tui.draw.flow import flow_rows
@@ -46,6 +49,7 @@ from llm_holes.tui.draw.map import (
     strip_of,
     strip_row,
 )
+from llm_holes.tui.draw.merge_tree import merge_tree_rows
 from llm_holes.tui.draw.number_line import number_line_rows
 from llm_holes.tui.draw.plane import plane_rows
 from llm_holes.tui.draw.rank_race import rank_race_rows
@@ -96,6 +100,10 @@ def view_rows(view: View, width: int) -> Iterable[Row]:
             return gallery_rows(view, width)
         case Blocks():
             return blocks_rows(view, width)
+        case MergeTree():
+            return merge_tree_rows(view, width)
+        case Contexts():
+            return contexts_rows(view, width)
         case Timeline():
             return timeline_rows(view, width)
         case CacheGrid():

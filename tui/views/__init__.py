@@ -8,11 +8,13 @@ from llm_holes.engine.frames import (
     Bars,
     Blocks,
     CacheGrid,
+    Contexts,
     Curve,
     Diff,
     Flow,
     Gallery,
     Heatmap,
+    MergeTree,
     NumberLine,
     Plane,
     RankedList,
@@ -28,9 +30,11 @@ from llm_holes.engine.frames import (
 from llm_holes.tui.views.base import ViewWidget
 from llm_holes.tui.views.blocks import BlocksView
 from llm_holes.tui.views.cache_grid import CacheGridView
+from llm_holes.tui.views.contexts import ContextsView
 from llm_holes.tui.views.flow import FlowView
 from llm_holes.tui.views.gallery import GalleryView
 from llm_holes.tui.views.heatmap import HeatmapView
+from llm_holes.tui.views.merge_tree import MergeTreeView
 from llm_holes.tui.views.places import ScatterView
 from llm_holes.tui.views.plain import (
     BarsView,
@@ -61,6 +65,8 @@ WIDGETS: dict[type[View], type[ViewWidget[Any]]] = {
     Transcript: TranscriptView,
     Gallery: GalleryView,
     Blocks: BlocksView,
+    MergeTree: MergeTreeView,
+    Contexts: ContextsView,
     Timeline: TimelineView,
     CacheGrid: CacheGridView,
     RankRace: RankRaceView,

@@ -61,7 +61,7 @@ class KeyBar(Widget):
         for active in self.screen.active_bindings.values():
             binding = active.binding
             if binding.show and active.enabled and binding.id:
-                owner = "" if binding.action.startswith("app.") else owners.get(active.node, "focused.")
+                owner = "" if binding.action.startswith(("app.", "screen.")) else owners.get(active.node, "focused.")
                 label = self.labels.get(binding.id, binding.description)
                 keys.setdefault(binding.id, (binding.key_display or binding.key, label, owner + binding.action))
         own = [entry for name, entry in keys.items() if name in OWN_KEYS]

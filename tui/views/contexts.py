@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+from textual.geometry import Region
+
+from llm_holes.engine.frames import Contexts, Value
+from llm_holes.tui.draw.contexts import contexts_rows, head_rows, part_facts
+from llm_holes.tui.draw.spans import Row
+from llm_holes.tui.views.places import PlacesView
+
+
+class ContextsView(PlacesView[Contexts]):
+    """What was sent, turn by turn; the cursor is (context, part)."""
+
+    def prepare(self, view: Contexts) -> None:
+        self.set_reactive(ContextsView.cursor, self._inside(*self.cursor, view))
+
+    def _inside(self, context: int, part: int, view: Contexts) -> tuple[int, int]:
+        context = min(max(context, 0), max(len(view.contexts) - 1, 0))
+        parts = len(view.contexts[context].parts) if view.contexts else 0
+        return context, min(max(part, 0), max(parts - 1, 0))
+
+    def layout_rows(self, width: int) -> list[Row]:
+        return contexts_rows(self.view, width, self.cursor if self.has_focus else None)
+
+    def stepped(self, across: int, down: int) -> tuple[int, int]:
+        return self._inside(self.cursor[0] + down, self.cursor[1] + across, self.view)
+
+    def edge(self, end: int) -> tuple[int, int]:
+        last = len(self.view.contexts[self.cursor[0]].parts) - 1 if self.view.contexts else 0
+        return self._inside(self.cursor[0], last if end else 0, self.view)
+
+    def describe(self) -> str:
+        return part_facts(self.view, self.cursor) if self.view.contexts else "nothing was sent yet"
+
+    def settings_here(self) -> dict[str, Value]:
+        return {}
+
+    def cursor_region(self) -> Region:
+        return Region(0, head_rows(self.view, self.size.width) + self.cursor[0], self.size.width, 1)
+
+    def place_at(self, x: int, y: int) -> tuple[int, int] | None:
+        line = y - head_rows(self.view, self.size.width)
+        return self._inside(line, self.cursor[1], self.view) if 0 <= line < len(self.view.contexts) else None
