@@ -11,7 +11,7 @@ from tests.support.start import open_lesson
 
 def test_from_the_tree_to_the_truth(env: dict[str, str]) -> None:
     with open_lesson(env, "attention") as t:
-        t.keys("1")
+        t.keys("\x1b")
         t.until("enter open")
         t.keys("\x1b[F")
         t.until("probe it with any lesson and name it")

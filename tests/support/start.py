@@ -11,5 +11,5 @@ START = 60.0
 def open_lesson(env: dict[str, str], lesson: str) -> Terminal:
     t = Terminal(["llm-holes", "--threads", "1", "--lesson", lesson], env)
     t.until(catalog.load()[lesson].title)
-    t.until("· ready", START)
+    t.until("ready", START)
     return t

@@ -268,8 +268,8 @@ def test_a_run_that_fails_is_a_problem(folder: Path, capsys: pytest.CaptureFixtu
         folder, "tier1/crash", DATA.replace('see_also = ["tokens"]', "see_also = []"), TEXT.replace(":tokens", ":crash")
     )
     found = check(folder, capsys, [sys.executable, str(FAKE)])[1]["problems"]
-    assert ["SIGSEGV" in problem["problem"] for problem in found] == [True, True, True]
-    assert [problem["line"] for problem in found[1:]] == [
+    assert ["SIGSEGV" in problem["problem"] for problem in found] == [False, True, True, True]
+    assert [problem["line"] for problem in found[2:]] == [
         DATA.splitlines().index(f'name = "{name}"') + 1 for name in ("first", "second")
     ]
 

@@ -113,7 +113,7 @@ def test_a_wrong_request_is_one_sentence_and_status_2(
 def test_what_the_engine_says_decides_the_status(
     lesson: str, status: int, fake: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cli, "_find", lambda _: catalog.Lesson(lesson, "", 0, 0, "", LESSON.place, LESSON.toml))
+    monkeypatch.setattr(cli, "_find", lambda _: catalog.Lesson(lesson, "", "", 0, 0, "", LESSON.place, LESSON.toml))
     assert cli.main(["run", lesson, "--json"]) == status
     captured = capsys.readouterr()
     assert captured.out == ""
@@ -190,7 +190,7 @@ def command(*arguments: str) -> list[str]:
         f"client.command_for = lambda *_: [sys.executable, {str(FAKE)!r}]\n"
         "from llm_holes.lessons.catalog import catalog\n"
         f"some = catalog.load()[{LESSON.id!r}]\n"
-        "cli._find = lambda name: catalog.Lesson(name, '', 0, 0, '', some.place, some.toml)\n"
+        "cli._find = lambda name: catalog.Lesson(name, '', '', 0, 0, '', some.place, some.toml)\n"
         "sys.exit(cli.main())"
     )
     return [sys.executable, "-c", code, *arguments]
