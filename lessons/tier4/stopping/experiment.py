@@ -1,4 +1,5 @@
-"""Follows the end token through an answer: how likely it is at each step, and what happens when it is forbidden."""
+"""Follows the end token through an answer: how likely it is at each step, what it depends on, and what happens when it
+is forbidden."""
 
 from __future__ import annotations
 
@@ -7,10 +8,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from llm_holes.engine.engine import Engine
-from llm_holes.engine.frames import Bars, Curve, Diff, Frame, Tokens, View, series
+from llm_holes.engine.frames import Frame, Heatmap
 from llm_holes.engine.generation.generate import Limits, Step
 from llm_holes.engine.generation.sampling import SamplingParams
 from llm_holes.engine.numbers import odds, percent, plural
+from llm_holes.engine.spelling import spelt
+from llm_holes.lessons.shared.report import Report
+from llm_holes.lessons.tier4.stopping import pictures
+from llm_holes.lessons.tier4.stopping.requests import boundaries, number_in, p_end, variants, without_number
 
 TOP = 6
 FAINT = 0.001
@@ -19,21 +24,42 @@ FAINT = 0.001
 
 def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     new_tokens: int = p["max_new_tokens"]
-    prompt = engine.chat(p["text"], new_tokens) if p["chat_template"] else engine.encode(p["text"], new_tokens)
+    prompt = _prompt(engine, p, p["text"], new_tokens)
+    writer = without_number(engine, prompt, p["text"]) if p["hide_number"] else engine
     bias = -math.inf if p["ban_end"] else p["end_bias"]
     limits = Limits(new_tokens, stop_strings=(p["stop_string"].replace("\\n", "\n"),), top=TOP)
-    natural: list[Step] = []
-    for step in engine.generate(prompt, _params(engine, p, bias), limits):
+    report, natural = Report(), list[Step]()
+    for step in writer.generate(prompt, _params(engine, p, bias), limits):
         natural.append(step)
-        yield _frame(engine, natural, [], len(natural) / (2 * new_tokens))
+        report.show(the_answer=pictures.strip(engine, natural))
+        report.measure(_answer(engine, natural))
+        report.say(_caption(engine, natural))
+        yield report.frame(len(natural) / (2 * new_tokens))
     written = [step.token for step in natural if step.token not in engine.tokenizer.eos_ids]
-    after: list[Step] = []
+    after = list[Step]()
     if natural[-1].stop_reason == "end token":
-        banned = _params(engine, p, -math.inf)
-        for step in engine.generate(prompt + written, banned, Limits(new_tokens - len(written), top=TOP)):
+        banned, left = _params(engine, p, -math.inf), Limits(new_tokens - len(written), top=TOP)
+        for step in writer.generate(prompt + written, banned, left):
             after.append(step)
-            yield _frame(engine, natural, after, 0.5 + len(after) / (2 * new_tokens))
-    yield _frame(engine, natural, after, None)
+            report.show(
+                the_answer=pictures.strip(engine, natural), if_it_may_not_stop=pictures.longer(engine, natural, after)
+            )
+            yield report.frame(0.5 + len(after) / (3 * new_tokens))
+    read = engine.tokenizer.encode(p["text_b"].replace("\\n", "\n")) or written
+    ends = boundaries(engine, read) or [0]
+    report.measure(_request(engine, p, read, ends), tokens_after_ban=len(after))
+    report.show(
+        number_asked_for=_asked(engine, p, read, ends),
+        the_answer=pictures.strip(engine, natural),
+        rank_race=pictures.race(writer, prompt, natural, boundaries(engine, written)),
+        if_it_may_not_stop=pictures.longer(engine, natural, after),
+        last_step=pictures.last_step(engine, natural[-1]),
+    )
+    yield report.frame()
+
+
+def _prompt(engine: Engine, p: Mapping[str, Any], message: str, more: int) -> list[int]:
+    return engine.chat(message, more) if p["chat_template"] else engine.encode(message, more)
 
 
 def _params(engine: Engine, p: Mapping[str, Any], bias: float) -> SamplingParams:
@@ -41,77 +67,62 @@ def _params(engine: Engine, p: Mapping[str, Any], bias: float) -> SamplingParams
     return SamplingParams(temperature=p["temperature"], seed=p["seed"], logit_bias=logit_bias)
 
 
-def _frame(engine: Engine, natural: Sequence[Step], after: Sequence[Step], progress: float | None) -> Frame:
-    last, end = natural[-1], engine.tokenizer.end_token or "end"
-    text = "".join(step.text for step in natural)
-    views: list[View] = [
-        _strip(engine, f"the answer, shaded by P({end})", natural),
-        Curve(
-            f"P({end}) before each token, on a log scale",
-            (series("P(end)", range(1, len(natural) + 1), [max(step.p_end, 1e-12) for step in natural]),),
-            x_label="token",
-            y_label="P(end)",
-            log_y=True,
-            y_range=(0, 1),
-        ),
-        Bars(
-            "the last step: the likeliest tokens",
-            tuple(engine.token_text(token) for token, _ in last.top),
-            tuple(p for _, p in last.top),
-            "probability",
-            marked=next((i for i, (token, _) in enumerate(last.top) if token in engine.tokenizer.eos_ids), None),
-            range=(0, 1),
-        ),
-    ]
-    if after:
-        longer = text + "".join(step.text for step in after)
-        views.insert(1, Diff(f"with {end} forbidden it goes on", text, longer, "it stopped here", "forbidden to stop"))
-    return Frame(
-        caption=_caption(end, natural),
-        views=tuple(views),
-        measured={
-            "answer": text,
-            "stop_reason": last.stop_reason or "running",
-            "end_token": end,
-            "p_end_per_step": [step.p_end for step in natural],
-            "end_rank_per_step": [rank(step) for step in natural],
-            "p_end_at_stop": last.p_end,
-            "p_end_before_stop": natural[-2].p_end if len(natural) > 1 else last.p_end,
-            "end_rank_before_stop": rank(natural[-2] if len(natural) > 1 else last),
-            "tokens_generated": len(natural),
-            "tokens_after_ban": len(after),
-        },
-        progress=progress,
-    )
+def _asked(engine: Engine, p: Mapping[str, Any], read: Sequence[int], ends: Sequence[int]) -> Heatmap:
+    """P(end) at each end of the answer read, under each of the requests."""
+    rows: dict[str, list[float]] = {}
+    for number, message in variants(p["text"]).items():
+        prompt = _prompt(engine, p, message, len(read))
+        model = without_number(engine, prompt, message) if p["hide_number"] else engine
+        found = p_end(model, prompt, read)
+        rows[number] = [found[end] for end in ends]
+    return pictures.by_request(engine, rows, read, ends, number_in(p["text"]), p["hide_number"])
 
 
-def rank(step: Step) -> int:
-    """The end token's place among all tokens, the likeliest at 1."""
-    return step.end_rank + 1
+def _request(engine: Engine, p: Mapping[str, Any], read: Sequence[int], ends: Sequence[int]) -> dict[str, Any]:
+    """Where in the answer read the end is likeliest, and how likely it is there without the number."""
+    prompt = _prompt(engine, p, p["text"], len(read))
+    seen = p_end(engine, prompt, read)
+    peak = max(range(len(ends)), key=lambda i: seen[ends[i]])
+    number, blinded = number_in(p["text"]), p_end(without_number(engine, prompt, p["text"]), prompt, read)
+    return {
+        "p_end_per_boundary": [seen[end] for end in ends],
+        "boundary_of_peak": peak + 1,
+        "p_end_at_peak": seen[ends[peak]],
+        "p_end_at_peak_blinded": blinded[ends[peak]],
+        "hidden": f"the number {spelt(number)}" if number else "the message",
+    }
+
+
+def _answer(engine: Engine, natural: Sequence[Step]) -> dict[str, Any]:
+    last, before = natural[-1], natural[-2] if len(natural) > 1 else natural[-1]
+    return {
+        "answer": "".join(step.text for step in natural),
+        "stop_reason": last.stop_reason or "running",
+        "end_token": engine.tokenizer.end_token or "end",
+        "p_end_per_step": [step.p_end for step in natural],
+        "end_rank_per_step": [pictures.rank(step) for step in natural],
+        "p_end_at_stop": last.p_end,
+        "p_end_before_stop": before.p_end,
+        "end_rank_before_stop": pictures.rank(before),
+        "tokens_generated": len(natural),
+    }
 
 
 def _chance(p: float) -> str:
     return odds(p) if 0 < p < FAINT else percent(p)
 
 
-def _caption(end: str, steps: Sequence[Step]) -> str:
-    last = steps[-1]
+def _caption(engine: Engine, steps: Sequence[Step]) -> str:
+    last, end = steps[-1], engine.tokenizer.end_token or "end"
     if last.stop_reason is None:
-        return f"Token {len(steps)}: P({end}) is {_chance(last.p_end)}, rank {rank(last):,}."
+        return f"Token {len(steps)}: P({end}) is {_chance(last.p_end)}, rank {pictures.rank(last):,}."
     if last.stop_reason == "end token" and len(steps) == 1:
         return f"Stopped at once: P({end}) is {_chance(last.p_end)} before anything is written."
     if last.stop_reason == "end token":
         before = steps[-2]
         return (
-            f"Stopped by itself after {plural(len(steps), 'token')}: P({end}) went from {_chance(before.p_end)} (rank "
-            f"{rank(before):,}) to {_chance(last.p_end)} in one step."
+            f"Stopped by itself after {plural(len(steps), 'token')}: P({end}) went from {_chance(before.p_end)} to "
+            f"{_chance(last.p_end)} in one step."
         )
     written, p_end = plural(len(steps), "token"), _chance(last.p_end)
     return f"Stopped from outside after {written}: {last.stop_reason}; P({end}) was {p_end}."
-
-
-def _strip(engine: Engine, title: str, steps: Sequence[Step]) -> Tokens:
-    """Each token with what the end token had in its place."""
-    notes = [f"P(end) here {_chance(step.p_end)}, rank {rank(step):,}; chosen with {percent(step.p)}" for step in steps]
-    tokens = engine.tokens([step.token for step in steps], notes)
-    return Tokens(title, tokens, tuple(step.p_end for step in steps), "P(end)")

@@ -1,0 +1,74 @@
+"""One answer, read under requests for different numbers: how likely the end is after each of its lines."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import torch
+
+from llm_holes.engine.engine import Engine
+from llm_holes.engine.surgery.edges import EdgesCut
+
+WORDS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+COMPARED = range(2, 6)
+NUMBER = re.compile(rf"\b({'|'.join(WORDS)}|[1-9])\b", re.IGNORECASE)
+ITEM = re.compile(rb"^[ \t]*\d+[.)]", re.MULTILINE)
+END = re.compile(rb"[.!?][\"')]*(?=\s)|\S(?=[ \t]*(?:\n|\Z))")
+"""Where a sentence or a line ends; the full stop behind the number of a list's item is none."""
+
+
+def number_in(message: str) -> str:
+    """The first number from one to nine in the message, as it is written there; "" if there is none."""
+    found = NUMBER.search(message)
+    return found[0] if found else ""
+
+
+def variants(message: str) -> dict[str, str]:
+    """The message by the number it asks for: with two, three, four and five for its own number, and as it is."""
+    number = number_in(message)
+    if not number:
+        return {"": message}
+    own = int(number) if number.isdigit() else WORDS.index(number.lower()) + 1
+    asked = {n: str(n) if number.isdigit() else WORDS[n - 1] for n in sorted({*COMPARED, own})} | {own: number}
+    return {word: NUMBER.sub(word, message, count=1) for word in asked.values()}
+
+
+def places(engine: Engine, prompt: Sequence[int], message: str) -> tuple[int, ...]:
+    """The positions in the prompt of the tokens of the message's number; of the whole message, where it has none."""
+    pieces = [engine.tokenizer.token_bytes(token) for token in prompt]
+    at = b"".join(pieces).rfind(message.encode())
+    found = NUMBER.search(message)
+    first, end = found.span() if found else (0, len(message))
+    start, end = (at + len(message[:place].encode()) for place in (first, end))
+    ends = torch.tensor([len(piece) for piece in pieces]).cumsum(0).tolist()
+    if at < 0:  # a template or a tokenizer that changes the text
+        return ()
+    return tuple(i for i, last in enumerate(ends) if last > start and last - len(pieces[i]) < end)
+
+
+def without_number(engine: Engine, prompt: Sequence[int], message: str) -> Engine:
+    """The same model, whose answer may not look at the number in the message; where it has none, at the message."""
+    return engine.operated([EdgesCut(places(engine, prompt, message), len(prompt))])
+
+
+def boundaries(engine: Engine, ids: Sequence[int]) -> list[int]:
+    """How many tokens of `ids` have been read where a sentence or a line ends, once for each end."""
+    pieces = [engine.tokenizer.token_bytes(token) for token in ids]
+    text = b"".join(pieces)
+    items = {found.end() for found in ITEM.finditer(text)}
+    ends = [found.end() for found in END.finditer(text) if found.end() not in items]
+    lengths = torch.tensor([len(piece) for piece in pieces]).cumsum(0)
+    return sorted({int(torch.searchsorted(lengths, end)) + 1 for end in ends})
+
+
+def p_end(engine: Engine, prompt: Sequence[int], answer: Sequence[int]) -> list[float]:
+    """The probability of the end before each token of the answer and after its last."""
+    logits = engine.logits([*prompt, *answer], len(answer) + 1)
+    return logits.softmax(-1)[:, sorted(engine.tokenizer.eos_ids)].sum(-1).tolist()
+
+
+def ranks(engine: Engine, prompt: Sequence[int], answer: Sequence[int], tokens: Sequence[int]) -> list[list[int]]:
+    """The rank of each of `tokens`, from 1, before each token of the answer."""
+    logits = engine.logits([*prompt, *answer[:-1]], len(answer))
+    return [((logits > logits[:, [token]]).sum(-1) + 1).tolist() for token in tokens]

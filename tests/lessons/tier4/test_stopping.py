@@ -1,0 +1,88 @@
+"""What the lesson says of the end: it comes where the request is fulfilled, and not without a look at the number."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from llm_holes.engine.engine import Engine
+from llm_holes.engine.frames import Diff, Heatmap, RankRace, Text, View
+from llm_holes.lessons.tier4.stopping.requests import boundaries, number_in, places, variants
+from tests.support.lessons import frames, measured
+
+ID = "stopping"
+
+
+def shown(engine: Engine, key: str, preset: str = "", **settings: object) -> View:
+    return next(view for view in frames(engine, ID, preset, **settings)[-1].views if view.key == key)
+
+
+def test_the_end_is_likeliest_after_as_many_lines_as_were_asked_for(engine: Engine) -> None:
+    found = shown(engine, "number asked for")
+    assert isinstance(found, Heatmap)
+    assert found.row_names == ("two", "three", "four", "five")
+    p = torch.from_numpy(found.values.numpy().copy())
+    assert (p.argmax(1) + 1).tolist() == [2, 3, 4, 5]
+    assert all(float(row[: line - 1].max()) < 0.3 < 0.6 < float(row[line - 1]) for line, row in enumerate(p, 2))
+    m = measured(engine, ID)
+    assert m["p_end_per_boundary"] == pytest.approx(p[1].tolist(), abs=1e-5)
+    assert m["boundary_of_peak"] == 3
+    assert measured(engine, ID, "asked for two")["boundary_of_peak"] == 2
+
+
+def test_without_a_look_at_the_number_the_peak_is_gone(engine: Engine) -> None:
+    m = measured(engine, ID)
+    assert m["p_end_at_peak"] > 0.7 > 0.2 > m["p_end_at_peak_blinded"]
+    hidden = shown(engine, "number asked for", hide_number=True, max_new_tokens=1)
+    assert isinstance(hidden, Heatmap)
+    assert float(hidden.values.numpy()[1, 2]) == pytest.approx(m["p_end_at_peak_blinded"], abs=1e-4)
+    assert "hidden" in hidden.title
+
+
+def test_from_full_stop_to_full_stop_the_end_gains_only_where_all_is_said(engine: Engine) -> None:
+    first, second, third = measured(engine, ID, "from full stop to full stop")["p_end_per_boundary"]
+    assert max(first, second) < 0.05 < 0.8 < third
+
+
+def test_the_race_has_the_end_on_every_step_and_marks_where_lines_end(engine: Engine) -> None:
+    race = shown(engine, "rank race")
+    assert isinstance(race, RankRace)
+    end, rival = race.runners[0], race.runners[1]
+    m = measured(engine, ID)
+    assert list(end.ranks) == m["end_rank_per_step"]
+    assert [race.steps[i] for i in race.stops] == ["⏎", "⏎", m["end_token"]]
+    assert (rival.name, [rival.ranks[i] for i in race.stops]) == ("⏎", [1, 1, 2])
+
+
+def test_an_answer_that_something_else_ended_is_shown_as_it_is(engine: Engine) -> None:
+    assert isinstance(shown(engine, "if it may not stop"), Diff)
+    cut = shown(engine, "if it may not stop", "a stop string inside a token")
+    assert isinstance(cut, Text)
+    assert cut.text == measured(engine, ID, "a stop string inside a token")["answer"]
+
+
+def test_lines_and_sentences_end_where_a_reader_would_say(engine: Engine) -> None:
+    def ends(text: str) -> list[str]:
+        ids = engine.tokenizer.encode(text)
+        return [engine.tokenizer.decode(ids[:end]) for end in boundaries(engine, ids)]
+
+    assert ends("1. Red\n2. Blue") == ["1. Red", "1. Red\n2. Blue"]
+    assert ends("It rains. It is 1.5 m deep!\n\nOh") == [
+        "It rains.", "It rains. It is 1.5 m deep!", "It rains. It is 1.5 m deep!\n\nOh"
+    ]  # fmt: skip
+    assert boundaries(engine, []) == []
+
+
+def test_the_number_in_a_message_is_found_and_replaced() -> None:
+    assert number_in("Is anyone there? Name Three phones.") == "Three"
+    assert variants("Name 6 colors") == {n: f"Name {n} colors" for n in "23456"}
+    assert variants("Name Three colors")["Three"] == "Name Three colors"
+    assert variants("Why?") == {"": "Why?"}
+
+
+def test_the_number_is_hidden_in_the_message_and_not_in_the_rest_of_the_prompt(engine: Engine) -> None:
+    message = "Name three colors on a phone."
+    prompt = engine.chat(message)
+    assert [engine.token_text(prompt[i]) for i in places(engine, prompt, message)] == [" three"]
+    whole = places(engine, prompt, "on a phone.")
+    assert "".join(engine.token_text(prompt[i]) for i in whole) == " on a phone."
