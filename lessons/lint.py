@@ -11,6 +11,7 @@ from llm_holes.lessons.catalog.balance import check_balance
 from llm_holes.lessons.catalog.catalog import CatalogError, Lesson, check_tree, parse, places
 from llm_holes.lessons.catalog.checks import check_lesson
 from llm_holes.lessons.catalog.schema import Bet, Question
+from llm_holes.lessons.catalog.tour import FILE, check_tour, line_of, read
 from llm_holes.lessons.learner.grading import explained, needs_run
 
 
@@ -37,7 +38,20 @@ def inspect(folder: Traversable) -> tuple[list[Lesson], list[Fault]]:
         for needle, problem in check_lesson(lesson.id, lesson.data, lesson.body, ids):
             faults.append(at(lesson, needle, problem))
     faults += [at(lesson, needle, problem) for lesson, needle, problem in check_balance(lessons)]
+    faults += _of_tour(folder, lessons)
     return lessons, faults
+
+
+def _of_tour(folder: Traversable, lessons: Sequence[Lesson]) -> list[Fault]:
+    """What is wrong with the tour, if one leads through these lessons."""
+    if not (folder / FILE).is_file():
+        return []
+    try:
+        stops = read(folder)
+    except CatalogError as error:
+        return [_fault(error)]
+    found = check_tour(stops, {lesson.id: lesson for lesson in lessons})
+    return [Fault(FILE, line_of(folder, number), problem) for number, problem in found]
 
 
 def at(lesson: Lesson, needle: str, problem: str) -> Fault:

@@ -52,11 +52,11 @@ class Lesson(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def data(self) -> LessonData:
-        return _parsed(f"{self.folder}/{DATA}", self.toml, self.toml, LessonData)
+        return typed(f"{self.folder}/{DATA}", self.toml, self.toml, LessonData)
 
     @cached_property
     def body(self) -> str:
-        return _read(self.place / BODY, f"{self.folder}/{BODY}")
+        return text_of(self.place / BODY, f"{self.folder}/{BODY}")
 
     @cached_property
     def words(self) -> tuple[Words, ...]:
@@ -181,22 +181,23 @@ class _Heading(msgspec.Struct):
 def parse(place: Traversable, tier: int) -> Lesson:
     """The lesson in a folder, its heading checked. Raises CatalogError."""
     file = f"tier{tier}/{place.name}/{DATA}"
-    toml = _read(place / DATA, file)
-    heading = _parsed(file, toml, toml.partition("\n[")[0], _Heading)
+    toml = text_of(place / DATA, file)
+    heading = typed(file, toml, toml.partition("\n[")[0], _Heading)
     return Lesson(
         place.name.replace("_", "-"), heading.title, heading.short, tier, heading.order, heading.parent, place, toml
     )  # fmt: skip
 
 
-def _read(path: Traversable, file: str) -> str:
+def text_of(path: Traversable, file: str) -> str:
+    """The text of a file that messages call `file`. Raises CatalogError."""
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise CatalogError(f"{file}:1: cannot be read: {error}") from None
 
 
-def _parsed(file: str, text: str, head: str, type: type[T]) -> T:
-    """`head`, which is `text` or its beginning, as `type`."""
+def typed(file: str, text: str, head: str, type: type[T]) -> T:
+    """`head`, which is `text` or its beginning, as `type`. Raises CatalogError."""
     try:
         return msgspec.convert(tomllib.loads(head), type)
     except tomllib.TOMLDecodeError as error:
