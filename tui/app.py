@@ -38,6 +38,7 @@ class HolesApp(App[None]):
         catalog: the lessons, for tests.
         clock: seconds.
         greet: whether to say what this is, or where the learner was.
+        tour: whether to begin with the tour.
     """
 
     CSS_PATH = "app.tcss"
@@ -54,11 +55,12 @@ class HolesApp(App[None]):
         catalog: Catalog | None = None,
         clock: Callable[[], float] = time.monotonic,
         greet: bool = False,
+        tour: bool = False,
     ) -> None:
         super().__init__()
         self.animation_level = "none"
         self.link = (link or to_process(client_command))(self._receive)
-        self.main = LessonScreen(catalog or lessons.load(), self.link, lambda: self.learner, lesson, clock, greet)
+        self.main = LessonScreen(catalog or lessons.load(), self.link, lambda: self.learner, lesson, clock, greet, tour)
         for theme in (DARK, LIGHT):
             self.register_theme(for_terminal(theme, self.console.color_system == "standard"))
         if "TEXTUAL_THEME" not in os.environ:

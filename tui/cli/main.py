@@ -141,6 +141,7 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(run_command=run)
         return command
 
+    add("tour", _tour, "Open the tutor with the tour: ten minutes through eight lessons.", _shared())
     add("list", _list, "Print the tree of lessons.", as_json)
     run = add("run", _run, "Run one lesson's experiment and print what it measured.", _shared(), as_json)
     run.add_argument("lesson_id", metavar="LESSON", help="a lesson's id, as `llm-holes list` prints it")
@@ -191,7 +192,7 @@ def _engine_command(args: argparse.Namespace) -> list[str]:
         raise UsageError(str(error)) from None
 
 
-def _app(args: argparse.Namespace) -> int:
+def _app(args: argparse.Namespace, tour: bool = False) -> int:
     from llm_holes.tui.terminal.terminal import run_app
 
     command = _engine_command(args)
@@ -200,9 +201,13 @@ def _app(args: argparse.Namespace) -> int:
     def make_app() -> App[Any]:
         from llm_holes.tui.app import HolesApp
 
-        return HolesApp(command, lesson, greet=True)
+        return HolesApp(command, lesson, greet=True, tour=tour)
 
     return run_app(make_app)
+
+
+def _tour(args: argparse.Namespace) -> int:
+    return _app(args, tour=True)
 
 
 def _engine(args: argparse.Namespace) -> int:

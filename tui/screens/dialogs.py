@@ -5,6 +5,7 @@ Each dialog is imported when it is first opened, so that none of them holds up t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from random import Random, randrange
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from llm_holes.tui.draw.lesson_text import ways
 
 if TYPE_CHECKING:
     from llm_holes.engine.frames import Value
+    from llm_holes.lessons.catalog.tour import Stop
     from llm_holes.tui.screens.lesson import LessonScreen
 
 SEEDS = 10_000
@@ -132,15 +134,42 @@ def end(screen: LessonScreen) -> None:
     screen.app.push_screen(EndScreen(lesson, bets, state.status == "passed", screen.following), chosen)
 
 
-def welcome(screen: LessonScreen) -> None:
+def welcome(screen: LessonScreen, new: bool) -> None:
     """What this is, for a new learner; where the learner was, for others."""
     from llm_holes.tui.screens.welcome import WelcomeScreen
 
-    learner = screen.learner()
-    if learner.resume is None:
-        screen.app.push_screen(WelcomeScreen(len(screen.catalog.lessons), screen.machine()))
+    def chosen(what: str | None) -> None:
+        if what == "tour":
+            screen.action_tour()
+
+    if new:
+        screen.app.push_screen(WelcomeScreen(len(screen.catalog.lessons), screen.machine()), chosen)
     elif screen.lesson is not None:
-        due = len(learner.due(screen.catalog))
+        due = len(screen.learner().due(screen.catalog))
         asks = f" {plural(due, 'question')} due: v." if due else ""
         at = f"{screen.lesson.title}, step {screen.step + 1}."
         screen.notify(at + asks, title="welcome back", timeout=6, markup=False)
+
+
+def tour_script() -> Sequence[Stop]:
+    from llm_holes.lessons.catalog.tour import load
+
+    return load()
+
+
+def tour_end(screen: LessonScreen) -> None:
+    """What comes after the last stop of the tour."""
+    from llm_holes.tui.screens.tour_end import TourEndScreen
+
+    lessons, learner = screen.tour.lessons(), screen.learner()
+    outcomes = [learner.state(lesson).outcome(bet.measurement) for lesson in lessons for bet in lesson.data.bets]
+    right = [bool(graded.right) for _, graded in filter(None, outcomes)]
+
+    def chosen(what: str | None) -> None:
+        if what == "back":
+            return
+        screen.end_tour()
+        if what == "begin":
+            screen.open_lesson(next(iter(screen.catalog.lessons)))
+
+    screen.app.push_screen(TourEndScreen(lessons, screen.catalog, right), chosen)

@@ -47,6 +47,7 @@ from llm_holes.tui.services.runs import Ended, Runs
 from llm_holes.tui.services.saving import Saving
 from llm_holes.tui.services.settings import Settings
 from llm_holes.tui.services.steps import Steps
+from llm_holes.tui.services.tour import Tour
 from llm_holes.tui.widgets.case_line import CaseLine
 from llm_holes.tui.widgets.dials import Dials
 from llm_holes.tui.widgets.lesson_tree import LessonTree
@@ -88,6 +89,7 @@ class LessonScreen(Screen[None]):
         first: id of the lesson to open; where the learner left, or the first one, if None.
         clock: seconds.
         greet: whether to say what this is, or where the learner was.
+        tour: whether to begin with the tour.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings(LESSON)]
@@ -114,14 +116,18 @@ class LessonScreen(Screen[None]):
         first: str | None,
         clock: Callable[[], float],
         greet: bool,
+        tour: bool,
     ) -> None:
         super().__init__(id="_default")
-        self.catalog, self._greet = catalog, greet
+        self.catalog, self._greet, self._tours = catalog, greet, tour
         self.learner, self._link, self._first, self._clock = learner, link, first, clock
         self.session = Session(link.send, self._restart, clock)
         self.settings, self.game, self.lab, self.history = Settings(), Game(learner), Lab(self.session), History()
         self.steps = Steps(self.settings, self.game, learner)
         self.runs = Runs(self.session, self.settings, self.steps, self.game, learner)
+        self.tour = Tour(catalog, self.settings, self.steps, dialogs.tour_script)
+        self._travelling = asyncio.Lock()
+        """Held on the way to a stop, so that the next one is not reached before."""
         self.saving = Saving(learner, self.point, self._in_thread, lambda: self.call_later(self._tell))
         self.status, self.stage_line, self.case_line = StatusLine(), StageLine(), CaseLine()
         # held rather than found: replies also come while the screen is put together, and below a dialog
@@ -180,10 +186,14 @@ class LessonScreen(Screen[None]):
         self.game.recall()
         self._show_progress()
         self._tell()
-        if self.lesson is None:
+        if self._tours:
+            self.action_tour()
+        elif self.lesson is None:
+            # asked first: opening a lesson is what the next start resumes
+            new = self.learner().resume is None
             await self._resume()
             if self._greet:
-                dialogs.welcome(self)
+                dialogs.welcome(self, new)
 
     async def _resume(self) -> None:
         point = self.learner().resume
@@ -236,6 +246,8 @@ class LessonScreen(Screen[None]):
     # -- the lesson and its steps -------------------------------------------------------------------------------------
 
     def open_lesson(self, lesson_id: str, remember: bool = True) -> None:
+        """Opens a lesson the learner chose, which is the end of a tour."""
+        self._leave_tour()
         self.run_worker(self._open(lesson_id, remember), group="open", exclusive=True)
 
     async def _open(self, lesson_id: str, remember: bool) -> None:
@@ -250,13 +262,14 @@ class LessonScreen(Screen[None]):
         self.lesson = lesson
         self.learner().visit(lesson)
         self.save_soon()
-        if not self.steps.begun(lesson):
+        if self.tour.on:
+            self.tour.arrive()
+        elif not self.steps.begun(lesson):
             self.steps.enter(lesson, 0)
         self._told = None
         await self.stage.clear()
         await self.dials.show(lesson, self.settings.of(lesson))
         self.holes.reveal(lesson.id)
-        self.footer.labels = {"next": f"next: {self.following.short}"} if self.following is not None else {}
         self._show_step()
         self.stage.target.focus()
         self._show_run()
@@ -274,6 +287,7 @@ class LessonScreen(Screen[None]):
         lesson = self.lesson
         assert lesson is not None
         self.step, self._tab = self.steps.index(lesson), ""
+        self._name_keys()
         bet = lesson.steps[self.step].bet
         self.result.verdict.past = False
         self.result.verdict.judged = self.learner().judged(lesson, bet) if bet is not None else None
@@ -283,6 +297,13 @@ class LessonScreen(Screen[None]):
         self._show_run()
         if self.steps.bet(lesson) is None and not self.runs.known(lesson):
             self._run_soon(STEP_RUNS_AFTER)
+
+    def _name_keys(self) -> None:
+        """What the keys for the way on are called in this lesson, or on the tour."""
+        self.status.tour = (self.tour.number, self.tour.count) if self.tour.on else None
+        labels = {"next": f"next: {self.following.short}"} if self.following is not None else {}
+        touring = {"next-step": "next stop", "step-back": "stop before", "out": "leave the tour"}
+        self.footer.labels = labels | touring if self.tour.on else labels
 
     def _ask(self) -> None:
         """Puts up the bet that comes before the current step's run, or takes it away."""
@@ -564,7 +585,7 @@ class LessonScreen(Screen[None]):
             "map": self.size.width >= MAP_FROM,
         }
         if action == "step":
-            return opened and (parameters[:1] != (-1,) or self.step > 0)
+            return opened and (parameters[:1] != (-1,) or (self.tour.number > 1 if self.tour.on else self.step > 0))
         return possible.get(action, True)
 
     def offers(self, action: Action) -> bool:
@@ -585,15 +606,56 @@ class LessonScreen(Screen[None]):
         await self.app.run_action(action.action, self.app if action in APP else self)
 
     def action_step(self, count: int) -> None:
-        """To another step; after the last one, to what the lesson came to."""
+        """To another step; after the last one, to what the lesson came to. On the tour, to another stop."""
+        if self.tour.on:
+            self.run_worker(self._travel(count), group="open")
+            return
         if self.lesson is None:
             return
         if self.step + count >= len(self.lesson.steps):
             dialogs.end(self)
             return
         self.enter(max(self.step + count, 0))
+        self._look()
+
+    def _look(self) -> None:
+        """To the picture, unless a bet comes before it."""
         if self.result.form.question is None:
             self.stage.target.focus()
+
+    def action_tour(self) -> None:
+        """Begins the tour, or goes on with it where it was left."""
+        self.run_worker(self._travel(0), group="open")
+
+    async def _travel(self, count: int) -> None:
+        """To the stop so many stops on; after the last one, to what comes after the tour."""
+        async with self._travelling:
+            lesson = self.tour.move(count) if self.tour.on else self.tour.begin()
+            if lesson is None:
+                dialogs.tour_end(self)
+            elif lesson is self.lesson:
+                self.tour.arrive()
+                self._show_settings(None)
+                self._show_step()
+                self._place_soon()
+                self._look()
+            else:
+                await self._open(lesson.id, True)
+
+    def _leave_tour(self) -> None:
+        """Stays in the lesson; its own steps are walked again."""
+        if self.tour.on:
+            self.tour.leave()
+            self.notify("You left the tour. T goes on with it.", timeout=6, markup=False)
+            if self.lesson is not None:
+                self._name_keys()
+                self.refresh_bindings()
+
+    def end_tour(self) -> None:
+        """The tour was walked to its end, in whose lesson the learner stays."""
+        self.tour.finish()
+        self._name_keys()
+        self.refresh_bindings()
 
     def action_run(self) -> None:
         self._run()
@@ -625,12 +687,15 @@ class LessonScreen(Screen[None]):
         self.action_out()
 
     def action_out(self) -> None:
-        """One level out: from the dials to the stage, from there to the map, and from the map back."""
+        """One level out: from the dials to the stage, from there to the map, and from the map back; on the tour, from
+        the stage out of the tour."""
         if isinstance(self.focused, LessonTree):
             self.remove_class("-map")
             self.stage.target.focus()
         elif self.focused is not None and self.dials in self.focused.ancestors:
             self.stage.target.focus()
+        elif self.tour.on:
+            self._leave_tour()
         else:
             self.add_class("-map")
             self.remove_class("-folded")

@@ -76,6 +76,8 @@ class StatusLine(Widget):
     passed: reactive[int] = reactive(0)
     due: reactive[int] = reactive(0)
     """How many questions have come back."""
+    tour: reactive[tuple[int, int] | None] = reactive(None)
+    """On the tour: the stop, from 1 on, and how many there are."""
 
     def render(self) -> VisualType:
         width = self.size.width - 2
@@ -87,13 +89,16 @@ class StatusLine(Widget):
         return content([*left, Span("  "), Span(space), *state, Span("  "), Span(right, "dim")])
 
     def place(self, width: int) -> Row:
-        """The lesson's title, and a dot for each of its steps."""
+        """The lesson's title, and a dot for each of its steps, or which stop of the tour it is."""
         if self.lesson is None:
             return [Span(NAME, "strong")]
         if self.engine.phase != "ready":  # what it says needs the room
             return [Span(self.lesson.short, "strong")]
         count = len(self.lesson.steps)
         title = self.lesson.title if cell_len(self.lesson.title) <= width // 3 else self.lesson.short
+        if self.tour is not None:
+            stop, stops = self.tour
+            return [Span(title, "strong"), Span(f"  tour {stop} of {stops}", "act")]
         dots = DOT * (self.step + 1) + TO_COME * (count - self.step - 1)
         said = f" step {self.step + 1} of {count}" if width >= ROOMY else f" {self.step + 1} of {count}"
         return [Span(title, "strong"), Span("  "), Span(dots, "act"), Span(said, "dim")]

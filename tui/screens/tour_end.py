@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.widgets import Static
+
+from llm_holes.engine.numbers import plural
+from llm_holes.lessons.catalog.catalog import Catalog, Lesson
+from llm_holes.tui.content import lines
+from llm_holes.tui.draw.spans import Row, Span, wrapped
+from llm_holes.tui.screens.dialog import Dialog
+from llm_holes.tui.screens.help import Sheet
+
+
+class TourEndScreen(Dialog[str]):
+    """After the tour's last stop: where to go on. Gives `begin`, `back` or None to stay.
+
+    Args:
+        lessons: those the tour led through.
+        right: of each bet in them that was decided, whether it was right.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter,space", "give('begin')", "begin", tooltip="To the first lesson, all of it", id="tour-end-begin"),
+        Binding("backspace", "give('back')", "back", show=False, tooltip="Back to the last stop", id="tour-end-back"),
+    ]
+
+    def __init__(self, lessons: Sequence[Lesson], catalog: Catalog, right: Sequence[bool]) -> None:
+        super().__init__()
+        self.lessons, self.catalog, self.right = lessons, catalog, right
+
+    def compose(self) -> ComposeResult:
+        sheet = Sheet(Static(id="card"), classes="dialog")
+        sheet.border_title = "the end of the tour"
+        sheet.border_subtitle = "enter begins the first lesson · esc stays here"
+        yield sheet
+
+    def on_mount(self) -> None:
+        self.call_after_refresh(self._show)
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self._show)
+
+    def _show(self) -> None:
+        width = max(self.query_one(Sheet).scrollable_content_region.width, 30)
+        self.query_one("#card", Static).update(lines(self._rows(width)))
+
+    def _rows(self, width: int) -> list[Row]:
+        rows: list[Row] = [[Span(line)] for line in wrapped(self._said(), width)]
+        first, here = next(iter(self.catalog.lessons.values())), self.lessons[-1]
+        rows += [[], [Span("where to go on", "dim")]]
+        for key, does in (
+            ("enter", f"{first.title}: the first lesson, all of it"),
+            ("esc", f"stays in {here.title}; space then walks its steps"),
+            ("esc esc", f"opens the map of all {len(self.catalog.lessons)} lessons"),
+            ("T", "begins the tour again"),
+        ):
+            head, *rest = wrapped(does, width - 9)
+            rows += [[Span(key.ljust(9), "act-strong"), Span(head)], *([Span(" " * 9), Span(line)] for line in rest)]
+        return rows
+
+    def _said(self) -> str:
+        been = f"You looked into {plural(len(self.lessons), 'lesson')}"
+        bets = f" and bet {plural(len(self.right), 'time')}, {sum(self.right)} of them right" if self.right else ""
+        return f"{been}{bets}. Every number you saw was measured just now, on this model."
+
+    def action_give(self, what: str) -> None:
+        self.dismiss(what)
