@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 
 from llm_holes.lessons.catalog.catalog import Catalog
@@ -13,22 +13,27 @@ LIKE = 0.7
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """A term, what it means in one sentence, and the lesson that explains it."""
+    """A term, what it means in one sentence, the lesson that explains it, and the titles of others that do so too."""
 
     term: str
     meaning: str
     lesson: str
     title: str
+    also: tuple[str, ...] = ()
 
 
 def glossary(catalog: Catalog) -> tuple[Term, ...]:
-    """Every term, sorted; one that two lessons explain is there twice."""
-    terms = [
-        Term(term, meaning, lesson.id, lesson.title)
-        for lesson in catalog.lessons.values()
-        for term, meaning in lesson.data.terms.items()
-    ]
-    return tuple(sorted(terms, key=lambda term: (term.term.casefold(), term.lesson)))
+    """Every term once, sorted, with what the lesson nearest the root says of it."""
+    found: dict[str, Term] = {}
+    for lesson in sorted(catalog.lessons.values(), key=lambda lesson: lesson.tier):
+        for name, meaning in lesson.data.terms.items():
+            known = found.get(name.casefold())
+            found[name.casefold()] = (
+                replace(known, also=(*known.also, lesson.title))
+                if known is not None
+                else Term(name, meaning, lesson.id, lesson.title)
+            )
+    return tuple(found[name] for name in sorted(found))
 
 
 def lookup(terms: tuple[Term, ...], query: str) -> tuple[Term, ...]:

@@ -22,6 +22,7 @@ class GlossaryScreen(FindScreen):
 
 
 def _option(term: Term, number: int) -> Option:
-    """A term that two lessons explain is listed twice, so the number makes the id unique."""
-    text = Content.assemble((term.term, "bold"), (f"  {term.title}", "$act"), (f"\n    {term.meaning}", "$muted"))
+    also = f"  also in: {', '.join(term.also)}" if term.also else ""
+    title = (f"  {term.title}", "$act")
+    text = Content.assemble((term.term, "bold"), title, (also, "$muted"), (f"\n    {term.meaning}", "$muted"))
     return Option(text, id=f"{number} {term.lesson}")

@@ -65,4 +65,8 @@ class PresetPicker(Widget, can_focus=True):
         self.post_message(Described(self))
 
     def on_click(self, event: Click) -> None:
-        self.action_step(-1 if event.x < len("p preset ") + len(BACK) else 1)
+        start, end = len("p preset "), cell_len(plain(self.row()))
+        if start <= event.x < start + len(BACK):
+            self.action_step(-1)
+        elif end - len(ON) <= event.x < end:
+            self.action_step(1)
