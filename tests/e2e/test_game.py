@@ -31,7 +31,7 @@ def test_from_the_tree_to_the_truth(env: dict[str, str]) -> None:
         t.keys("7\r")
         t.until("of 100 points", 60)
         t.until("what you named and what it was")
-        assert "the model is broken" not in t.text
+        t.until(lambda: "the model is broken" not in t.text)
         t.keys("q")
         assert t.status() == 0
     events = decode(Path(env["LLM_HOLES_STATE"], FILE).read_bytes()).events
