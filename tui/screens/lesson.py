@@ -270,9 +270,8 @@ class LessonScreen(Screen[None]):
         await self.stage.clear()
         await self.dials.show(lesson, self.settings.of(lesson))
         self.holes.reveal(lesson.id)
-        self._show_step()
         self.stage.target.focus()
-        self._show_run()
+        self._show_step()
 
     def enter(self, index: int) -> None:
         """To a step of the lesson on the page."""
