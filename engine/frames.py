@@ -82,7 +82,8 @@ class Tokens(Shown, frozen=True, tag="tokens"):
 
 
 class Heatmap(Shown, frozen=True, tag="heatmap"):
-    """A matrix [rows, columns]; NaN cells are blank. Enter on a cell sets `row_control` and `column_control`.
+    """A matrix [rows, columns]; NaN cells are blank. Enter on a cell sets `row_control` and `column_control`; the first
+    row and the first column have the number `first`.
 
     Row by row, `texts` holds a word for each cell and `details` what to say about it at the cursor."""
 
@@ -98,6 +99,7 @@ class Heatmap(Shown, frozen=True, tag="heatmap"):
     cursor: tuple[int, int] | None = None
     texts: tuple[str, ...] = ()
     details: tuple[str, ...] = ()
+    first: int = 0
 
 
 class Gallery(Shown, frozen=True, tag="gallery"):

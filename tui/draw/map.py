@@ -252,7 +252,9 @@ def axis_row(view: Heatmap, grid: Grid, first: int, columns: int, cursor: Cursor
     """Under the map: what its columns are, and the cursor's column by name."""
     row = [Span(" " * (grid.names + 1))]
     more = "…" if first or first + grid.columns < columns else ""
-    label = f"{visible(view.column_label)} 0–{columns - 1}{' ‹ ' + str(first) + more if more else ''}"
+    start = view.first
+    label = f"{visible(view.column_label)} {start}–{start + columns - 1}"
+    label += f" ‹ {start + first}{more}" if more else ""
     if cursor is None:
         return [*row, Span(label, "dim")]
     x = (cursor[1] - first) * grid.cell + (grid.cell - 1) // 2
@@ -278,11 +280,11 @@ def legend_row(view: Heatmap | Gallery, scale: Scale, glyphs: bool) -> Row:
 
 
 def row_name(view: Heatmap, index: int) -> str:
-    return named(view.row_names[index]) if index < len(view.row_names) else str(index)
+    return named(view.row_names[index]) if index < len(view.row_names) else str(view.first + index)
 
 
 def column_name(view: Heatmap, index: int) -> str:
-    return named(view.column_names[index]) if index < len(view.column_names) else str(index)
+    return named(view.column_names[index]) if index < len(view.column_names) else str(view.first + index)
 
 
 def cell_facts(view: Heatmap, rows: Cells, row: int, column: int) -> str:
@@ -296,5 +298,5 @@ def cell_facts(view: Heatmap, rows: Cells, row: int, column: int) -> str:
     sides = []
     for label, names, index in ((view.row_label, view.row_names, row), (view.column_label, view.column_names, column)):
         name = f" {named(names[index])}" if index < len(names) else ""
-        sides.append(f"{visible(label)} {index}{name}")
+        sides.append(f"{visible(label)} {view.first + index}{name}")
     return f"{sides[0]} × {sides[1]} = {shown}"

@@ -88,7 +88,7 @@ class HeatmapView(WalkView[Heatmap]):
         if not self._values:
             return {}
         named = ((self.view.row_control, self.cursor[0]), (self.view.column_control, self.cursor[1]))
-        return {name: index for name, index in named if name}
+        return {name: self.view.first + index for name, index in named if name}
 
     def cursor_region(self) -> Region:
         grid = self.grid(self.size.width)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from llm_holes.engine.engine import Engine
-from llm_holes.engine.frames import Bars, Frame, Tokens, View
+from llm_holes.engine.frames import Frame
 from llm_holes.engine.generation.generate import PREFILL_CHUNK, TextStream, last_logits
 from llm_holes.engine.measure import Timing, repeated, timed
 from llm_holes.engine.model.cache import ContiguousCache
@@ -21,37 +21,31 @@ from llm_holes.engine.spelling import spelt
 from llm_holes.engine.surgery.operations import hooked
 from llm_holes.engine.tokenizer.tokenizer import Detokenizer
 from llm_holes.lessons.shared.report import Report
+from llm_holes.lessons.tier0.what_happens.branch import Branch, branch_of, own_way
 from llm_holes.lessons.tier0.what_happens.stages import Stages
+from llm_holes.lessons.tier0.what_happens.views import Choice, both_answers, candidates, the_answer, what_it_reads
 
 TOP = 8
 REPEATS = 5
-SHOWN_PROMPT = 64
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """One turn of the loop. `rank` 1 is the likeliest; `ms` is the pass that led to it."""
-
-    token: int
-    p: float
-    rank: int
-    best: tuple[tuple[int, float], ...]
-    ms: float
 
 
 @dataclass
 class MessageTrace:
-    """What has happened so far; `answer` is what the learner sees of it."""
+    """What has happened so far. The prompt ends with the `forced` tokens, with which the `answer` begins; that is what
+    the learner sees of it."""
 
     stages: Stages = field(default_factory=Stages)
     prompt: list[int] = field(default_factory=list)
+    forced: list[int] = field(default_factory=list)
+    picked_at: int = 0
     choices: list[Choice] = field(default_factory=list)
     answer: str = ""
+    branch: Branch = field(default_factory=lambda: Branch(""))
     report: Report = field(default_factory=Report)
 
 
 def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
-    trace = MessageTrace()
+    trace = MessageTrace(picked_at=p["pick_step"])
     yield from _before_the_model(engine, trace, p)
     cache = ContiguousCache(engine.model.config, len(trace.prompt) + p["max_new_tokens"])
     ms = 0.0
@@ -82,8 +76,8 @@ def _before_the_model(engine: Engine, trace: MessageTrace, p: Mapping[str, Any])
 
     _, tokenize = repeated(REPEATS, tokenizer.encode, text, specials=used)
     ids = tokenizer.chat_ids(message) if used else tokenizer.encode(text)
-    forced = tokenizer.encode(p["forced"])
-    trace.prompt = engine.fits(ids + forced, p["max_new_tokens"])
+    trace.forced = tokenizer.encode(p["forced"])
+    trace.prompt = engine.fits(ids + trace.forced, p["max_new_tokens"])
     trace.answer = p["forced"]
     trace.stages.tokens(trace.prompt, tokenize.median)
     table = engine.model.weights["model.embed_tokens.weight"]
@@ -92,7 +86,8 @@ def _before_the_model(engine: Engine, trace: MessageTrace, p: Mapping[str, Any])
     trace.report.measure(
         prompt_tokens=len(trace.prompt),
         message_tokens=len(tokenizer.encode(p["text"])),
-        forced_tokens=len(forced),
+        forced_tokens=len(trace.forced),
+        template_used=used,
         template_ms=template_ms,
         tokenize_ms=tokenize.median,
         tokenize_ms_spread=[tokenize.fastest, tokenize.slowest],
@@ -119,6 +114,7 @@ def _loop(
             reason = "end token" if ended else "max tokens"
             why = f"{spelt(name)} was picked; it is not shown" if ended else "as many tokens as allowed"
             trace.stages.stop(why, step, sum(turn.ms for turn in trace.choices))
+            _compare(engine, trace, p["max_new_tokens"])
             _sum_up(engine, trace, reason, cache)
             yield _frame(engine, trace)
             return
@@ -150,22 +146,37 @@ def _pick(logits: Tensor, rank: int, ms: float) -> Choice:
     return Choice(*top[rank - 1], rank, top[:TOP], ms)
 
 
+def _compare(engine: Engine, trace: MessageTrace, limit: int) -> None:
+    """If the learner chose a token or the first words, the answer as it would have been."""
+    start = trace.prompt[: len(trace.prompt) - len(trace.forced)]
+    given = trace.forced + [choice.token for choice in trace.choices]
+    own, answer = given, trace.answer
+    if trace.forced or any(choice.rank > 1 for choice in trace.choices):
+        own, answer = own_way(engine, start, limit + len(trace.forced))
+    branch = trace.branch = branch_of(engine, own, answer, given)
+    surest = max(trace.choices, key=lambda choice: choice.p)
+    trace.report.measure(
+        parted_at=branch.at,
+        own_token=spelt(branch.own),
+        taken_token=spelt(branch.taken),
+        own_word_returns=branch.returns,
+        way="its own" if not branch.at else "came back" if branch.returns else "went on",
+        own_answer=branch.answer,
+        p_first=trace.choices[0].p,
+        first_token=spelt(engine.token_text(trace.choices[0].token)),
+        p_surest=surest.p,
+        surest_token=spelt(engine.token_text(surest.token)),
+    )
+
+
 def _frame(engine: Engine, trace: MessageTrace, progress: float | None = None) -> Frame:
-    views: list[View] = [trace.stages.view()]
-    if trace.choices:
-        last = trace.choices[-1]
-        notes = [f"{percent(choice.p)}, number {choice.rank:,} in the ranking" for choice in trace.choices]
-        written = engine.tokens([choice.token for choice in trace.choices], notes)
-        views.append(Tokens("the answer, token by token", written, tuple(c.p for c in trace.choices), "probability"))
-        labels, values = tuple(engine.token_text(i) for i, _ in last.best), tuple(p for _, p in last.best)
-        marked = last.rank - 1 if last.rank <= TOP else None
-        title = f"the likeliest at token {len(trace.choices)}"
-        views.append(Bars(title, labels, values, "probability", marked, (0, 1)))
-    if trace.prompt:
-        end = trace.prompt[-SHOWN_PROMPT:]
-        title = "what the model read" if len(end) == len(trace.prompt) else f"the last {SHOWN_PROMPT} tokens it read"
-        views.append(Tokens(title, engine.tokens(end)))
-    trace.report.show(*views)
+    trace.report.show(
+        the_loop=trace.stages.view(),
+        what_it_reads=what_it_reads(engine, trace.prompt) if trace.prompt else None,
+        candidates=candidates(engine, trace.choices, trace.picked_at, trace.branch) if trace.choices else None,
+        both_answers=both_answers(trace.answer, trace.branch) if trace.choices else None,
+        the_answer=the_answer(engine, trace.choices) if trace.choices else None,
+    )
     return trace.report.frame(progress)
 
 
@@ -181,13 +192,15 @@ def _sum_up(engine: Engine, trace: MessageTrace, reason: str, cache: ContiguousC
     trace.report.measure(
         output_tokens=len(trace.choices),
         tokens_nobody_sees=len(trace.choices) - shown,
+        tokens_read=shown,
         decode_ms_per_token=decode.median,
         decode_ms_spread=[decode.fastest, decode.slowest],
         model_share_of_time=model_ms / (model_ms + around_ms),
         stop_reason=reason,
         answer=trace.answer,
     )
-    trace.report.say(
-        f"{plural(len(trace.choices), 'pass', 'passes')} for {plural(shown, 'token')} you see: "
-        f"{duration(before['prefill_ms'])} to read, then {duration(decode.median)} a token; stopped by: {reason}."
-    )
+    passes_made = plural(len(trace.choices), "pass", "passes")
+    trace.report.say(f"{passes_made} of the model, {plural(shown, 'token')} to read; stopped by: {reason}.")
+    if trace.branch.at:
+        taken, own = spelt(trace.branch.taken), spelt(trace.branch.own)
+        trace.report.say_also(f"At token {trace.branch.at} it was {taken} in place of {own}.")

@@ -6,7 +6,7 @@ import pytest
 
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import Cancelled, InputError
-from llm_holes.engine.frames import Bars, Flow, Frame, Stage, Tokens, View
+from llm_holes.engine.frames import Diff, Flow, Frame, Heatmap, Stage, Tokens, View
 from llm_holes.lessons.catalog import catalog
 from llm_holes.lessons.catalog.settings import validated
 from tests.support.lessons import frames, measured
@@ -15,8 +15,12 @@ QUESTION = "What is the capital of France?"
 ORDER = ["waiting", "running", "done"]
 
 
+def view(frame: Frame, key: str) -> View:
+    return next(view for view in frame.views if view.key == key)
+
+
 def flow(frame: Frame) -> Flow:
-    found = frame.views[0]
+    found = view(frame, "the loop")
     assert isinstance(found, Flow)
     return found
 
@@ -25,14 +29,16 @@ def stages(frame: Frame) -> dict[str, Stage]:
     return {stage.name: stage for stage in flow(frame).stages}
 
 
-def view(frame: Frame, kind: type[View], index: int = 0) -> View:
-    return [view for view in frame.views if isinstance(view, kind)][index]
-
-
 def written(frame: Frame) -> list[int]:
-    strip = view(frame, Tokens)
+    strip = view(frame, "the answer")
     assert isinstance(strip, Tokens)
     return [token.id for token in strip.tokens]
+
+
+def candidates(frame: Frame) -> Heatmap:
+    found = view(frame, "candidates")
+    assert isinstance(found, Heatmap)
+    return found
 
 
 def test_the_answer_is_what_greedy_decoding_writes(engine: Engine) -> None:
@@ -59,7 +65,9 @@ def test_parts_light_up_in_order_and_none_goes_dark(engine: Engine) -> None:
     assert before == [2] * 7
     reached = [[stage.state for stage in stages(frame).values()].count("done") for frame in found]
     assert reached[:3] == [1, 3, 4]
-    assert sum(bool([v for v in frame.views if isinstance(v, Bars)]) for frame in found) == len(written(found[-1]))
+    assert [bool(v) for frame in found for v in frame.views if v.key == "candidates"] == [True] * len(
+        written(found[-1])
+    )
 
 
 def test_the_loop_leads_from_the_pick_to_the_embedding_once_for_each_token_but_the_last(engine: Engine) -> None:
@@ -95,14 +103,59 @@ def test_the_learner_picks_a_rank_and_the_rest_follows_from_it(engine: Engine) -
         assert ids[step] == int(engine.logits(prompt + ids[:step], 1)[-1].argmax())
 
 
+def test_below_each_token_stand_the_likeliest_at_its_place_and_enter_takes_one(engine: Engine) -> None:
+    own = frames(engine, "what-happens")[-1]
+    shown, ids, prompt = candidates(own), written(own), engine.chat(QUESTION)
+    assert (shown.row_control, shown.column_control, shown.first) == ("pick_rank", "pick_step", 1)
+    for place in range(len(ids)):
+        best = engine.logits(prompt + ids[:place], 1)[-1].softmax(-1).topk(8)
+        words = [shown.texts[rank * len(ids) + place] for rank in range(8)]
+        assert words == [engine.token_text(token) for token in best.indices.tolist()]
+        assert [row[place] for row in shown.values.tolist()] == pytest.approx(best.values.tolist(), abs=1e-5)
+    place, rank = 6, 2
+    branched = frames(engine, "what-happens", pick_step=place, pick_rank=rank)[-1]
+    assert engine.token_text(written(branched)[place - 1]) == shown.texts[(rank - 1) * len(ids) + place - 1]
+    assert candidates(branched).cursor == (rank - 1, place - 1)
+    assert own.measured["answer"] in candidates(branched).title
+    both = view(branched, "both answers")
+    assert isinstance(both, Diff)
+    assert (both.before, both.after) == (own.measured["answer"], branched.measured["answer"])
+
+
+def test_a_changed_token_is_not_put_right_unless_the_text_leads_back_to_it(engine: Engine) -> None:
+    parted = measured(engine, "what-happens", pick_step=6, pick_rank=2)
+    assert (parted["parted_at"], parted["own_token"]) == (6, "·Paris")
+    assert "Paris" not in parted["answer"]
+    assert parted["way"] == "went on"
+    detour = measured(engine, "what-happens", "a detour")
+    assert (detour["own_token"], detour["own_word_returns"]) == ("·capital", True)
+    wrong = measured(engine, "what-happens", "a wrong start")
+    assert wrong["answer"] == "The capital of France is Berlin."
+    assert (wrong["parted_at"], wrong["own_token"], wrong["taken_token"]) == (6, "·Paris", "·Berlin")
+    assert measured(engine, "what-happens")["way"] == "its own"
+
+
+def test_how_to_begin_is_open_and_what_follows_is_not(engine: Engine) -> None:
+    m = measured(engine, "what-happens")
+    assert m["p_first"] < 0.5 < 0.95 < m["p_surest"]
+    assert measured(engine, "what-happens", "no template")["p_first"] > 0.5
+
+
+def test_a_limit_cuts_off_the_same_answer(engine: Engine) -> None:
+    m = measured(engine, "what-happens", "cut off")
+    assert (m["output_tokens"], m["tokens_read"], m["tokens_nobody_sees"]) == (4, 4, 0)
+    assert measured(engine, "what-happens")["answer"].startswith(m["answer"])
+    assert m["way"] == "its own"
+
+
 def test_without_the_template_the_bare_text_goes_in(engine: Engine) -> None:
-    m = measured(engine, "what-happens", "no template")
+    m = measured(engine, "what-happens", text="The capital of France is", chat_template=False)
     assert m["prompt_tokens"] == m["message_tokens"] == 5
     assert m["answer"].startswith(" Paris")
 
 
 def test_an_answer_that_ends_at_once_is_still_timed(engine: Engine) -> None:
-    m = measured(engine, "what-happens", text=QUESTION, chat_template=False)
+    m = measured(engine, "what-happens", "no template")
     assert (m["output_tokens"], m["answer"]) == (1, "")
     assert m["decode_ms_per_token"] > 0
 

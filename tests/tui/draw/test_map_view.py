@@ -22,6 +22,14 @@ class Shown(App[None]):
         yield widget_for(VIEW)
 
 
+class Counted(Shown):
+    def compose(self) -> ComposeResult:
+        values = Array.of([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+        yield widget_for(
+            Heatmap("map", values, "rank", "step", row_control="row", column_control="column", first=1),
+        )
+
+
 def lines(view: HeatmapView) -> list[str]:
     return [view.render_line(y).text.rstrip() for y in range(view.row_count(view.size.width))]
 
@@ -47,3 +55,13 @@ async def test_without_colour_and_with_sixteen_the_shades_are_signs(
             monkeypatch.setattr(app, "no_color", True)
         shown = lines(app.query_one(HeatmapView))
         assert [*shown[1:3], shown[4]] == ["0 · ░ ▒ ▓ █ 1  weight", "     The   ·cat  ·sat", "·cat ······▓▓▓▓▓▓██████"]
+
+
+async def test_rows_and_columns_that_count_from_one_do_so_at_the_cursor_and_on_enter() -> None:
+    app = Counted()
+    async with app.run_test(size=(40, 14)) as pilot:
+        view = app.query_one(HeatmapView)
+        await pilot.press("down")
+        assert view.settings_here() == {"row": 2, "column": 1}
+        assert lines(view)[-1].strip() == "▴ 1"
+        assert view.describe() == "rank 2 × step 1 = 4"
