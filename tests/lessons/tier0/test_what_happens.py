@@ -116,7 +116,7 @@ def test_below_each_token_stand_the_likeliest_at_its_place_and_enter_takes_one(e
     branched = frames(engine, "what-happens", pick_step=place, pick_rank=rank)[-1]
     assert engine.token_text(written(branched)[place - 1]) == shown.texts[(rank - 1) * len(ids) + place - 1]
     assert candidates(branched).cursor == (rank - 1, place - 1)
-    assert own.measured["answer"] in candidates(branched).title
+    assert str(own.measured["answer"]) in candidates(branched).title
     both = view(branched, "both answers")
     assert isinstance(both, Diff)
     assert (both.before, both.after) == (own.measured["answer"], branched.measured["answer"])
