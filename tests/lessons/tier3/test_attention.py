@@ -6,11 +6,18 @@ import numpy as np
 import torch
 
 from llm_holes.engine.engine import Engine
-from llm_holes.engine.frames import Gallery, Heatmap, Table
+from llm_holes.engine.frames import Diff, Gallery, Heatmap, Table, View
 from llm_holes.engine.interpret.head_types import head_scores
+from llm_holes.engine.surgery.ablations import SinkEvicted, WindowOnly
 from llm_holes.engine.surgery.operations import HeadOff, reweighted
 from llm_holes.lessons.shared.head_views import NONE, ORDER, shrunk
 from tests.support.lessons import frames, measured
+
+LOOKS = "whom it looks at"
+
+
+def shown(engine: Engine, key: str, preset: str = "") -> View:
+    return next(view for view in frames(engine, "attention", preset)[-1].views if view.key == key)
 
 
 def test_random_tokens_said_twice_show_the_known_induction_heads(engine: Engine) -> None:
@@ -23,7 +30,7 @@ def test_random_tokens_said_twice_show_the_known_induction_heads(engine: Engine)
 
 
 def test_the_gallery_hangs_all_heads_by_measured_type_the_clearest_first(engine: Engine) -> None:
-    gallery = frames(engine, "attention")[-1].views[-1]
+    gallery = shown(engine, "every head")
     assert isinstance(gallery, Gallery)
     assert gallery.values.shape == (270, 8, 8)
     assert sorted(gallery.places) == [(layer, head) for layer in range(30) for head in range(9)]
@@ -53,14 +60,58 @@ def test_the_sink_gets_the_weight_and_carries_little(engine: Engine) -> None:
 
 
 def test_in_a_long_text_an_early_token_is_shown_among_its_neighbours(engine: Engine) -> None:
-    found = frames(engine, "attention", text="The cat sat on the mat. " * 60, position=30, max_new_tokens=1, layer=2)
-    pattern, reads, *_ = found[-1].views
+    text = "The cat sat on the mat. " * 60
+    found = frames(engine, "attention", text=text, position=30, max_new_tokens=1, layer=2)
+    pattern, _, reads, *_ = found[-1].views
     assert isinstance(pattern, Heatmap)
     assert pattern.values.shape == (192, 192)
     assert isinstance(reads, Table)
     assert all(row[0] <= 30 for row in reads.rows)  # type: ignore[operator]
     assert sum(row[3] for row in reads.rows) <= 1.0001  # type: ignore[misc]
     assert found[-1].measured["attention_reproduced_max_abs_diff"] < 1e-4  # type: ignore[operator]
+
+
+def test_what_is_drawn_is_what_the_model_does_and_not_what_its_queries_say(engine: Engine) -> None:
+    seen = WindowOnly(6)
+    (narrow,) = [v for v in frames(engine.operated([seen]), "attention", max_new_tokens=1)[-1].views if v.key == LOOKS]
+    assert isinstance(narrow, Heatmap)
+    weights = np.nan_to_num(narrow.values.numpy())
+    assert np.tril(weights, -6).max() == 0 < np.tril(weights, -5).max()
+    last = frames(engine.operated([SinkEvicted()]), "attention", max_new_tokens=1)[-1]
+    assert last.measured["weight_on_first_token"] == 0
+    assert last.measured["attention_reproduced_max_abs_diff"] > 0.01  # type: ignore[operator]
+    assert "something changes it" in last.caption
+    assert "something changes it" not in frames(engine, "attention")[-1].caption
+
+
+def test_what_is_taken_is_the_weight_times_what_is_sent(engine: Engine) -> None:
+    looks, takes = shown(engine, LOOKS, "the sink"), shown(engine, "what it takes", "the sink")
+    assert isinstance(looks, Heatmap)
+    assert isinstance(takes, Heatmap)
+    weight, taken = (np.nan_to_num(view.values.numpy()) for view in (looks, takes))
+    assert (weight[:, 0] > 0.8).all(), "everything looks at the first token"
+    assert (taken[:, 0] < 0.2).all(), "which sends little, on the scale of what others would send"
+    assert looks.cursor == takes.cursor == (24, 0)
+    name = shown(engine, "what it takes")
+    assert isinstance(name, Heatmap)
+    assert name.values.numpy()[24, 10] > 0.7, "what is looked at for its name is taken"
+
+
+def test_one_look_cut_in_all_heads_loses_the_name_and_in_one_head_does_not(engine: Engine) -> None:
+    everywhere = measured(engine, "attention", cut="one look, everywhere", max_new_tokens=1)
+    assert (everywhere["looks_at"], everywhere["heads_off"]) == ("·Qu", 270)
+    assert everywhere["p_next_ablated"] < 0.01 < 0.4 < everywhere["p_next"]
+    here = measured(engine, "attention", "one look of one head")
+    assert (here["heads_off"], here["p_next_ablated"] > 0.4) == (1, True)
+
+
+def test_what_was_read_before_comes_another_way(engine: Engine) -> None:
+    m = measured(engine, "attention", "it came another way")
+    assert m["p_next_ablated"] < 0.1 < 0.5 < m["p_next"]
+    assert (m["next_spelt"], m["looks_at"]) == ("·Mary", "·Mary")
+    texts = shown(engine, "without it", "it came another way")
+    assert isinstance(texts, Diff)
+    assert (texts.before.split()[0], texts.after.split()[0]) == ("Mary.", "her.")
 
 
 def test_shrinking_keeps_the_largest_weight() -> None:
