@@ -194,6 +194,8 @@ class LessonScreen(Screen[None]):
             await self._resume()
             if self._greet:
                 dialogs.welcome(self, new)
+        else:
+            self._show_step()  # what was decided in an earlier session is not asked again
 
     async def _resume(self) -> None:
         point = self.learner().resume
