@@ -19,9 +19,12 @@ KEPT, CUT, EDGE = "▆", "╌", "│"
 FAR = 3
 """A window so many times as long as what is sent would leave no room for it: its edge is out of the picture."""
 NAME = 16
+ROOMY = 60
+"""From this width on there is room to say beside each bar how much is cut off."""
 FACTS = 74
 """Columns of the line that describes the cursor's place."""
 STEPS = (1, 2, 5)
+NEWEST = ", newest at the right"
 
 Cursor = tuple[int, int] | None
 """(context, part), or None when the cursor is elsewhere."""
@@ -35,6 +38,8 @@ class Sizes:
     names: int
     bar: int
     totals: int
+    said: bool
+    """Whether it is said beside a bar how much is cut off."""
     edge: int | None
     scale: float
 
@@ -50,19 +55,20 @@ def length(context: Context) -> int:
 def sizes_of(view: Contexts, width: int) -> Sizes:
     longest = max((length(context) for context in view.contexts), default=0)
     windowed = 0 < view.window <= FAR * longest
-    totals = max((cell_len(_total(view, context)) for context in view.contexts), default=0)
+    said = width >= ROOMY
+    totals = max((cell_len(_total(view, context, said)) for context in view.contexts), default=0)
     room = width - totals - 2 * GAP - len(POINTER) - windowed
     names = min(max((cell_len(named(c.name)) for c in view.contexts), default=0), NAME, max(room // 2, 1))
     bar = max(room - names, 1)
     scale = bar / max(longest, view.window if windowed else 0, 1)
     edge = bar - round(view.window * scale) if windowed else None
-    return Sizes(names, bar, totals, edge, scale)
+    return Sizes(names, bar, totals, said, edge, scale)
 
 
-def _total(view: Contexts, context: Context) -> str:
+def _total(view: Contexts, context: Context, said: bool) -> str:
     tokens = length(context)
-    out = tokens - view.window
-    return f"{count(tokens)}, {count(out)} cut off" if view.window and out > 0 else count(tokens)
+    out = tokens - view.window if view.window else 0
+    return f"{count(tokens)}, {count(out)} cut off" if said and out > 0 else count(tokens)
 
 
 def letters(view: Contexts) -> dict[str, str]:
@@ -83,9 +89,7 @@ def contexts_rows(view: Contexts, width: int, cursor: Cursor = None) -> list[Row
     groups = letters(view)
     bars = [_bar_row(view, n, sizes, groups, cursor) for n in range(len(view.contexts))]
     head = [_edge_row(view, sizes)] if sizes.edge is not None else []
-    return titled(
-        view.title, "tokens, newest at the right", [*head, *bars, _scale_row(sizes), *_legend(view, groups, width)]
-    )
+    return titled(view.title, "", [*head, *bars, _scale_row(sizes), *_legend(view, groups, width)])
 
 
 def head_rows(view: Contexts, width: int) -> int:
@@ -100,13 +104,13 @@ def _margin(sizes: Sizes) -> int:
 def _edge_row(view: Contexts, sizes: Sizes) -> Row:
     """The window's name over its edge."""
     assert sizes.edge is not None
-    text = f"window of {plural(view.window, 'token')}"
-    room = sizes.bar - sizes.edge
-    if cell_len(text) + 3 <= room:
-        line = "╭" + "─" * (room - cell_len(text) - 2) + " " + text + " "
-        return [Span(" " * (_margin(sizes) + sizes.edge)), Span(line, "pick")]
-    text = fit(text, min(cell_len(text), _margin(sizes) + sizes.edge - 1))
-    return [Span(" " * (_margin(sizes) + sizes.edge - cell_len(text) - 1) + text + " ╭", "pick")]
+    room, before = sizes.bar - sizes.edge, _margin(sizes) + sizes.edge
+    short = f"window {count(view.window)}"
+    for text in (f"window of {plural(view.window, 'token')}", short):
+        if cell_len(text) + 3 <= room:
+            return [Span(" " * before), Span(f"╭{'─' * (room - cell_len(text) - 1)} {text}", "pick")]
+    text = fit(short, min(cell_len(short), before - 1))
+    return [Span(" " * (before - cell_len(text) - 1)), Span(f"{text} ╭", "pick")]
 
 
 def _bar_row(view: Contexts, n: int, sizes: Sizes, groups: dict[str, str], cursor: Cursor) -> Row:
@@ -120,14 +124,8 @@ def _bar_row(view: Contexts, n: int, sizes: Sizes, groups: dict[str, str], curso
         _mark(cells, *part_columns(context, cursor[1], sizes))
     if sizes.edge is not None:
         cells.insert(sizes.edge, Span(EDGE, "pick"))
-    total = _total(view, context)
-    role = "measured" if "," in total and view.window and length(context) > view.window else ""
-    return [
-        *row,
-        Span(" " * GAP),
-        *_merged(cells),
-        Span("  " + fit(total, sizes.totals, right=True), role or "measured"),
-    ]
+    total = fit(_total(view, context, sizes.said), sizes.totals, right=True)
+    return [*row, Span(" " * GAP), *_merged(cells), Span("  " + total, "measured")]
 
 
 def part_columns(context: Context, n: int, sizes: Sizes) -> tuple[int, int]:
@@ -180,8 +178,10 @@ def _scale_row(sizes: Sizes) -> Row:
         step = power
     cells = round(step * sizes.scale)
     line = "├" + "─" * (cells - 2) + "┤" if cells >= 2 else "│"
-    text = f"{line} {plural(step, 'token')}"
     room = _margin(sizes) + (sizes.edge is not None) + sizes.bar
+    text = f"{line} {plural(step, 'token')}"
+    if cell_len(text + NEWEST) <= room:
+        text += NEWEST
     return [Span(" " * max(room - cell_len(text), 0) + fit(text, min(cell_len(text), room)), "dim")]
 
 
@@ -194,10 +194,11 @@ def _legend(view: Contexts, groups: dict[str, str], width: int) -> list[Row]:
     ]
     longest = max(map(length, view.contexts))
     if view.window and longest > view.window:
-        text = f"small letter {CUT * 2} cut off by the window"
+        text = f"{next(iter(groups.values())).lower()}{CUT} cut off by the window"
         entries.append(Span(fit(text, min(cell_len(text), width)), "dim"))
     elif view.window > FAR * longest:
-        entries.append(Span(f"the window's edge is far to the left, at {count(view.window)}"[:width], "dim"))
+        text = f"the window of {plural(view.window, 'token')} ends far to the left"
+        entries.append(Span(fit(text, min(cell_len(text), width)), "dim"))
     rows: list[Row] = [[]]
     used = 0
     for entry in entries:
@@ -208,6 +209,20 @@ def _legend(view: Contexts, groups: dict[str, str], width: int) -> list[Row]:
         rows[-1] += [Span("   "), entry] if rows[-1] else [entry]
         used += size
     return rows
+
+
+def part_at(view: Contexts, context: int, column: float, width: int) -> int:
+    """The part of a context whose middle is nearest to a column of the whole row."""
+    sizes = sizes_of(view, width)
+    parts = range(len(view.contexts[context].parts))
+    return min(parts, key=lambda n: abs(part_middle(view, (context, n), sizes) - column), default=0)
+
+
+def part_middle(view: Contexts, place: tuple[int, int], sizes: Sizes) -> float:
+    """The column of the whole row where a part has its middle."""
+    start, end = part_columns(view.contexts[place[0]], place[1], sizes)
+    middle = (start + end - 1) / 2
+    return _margin(sizes) + middle + (sizes.edge is not None and middle >= sizes.edge)
 
 
 def part_facts(view: Contexts, cursor: tuple[int, int]) -> str:

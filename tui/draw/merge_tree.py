@@ -14,7 +14,7 @@ from rich.cells import cell_len
 from llm_holes.engine.frames import MergeTree, Token
 from llm_holes.engine.numbers import count, plural
 from llm_holes.tui.draw.map import chip
-from llm_holes.tui.draw.spans import GAP, Row, Span, fit, titled, wrapped
+from llm_holes.tui.draw.spans import GAP, Row, Span, titled, wrapped
 
 LEGEND = "number on a joint: its place in the list of merges, 1 was learnt first"
 
@@ -184,15 +184,16 @@ def _bracket(nodes: Sequence[Node], node: Node, places: Sequence[int], y: int, c
 
 
 def _listed(nodes: Sequence[Node], width: int) -> Iterator[Row]:
-    """Join by join, one a line, for words that are too wide to draw."""
+    """Join by join, for words that are too wide to draw."""
     places = max(len(node.rank) for node in nodes)
     for node in nodes:
         if node.children:
             left, right = (nodes[child].label for child in node.children)
-            text = f"{left} + {right} → {node.label}"
-            yield [
-                Span(node.rank.rjust(places), "measured"),
-                Span("  " + fit(text, max(width - places - 2, 1)).rstrip()),
-            ]
+            lines = wrapped(f"{left} + {right} → {node.label}", width - places - GAP)
+            ranks = [node.rank, *[""] * (len(lines) - 1)]
+            yield from (
+                [Span(rank.rjust(places), "measured"), Span(" " * GAP + line)]
+                for rank, line in zip(ranks, lines, strict=True)
+            )
     for line in wrapped("tokens  " + "  ".join(nodes[n].label for n in _tops(nodes, len(nodes))), width):
         yield [Span(line, "strong")]

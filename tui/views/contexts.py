@@ -3,7 +3,7 @@ from __future__ import annotations
 from textual.geometry import Region
 
 from llm_holes.engine.frames import Contexts, Value
-from llm_holes.tui.draw.contexts import contexts_rows, head_rows, part_facts
+from llm_holes.tui.draw.contexts import contexts_rows, head_rows, part_at, part_facts, part_middle, sizes_of
 from llm_holes.tui.draw.spans import Row
 from llm_holes.tui.views.places import PlacesView
 
@@ -23,7 +23,12 @@ class ContextsView(PlacesView[Contexts]):
         return contexts_rows(self.view, width, self.cursor if self.has_focus else None)
 
     def stepped(self, across: int, down: int) -> tuple[int, int]:
-        return self._inside(self.cursor[0] + down, self.cursor[1] + across, self.view)
+        context, part = self.cursor
+        there = context + down
+        if across or not (0 <= there < len(self.view.contexts) and self.view.contexts[context].parts):
+            return self._inside(there, part + across, self.view)
+        width = self.size.width
+        return there, part_at(self.view, there, part_middle(self.view, self.cursor, sizes_of(self.view, width)), width)
 
     def edge(self, end: int) -> tuple[int, int]:
         last = len(self.view.contexts[self.cursor[0]].parts) - 1 if self.view.contexts else 0
@@ -40,4 +45,4 @@ class ContextsView(PlacesView[Contexts]):
 
     def place_at(self, x: int, y: int) -> tuple[int, int] | None:
         line = y - head_rows(self.view, self.size.width)
-        return self._inside(line, self.cursor[1], self.view) if 0 <= line < len(self.view.contexts) else None
+        return (line, part_at(self.view, line, x, self.size.width)) if 0 <= line < len(self.view.contexts) else None

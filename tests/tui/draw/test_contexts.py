@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import pytest
 from rich.cells import cell_len
+from textual.app import App, ComposeResult
 
 from llm_holes.engine.frames import Context, Contexts, Part
 from llm_holes.tui.draw.contexts import contexts_rows, part_facts
 from llm_holes.tui.draw.spans import plain
+from llm_holes.tui.views import widget_for
+from llm_holes.tui.views.contexts import ContextsView
 from tests.support.example_views import CONTEXTS
 
 
@@ -26,9 +29,56 @@ def test_each_turn_sends_more_and_the_window_cuts_the_oldest(width: int) -> None
     assert "s" in bars[3][: edges[0]], "what is cut off begins with a small letter"
     assert "S" not in bars[3]
     assert [bar.split()[-1] for bar in bars[:3]] == ["20", "40", "60"]
-    assert bars[3].endswith("80, 16 cut off")
+    assert bars[3].endswith("80" if width == 40 else "80, 16 cut off")
     assert any("20 tokens" in row for row in rows[6:])
     assert "S▆ system" in rows[7]
+
+
+def test_the_picture_uses_the_room_there_is() -> None:
+    """You should see each bar end at the right, the edge in one column, hollow parts left of it, and what is what."""
+    assert drawn(CONTEXTS, 40) == [
+        "what is sent at each turn",
+        "               ╭────────── window 64",
+        "  turn 1       │              S▆▆▆N▆  20",
+        "  turn 2       │        S▆▆O▆▆▆▆▆▆N▆  40",
+        "  turn 3       │ S▆▆▆O▆▆▆▆▆O▆▆▆▆▆▆N▆  60",
+        "  turn 4  s╌╌╌o│▆▆▆▆▆O▆▆▆▆▆O▆▆▆▆▆▆N▆  80",
+        "                    ├────┤ 20 tokens",
+        "S▆ system   N▆ new message",
+        "O▆ old turns   s╌ cut off by the window",
+    ]
+    assert drawn(CONTEXTS, 76) == [
+        "what is sent at each turn",
+        "                    ╭─────────────────── window of 64 tokens",
+        "  turn 1            │                           S▆▆▆▆▆▆N▆▆▆▆              20",
+        "  turn 2            │               S▆▆▆▆▆▆O▆▆▆▆▆▆▆▆▆▆▆N▆▆▆▆              40",
+        "  turn 3            │  S▆▆▆▆▆▆▆O▆▆▆▆▆▆▆▆▆▆▆O▆▆▆▆▆▆▆▆▆▆▆N▆▆▆▆              60",
+        "  turn 4  s╌╌╌╌╌╌o╌╌│▆▆▆▆▆▆▆▆▆▆O▆▆▆▆▆▆▆▆▆▆▆O▆▆▆▆▆▆▆▆▆▆▆N▆▆▆▆  80, 16 cut off",
+        "                 ├──────────┤ 20 tokens, newest at the right",
+        "S▆ system   N▆ new message   O▆ old turns   s╌ cut off by the window",
+    ]
+
+
+async def test_up_and_down_lead_to_the_part_above_or_below_and_a_click_to_the_part_there() -> None:
+    class Shown(App[None]):
+        def get_theme_variable_defaults(self) -> dict[str, str]:
+            return {"measured": "#88c0d0"}
+
+        def compose(self) -> ComposeResult:
+            yield widget_for(CONTEXTS)
+
+    app = Shown()
+    async with app.run_test(size=(76, 14)) as pilot:
+        view = app.query_one(ContextsView)
+        view.focus()
+        await pilot.press("end")
+        assert view.cursor == (0, 1)
+        await pilot.press("down", "down", "down")
+        assert view.cursor == (3, 4), "the new message stands at the right in every row"
+        await pilot.press("home")
+        assert "all cut off" in view.describe()
+        assert await pilot.click(ContextsView, offset=(plain(view.row(2, 76)).index("S") + 1, 2))
+        assert view.cursor == (0, 0)
 
 
 def test_the_place_of_the_cursor_is_told_with_its_text() -> None:
