@@ -85,7 +85,8 @@ class Heatmap(Shown, frozen=True, tag="heatmap"):
     """A matrix [rows, columns]; NaN cells are blank. Enter on a cell sets `row_control` and `column_control`; the first
     row and the first column have the number `first`.
 
-    Row by row, `texts` holds a word for each cell and `details` what to say about it at the cursor."""
+    Row by row, `texts` holds a word for each cell and `details` what to say about it at the cursor. `range` is what the
+    shades span at least, as in `Bars`."""
 
     title: str
     values: Array
@@ -100,12 +101,13 @@ class Heatmap(Shown, frozen=True, tag="heatmap"):
     texts: tuple[str, ...] = ()
     details: tuple[str, ...] = ()
     first: int = 0
+    range: tuple[float, float] | None = None
 
 
 class Gallery(Shown, frozen=True, tag="gallery"):
     """Many small matrices of one size, values [item, rows, columns] of 0 or more, on one scale. Each has a short
     label, what to say about it at the cursor, and the group it is in; items of a group follow each other. Enter
-    sets `controls` to the item's `places`."""
+    sets `controls` to the item's `places`. `range` is what the shades span at least."""
 
     title: str
     values: Array
@@ -116,6 +118,7 @@ class Gallery(Shown, frozen=True, tag="gallery"):
     controls: tuple[str, ...] = ()
     places: tuple[tuple[int, ...], ...] = ()
     cursor: int | None = None
+    range: tuple[float, float] | None = None
 
 
 class Bars(Shown, frozen=True, tag="bars"):
@@ -141,7 +144,7 @@ class Series(msgspec.Struct, frozen=True):
 
 
 class Curve(Shown, frozen=True, tag="curve"):
-    """Lines over one x axis. `y_range` is what the y axis spans at least, as in `Bars`."""
+    """Lines over one x axis. `x_range` and `y_range` are what the axes span at least, as in `Bars`."""
 
     title: str
     series: tuple[Series, ...]
@@ -149,6 +152,7 @@ class Curve(Shown, frozen=True, tag="curve"):
     y_label: str = ""
     log_y: bool = False
     y_range: tuple[float, float] | None = None
+    x_range: tuple[float, float] | None = None
 
 
 class Table(Shown, frozen=True, tag="table"):

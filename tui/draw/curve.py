@@ -69,6 +69,7 @@ def curve_rows(view: Curve, width: int, lines: int = LINES) -> list[Row]:
     ys += _placed(view.y_range or (), view.log_y)
     if not xs:
         return titled(view.title, view.y_label, [[Span("no points yet", "dim")]])
+    xs += _placed(view.x_range or (), log=False)
     x_low, x_high = _range(min(xs), max(xs))
     if view.log_y:
         ticks, y_low = _log_ticks(min(ys), max(ys), lines)

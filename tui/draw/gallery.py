@@ -134,6 +134,7 @@ def _cells(cells: Cells, line: int, scale: Scale, slot: int, glyphs: bool) -> Ro
 def gallery_scale(view: Gallery, maps: list[Cells]) -> Scale:
     """Fixed, and by square roots, for weights and what is in percent: galleries of two runs can be compared by eye."""
     values = [value for cells in maps for row in cells for value in row if math.isfinite(value)]
+    values += view.range or ()
     if view.unit.startswith("%"):
         return Scale(0.0, max([100.0, *values]), root=True)
     if kind_of_label(view.unit) == "percent":

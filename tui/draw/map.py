@@ -130,7 +130,7 @@ class Scale(NamedTuple):
 def scale_of(view: Heatmap, rows: Cells) -> Scale:
     """Fixed for weights and shares, 0 to 1, and for cosines, -1 to 1, so that two runs can be compared by eye. All
     other values, differences of weights too, go from the smallest to the largest."""
-    finite = [value for row in rows for value in row if math.isfinite(value)]
+    finite = [value for row in (*rows, view.range or ()) for value in row if math.isfinite(value)]
     low, high = min(finite, default=0.0), max(finite, default=0.0)
     shares = kind_of_label(view.unit) == "percent"
     if shares and low >= 0:

@@ -163,15 +163,15 @@ def with_span(label: str, span: tuple[float, float] | None, kind: Kind | None) -
     return f"{label}, {shown}" if label else shown
 
 
-def bar_rows(view: Bars, width: int) -> list[Row]:
+def bar_rows(view: Bars, width: int, twin: Bars | None = None) -> list[Row]:
     """Labels, bars and numbers in three aligned columns; bars below zero grow to the left of a common axis, which spans
-    the view's range or, if they are longer, the bars."""
+    the view's range or, if they are longer, the bars. Beside a `twin` the columns are as wide as in it."""
     labels = [named(label) for label in view.labels]
-    kind = kind_within(view.range, view.unit) or (None if view.unit else _said(view.title))
-    numbers = aligned(view.values, kind)
-    number_width = max(map(len, numbers), default=0)
+    kind, numbers = _bar_numbers(view)
+    twins = [named(label) for label in twin.labels] if twin else []
+    number_width = max(map(len, [*numbers, *(_bar_numbers(twin)[1] if twin else ())]), default=0)
     most = min(width * 2 // 5, width - number_width - 2 * GAP - len(POINTER) - 4)
-    label_width = min(max(map(cell_len, labels), default=0), max(most, 4))
+    label_width = min(max(map(cell_len, [*labels, *twins]), default=0), max(most, 4))
     room = max(width - label_width - number_width - 2 * GAP - len(POINTER), 4)
     finite = [value for value in (*view.values, *(view.range or ())) if math.isfinite(value)]
     low, high = min([0.0, *finite]), max([0.0, *finite])
@@ -191,6 +191,12 @@ def bar_rows(view: Bars, width: int) -> list[Row]:
             ]
         )
     return titled(view.title, with_span(view.unit, (low, high) if view.range else None, kind), rows)
+
+
+def _bar_numbers(view: Bars) -> tuple[Kind | None, list[str]]:
+    """What kind the bars' numbers are of, and how they are written."""
+    kind = kind_within(view.range, view.unit) or (None if view.unit else _said(view.title))
+    return kind, aligned(view.values, kind)
 
 
 def _bar(value: float, low: float, high: float, left: int, room: int) -> str:

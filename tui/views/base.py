@@ -16,7 +16,7 @@ from textual.widget import Widget
 
 from llm_holes.engine.frames import View
 from llm_holes.tui.draw.colours import HUES
-from llm_holes.tui.draw.spans import Row, Span
+from llm_holes.tui.draw.spans import Row, Span, fitted
 from llm_holes.tui.views.per_width import PerWidth
 
 V = TypeVar("V", bound=View)
@@ -39,10 +39,15 @@ class ViewWidget(Widget, Generic[V]):
     ALLOW_SELECT = False
 
     view: reactive[V] = reactive[V](None, layout=True, always_update=True)  # type: ignore[arg-type]
+    mark: str
+    """What stands before the title, as A and B do where two runs are compared; set before `view` is."""
+    twin: View | None
+    """The other one of two pictures on one scale; set before `view` is."""
 
     def __init__(self, view: V) -> None:
         super().__init__()
         self.room = 0
+        self.mark, self.twin = "", None
         self.cached_rows = PerWidth(self.layout_rows)
         self.set_reactive(ViewWidget.view, view)  # type: ignore[misc]  # the reactive itself, not a value of it
         self.prepare(view)
@@ -86,7 +91,10 @@ class ViewWidget(Widget, Generic[V]):
         if not width or y >= self.row_count(width):
             return Strip.blank(width, base)
         paint = Paint.of(self)
-        strip = Strip([Segment(span.text, paint.style(span)) for span in self.row(y, width)])
+        row = self.row(y, width)
+        if y == 0 and self.mark:
+            row = fitted([Span(self.mark, "pick"), Span("  "), *row], width)
+        strip = Strip([Segment(span.text, paint.style(span)) for span in row])
         return strip.adjust_cell_length(width, base)
 
 
