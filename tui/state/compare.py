@@ -1,11 +1,14 @@
-"""Two runs of one lesson side by side, A and B, as views like any other. Pure functions."""
+"""In what two runs of one lesson differ, A and B, as views like any other. Pure functions."""
 
 from __future__ import annotations
 
 import math
 from array import array
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
+
+from msgspec import structs
 
 from llm_holes.engine.frames import Array, Diff, Frame, Heatmap, Table, Text, Value, View
 from llm_holes.engine.numbers import Kind, figure, kind_of, measurement
@@ -28,6 +31,13 @@ class Pinned:
     model: str = "intact"
 
 
+def without(run: Pinned, views: AbstractSet[str], measurements: AbstractSet[str]) -> Pinned:
+    """The run as it may be seen while these views, by key or title, and these measurements are closed."""
+    seen = tuple(view for view in run.frame.views if (view.key or view.title) not in views)
+    told = {name: value for name, value in run.frame.measured.items() if name not in measurements}
+    return replace(run, frame=structs.replace(run.frame, views=seen, measured=told))
+
+
 def compared(a: Pinned, b: Pinned) -> tuple[View, ...]:
     """What differs between two runs: settings, each measurement, texts word by word, maps cell by cell."""
     return (
@@ -38,11 +48,16 @@ def compared(a: Pinned, b: Pinned) -> tuple[View, ...]:
     )
 
 
-def _settings(a: Pinned, b: Pinned) -> View:
+def changed(a: Pinned, b: Pinned) -> dict[str, tuple[Value, Value]]:
+    """What is set otherwise in B, and which model it ran on if that is another."""
     pairs = {"the model": (a.model, b.model)} | {
         name: (value, b.settings[name]) for name, value in a.settings.items() if name in b.settings
     }
-    rows = tuple((name, _set(one), _set(other)) for name, (one, other) in pairs.items() if one != other)
+    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def _settings(a: Pinned, b: Pinned) -> View:
+    rows = tuple((name, setting(one), setting(other)) for name, (one, other) in changed(a, b).items())
     if not rows:
         return Text("A | B: the same settings", "What differs below differs from run to run, as times do.")
     return Table("A | B: what was changed", ("", "A", "B"), rows)
@@ -52,13 +67,13 @@ def _measurements(a: Mapping[str, Value], b: Mapping[str, Value]) -> Iterator[Vi
     numbers: list[tuple[str, str, str, str]] = []
     others: list[tuple[str, str, str, str]] = []
     same: list[str] = []
-    for name, one, other in _both(a, b):
+    for name, one, other in both(a, b):
         if one == other:
             same.append(name)
-        elif _is_number(one) and _is_number(other):
-            numbers.append((name, _short(name, one), _short(name, other), _difference(name, one, other)))
-        elif not _long(one, other):
-            others.append((name, _short(name, one), _short(name, other), _change(one, other)))
+        elif is_number(one) and is_number(other):
+            numbers.append((name, short(name, one), short(name, other), difference(name, one, other)))
+        elif not long(one, other):
+            others.append((name, short(name, one), short(name, other), _change(one, other)))
     if numbers:
         names, *columns = zip(*numbers, strict=True)
         rows = tuple(zip(names, *map(_right, columns), strict=True))
@@ -69,7 +84,7 @@ def _measurements(a: Mapping[str, Value], b: Mapping[str, Value]) -> Iterator[Vi
         yield Text("A | B: the same in both", ", ".join(same))
 
 
-def _both(a: Mapping[str, Value], b: Mapping[str, Value]) -> Iterator[tuple[str, Value, Value]]:
+def both(a: Mapping[str, Value], b: Mapping[str, Value]) -> Iterator[tuple[str, Value, Value]]:
     """What both runs measured; of a group, each part by itself."""
     for name, one in a.items():
         other = b.get(name)
@@ -79,11 +94,12 @@ def _both(a: Mapping[str, Value], b: Mapping[str, Value]) -> Iterator[tuple[str,
             yield name, one, other
 
 
-def _long(a: Value, b: Value) -> bool:
+def long(a: Value, b: Value) -> bool:
+    """Whether both are texts and one is too long for a table."""
     return isinstance(a, str) and isinstance(b, str) and max(len(a), len(b)) > SHORT
 
 
-def _is_number(value: Value) -> bool:
+def is_number(value: Value) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
@@ -93,11 +109,11 @@ def _right(cells: tuple[str, ...]) -> list[str]:
     return [cell.rjust(width) for cell in cells]
 
 
-def _difference(name: str, a: Value, b: Value) -> str:
+def difference(name: str, a: Value, b: Value) -> str:
     """B − A in the unit of the measurement; of shares, in percentage points."""
     assert isinstance(a, int | float)
     assert isinstance(b, int | float)
-    kind = _kind(name)
+    kind = kind_within_group(name)
     if kind == "equality":
         return "differs"
     text = measurement(name, b - a, kind)
@@ -105,24 +121,25 @@ def _difference(name: str, a: Value, b: Value) -> str:
     return sign + (text.removesuffix(" %") + " points" if kind == "percent" else text)
 
 
-def _kind(name: str) -> Kind | None:
+def kind_within_group(name: str) -> Kind | None:
     """Of a part of a group, the group's."""
     return kind_of(name.partition(":")[0])
 
 
-def _set(value: Value) -> str:
+def setting(value: Value) -> str:
     """A setting: numbers as they were set."""
     return visible(measurement("", value, "exact"))
 
 
-def _short(name: str, value: Value) -> str:
+def short(name: str, value: Value) -> str:
+    """A measurement in a cell."""
     if isinstance(value, list):
         return f"{len(value)} values"
-    return named(measurement(name, value, _kind(name)))
+    return named(measurement(name, value, kind_within_group(name)))
 
 
 def _change(a: Value, b: Value) -> str:
-    if isinstance(a, list) and isinstance(b, list) and len(a) == len(b) and all(map(_is_number, (*a, *b))):
+    if isinstance(a, list) and isinstance(b, list) and len(a) == len(b) and all(map(is_number, (*a, *b))):
         largest = max(abs(float(one) - float(other)) for one, other in zip(a, b, strict=True))
         return f"up to {figure(largest)} apart"
     return "differs"
@@ -132,7 +149,7 @@ def _texts(a: Frame, b: Frame) -> Iterator[Diff]:
     """Measured texts too long for the table, then the texts that were drawn; those that did not change are left out."""
     for name, left in a.measured.items():
         right = b.measured.get(name, "")
-        if left != right and _long(left, right):
+        if left != right and long(left, right):
             assert isinstance(left, str)
             assert isinstance(right, str)
             yield Diff(f"A | B: {name}", left, right, "A", "B")
