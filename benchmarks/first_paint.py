@@ -46,7 +46,7 @@ def main() -> None:
     bare, ours = [], []
     for _ in range(runs):
         bare.append(first_paint(BARE, b"bare tree"))
-        ours.append(first_paint(OURS, b"1 holes"))
+        ours.append(first_paint(OURS, b"Find the hole"))
     print(f"bare Textual app  {median(bare) * 1000:6.0f} ms")
     print(f"llm-holes         {median(ours) * 1000:6.0f} ms")
     print(f"ratio             {median(ours) / median(bare):6.2f}  (at most 1.5)")
