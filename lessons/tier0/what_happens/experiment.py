@@ -200,7 +200,7 @@ def _sum_up(engine: Engine, trace: MessageTrace, reason: str, cache: ContiguousC
         answer=trace.answer,
     )
     passes_made = plural(len(trace.choices), "pass", "passes")
-    trace.report.say(f"{passes_made} of the model, {plural(shown, 'token')} to read; stopped by: {reason}.")
+    trace.report.say(f"{passes_made}, {plural(shown, 'token')} to read; stopped by: {reason}.")
     if trace.branch.at:
         taken, own = spelt(trace.branch.taken), spelt(trace.branch.own)
         trace.report.say_also(f"At token {trace.branch.at} it was {taken} in place of {own}.")

