@@ -18,6 +18,7 @@ from llm_holes.tui.app import HolesApp
 from llm_holes.tui.screens import lesson as lesson_screen
 from llm_holes.tui.screens.end import EndScreen
 from llm_holes.tui.views.base import ViewWidget
+from llm_holes.tui.widgets.text_field import TextField
 from tests.support.app import press, settle, until
 from tests.support.fake_link import FakeEngine, recording
 from tests.support.paths import RECORDINGS
@@ -35,7 +36,8 @@ def rows(app: HolesApp) -> list[str]:
 def scrolling(app: HolesApp) -> Iterator[Widget]:
     """What hides a part of itself, but for the picture and the map."""
     for widget in app.screen.walk_children(Widget):
-        own = widget is app.main.stage.picture or widget is app.main.holes
+        # a text that is not edited is one row, cut with …
+        own = widget in (app.main.stage.picture, app.main.holes) or isinstance(widget, TextField)
         if widget.max_scroll_y > 0 and widget.region and not own:
             yield widget
 
