@@ -30,3 +30,16 @@ def test_all_holes_are_on_the_map(snap_compare: Compare, size: tuple[int, int]) 
         await settle(pilot)
 
     assert snap_compare(app, terminal_size=size, run_before=run_before)
+
+
+@pytest.mark.parametrize("size", [MIDDLE, WIDE], ids=str)
+async def test_no_title_on_the_map_is_cut(size: tuple[int, int]) -> None:
+    app = HolesApp([], LESSON, link=FakeEngine({}).link, clock=lambda: 0.0)
+    async with app.run_test(size=size) as pilot:
+        await settle(pilot)
+        tree = app.screen.query_one(LessonTree)
+        tree.root.expand_all()
+        await settle(pilot)
+        shown = [strip.text for strip in map(tree.render_line, range(tree.size.height))]
+        for lesson in app.main.catalog.lessons.values():
+            assert any(f" {lesson.short} " in line for line in shown), lesson.short

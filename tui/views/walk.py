@@ -59,16 +59,17 @@ class WalkView(ViewWidget[V], Generic[V], can_focus=True):
     def watch_cursor(self) -> None:
         self.post_message(Described(self))
         if self.has_focus:
-            self.call_after_refresh(self._follow)
+            self.call_after_refresh(self.follow)
 
     def on_focus(self) -> None:
         self.post_message(Described(self))
+        self.call_after_refresh(self.follow)
 
     def on_click(self, event: Click) -> None:
         if (place := self.place_at(event.x, event.y)) is not None:
             self.cursor = place
 
-    def _follow(self) -> None:
+    def follow(self) -> None:
         """Scrolls the pane so that the cursor is in sight."""
         for pane in self.ancestors:
             if isinstance(pane, Widget) and pane.allow_vertical_scroll:

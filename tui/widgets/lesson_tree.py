@@ -40,7 +40,7 @@ class LessonTree(Tree[str]):
     def __init__(self, catalog: Catalog) -> None:
         super().__init__("holes", id="holes", classes="-here")
         self.show_root = False
-        self.guide_depth = 1
+        self.guide_depth = 2
         self.show_guides = False
         self.auto_expand = False
         self.catalog = catalog

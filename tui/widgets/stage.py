@@ -21,6 +21,7 @@ from llm_holes.tui.draw.spans import Row, Span, fitted, plain
 from llm_holes.tui.messages import TabChosen
 from llm_holes.tui.views import widget_for, widget_type
 from llm_holes.tui.views.base import ViewWidget
+from llm_holes.tui.views.walk import WalkView
 
 KEYS = "[ ]"
 
@@ -115,6 +116,8 @@ class Stage(Vertical):
         self.tabs, self.picture, self.empty = Tabs(), Picture(id="picture"), Empty()
         self._made: dict[str, ViewWidget[Any]] = {}
         """The widgets that were on the stage, by key."""
+        self._arrived = False
+        """Whether another picture came on the stage, whose cursor is to be in sight once it has its place."""
         self.shown: tuple[View, ...] = ()
 
     def compose(self) -> ComposeResult:
@@ -143,6 +146,9 @@ class Stage(Vertical):
         self.call_after_refresh(self._measure)
 
     def _measure(self) -> None:
+        if self._arrived and isinstance(self.target, WalkView) and self.target.region:
+            self._arrived = False
+            self.target.follow()
         below = round(self.picture.max_scroll_y - self.picture.scroll_y)
         self.tabs.more = f"{below} rows more ↓" if below > 1 else "1 row more ↓" if below == 1 else (
             "the end ↑" if self.picture.max_scroll_y else ""
@@ -173,6 +179,7 @@ class Stage(Vertical):
             for key, widget in list(self._made.items()):
                 if key in wanted and isinstance(widget, widget_type(wanted[key])):
                     widget.view = wanted[key]
+                    self._arrived = self._arrived or not widget.display
                     widget.display = True
                 elif key in wanted or not widget.is_attached:
                     await self._made.pop(key).remove()
@@ -180,11 +187,13 @@ class Stage(Vertical):
                     widget.display = False
             for key, view in wanted.items():
                 if key not in self._made:
+                    self._arrived = True
                     self._made[key] = widget_for(view)
                     await self.picture.mount(self._made[key])
             self.picture.set_class(len(wanted) == 2 and beside[1] is not None, "-compared")
             self.empty.display = not wanted
             self._fit()
+            self._measure_soon()
             self.picture.can_focus = not any(w.display and w.focusable for w in self._made.values())
 
     async def clear(self) -> None:
