@@ -54,7 +54,7 @@ def stored_bytes(weights: int, blocks: int, bits: int, symmetric: bool) -> int:
 
 def quantize(w: Tensor, bits: int, granularity: Granularity, group_size: int = 32, symmetric: bool = True) -> Quantized:
     """Rounds w [out, in]. Raises InputError if groups do not divide the rows."""
-    blocks = _blocks(w, granularity, group_size)
+    blocks = blocks_of(w, granularity, group_size)
     if symmetric:
         top = 2 ** (bits - 1) - 1
         scale = torch.maximum(blocks.amax(-1, keepdim=True), -blocks.amin(-1, keepdim=True)) / top
@@ -78,7 +78,8 @@ def _parts(blocks: Tensor) -> Iterator[slice]:
     return (slice(start, start + step) for start in range(0, len(blocks), step))
 
 
-def _blocks(w: Tensor, granularity: Granularity, group_size: int) -> Tensor:
+def blocks_of(w: Tensor, granularity: Granularity, group_size: int) -> Tensor:
+    """w [out, in] as the blocks [blocks, block] that share a scale. Raises InputError if groups do not divide rows."""
     if granularity == "tensor":
         return w.reshape(1, -1)
     if granularity == "channel":

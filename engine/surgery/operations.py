@@ -19,14 +19,18 @@ from llm_holes.engine.model.hook_names import tap
 from llm_holes.engine.model.packed import PackedWeight
 from llm_holes.engine.model.quantize import Granularity, int4_weight, int8_weight, quantize, stored_bytes
 
-Part = Literal["all", "layers", "attention", "ffn", "embedding"]
+Part = Literal["all", "layers", "attention", "ffn", "embedding", "none"]
 PARTS: dict[Part, tuple[str, ...]] = {
     "all": ("self_attn.", "mlp.", "embed_tokens", "lm_head"),
     "layers": ("self_attn.", "mlp."),
     "attention": ("self_attn.",),
     "ffn": ("mlp.",),
     "embedding": ("embed_tokens", "lm_head"),
+    "none": (),
 }
+
+CachePart = Literal["keys", "values", "both"]
+KEYS, VALUES = ("attn.hook_rot_k",), ("attn.hook_v",)
 
 
 class Operation(Protocol):
@@ -115,30 +119,54 @@ class QuantizedWeights:
 
     def stored_bytes(self, shape: torch.Size) -> int:
         """Bytes of a matrix of this shape as codes and scales."""
-        blocks = {"tensor": 1, "channel": shape[0], "group": shape.numel() // self.group_size}[self.granularity]
+        blocks = block_count(shape, self.granularity, self.group_size)
         return stored_bytes(shape.numel(), blocks, self.bits, self.symmetric)
 
 
 @dataclass(frozen=True, slots=True)
 class QuantizedKV:
-    """Rounds each head's key (after RoPE) and value vector to `bits`, symmetric, as a quantized KV cache would."""
+    """Rounds each head's key (after RoPE) and value vector to `bits`, symmetric, as a quantized KV cache would; or only
+    the keys or the values. Each vector has a scale of its own, unless `largest` says for each point the largest
+    magnitude of every channel, [kv_head, d_head]: then a channel has one for all tokens, and what is larger is cut."""
 
     bits: int
+    what: CachePart = "both"
+    largest: Mapping[str, Tensor] | None = None
 
     def apply(self, model: Decoder) -> Decoder:
-        def rounded(x: Tensor) -> Tensor:
-            vectors = x.reshape(-1, x.shape[-1])
-            return quantize(vectors, self.bits, "channel").dequantized().view(x.shape)
-
-        for layer in range(model.config.n_layers):
-            for point in ("attn.hook_rot_k", "attn.hook_v"):
-                model = hooked(model, tap(layer, point), rounded)
+        for name in cache_points(model.config, self.what):
+            model = hooked(model, name, self._per_vector if self.largest is None else self._per_channel(name))
         return model
 
+    def _per_vector(self, x: Tensor) -> Tensor:
+        return quantize(x.reshape(-1, x.shape[-1]), self.bits, "channel").dequantized().view(x.shape)
+
+    def _per_channel(self, name: str) -> Hook:
+        top = 2 ** (self.bits - 1) - 1
+        scale = (self.largest or {})[name].clamp_min(1e-12) / top
+        return lambda x: (x / scale).round().clamp(-top, top) * scale
+
     def stored_bytes(self, config: Config) -> int:
-        """Bytes of one token's keys and values as codes, with a scale for each vector."""
-        vectors = 2 * config.n_layers * config.n_kv_heads
-        return stored_bytes(vectors * config.d_head, vectors, self.bits, symmetric=True)
+        """Bytes of one token's keys and values as codes, with a scale for each vector that has one; what is not rounded
+        stays in fp32."""
+        vectors = config.n_layers * config.n_kv_heads
+        parts = 2 if self.what == "both" else 1
+        scales = parts * vectors if self.largest is None else 0
+        rounded = stored_bytes(parts * vectors * config.d_head, scales, self.bits, symmetric=True)
+        return rounded + 4 * (2 - parts) * vectors * config.d_head
+
+
+def cache_points(config: Config, what: CachePart) -> list[str]:
+    """Where keys and values pass by on their way into the cache."""
+    points = {"keys": KEYS, "values": VALUES, "both": (*KEYS, *VALUES)}[what]
+    return [tap(layer, point) for layer in range(config.n_layers) for point in points]
+
+
+def largest_of_channels(model: Decoder, ids: Sequence[int], what: CachePart) -> dict[str, Tensor]:
+    """The largest magnitude of each channel of keys and values on this text, [kv_head, d_head] by point."""
+    taps = cache_points(model.config, what)
+    acts = model.forward(torch.tensor([list(ids)]), taps=taps, logits_to_keep=1).acts
+    return {name: torch.from_numpy(acts[name][0]).abs().amax(0) for name in taps}
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +184,11 @@ class PackedWeights:
                 break
             packed[name.removesuffix(".weight")] = pack(weight(model, name))
         return replace(model, packed=packed)
+
+
+def block_count(shape: torch.Size, granularity: Granularity, group_size: int) -> int:
+    """How many scales a matrix of this shape has."""
+    return {"tensor": 1, "channel": shape[0], "group": shape.numel() // group_size}[granularity]
 
 
 def matrices(model: Decoder, part: Part) -> list[str]:

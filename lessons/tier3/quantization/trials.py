@@ -12,25 +12,32 @@ from torch import Tensor
 from llm_holes.engine.errors import Cancelled
 from llm_holes.engine.measure import kl_nats
 from llm_holes.engine.model.decoder import Decoder
+from llm_holes.engine.model.number_formats import BITS, Format
 from llm_holes.engine.model.quantize import Granularity
 from llm_holes.engine.numbers import plural
+from llm_holes.engine.surgery.number_formats import FormatWeights
 from llm_holes.engine.surgery.operations import PackedWeights, Part, QuantizedWeights, matrices, operated
 
+Rounding = QuantizedWeights | FormatWeights
 BLOCK = 32
-LADDER: tuple[tuple[int, Granularity, bool], ...] = (
+LADDER: tuple[tuple[int | Format, Granularity, bool], ...] = (
     (8, "channel", True),
+    ("FP8 E4M3", "channel", True),
     (6, "channel", True),
     (5, "group", True),
     (4, "tensor", True),
     (4, "channel", True),
     (4, "group", True),
     (4, "group", False),
+    ("FP4", "group", True),
+    ("NF4", "group", True),
     (3, "group", False),
     (2, "group", False),
 )
+"""Whole numbers of so many bits or a format, what shares a scale, and whether the levels lie around zero."""
 
 
-def sizes(model: Decoder, rounded: Decoder, rounding: QuantizedWeights) -> dict[str, Any]:
+def sizes(model: Decoder, rounded: Decoder, rounding: Rounding) -> dict[str, Any]:
     """Bytes of all weights with the rounded matrices stored as codes, against fp32, and the error of the rounding."""
     names = matrices(model, rounding.part)
     pairs = [(model.weights[name], rounded.weights[name]) for name in names]
@@ -44,9 +51,9 @@ def sizes(model: Decoder, rounded: Decoder, rounding: QuantizedWeights) -> dict[
         "weight_bytes": stored,
         "weight_bytes_fp32": all_bytes,
         "size_ratio": stored / all_bytes,
-        "bits_per_weight": 8 * codes / count,
-        "weight_rmse": (squares / count) ** 0.5,
-        "weight_error_relative": (squares / total) ** 0.5,
+        "bits_per_weight": 8 * codes / count if count else 32.0,
+        "weight_rmse": (squares / max(count, 1)) ** 0.5,
+        "weight_error_relative": (squares / total) ** 0.5 if total else 0.0,
     }
 
 
@@ -56,8 +63,21 @@ def levels_per_block(w: Tensor) -> int:
     return int((blocks.diff(dim=-1) != 0).sum(-1).max()) + 1
 
 
-def packed_form(rounding: QuantizedWeights) -> PackedWeights | None:
+def rounding_of(kind: int | Format, granularity: Granularity, group_size: int, symmetric: bool, part: Part) -> Rounding:
+    """Whole numbers of so many bits, or the numbers of a format."""
+    if isinstance(kind, int):
+        return QuantizedWeights(kind, granularity, group_size, symmetric, part)
+    return FormatWeights(kind, granularity, group_size, part)
+
+
+def bits_of(rounding: Rounding) -> int:
+    return rounding.bits if isinstance(rounding, QuantizedWeights) else BITS[rounding.format]
+
+
+def packed_form(rounding: Rounding) -> PackedWeights | None:
     """The same rounding for a kernel that reads only the codes, where there is one."""
+    if isinstance(rounding, FormatWeights) or rounding.part == "none":
+        return None
     if rounding.bits == 8 and rounding.granularity == "channel" and rounding.symmetric:
         return PackedWeights(8, rounding.part)
     if rounding.bits == 4 and rounding.granularity == "group" and rounding.group_size == 32 and not rounding.symmetric:
@@ -67,27 +87,30 @@ def packed_form(rounding: QuantizedWeights) -> PackedWeights | None:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One way of rounding: bytes of all weights then, bits per rounded weight, and KL on the text tried."""
+    """One way of rounding: bytes of all weights then, bits per rounded weight, KL on the text tried, and
+    the bits of a code."""
 
     name: str
     weight_bytes: int
     bits_per_weight: float
     kl_nats: float
+    bits: int = 0
 
 
 def trials(model: Decoder, ids: Sequence[int], part: Part, group_size: int) -> Iterator[Trial]:
     """Every rung of the ladder, done to the matrices of `part`. Raises Cancelled in between."""
     text = torch.tensor([list(ids)])
     intact = model.forward(text).logits[0]
-    for bits, granularity, symmetric in LADDER:
+    for kind, granularity, symmetric in LADDER:
         if model.is_cancelled():
             raise Cancelled
-        rounding = QuantizedWeights(bits, granularity, group_size, symmetric, part)
+        rounding = rounding_of(kind, granularity, group_size, symmetric, part)
         rounded = operated(model, [rounding])
         size = sizes(model, rounded, rounding)
-        name = f"{plural(bits, 'bit')} per {granularity}{'' if symmetric else ', asymmetric'}"
+        what = plural(kind, "bit") if isinstance(kind, int) else kind
+        name = f"{what} per {granularity}{'' if symmetric else ', asymmetric'}"
         kl = kl_nats(intact, rounded.forward(text).logits[0])
-        yield Trial(name, size["weight_bytes"], size["bits_per_weight"], kl)
+        yield Trial(name, size["weight_bytes"], size["bits_per_weight"], kl, bits_of(rounding))
 
 
 def pareto(found: Sequence[Trial]) -> list[Trial]:

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llm_holes.engine.model.decoder import Decoder
+from llm_holes.engine.model.hook_names import tap
 from llm_holes.engine.model.quantize import CHUNK, quantize
-from llm_holes.engine.surgery.operations import QuantizedKV, QuantizedWeights, operated
+from llm_holes.engine.surgery.operations import QuantizedKV, QuantizedWeights, largest_of_channels, operated
 from llm_holes.lessons.tier3.quantization.trials import LADDER, Trial, levels_per_block, pareto, sizes, trials
 
 IDS = list(range(20))
@@ -33,6 +34,28 @@ def test_sizes_and_errors_are_those_counted_by_hand(tiny: Decoder) -> None:
 def test_a_cached_token_weighs_its_codes_and_a_scale_per_vector(tiny: Decoder) -> None:
     vectors = 2 * 3 * 2
     assert QuantizedKV(4).stored_bytes(tiny.config) == vectors * (16 // 2 + 2)
+
+
+def test_only_keys_or_only_values_are_rounded_and_a_place_may_have_one_scale_for_all_tokens(tiny: Decoder) -> None:
+    text, key, value = torch.tensor([IDS]), tap(0, "attn.hook_rot_k"), tap(0, "attn.hook_v")
+    intact = tiny.forward(text, taps=[key, value]).acts
+    rounded = operated(tiny, [QuantizedKV(3, "values")]).forward(text, taps=[key, value]).acts
+    assert (rounded[key] == intact[key]).all()
+    assert (rounded[value] != intact[value]).any()
+    largest = largest_of_channels(tiny, IDS, "keys")
+    assert torch.equal(largest[key], torch.from_numpy(intact[key][0]).abs().amax(0))
+    op = QuantizedKV(3, "keys", largest)
+    codes = torch.from_numpy(operated(tiny, [op]).forward(text, taps=[key]).acts[key]) / (largest[key] / 3)
+    assert torch.allclose(codes, codes.round(), atol=1e-4)
+    assert codes.abs().max() <= 3.0001
+    assert op.stored_bytes(tiny.config) == 3 * 2 * 16 * 3 // 8 + 3 * 2 * 16 * 4
+
+
+def test_nothing_rounded_costs_nothing(tiny: Decoder) -> None:
+    rounding = QuantizedWeights(4, part="none")
+    found = sizes(tiny, operated(tiny, [rounding]), rounding)
+    assert found["weight_bytes"] == found["weight_bytes_fp32"]
+    assert (found["bits_per_weight"], found["weight_error_relative"]) == (32, 0)
 
 
 def test_levels_are_counted_within_blocks_of_32() -> None:

@@ -1,0 +1,35 @@
+"""A model whose matrices hold only the numbers of a small format."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from llm_holes.engine.model.decoder import Decoder
+from llm_holes.engine.model.number_formats import Format, format_bytes, rounded
+from llm_holes.engine.model.quantize import Granularity
+from llm_holes.engine.surgery.operations import Part, block_count, matrices, reweighted, weight
+
+
+@dataclass(frozen=True, slots=True)
+class FormatWeights:
+    """Rounds the matrices of `part` to the numbers of a format and uses the rounded values, in fp32 arithmetic."""
+
+    format: Format
+    granularity: Granularity = "channel"
+    group_size: int = 32
+    part: Part = "all"
+
+    def apply(self, model: Decoder) -> Decoder:
+        changed: dict[str, Tensor] = {}
+        for name in matrices(model, self.part):
+            if model.is_cancelled():
+                break  # the next forward pass raises Cancelled
+            changed[name] = rounded(weight(model, name), self.format, self.granularity, self.group_size)
+        return reweighted(model, changed)
+
+    def stored_bytes(self, shape: torch.Size) -> int:
+        """Bytes of a matrix of this shape as codes and scales."""
+        return format_bytes(shape.numel(), block_count(shape, self.granularity, self.group_size), self.format)
