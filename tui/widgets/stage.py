@@ -138,6 +138,7 @@ class Stage(Vertical):
             widget.give(height if len(shown) == 1 else 0)
 
     def _resized(self) -> None:
+        self._arrived = True  # the cursor stays in sight where there are fewer rows
         self._fit()
         self._measure_soon()
 
