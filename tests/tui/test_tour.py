@@ -7,10 +7,11 @@ from collections.abc import Callable
 
 import pytest
 
+from llm_holes.engine.frames import Frame, Text
 from llm_holes.engine.ipc import client
 from llm_holes.lessons.catalog import catalog as lessons
 from llm_holes.lessons.catalog import tour
-from llm_holes.lessons.catalog.catalog import Catalog
+from llm_holes.lessons.catalog.catalog import Catalog, Lesson
 from llm_holes.lessons.catalog.tour import Stop, step_of
 from llm_holes.tui.app import HolesApp
 from llm_holes.tui.cli import main as cli
@@ -20,8 +21,8 @@ from llm_holes.tui.screens.welcome import WelcomeScreen
 from llm_holes.tui.terminal import terminal
 from llm_holes.tui.widgets.lines import KeyBar
 from tests.support.app import OpenApp, done, press, settle, until
-from tests.support.fake_link import FakeEngine, recorded
-from tests.support.paths import RECORDINGS, SUPPORT
+from tests.support.fake_link import FakeEngine
+from tests.support.paths import SUPPORT
 
 REAL = tour.load
 STOPS = (
@@ -168,6 +169,7 @@ async def test_the_command_opens_the_app_with_it(monkeypatch: pytest.MonkeyPatch
     assert cli.main(["tour"]) == 0
     app = made[0]()
     async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.main.session.engine.phase == "ready", 20)
         await settle(pilot)
         assert place(app) == ("what-happens", 1, "tour 1 of 4")
 
@@ -178,12 +180,18 @@ def test_the_help_names_it(capsys: pytest.CaptureFixture[str]) -> None:
     assert "tour  " in capsys.readouterr().out
 
 
+def shown(lesson: Lesson) -> Frame:
+    """A frame with every view that some step shows."""
+    keys = dict.fromkeys(step.view for step in lesson.steps)
+    return Frame("done", tuple(Text(key, f"the picture called {key}", key=key) for key in keys), {})
+
+
 async def test_the_real_tour_is_walked_with_space_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every stop shows its step's words, and asks its bet or shows its picture."""
     monkeypatch.setattr(tour, "load", REAL)
     monkeypatch.setattr(screen, "STEP_RUNS_AFTER", 0.01)
     stops, real = tour.load(), lessons.load()
-    frames = {stop.lesson: recorded(RECORDINGS / f"{stop.lesson}.msgpack") for stop in stops}
+    frames = {stop.lesson: [shown(real[stop.lesson])] for stop in stops}
     app = HolesApp([], link=FakeEngine(frames).link, clock=lambda: 0.0, tour=True)
     async with app.run_test(size=(80, 24)) as pilot:
         for number, stop in enumerate(stops, 1):
@@ -195,6 +203,7 @@ async def test_the_real_tour_is_walked_with_space_alone(monkeypatch: pytest.Monk
             assert lesson.words[step].heading in app.main.words.text()
             if lesson.steps[step].bet is None:
                 await until(pilot, lambda: app.main.stage.shown)
+                assert app.main.stage.shown[0].key == lesson.steps[step].view
             else:
                 assert app.main.result.form.question is lesson.steps[step].bet
                 assert app.main.stage.shown == ()
