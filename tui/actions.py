@@ -52,6 +52,7 @@ LESSON = (
     Action("go", "g", "go", "go to", "Go to a hole this lesson links to: up, deeper or across"),
     Action("pin", "a", "pin", "pin A", "Pin this run as A: the next ones appear beside it, A|B; press again to unpin"),
     Action("keep", "n", "keep", "keep", "Add this run to the lab notebook, with everything it was made with"),
+    Action("share", "S", "share", "share", "Write the picture with its command as an SVG, and copy it", footer=False),
     Action("tour", "T", "tour", "tour", "Ten minutes through eight lessons; goes on where it was left", footer=False),
     Action("review", "v", "review", "review", "What is due, totals, and how well you judge yourself", footer=False),
     Action("game", "f", "game", "find the hole", "A game: which part of the model is broken?", footer=False),

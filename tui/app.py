@@ -39,6 +39,7 @@ class HolesApp(App[None]):
         clock: seconds.
         greet: whether to say what this is, or where the learner was.
         tour: whether to begin with the tour.
+        model: what `--model` was given, "" for the default one.
     """
 
     CSS_PATH = "app.tcss"
@@ -56,11 +57,14 @@ class HolesApp(App[None]):
         clock: Callable[[], float] = time.monotonic,
         greet: bool = False,
         tour: bool = False,
+        model: str = "",
     ) -> None:
         super().__init__()
         self.animation_level = "none"
         self.link = (link or to_process(client_command))(self._receive)
-        self.main = LessonScreen(catalog or lessons.load(), self.link, lambda: self.learner, lesson, clock, greet, tour)
+        self.main = LessonScreen(
+            catalog or lessons.load(), self.link, lambda: self.learner, lesson, clock, greet, tour, model
+        )
         for theme in (DARK, LIGHT):
             self.register_theme(for_terminal(theme, self.console.color_system == "standard"))
         if "TEXTUAL_THEME" not in os.environ:

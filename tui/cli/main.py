@@ -201,7 +201,7 @@ def _app(args: argparse.Namespace, tour: bool = False) -> int:
     def make_app() -> App[Any]:
         from llm_holes.tui.app import HolesApp
 
-        return HolesApp(command, lesson, greet=True, tour=tour)
+        return HolesApp(command, lesson, greet=True, tour=tour, model=args.model or "")
 
     return run_app(make_app)
 

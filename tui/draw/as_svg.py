@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable
 from itertools import groupby
+from xml.sax.saxutils import escape
 
 from rich.console import Console
 from rich.style import Style
@@ -22,7 +24,7 @@ def _rgb(colour: str) -> tuple[int, int, int]:
 
 
 THEME = TerminalTheme(_rgb("ground"), _rgb("ink"), [(0, 0, 0)] * 8)
-PAGE = """<svg class="rich-terminal" viewBox="0 0 {terminal_width} {terminal_height}" xmlns="http://www.w3.org/2000/svg">
+PAGE = """<svg class="rich-terminal" viewBox="0 0 {terminal_width} {terminal_height}" xmlns="http://www.w3.org/2000/svg">#ABOUT
 <style>
 .{unique_id}-matrix {{ font-family: monospace; font-size: {char_height}px; line-height: {line_height}px; }}
 {styles}
@@ -50,11 +52,19 @@ ROLES = {
 
 def view_svg(view: View, width: int) -> str:
     """The view, `width` characters wide, as an SVG that needs nothing from elsewhere."""
+    return rows_svg(view_rows(view, width), width)
+
+
+def rows_svg(rows: Iterable[Row], width: int, about: str = "") -> str:
+    """Rows as such an SVG. `about` is what a program reads of it, and nobody sees."""
     paper = io.StringIO()
     console = Console(file=paper, width=width, record=True, force_terminal=True, color_system="truecolor")
-    for row in view_rows(view, width):
+    for row in rows:
         console.print(_line(row), no_wrap=True, crop=True, overflow="ignore", highlight=False)
-    return console.export_svg(theme=THEME, code_format=PAGE, unique_id="view")
+    described = f"\n<desc>{escape(about)}</desc>" if about else ""
+    # the page is a format string, in which a brace of the text is written twice
+    page = PAGE.replace("#ABOUT", described.replace("{", "{{").replace("}", "}}"))
+    return console.export_svg(theme=THEME, code_format=page, unique_id="view")
 
 
 def _line(row: Row) -> Text:

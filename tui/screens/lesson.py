@@ -46,6 +46,7 @@ from llm_holes.tui.services.later import Later
 from llm_holes.tui.services.runs import Ended, Runs
 from llm_holes.tui.services.saving import Saving
 from llm_holes.tui.services.settings import Settings
+from llm_holes.tui.services.share import card_of, share
 from llm_holes.tui.services.steps import Steps
 from llm_holes.tui.services.tour import Tour
 from llm_holes.tui.widgets.case_line import CaseLine
@@ -61,6 +62,7 @@ from llm_holes.tui.widgets.words import WordsPane
 if TYPE_CHECKING:
     from llm_holes.lessons.learner.events import Event, Resume
     from llm_holes.lessons.learner.learner import Learner
+    from llm_holes.tui.draw.card import Card
 
 DEBOUNCE = 0.35
 """Seconds after the last change of a control before it runs by itself."""
@@ -90,6 +92,7 @@ class LessonScreen(Screen[None]):
         clock: seconds.
         greet: whether to say what this is, or where the learner was.
         tour: whether to begin with the tour.
+        chosen: the model the program was started with, "" for the default one.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings(LESSON)]
@@ -117,9 +120,10 @@ class LessonScreen(Screen[None]):
         clock: Callable[[], float],
         greet: bool,
         tour: bool,
+        chosen: str,
     ) -> None:
         super().__init__(id="_default")
-        self.catalog, self._greet, self._tours = catalog, greet, tour
+        self.catalog, self._greet, self._tours, self._chosen = catalog, greet, tour, chosen
         self.learner, self._link, self._first, self._clock = learner, link, first, clock
         self.session = Session(link.send, self._restart, clock)
         self.settings, self.game, self.lab, self.history = Settings(), Game(learner), Lab(self.session), History()
@@ -187,7 +191,7 @@ class LessonScreen(Screen[None]):
         self._show_progress()
         self._tell()
         if self._tours:
-            self.action_tour()
+            await self._travel(0)
         elif self.lesson is None:
             # asked first: opening a lesson is what the next start resumes
             new = self.learner().resume is None
@@ -579,6 +583,7 @@ class LessonScreen(Screen[None]):
             "more": self.dials.more.count > 0,
             "pin": finished or self.lab.pinned is not None,
             "keep": finished and self.session.run.case is None,
+            "share": self._to_share() is not None,
             "intact": self.game.open_case is not None,
             "up": self.above is not None,
             "next": self.following is not None,
@@ -732,6 +737,27 @@ class LessonScreen(Screen[None]):
 
     async def _keep_run(self, lesson: Lesson) -> None:
         self.notify(await asyncio.to_thread(self.lab.keep, lesson), title="notebook", timeout=8, markup=False)
+
+    def _to_share(self) -> View | None:
+        """The view on the stage, if it is one of a finished run on the intact model."""
+        if self.lab.finished(self.lesson) is None or self.session.run.case is not None:
+            return None
+        return self._views().get(self.stage.tabs.current)
+
+    def action_share(self) -> None:
+        """Writes the picture on the stage into a file, and copies it as text."""
+        made, view = self.lab.finished(self.lesson), self._to_share()
+        if self.lesson is not None and made is not None and view is not None:
+            # what the run found is said on the card only where it is said on the screen
+            caption = "" if self.result.caption.quiet else made.frame.caption
+            card = card_of(self.lesson, view, caption, made.settings, self.session, self._chosen)
+            self.run_worker(self._share(card, self.lesson), group="share")
+
+    async def _share(self, card: Card, lesson: Lesson) -> None:
+        told, text = await asyncio.to_thread(share, card, lesson)
+        if text:
+            self.app.copy_to_clipboard(text)
+        self.notify(told, title="share", timeout=8, markup=False)
 
     # -- Find the hole ------------------------------------------------------------------------------------------------
 
