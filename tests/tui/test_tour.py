@@ -46,7 +46,7 @@ def place(app: HolesApp) -> tuple[str, int, str]:
     """The lesson, its step from 1 on, and what the status line says of the tour."""
     assert app.main.lesson is not None
     said = str(app.main.status.render())
-    return app.main.lesson.id, app.main.step + 1, said[said.find("tour") :].split("  ")[0] if "tour" in said else ""
+    return app.main.lesson.id, app.main.step + 1, said[said.find("tour") :].split(" · ")[0] if "tour" in said else ""
 
 
 async def test_space_walks_from_lesson_to_lesson_and_backspace_back(engine: FakeEngine, catalog: Catalog) -> None:
@@ -130,8 +130,8 @@ async def test_after_the_last_stop_a_card_says_where_to_go_on(open_app: OpenApp,
         await press(pilot, "space", "space")
         assert isinstance(app.screen, TourEndScreen)
         text = " ".join(str(app.screen.query_one("#card").render()).split())
-        assert "3 lessons and bet 1 time, 0 of them right" in text
-        assert "space then walks its steps" in text
+        assert "3 lessons and made 1 bet, 0 right" in text
+        assert "space walks the steps of “KV cache and what context costs”" in text
         await press(pilot, "backspace")
         assert place(app) == ("kv-cache", 1, "tour 4 of 4")
         await press(pilot, "space", "escape")

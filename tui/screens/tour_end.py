@@ -53,8 +53,8 @@ class TourEndScreen(Dialog[str]):
         first, here = next(iter(self.catalog.lessons.values())), self.lessons[-1]
         rows += [[], [Span("where to go on", "dim")]]
         for key, does in (
-            ("enter", f"{first.title}: the first lesson, all of it"),
-            ("esc", f"stays in {here.title}; space then walks its steps"),
+            ("enter", f"the first lesson, step by step: “{first.title}”"),
+            ("esc", f"stays here, and space walks the steps of “{here.title}”"),
             ("esc esc", f"opens the map of all {len(self.catalog.lessons)} lessons"),
             ("T", "begins the tour again"),
         ):
@@ -64,7 +64,7 @@ class TourEndScreen(Dialog[str]):
 
     def _said(self) -> str:
         been = f"You looked into {plural(len(self.lessons), 'lesson')}"
-        bets = f" and bet {plural(len(self.right), 'time')}, {sum(self.right)} of them right" if self.right else ""
+        bets = f" and made {plural(len(self.right), 'bet')}, {sum(self.right)} right" if self.right else ""
         return f"{been}{bets}. Every number you saw was measured just now, on this model."
 
     def action_give(self, what: str) -> None:

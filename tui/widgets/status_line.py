@@ -98,7 +98,7 @@ class StatusLine(Widget):
         title = self.lesson.title if cell_len(self.lesson.title) <= width // 3 else self.lesson.short
         if self.tour is not None:
             stop, stops = self.tour
-            return [Span(title, "strong"), Span(f"  tour {stop} of {stops}", "act")]
+            return [Span(title, "strong"), Span(f"  tour {stop} of {stops}", "act"), Span(" · esc leaves it", "dim")]
         dots = DOT * (self.step + 1) + TO_COME * (count - self.step - 1)
         said = f" step {self.step + 1} of {count}" if width >= ROOMY else f" {self.step + 1} of {count}"
         return [Span(title, "strong"), Span("  "), Span(dots, "act"), Span(said, "dim")]
