@@ -51,7 +51,8 @@ class WordsPane(Widget):
             for part in parts:
                 rows += [*part, []]
         else:
-            rows = word_rows(after or words.before, values, width, [Span(words.heading + ".", "strong"), Span(" ")])
+            stop = "" if words.heading.endswith(("?", "!")) else "."
+            rows = word_rows(after or words.before, values, width, [Span(words.heading + stop, "strong"), Span(" ")])
         if step.try_ and self.measured is not None:
             first, *rest = wrapped(step.try_, max(width - len(TRY), 10))
             rows.append([Span(TRY, "act"), Span(first)])
