@@ -41,13 +41,12 @@ def share(card: Card, lesson: Lesson) -> tuple[str, str]:
 
     text = card_text(card)
     copied = text if len(text.encode()) <= MOST_COPIED else ""
-    also = " Its text is in the clipboard, where the terminal allows that." if copied else ""
+    also = "; its text is copied, where the terminal allows" if copied else ""
     try:
         path = write(card_svg(card), file_name(lesson, card.view))
     except OSError as error:
-        return f"The picture could not be written: {error.strerror or error}.{also}", copied
-    where = f"{path} of this folder" if path.parent == Path() else str(path)
-    return f"The picture is in {where}.{also}", copied
+        return f"The picture could not be written: {error.strerror or error}{also}.", copied
+    return f"{path} is written{also}.", copied
 
 
 def file_name(lesson: Lesson, view: View) -> str:

@@ -48,7 +48,7 @@ def test_it_goes_into_the_current_folder_and_nothing_is_written_over(here: Path,
         told, text = share(card, tokens)
     assert names(here) == [f"tokens-the-answer{n}.svg" for n in ("-2", "-3", "-4", "")]
     assert (here / "tokens-the-answer.svg").read_text(encoding="utf-8") == card_svg(card)
-    assert told.startswith("The picture is in tokens-the-answer-4.svg of this folder.")
+    assert told == "tokens-the-answer-4.svg is written; its text is copied, where the terminal allows."
     assert text == card_text(card)
 
 
@@ -92,7 +92,7 @@ def test_without_any_place_one_sentence_says_why_and_the_text_is_there(
 ) -> None:
     no_place(monkeypatch, {here, state_folder()}, errno.ENOSPC)
     told, text = share(card, tokens)
-    assert told.startswith("The picture could not be written: No space left on device.")
+    assert told.startswith("The picture could not be written: No space left on device;")
     assert text == card_text(card)
 
 
@@ -118,4 +118,4 @@ def test_what_no_clipboard_takes_is_not_copied(
     monkeypatch.setattr(service, "MOST_COPIED", 10)
     told, text = share(card, tokens)
     assert text == ""
-    assert "clipboard" not in told
+    assert told == "tokens-the-answer.svg is written."
