@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from llm_holes.engine.frames import Value, View
 from llm_holes.engine.ipc.session import Session
-from llm_holes.lessons.state_file import state_folder
 
 if TYPE_CHECKING:
     from llm_holes.lessons.catalog.catalog import Lesson
@@ -62,6 +61,8 @@ def write(svg: str, name: str) -> Path:
     try:
         return _written(Path(), name, data)
     except OSError:
+        from llm_holes.lessons.state_file import state_folder
+
         folder = state_folder()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return _written(folder, name, data)
