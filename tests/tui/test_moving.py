@@ -141,6 +141,17 @@ async def test_space_walks_the_steps_and_backspace_goes_back(open_app: OpenApp) 
         assert "●○○ step 1 of 3" in str(app.main.status.render())
 
 
+async def test_from_a_picture_to_another_lesson_the_stage_keeps_the_focus(open_app: OpenApp) -> None:
+    async with open_app("attention") as (app, pilot):
+        await press(pilot, "r")
+        await done(app, pilot)
+        assert app.focused is app.main.stage.target is not app.main.stage.picture
+        await press(pilot, "d")
+        assert app.focused is app.main.stage.picture
+        await press(pilot, "space")
+        assert app.main.step == 1
+
+
 async def test_a_click_on_a_link_and_g_lead_to_other_lessons(open_app: OpenApp) -> None:
     async with open_app() as (app, pilot):
         await press(pilot, "space", "s", "space")

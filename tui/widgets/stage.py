@@ -204,3 +204,4 @@ class Stage(Vertical):
             await widget.remove()
         self.shown = ()
         self.empty.display = True
+        self.picture.can_focus = True
