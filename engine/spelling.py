@@ -22,3 +22,10 @@ def spelt(text: str) -> str:
     bare = shown.strip("·")
     plain = " " not in bare and any(character.isalnum() for character in bare)
     return shown if plain or (shown and not bare.strip("⏎⇥")) else f"“{shown}”"
+
+
+def in_sentence(text: str) -> str:
+    """A measured text as a lesson's sentence has it: one token with its spaces as ·, a longer text without those
+    around it."""
+    outer = text.strip()
+    return spaced(text) if " " not in outer else spaced(outer)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
+from llm_holes.engine.frames import Scalar
 from llm_holes.engine.numbers import Kind, Measured, measurement
+from llm_holes.engine.spelling import in_sentence
 
 PLACEHOLDER = re.compile(r"\{(measured|model|settings)\.(\w+)(?::([^{}]*))?\}")
 QUOTE = re.compile(r"\{(?:measured|model|settings)\.[^{}]*\}")
@@ -104,12 +106,24 @@ def _literal(text: str) -> object:
 
 
 def value_of(match: re.Match[str], values: Values, missing: str = "…") -> str:
-    """What a placeholder reads, on one line."""
+    """What a placeholder reads, on one line. A full stop that the text brings itself is not said twice."""
     known = values.get(match[1], {})
     if match[2] not in known:
         return missing
     kind = cast(Kind | None, match[3])
-    return measurement(match[2], cast(Measured, known[match[2]]), kind).replace("\n", "⏎")
+    said = measurement(match[2], _spelt(known[match[2]]), kind)
+    return said.removesuffix(".") if match.string.startswith("”.", match.end()) else said
+
+
+def _spelt(value: object) -> Measured:
+    """The value with every text in it as a sentence has it."""
+    if isinstance(value, str):
+        return in_sentence(value)
+    if isinstance(value, Mapping):
+        return {in_sentence(key): cast(Scalar | None, _spelt(inner)) for key, inner in value.items()}
+    if isinstance(value, Sequence):
+        return [cast(Scalar | None, _spelt(inner)) for inner in value]
+    return cast(Measured, value)
 
 
 def fill(text: str, values: Values, missing: str = "…") -> str:

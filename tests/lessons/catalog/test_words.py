@@ -24,6 +24,29 @@ def test_fill_writes_values_by_their_names_or_kinds_and_leaves_what_is_not_known
 
 
 @pytest.mark.parametrize(
+    ("value", "read"),
+    [
+        (" Paris", "·Paris"),
+        ("\n", "⏎"),
+        ("  ", "··"),
+        ("", ""),
+        (" Paris is the capital.\n", "Paris is the capital."),
+        ("Paris,\nor not", "Paris,⏎or not"),
+        ([" a", " b c"], "·a, b c"),
+        ({" a": 2}, "·a 2"),
+    ],
+)
+def test_a_text_is_spelt_as_tokens_are_and_a_longer_one_loses_the_spaces_around_it(value: object, read: str) -> None:
+    assert fill("{measured.it}", {"measured": {"it": value}}) == read
+
+
+def test_the_full_stop_of_a_quoted_answer_and_that_of_the_sentence_are_one() -> None:
+    known = {"measured": {"answer": " Waffle.", "word": " Waffle"}}
+    text = "It wrote “{measured.answer}”. {?measured.answer}Then “{measured.answer}”, at last “{measured.word}”.{/}"
+    assert fill(text, known) == "It wrote “·Waffle”. Then “·Waffle.”, at last “·Waffle”."
+
+
+@pytest.mark.parametrize(
     ("condition", "holds"),
     [
         ("measured.ok", True),
