@@ -12,6 +12,7 @@ from llm_holes.lessons.catalog.catalog import CatalogError, Lesson, check_tree, 
 from llm_holes.lessons.catalog.checks import check_lesson
 from llm_holes.lessons.catalog.schema import Bet, Question
 from llm_holes.lessons.catalog.tour import FILE, check_tour, line_of, read
+from llm_holes.lessons.catalog.usage import read_by
 from llm_holes.lessons.learner.grading import explained, needs_run
 
 
@@ -37,6 +38,7 @@ def inspect(folder: Traversable) -> tuple[list[Lesson], list[Fault]]:
     for lesson in lessons:
         for needle, problem in check_lesson(lesson.id, lesson.data, lesson.body, ids):
             faults.append(at(lesson, needle, problem))
+        faults += _faults_of_code(lesson, folder / "shared")
     faults += [at(lesson, needle, problem) for lesson, needle, problem in check_balance(lessons)]
     faults += _of_tour(folder, lessons)
     return lessons, faults
@@ -79,6 +81,24 @@ def faults_of_run(lesson: Lesson, frames: Sequence[Frame]) -> Iterator[tuple[str
             if right != 1:
                 value = measured[question.measurement]
                 yield question.question, f"{right} options are right where {question.measurement} is {value!r}"
+
+
+def _faults_of_code(lesson: Lesson, shared: Traversable) -> Iterator[Fault]:
+    """Settings that the experiment reads and the lesson does not have, and the other way round."""
+    try:
+        code = read_by(lesson.place, shared)
+    except SyntaxError as error:
+        yield Fault(f"{lesson.folder}/{error.filename}", error.lineno or 1, f"is no Python: {error.msg}")
+        return
+    if code is None:
+        return
+    controls = [control.name for control in lesson.controls]
+    for name, file, line in code.own:
+        if name not in controls:
+            yield Fault(f"{lesson.folder}/{file}", line, f"reads the setting {name!r}, which is not a control")
+    for name in controls:
+        if name not in code.names:
+            yield at(lesson, f'name = "{name}"', f"the experiment does not read the control {name!r}")
 
 
 def _readable(folder: Traversable) -> tuple[list[Lesson], list[Fault]]:

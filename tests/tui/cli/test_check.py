@@ -118,6 +118,7 @@ Steps: {measured.step}.
 See [vectors](hole:tokens).
 """
 TOML, MD = "tier1/tokens/lesson.toml", "tier1/tokens/lesson.md"
+CONTROL = DATA.splitlines().index('name = "text"') + 1
 
 
 @pytest.fixture
@@ -199,6 +200,40 @@ def test_each_kind_of_fault_is_found_with_file_and_line(
     assert said in problem["problem"]
     lines = text.splitlines()
     assert abs(problem["line"] - 1 - next(n for n, line in enumerate(lines) if marked in line)) <= 1
+
+
+READS = {
+    "directly": 'def run(engine, p):\n    return p["text"]\n',
+    "in a loop": 'def run(engine, p):\n    return [p[name] for name in ("text",)]\n',
+    "beside a loop over other names": '[p[n] for n in ("text",)]\n[q[n] for n in ("a", "b")]\n',
+    "by another name": 'def run(engine, settings):\n    return settings["text"]\n',
+    "in a shared module": "from llm_holes.lessons.shared.reader import read\n",
+}
+
+
+@pytest.mark.parametrize("code", READS.values(), ids=READS)
+def test_a_control_is_read_by_the_experiment_or_by_a_shared_module_it_imports(folder: Path, code: str) -> None:
+    (folder / "shared").mkdir()
+    (folder / "shared/reader.py").write_text('def read(p):\n    return p["text"]\n', encoding="utf-8")
+    (folder / "tier1/tokens/experiment.py").write_text(code, encoding="utf-8")
+    assert not inspect(folder)[1]
+
+
+@pytest.mark.parametrize(
+    ("code", "file", "line", "problem"),
+    [
+        ("def run(engine, p):\n    pass\n", TOML, CONTROL, "the experiment does not read the control 'text'"),
+        ('p["text"]\n\np["txt"]\n', None, 3, "reads the setting 'txt', which is not a control"),
+        ('[p[name] for name in ("text", "txt")]\n', None, 1, "reads the setting 'txt', which is not a control"),
+        ("p = {}\ndef run(:\n", None, 2, "is no Python: invalid syntax"),
+    ],
+)
+def test_code_and_controls_that_differ_are_faults(
+    folder: Path, code: str, file: str | None, line: int, problem: str
+) -> None:
+    (folder / "tier1/tokens/experiment.py").write_text(code, encoding="utf-8")
+    (folder / "tier1/tokens/other.py").write_text('found = {}\nfound["anything"]\n', encoding="utf-8")
+    assert [tuple(fault) for fault in inspect(folder)[1]] == [(file or "tier1/tokens/experiment.py", line, problem)]
 
 
 def test_a_lesson_without_an_experiment_is_a_fault(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
