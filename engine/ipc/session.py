@@ -84,6 +84,8 @@ class Session:
         self.engine = EngineState()
         self.run = RunState()
         self.frame: Frame | None = None
+        self.framed = 0
+        """The run that `frame` is of: the one before, as long as the latest has shown none."""
         self._send, self._restart, self._clock = send, restart, clock
         self._model: ModelInfo | None = None
         self.versions: dict[str, str] = {}
@@ -153,7 +155,7 @@ class Session:
     def _of_run(self, reply: Framed | Finished | Cancelled | Failed) -> None:
         match reply:
             case Framed(_, frame):
-                self.frame = frame
+                self.frame, self.framed = frame, self.run.id
                 self.run = replace(self.run, progress=frame.progress, fresh=True)
             case Finished(_, settings, ms):
                 self.run = replace(self.run, phase="done", settings=settings, ms=ms, progress=None)

@@ -75,6 +75,8 @@ QUIT_WITHIN = 2.0
 """Seconds within which a second q leaves although something runs."""
 MAP_FROM, WIDE = 110, 160
 """Columns from which the map is always there, and from which the words stand beside the picture."""
+HIGH = 30
+"""Rows from which there is room for words above two pictures."""
 DIFFERENCES = "what differs"
 """The tab of everything in which two compared runs differ."""
 PLACE_AFTER = 1.0
@@ -101,7 +103,7 @@ class LessonScreen(Screen[None]):
 
         (0, "-tiny"), (60, "-narrow"), (MAP_FROM, "-medium"), (WIDE, "-wide")
     ]  # fmt: skip
-    VERTICAL_BREAKPOINTS = [(0, "-low"), (16, "-short"), (30, "-high")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (16, "-short"), (HIGH, "-high")]  # noqa: RUF012
 
     lesson: var[Lesson | None] = var(None)
     step: var[int] = var(0)
@@ -337,9 +339,11 @@ class LessonScreen(Screen[None]):
         self._lay_out()
 
     def _lay_out(self) -> None:
-        """Words beside the picture where there is room for both."""
-        width = self.size.width
-        self.words.beside = width >= WIDE or (width >= MAP_FROM and self.has_class("-folded"))
+        """Words beside the picture where there is room for both; above two of them, which need the width, and no more
+        than the heading where they need the rows too."""
+        width, two = self.size.width, self.has_class("-compared")
+        self.words.beside = not two and (width >= WIDE or (width >= MAP_FROM and self.has_class("-folded")))
+        self.words.brief = two and self.size.height < HIGH
         self.set_class(self.words.beside, "-beside")
 
     # -- bet, run, see ------------------------------------------------------------------------------------------------
@@ -469,15 +473,27 @@ class LessonScreen(Screen[None]):
             self.words.settings = session.run.settings or {}
             self.words.measured = self._told
             self.result.caption.set_class(self.result.verdict.judged is not None, "-after-verdict")
-            self.result.caption.quiet = self.run.lesson == self.lesson.id and self.steps.undecided(self.lesson)
-            if not session.run.active:
-                self.comparison = self.lab.comparison(self.lesson)
+            self._compare(self.lesson)
             self._show_views()
         if self._ticker is None:
             self._ticker = self.set_interval(TICK, self._tick)
         (self._ticker.resume if self.run.phase == "running" else self._ticker.pause)()
         self.status.seconds = self._clock() - self.run.started if self.run.phase == "running" else 0.0
         self.refresh_bindings()
+
+    def _compare(self, lesson: Lesson) -> None:
+        """In what the run on the screen differs from A, as far as nothing of it is closed. While another is under way
+        the last one's differences stay."""
+        undecided, differences = self.steps.undecided(lesson), self.result.differences
+        a, b = self.lab.a(lesson), self.lab.b(lesson)
+        differences.stale = self.session.run.active
+        if not self.session.run.active or a is None:
+            closed = frozenset().union(*(self._shut(run.frame) for run in (a, b) if run is not None))
+            self.comparison = self.lab.comparison(lesson, closed, undecided)
+            differences.labels = {control.name: control.label for control in lesson.controls}
+            differences.a, differences.b = self.lab.pair(lesson, closed, undecided) or (a, None)
+        differences.display = a is not None and self.result.form.question is None
+        self.result.caption.quiet = differences.b is not None or (bool(undecided) and self.run.lesson == lesson.id)
 
     def machine(self) -> str:
         """The model and what the engine does, in one line."""
@@ -488,44 +504,55 @@ class LessonScreen(Screen[None]):
 
     # -- the stage ----------------------------------------------------------------------------------------------------
 
-    def _views(self) -> dict[str, View]:
-        """The views that may be seen now, by their key."""
-        assert self.lesson is not None
-        frame, closed = self.session.frame, self._shut()
+    def _views(self, frame: Frame | None) -> dict[str, View]:
+        """The views of a run that may be seen now, by their key."""
         if frame is None or self.result.form.question is not None:
             return {}
+        closed = self._shut(frame)
         return {key: view for key, view in named_views(frame).items() if key not in closed}
 
-    def _shut(self) -> frozenset[str]:
-        """The keys of views that are still closed. What the game reveals is no lesson's: nothing of it is."""
+    def _shut(self, frame: Frame) -> frozenset[str]:
+        """The keys of its views that are still closed. What the game reveals is no lesson's: nothing of it is."""
         assert self.lesson is not None
-        frame = self.session.frame
         if self.session.run.lesson == FIND_THE_HOLE or self.steps.whole(self.lesson):
             return frozenset()
-        shown = named_views(frame).keys() if frame is not None else set()
+        shown = named_views(frame).keys()
         if self.lesson.steps[self.step].view not in shown:
             return self.steps.closed(self.lesson)
         return self.steps.closed(self.lesson) | (shown - {step.view for step in self.lesson.steps})
 
     def _show_views(self) -> None:
         assert self.lesson is not None
-        views, own = self._views(), self.lesson.steps[self.step].view
-        if self.comparison and self.result.form.question is None:
-            views = {**views, DIFFERENCES: self.comparison[0]}
-        names = list(dict.fromkeys([*(step.view for step in self.lesson.steps), *views]))
+        a, views = self.lab.a(self.lesson), self._views(self.session.frame)
+        pinned = self._views(a.frame) if a is not None else {}
+        differences = self.comparison if self.result.form.question is None else ()
+        every = [*dict.fromkeys([*pinned, *views]), *([DIFFERENCES] if differences else [])]
+        names = list(dict.fromkeys([*(step.view for step in self.lesson.steps), *every]))
         if self.session.run.lesson == FIND_THE_HOLE:
-            names = list(views)
-        key = self._tab if self._tab in views else own
-        if views and key not in views:
-            key = next(iter(views))
+            names = every
+        key = self._tab if self._tab in every else self.lesson.steps[self.step].view
+        if every and key not in every:
+            key = every[0]
         tabs = self.stage.tabs
-        tabs.names, tabs.closed, tabs.current = tuple(names), frozenset(names) - views.keys(), key
+        tabs.names, tabs.closed, tabs.current = tuple(names), frozenset(names) - set(every), key
         self.stage.wait(self._waits_for())
-        shown = self.comparison if key == DIFFERENCES else (views[key],) if key in views else ()
-        self.call_next(self._put_up, shown, self._beside(key))
+        # A's picture stays alone until another run has the same
+        alone = key not in views or self.lab.alone(self.lesson)
+        view = pinned.get(key) if alone else views[key]
+        shown = differences if key == DIFFERENCES else (view,) if view is not None else ()
+        beside = None if alone else pinned.get(key)
+        mark = "" if a is None or key == DIFFERENCES else "A" if alone else "B"
+        self.set_class(beside is not None, "-compared")
+        self._lay_out()
+        self.call_next(self._put_up, shown, beside, mark)
 
-    async def _put_up(self, shown: tuple[View, ...], beside: tuple[str, View | None]) -> None:
-        await self.stage.show(shown, beside)
+    async def _put_up(self, shown: tuple[View, ...], a: View | None, mark: str) -> None:
+        if a is not None:
+            from llm_holes.tui.state.one_scale import on_one_scale
+
+            a, b = on_one_scale(a, shown[0])
+            shown = (b,)
+        await self.stage.show(shown, a, mark)
         # the picture itself has the focus as soon as there is one that takes keys
         if self.is_current and self.focused in (None, self.stage.picture) and self.stage.target is not self.focused:
             self.stage.target.focus()
@@ -536,13 +563,6 @@ class LessonScreen(Screen[None]):
         return {"running": "running…", "queued": "waiting for the model", "failed": "", "idle": ""}.get(
             self.session.run.phase, "r runs this on the model"
         )
-
-    def _beside(self, key: str) -> tuple[str, View | None]:
-        """A's view of the same key, while two runs are compared."""
-        pinned = self.lab.pinned
-        if pinned is None or self.lesson is None or pinned.lesson != self.lesson.id or len(self.comparison) < 2:
-            return "", None
-        return key, next((view for view in pinned.frame.views if view.key == key), None)
 
     @on(TabChosen)
     def _tab_chosen(self, event: TabChosen) -> None:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from llm_holes.engine.frames import Text, View
+from llm_holes.engine.frames import View
 from llm_holes.engine.ipc.session import Session
 
 if TYPE_CHECKING:
     from llm_holes.lessons.catalog.catalog import Lesson
     from llm_holes.tui.state.compare import Pinned
-
-PINNED = Text("A is pinned", "Change something and run: A and B will be here side by side. The same key unpins A.")
 
 
 class Lab:
@@ -35,16 +33,40 @@ class Lab:
         here = self.pinned is not None and self.pinned.lesson == lesson.id
         self.pinned = None if here else self.finished(lesson) or self.pinned
 
-    def comparison(self, lesson: Lesson) -> tuple[View, ...]:
-        """A and the run on the screen, as views; none where the lesson has no A, or something else is shown."""
-        pinned, here = self.pinned, self.finished(lesson)
-        if pinned is None or pinned.lesson != lesson.id or self._session.run.lesson not in ("", lesson.id):
-            return ()
-        if here is None or here.run == pinned.run:
-            return (PINNED,)
+    def a(self, lesson: Lesson) -> Pinned | None:
+        """The pinned run, where it is this lesson's and nothing else is shown, as the truth of the game is."""
+        here = self.pinned is not None and self.pinned.lesson == lesson.id
+        return self.pinned if here and self._session.run.lesson in ("", lesson.id) else None
+
+    def b(self, lesson: Lesson) -> Pinned | None:
+        """The run on the screen, once it is done, if it is another than A."""
+        a, here = self.a(lesson), self.finished(lesson)
+        return here if a is not None and here is not None and here.run != a.run else None
+
+    def alone(self, lesson: Lesson) -> bool:
+        """Whether there is an A, and no other run of the lesson has shown anything yet."""
+        a = self.a(lesson)
+        return a is not None and (self._session.frame is None or self._session.framed == a.run)
+
+    def pair(
+        self, lesson: Lesson, views: frozenset[str] = frozenset(), measurements: frozenset[str] = frozenset()
+    ) -> tuple[Pinned, Pinned] | None:
+        """A and B without these `views` and `measurements`, which are closed; None as long as there are not both."""
+        a, b = self.a(lesson), self.b(lesson)
+        if a is None or b is None:
+            return None
+        from llm_holes.tui.state.compare import without
+
+        return without(a, views, measurements), without(b, views, measurements)
+
+    def comparison(
+        self, lesson: Lesson, views: frozenset[str] = frozenset(), measurements: frozenset[str] = frozenset()
+    ) -> tuple[View, ...]:
+        """All in which the pair differs, as views."""
         from llm_holes.tui.state.compare import compared
 
-        return compared(pinned, here)
+        pair = self.pair(lesson, views, measurements)
+        return compared(*pair) if pair is not None else ()
 
     def keep(self, lesson: Lesson) -> str:
         """Adds the run on the screen to the notebook; what the learner is to be told. Blocks on the disk."""

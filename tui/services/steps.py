@@ -61,9 +61,9 @@ class Steps:
             return None
         return bet if self._settings.are(lesson, lesson.bet_settings(index)) else None
 
-    def undecided(self, lesson: Lesson) -> bool:
-        """Whether some bet of the lesson was neither answered nor skipped."""
-        return any(self._open(lesson, bet) for bet in lesson.data.bets)
+    def undecided(self, lesson: Lesson) -> frozenset[str]:
+        """The measurements of the lesson's bets that were neither answered nor skipped."""
+        return frozenset(bet.measurement for bet in lesson.data.bets if self._open(lesson, bet))
 
     def closed(self, lesson: Lesson) -> frozenset[str]:
         """The keys of views that belong to later steps; views no step names belong to the last."""

@@ -14,6 +14,7 @@ from llm_holes.engine.ipc.session import RunState
 from llm_holes.lessons.catalog.schema import Bet
 from llm_holes.tui.content import lines
 from llm_holes.tui.draw.spans import Row, Span, wrapped
+from llm_holes.tui.widgets.differences import Differences
 from llm_holes.tui.widgets.predict import PredictForm, Verdict
 
 
@@ -57,16 +58,18 @@ class Caption(Widget):
 
 
 class Result(Vertical):
-    """The bet's form while it is open; else the verdict and the caption."""
+    """The bet's form while it is open; else the verdict, in what two compared runs differ, and the caption."""
 
     def __init__(self) -> None:
         super().__init__(id="result")
         # held rather than found: the engine's replies also come while the app is put together or taken apart
         self.form, self.verdict, self.caption = PredictForm(), Verdict(), Caption()
+        self.differences = Differences()
 
     def compose(self) -> ComposeResult:
         yield self.form
         yield self.verdict
+        yield self.differences
         yield self.caption
 
     def ask(self, bet: Bet | None) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.cells import cell_len
 from textual.app import ComposeResult
-from textual.containers import Vertical, VerticalScroll
+from textual.containers import Container, Vertical, VerticalScroll
 from textual.events import Click
 from textual.reactive import reactive
 from textual.visual import VisualType
@@ -24,6 +24,8 @@ from llm_holes.tui.views.base import ViewWidget
 from llm_holes.tui.views.walk import WalkView
 
 KEYS = "[ ]"
+SIDE_BY_SIDE = 60
+"""Columns that each of two pictures beside each other has at least."""
 
 
 class Tabs(Widget):
@@ -94,51 +96,116 @@ class Empty(Widget):
 
 
 class Picture(VerticalScroll, can_focus=True):
-    """Holds the view, and scrolls it where it is longer than the stage."""
+    """Holds a view, or several below each other, and scrolls them where they are longer than it is.
+
+    A view that was here before keeps its cursor. One without a key is forgotten once another is shown.
+    """
 
     BINDINGS = bindings(SCROLL)
     BINDING_GROUP_TITLE = "At the picture"
+
+    def __init__(self, id: str) -> None:
+        super().__init__(id=id)
+        self.made: dict[str, ViewWidget[Any]] = {}
+        """The widgets of the views that were here, by key."""
+        self._arrived = False
+        """Whether another view came, whose cursor is to be in sight once it has its place."""
+
+    @property
+    def target(self) -> Widget:
+        """What takes the focus."""
+        return next((widget for widget in self.children if widget.display and widget.focusable), self)
+
+    def fit(self, height: int) -> None:
+        """Tells the views how many rows there are."""
+        shown = [widget for widget in self.made.values() if widget.display]
+        for widget in shown:
+            widget.give(height if len(shown) == 1 else 0)
+
+    def arrived(self) -> None:
+        """What is here has another place, as if it had just come."""
+        self._arrived = True
+
+    def follow(self) -> None:
+        """Scrolls to the cursor of a view that has just come, once it has its place."""
+        target = self.target
+        if self._arrived and isinstance(target, WalkView) and target.region:
+            self._arrived = False
+            target.follow()
 
     def describe(self) -> str:
         return "the picture · space goes on; e and tab change what it shows" if not self.max_scroll_y else (
             "the picture · ↓ ↑ show the rest of it"
         )  # fmt: skip
 
+    async def show(self, views: Iterable[View], mark: str = "", twin: View | None = None) -> None:
+        """Puts these views up, with a `mark` before their titles. `twin` is the view in the other picture, which is on
+        the same scale."""
+        wanted = {f"{view.key} {n}" if n else view.key: view for n, view in enumerate(views)}
+        for key, widget in list(self.made.items()):
+            if key in wanted and isinstance(widget, widget_type(wanted[key])):
+                widget.mark, widget.twin = mark, twin
+                widget.view = wanted[key]
+                self._arrived = self._arrived or not widget.display
+                widget.display = True
+            elif key in wanted or not widget.is_attached or not widget.view.key:
+                await self.made.pop(key).remove()
+            else:
+                widget.display = False
+        above: ViewWidget[Any] | None = None
+        for key, view in wanted.items():
+            if key not in self.made:
+                self._arrived = True
+                widget = self.made[key] = widget_for(view)
+                widget.mark, widget.twin = mark, twin
+                await (self.mount(widget, before=0) if above is None else self.mount(widget, after=above))
+            above = self.made[key]
+        self.can_focus = not any(w.display and w.focusable for w in self.made.values())
+
+    async def clear(self) -> None:
+        """Takes down everything, cursors too."""
+        made, self.made = self.made, {}
+        for widget in made.values():
+            await widget.remove()
+
 
 class Stage(Vertical):
-    """Shows the view with the key `current`; where two frames are compared, A's beside B's.
+    """Shows the view with the key `current`; where two runs are compared, A's left of B's, or above it where there is
+    no room for both.
 
-    Views that are closed are nowhere in the widget tree; a view that was on the stage before keeps its cursor.
+    Views that are closed are nowhere in the widget tree.
     """
 
     def __init__(self) -> None:
         super().__init__(id="stage")
-        self.tabs, self.picture, self.empty = Tabs(), Picture(id="picture"), Empty()
-        self._made: dict[str, ViewWidget[Any]] = {}
-        """The widgets that were on the stage, by key."""
-        self._arrived = False
-        """Whether another picture came on the stage, whose cursor is to be in sight once it has its place."""
+        self.tabs, self.first, self.picture, self.empty = Tabs(), Picture("pinned"), Picture("picture"), Empty()
+        self.pictures = Container(id="pictures")
         self.shown: tuple[View, ...] = ()
 
     def compose(self) -> ComposeResult:
         yield self.tabs
-        with self.picture:
-            yield self.empty
+        with self.pictures:
+            yield self.first
+            with self.picture:
+                yield self.empty
 
     def on_mount(self) -> None:
-        self.watch(self.picture, "virtual_size", self._measure_soon, init=False)
-        self.watch(self.picture, "scroll_y", self._measure, init=False)
-        self.watch(self.picture, "size", self._resized, init=False)
+        self.first.display = False
+        for picture in (self.first, self.picture):
+            self.watch(picture, "virtual_size", self._measure_soon, init=False)
+            self.watch(picture, "scroll_y", self._measure, init=False)
+            self.watch(picture, "size", self._resized, init=False)
 
     def _fit(self) -> None:
-        """Tells the pictures how many rows they have."""
-        shown = [widget for widget in self._made.values() if widget.display]
-        height = self.picture.scrollable_content_region.height
-        for widget in shown:
-            widget.give(height if len(shown) == 1 else 0)
+        """Two pictures are drawn equally high, or one scale would be drawn as two."""
+        shown = [picture for picture in (self.first, self.picture) if picture.display]
+        height = min(picture.scrollable_content_region.height for picture in shown)
+        for picture in shown:
+            picture.fit(height)
 
     def _resized(self) -> None:
-        self._arrived = True  # the cursor stays in sight where there are fewer rows
+        for picture in (self.first, self.picture):
+            picture.arrived()  # the cursor stays in sight where there are fewer rows
         self._fit()
         self._measure_soon()
 
@@ -146,62 +213,73 @@ class Stage(Vertical):
         # once everything has its place
         self.call_after_refresh(self._measure)
 
+    def on_resize(self) -> None:
+        self._lay_out()
+
+    def on_descendant_focus(self) -> None:
+        self._measure()
+
+    def _lay_out(self) -> None:
+        """Two pictures beside each other are of exactly one width, or one scale would be drawn as two."""
+        each = self.size.width // 2
+        beside = self.first.display and each >= SIDE_BY_SIDE
+        self.pictures.set_class(beside, "-beside")
+        for picture in (self.first, self.picture):
+            picture.styles.width = each if beside else None
+
     def _measure(self) -> None:
-        if self._arrived and isinstance(self.target, WalkView) and self.target.region:
-            self._arrived = False
-            self.target.follow()
-        below = round(self.picture.max_scroll_y - self.picture.scroll_y)
+        self._fit()
+        for picture in (self.first, self.picture):
+            picture.follow()
+        picture = self.first if self.first.has_focus_within else self.picture
+        below = round(picture.max_scroll_y - picture.scroll_y)
         self.tabs.more = f"{below} rows more ↓" if below > 1 else "1 row more ↓" if below == 1 else (
-            "the end ↑" if self.picture.max_scroll_y else ""
+            "the end ↑" if picture.max_scroll_y else ""
         )  # fmt: skip
 
     @property
     def target(self) -> Widget:
         """What takes the focus."""
-        for widget in self.picture.children:
-            if widget.display and widget.focusable:
-                return widget
-        return self.picture
+        return self.picture.target
 
     def wait(self, said: str) -> None:
         """There is no picture yet; says why."""
         self.empty.said = said
 
-    async def show(self, views: Iterable[View], beside: tuple[str, View | None] = ("", None)) -> None:
-        """Puts these views on the stage, below each other; none: the empty axes. `beside` is A's view, when two runs
-        are compared."""
+    async def show(self, views: Iterable[View], a: View | None = None, mark: str = "") -> None:
+        """Puts these views on the stage, below each other; none: the empty axes. `a` is the view they are compared
+        with, `mark` what is said before their titles."""
         self.shown = tuple(views)
         if not self.is_attached:
             return
-        wanted = {f"{view.key} {n}" if n else view.key: view for n, view in enumerate(self.shown)}
-        if beside[1] is not None and self.shown:
-            wanted = {"A " + beside[0]: beside[1], **wanted}
         with self.app.batch_update():
-            for key, widget in list(self._made.items()):
-                if key in wanted and isinstance(widget, widget_type(wanted[key])):
-                    widget.view = wanted[key]
-                    self._arrived = self._arrived or not widget.display
-                    widget.display = True
-                elif key in wanted or not widget.is_attached:
-                    await self._made.pop(key).remove()
-                else:
-                    widget.display = False
-            for key, view in wanted.items():
-                if key not in self._made:
-                    self._arrived = True
-                    self._made[key] = widget_for(view)
-                    await self.picture.mount(self._made[key])
-            self.picture.set_class(len(wanted) == 2 and beside[1] is not None, "-compared")
-            self.empty.display = not wanted
+            if a is not None and self.shown:
+                await self._show_first(a)
+            else:
+                self.first.display = False
+                await self.first.clear()
+            await self.picture.show(self.shown, mark, a)
+            self.empty.display = not self.shown
+            self._lay_out()
             self._fit()
             self._measure_soon()
-            self.picture.can_focus = not any(w.display and w.focusable for w in self._made.values())
+
+    async def _show_first(self, a: View) -> None:
+        """Puts A's view up; when it comes, with the cursor where it was in the only picture there was."""
+        new, before = a.key not in self.first.made, self.picture.made.get(a.key)
+        await self.first.show((a,), "A", self.shown[0])
+        widget = self.first.made[a.key]
+        if new and isinstance(widget, WalkView) and isinstance(before, WalkView) and type(widget) is type(before):
+            widget.set_reactive(WalkView.cursor, before.cursor)
+            widget.view = a
+        self.first.display = True
 
     async def clear(self) -> None:
         """Takes down everything, cursors too: another lesson, or views that are closed again."""
-        made, self._made = self._made, {}
-        for widget in made.values():
-            await widget.remove()
+        await self.first.clear()
+        await self.picture.clear()
+        self.first.display = False
         self.shown = ()
         self.empty.display = True
         self.picture.can_focus = True
+        self._lay_out()

@@ -31,6 +31,8 @@ class WordsPane(Widget):
     model: reactive[ModelInfo | None] = reactive(None, layout=True)
     beside: reactive[bool] = reactive(False, layout=True)
     """Whether it stands beside the picture and has room for everything at once."""
+    brief: reactive[bool] = reactive(False, layout=True)
+    """Whether there is room for the heading only."""
 
     def __init__(self) -> None:
         super().__init__(id="words")
@@ -45,6 +47,8 @@ class WordsPane(Widget):
         values = {"measured": self.measured or {}, "model": facts, "settings": self.settings}
         after = words.after if self.measured is not None else ""
         heading = [Span(words.heading, "strong")]
+        if self.brief:
+            return [heading]
         if self.beside:
             parts = [word_rows(text, values, width) for text in (words.before, after) if text]
             rows: list[Row] = [heading, []]

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from llm_holes.engine.frames import Frame
+from llm_holes.engine.frames import Frame, Text
 from llm_holes.lessons.catalog.catalog import Lesson
 from llm_holes.lessons.notebook import notebook
-from llm_holes.tui.services.lab import PINNED
 from tests.support.bench import Bench
 
 
@@ -28,12 +27,39 @@ def test_there_is_nothing_to_pin_before_a_run_is_done(bench: Bench, tokens: Less
 def test_a_pinned_run_stands_alone_until_another_is_done(bench: Bench, tokens: Lesson) -> None:
     run(bench, tokens, 11)
     bench.lab.pin(tokens)
-    assert bench.lab.comparison(tokens) == (PINNED,)
+    a = bench.lab.a(tokens)
+    assert a is not None
+    assert a.frame.caption == "11 tokens"
+    assert bench.lab.alone(tokens)
+    assert bench.lab.pair(tokens) is None
+    assert bench.lab.comparison(tokens) == ()
+    bench.runs.request(tokens)
+    assert (bench.lab.a(tokens), bench.lab.alone(tokens), bench.lab.pair(tokens)) == (a, True, None)
     run(bench, tokens, 12)
     titles = [view.title for view in bench.lab.comparison(tokens)]
     assert titles[0].startswith("A | B")
+    assert not bench.lab.alone(tokens)
     bench.lab.pin(tokens)
     assert bench.lab.comparison(tokens) == ()
+    assert bench.lab.a(tokens) is None
+
+
+def test_what_is_closed_is_not_compared(bench: Bench, tokens: Lesson) -> None:
+    for text in ("one", "two"):
+        bench.runs.decide(tokens, None, 50)
+        bench.runs.request(tokens)
+        views = (Text("shown", text, key="first"), Text("closed", text, key="third"))
+        bench.finish(tokens, Frame("done", views, {"tokens": len(text), "answer": text}))
+        if text == "one":
+            bench.lab.pin(tokens)
+    pair = bench.lab.pair(tokens, frozenset({"third"}), frozenset({"answer"}))
+    assert pair is not None
+    for run_ in pair:
+        assert [view.key for view in run_.frame.views] == ["first"]
+        assert set(run_.frame.measured) == {"tokens"}
+    told = [view.title for view in bench.lab.comparison(tokens, frozenset({"third"}), frozenset({"answer"}))]
+    assert "A | B: shown" in told
+    assert "A | B: closed" not in told
 
 
 def test_another_lessons_run_takes_the_place_of_a(bench: Bench, tokens: Lesson) -> None:
@@ -41,6 +67,7 @@ def test_another_lessons_run_takes_the_place_of_a(bench: Bench, tokens: Lesson) 
     run(bench, tokens, 11)
     bench.lab.pin(tokens)
     bench.session.leave()
+    assert bench.lab.a(other) is None
     assert bench.lab.comparison(other) == ()
     run(bench, other, 5)
     bench.lab.pin(other)
