@@ -40,7 +40,8 @@ def again_or_kept(tokens: Sequence[str], prompt: int, steps: int) -> CacheGrid:
         for step in shown:
             rows.append(_row((earlier, prompt + step), ("written", 1), ("empty", len(tokens) - prompt - step - 1)))
             names.append(f"{way} {step + 1}")
-    return grid("what each pass computes: with the cache (kept), and without (again)", tokens, rows, "pass", names)
+    some = "" if len(shown) == steps else f"; {len(shown)} of {steps} shown"
+    return grid(f"what a pass computes with the cache (kept) and without (again){some}", tokens, rows, "pass", names)
 
 
 def _row(*stretches: tuple[CellState, int]) -> list[CellState]:
