@@ -762,7 +762,7 @@ class LessonScreen(Screen[None]):
         """The view on the stage, if it is one of a finished run on the intact model."""
         if self.lab.finished(self.lesson) is None or self.session.run.case is not None:
             return None
-        return self._views().get(self.stage.tabs.current)
+        return self._views(self.session.frame).get(self.stage.tabs.current)
 
     def action_share(self) -> None:
         """Writes the picture on the stage into a file, and copies it as text."""
