@@ -199,7 +199,7 @@ class Stage(Vertical):
     def _fit(self) -> None:
         """Two pictures are drawn equally high, or one scale would be drawn as two."""
         shown = [picture for picture in (self.first, self.picture) if picture.display]
-        height = min(picture.scrollable_content_region.height for picture in shown)
+        height = min((picture.scrollable_content_region.height for picture in shown), default=0)
         for picture in shown:
             picture.fit(height)
 
