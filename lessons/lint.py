@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from importlib.resources.abc import Traversable
 from typing import NamedTuple
 
-from llm_holes.engine.frames import Frame
+from llm_holes.engine.frames import Frame, Value
+from llm_holes.lessons.cases import bet_under
 from llm_holes.lessons.catalog.balance import check_balance
 from llm_holes.lessons.catalog.catalog import CatalogError, Lesson, check_tree, parse, places
 from llm_holes.lessons.catalog.checks import check_lesson
 from llm_holes.lessons.catalog.schema import Bet, Question
 from llm_holes.lessons.catalog.tour import FILE, check_tour, line_of, read
 from llm_holes.lessons.catalog.usage import read_by
-from llm_holes.lessons.learner.grading import explained, needs_run
+from llm_holes.lessons.learner.grading import Measured, decided_otherwise, explained, needs_run
+
+LONGEST_CAPTION = 110
+"""Characters of what a frame says of itself: two lines beside the tree, one line without it."""
 
 
 class Fault(NamedTuple):
@@ -61,8 +65,12 @@ def at(lesson: Lesson, needle: str, problem: str) -> Fault:
     return Fault(*lesson.locate(needle), problem)
 
 
-def faults_of_run(lesson: Lesson, frames: Sequence[Frame]) -> Iterator[tuple[str, str]]:
-    """What a finished run shows to be wrong with its lesson: (a text to find in the file, the problem)."""
+def faults_of_run(
+    lesson: Lesson, frames: Sequence[Frame], steps: Collection[int] | None = None
+) -> Iterator[tuple[str, str]]:
+    """What a finished run shows to be wrong with its lesson: (a text to find in the file, the problem).
+
+    It is to have the pictures of all steps, or of these."""
     if not frames:
         yield "", "the run showed nothing"
         return
@@ -71,7 +79,11 @@ def faults_of_run(lesson: Lesson, frames: Sequence[Frame]) -> Iterator[tuple[str
         yield f'"{name}"', f"{name!r} was not measured"
     for name in sorted(measured.keys() - set(lesson.data.publishes)):
         yield "publishes", f"{name!r} was measured, but the lesson does not publish it"
-    for key in dict.fromkeys(step.view for step in lesson.steps):
+    caption = max((frame.caption for frame in frames), key=len)
+    if len(caption) > LONGEST_CAPTION:
+        yield "", f"a caption has {len(caption)} characters, {LONGEST_CAPTION} fit: {caption}"
+    shown = range(len(lesson.steps)) if steps is None else sorted(steps)
+    for key in dict.fromkeys(lesson.steps[index].view for index in shown):
         if key not in {view.key for view in frames[-1].views}:
             yield f'"{key}"', f"the run shows no view {key!r}"
     questions: list[Bet | Question] = [*lesson.data.bets, *lesson.data.quiz]
@@ -99,6 +111,19 @@ def _faults_of_code(lesson: Lesson, shared: Traversable) -> Iterator[Fault]:
     for name in controls:
         if name not in code.names:
             yield at(lesson, f'name = "{name}"', f"the experiment does not read the control {name!r}")
+
+
+def faults_of_bets(lesson: Lesson, measured: Callable[[Mapping[str, Value]], Measured | None]) -> Iterator[Fault]:
+    """The bets that nothing else than their own settings could decide otherwise: each is to surprise under at least one
+    preset. `measured` finds what the run with such settings measured, None if there is none."""
+    for index, step in enumerate(lesson.steps):
+        if step.bet is None:
+            continue
+        own = measured(lesson.bet_settings(index))
+        others = [found for settings in bet_under(lesson, index) if (found := measured(settings)) is not None]
+        if own is not None and others and not any(decided_otherwise(step.bet, own, other) for other in others):
+            said = f"no preset changes the answer of the bet on {step.bet.measurement!r}"
+            yield at(lesson, step.bet.question, said)
 
 
 def _readable(folder: Traversable) -> tuple[list[Lesson], list[Fault]]:

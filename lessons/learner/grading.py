@@ -108,6 +108,16 @@ def right_option(question: Bet | Question, measured: Measured | None) -> int | N
     return next((n for n, option in enumerate(question.options) if satisfies(option, value)), None)
 
 
+def decided_otherwise(bet: Bet, one: Measured, other: Measured) -> bool:
+    """Whether two runs make different answers of a bet right."""
+    if not bet.options:
+        value = one.get(bet.measurement)
+        assert isinstance(value, int | float)
+        return grade(bet, value, other).right is False
+    first, second = right_option(bet, one), right_option(bet, other)
+    return None not in (first, second) and first != second
+
+
 def satisfies(option: Option, value: Value | None) -> bool:
     """Whether the measured value makes this the right option: it lies in [at_least, below) or is `equals`."""
     if option.equals is not None:

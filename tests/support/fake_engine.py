@@ -36,6 +36,8 @@ MODEL = ModelInfo(
     tied_embeddings=True,
     weight_format="Q4_1",
 )
+SHORT = "one frame"
+"""The text for which a run has one frame instead of three."""
 PIECES = (b"Once", b" upon", b" a", b" time", b"\xe2\x80", b"\x1b[2J", b" [end]")
 
 
@@ -140,7 +142,9 @@ class FakeHost:
             "unfit": lambda: failing(ModelError("The chat template fails.", "Use another model.")),
             "broken": lambda: failing(KeyError("layer")),
         }
-        return {"text": "default"} | dict(settings), runs.get(lesson, lambda: (gallery(n, 3) for n in (1, 2, 3)))()
+        steps = 1 if settings.get("text") == SHORT else 3
+        galleries = (gallery(n, steps) for n in range(1, steps + 1))
+        return {"text": "default"} | dict(settings), runs.get(lesson, lambda: galleries)()
 
 
 def main() -> None:

@@ -8,8 +8,9 @@ from importlib.resources.abc import Traversable
 
 from llm_holes.engine.frames import Value
 from llm_holes.engine.numbers import plural
+from llm_holes.lessons.cases import Case, case_with, cases_of
 from llm_holes.lessons.catalog.catalog import Lesson
-from llm_holes.lessons.lint import Fault, at, faults_of_run, inspect
+from llm_holes.lessons.lint import Fault, at, faults_of_bets, faults_of_run, inspect
 from llm_holes.tui.cli.json import dumps
 from llm_holes.tui.cli.run import Progress, Unsuccessful, run_each
 from llm_holes.tui.draw.sanitize import clean
@@ -18,15 +19,15 @@ from llm_holes.tui.state.sources import NotFound, found
 
 
 def main(command: Sequence[str] | None, as_json: bool, folder: Traversable | None = None) -> int:
-    """Prints what is wrong; 0 if nothing is. With the command of an engine, every default and preset is run on it.
-    Raises Unsuccessful if there is no engine."""
+    """Prints what is wrong; 0 if nothing is. With the command of an engine, every default, step, bet and preset is run
+    on it. Raises Unsuccessful if there is no engine."""
     folder = folder or files("llm_holes.lessons")
     lessons, faults = inspect(folder)
     faults += [fault for lesson in lessons for fault in _code_faults(lesson)]
-    runs = [(lesson, name, settings) for lesson in lessons for name, settings in _settings(lesson)]
+    runs = {lesson.id: cases_of(lesson) for lesson in lessons} if command is not None else {}
     if command is not None:
-        faults += _run_faults(runs, command)
-    made = len(runs) if command is not None else 0
+        faults += _run_faults(lessons, runs, command)
+    made = sum(map(len, runs.values()))
     faults = list(dict.fromkeys(faults))
     if as_json:
         print(dumps({"lessons": len(lessons), "runs": made, "problems": [fault._asdict() for fault in faults]}))
@@ -35,10 +36,6 @@ def main(command: Sequence[str] | None, as_json: bool, folder: Traversable | Non
         print(clean(f"lessons/{fault}"))
     print(f"{plural(len(lessons), 'lesson')}, {plural(made, 'run')}, {plural(len(faults), 'problem')}")
     return bool(faults)
-
-
-def _settings(lesson: Lesson) -> list[tuple[str, Mapping[str, Value]]]:
-    return [("", {}), *((preset.name, preset.settings) for preset in lesson.presets)]
 
 
 def _code_faults(lesson: Lesson) -> Iterable[Fault]:
@@ -57,26 +54,34 @@ def _missing(name: str) -> str:
     return ""
 
 
-def _run_faults(runs: Sequence[tuple[Lesson, str, Mapping[str, Value]]], command: Sequence[str]) -> list[Fault]:
+def _run_faults(lessons: Sequence[Lesson], runs: Mapping[str, list[Case]], command: Sequence[str]) -> list[Fault]:
     faults: list[Fault] = []
-    left = iter(runs)
+    left = iter([(lesson, case) for lesson in lessons for case in runs[lesson.id]])
+    measured: dict[tuple[str, str], Mapping[str, Value | None]] = {}
     progress = Progress()
 
     def done(outcome: MadeRun | Unsuccessful) -> None:
-        lesson, preset, _ = next(left)
-        where = f"with the preset {preset!r}" if preset else "with the default settings"
-        for needle, problem in _problems(lesson, outcome):
-            line = f'name = "{preset}"' if preset and not needle else needle
-            faults.append(at(lesson, line, f"{where}: {problem}"))
+        lesson, case = next(left)
+        if isinstance(outcome, MadeRun) and outcome.frames:
+            measured[lesson.id, str(case)] = outcome.frames[-1].measured
+        for needle, problem in _problems(lesson, case, outcome):
+            faults.append(at(lesson, needle or case.needle, f"with {case}: {problem}"))
 
+    asked = [(lesson.id, case.settings) for lesson in lessons for case in runs[lesson.id]]
     try:
-        run_each(command, [(lesson.id, settings) for lesson, _, settings in runs], progress, done)
+        run_each(command, asked, progress, done)
     finally:
         progress.clear()
+    for lesson in lessons:
+
+        def known(settings: Mapping[str, Value], lesson: Lesson = lesson) -> Mapping[str, Value | None] | None:
+            return measured.get((lesson.id, str(case_with(runs[lesson.id], lesson, settings))))
+
+        faults += faults_of_bets(lesson, known)
     return faults
 
 
-def _problems(lesson: Lesson, outcome: MadeRun | Unsuccessful) -> Iterable[tuple[str, str]]:
+def _problems(lesson: Lesson, case: Case, outcome: MadeRun | Unsuccessful) -> Iterable[tuple[str, str]]:
     if isinstance(outcome, Unsuccessful):
         return [("", f"the run failed: {outcome}")]
-    return faults_of_run(lesson, outcome.frames)
+    return faults_of_run(lesson, outcome.frames, case.steps)

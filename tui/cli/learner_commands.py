@@ -43,7 +43,7 @@ def add_to(add: Add, shared: Callable[[], argparse.ArgumentParser], engine_comma
     replay.add_argument("file", metavar="FILE", help="what `notebook --json` or `run --json` wrote, or - for stdin")
 
     check = add("check", _check(engine_command), "Check the lessons for faults.", shared(), as_json)
-    check.add_argument("--run", action="store_true", help="also run every default and preset on the model")
+    check.add_argument("--run", action="store_true", help="also run every default, step, bet and preset on the model")
 
     new = add("new", _new, "Write the files of a new lesson into this checkout.")
     new.add_argument("lesson_id", metavar="ID", help="its id: small letters, digits and dashes")

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from llm_holes.engine.frames import Frame
 from llm_holes.engine.ipc import client
 from llm_holes.lessons.catalog import catalog
 from llm_holes.lessons.catalog.balance import FEWEST
-from llm_holes.lessons.lint import faults_of_run, inspect
+from llm_holes.lessons.lint import faults_of_bets, faults_of_run, inspect
 from llm_holes.tui.cli import check as check_command
 from llm_holes.tui.cli import main as cli
 from tests.support.fake_engine import gallery
@@ -54,7 +56,7 @@ settings = { text = "one" }
 name = "second"
 expect = "surprise"
 why = "As nobody expects."
-settings = { text = "two" }
+settings = { text = "one frame" }
 
 [[steps]]
 view = "count"
@@ -158,8 +160,8 @@ FAULTS = {
     "overlap": ("below = 2", "below = 3", "How many steps?", "two options are right for numbers from 2 to 3"),
     "no right option": ("correct = true\n", "", "Which one?", "exactly one"),
     "no surprise": ('expect = "surprise"\n', "", "[[presets]]", "surprise"),
-    "preset of nothing": ('settings = { text = "two" }', 'settings = { txt = "two" }', '"second"', "not a control"),
-    "preset of the defaults": ('text = "two" }', 'text = "hello" }', '"second"', "equals the defaults"),
+    "preset of nothing": ('{ text = "one frame" }', '{ txt = "two" }', '"second"', "not a control"),
+    "preset of the defaults": ('text = "one frame" }', 'text = "hello" }', '"second"', "equals the defaults"),
     "long help": ('help = "Any text."', f'help = "{"Any text. " * 8}"', "help = ", "80 characters, 74 fit"),
     "long label": ('label = "text"', 'label = "a label of 17 cha"', "label = ", "over 16 characters"),
     "bet of nothing": ('settings = { text = "three" }', 'settings = { txt = "three" }', "txt =", "not a control"),
@@ -279,9 +281,43 @@ def test_a_report_for_people_has_file_line_and_problem(folder: Path, capsys: pyt
     )
 
 
-def test_every_default_and_preset_is_run(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_default_step_bet_and_preset_is_run_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Step 2 and its bet have settings of their own, and the presets change all of them."""
     status, found = check(folder, capsys, [sys.executable, str(FAKE)])
-    assert (status, found) == (0, {"lessons": 1, "runs": 3, "problems": []})
+    assert (status, found) == (0, {"lessons": 1, "runs": 4, "problems": []})
+
+
+def test_a_bet_that_no_preset_decides_otherwise_is_a_fault(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(folder, "tier1/tokens", DATA.replace('text = "one frame"', 'text = "two"'), TEXT)
+    status, found = check(folder, capsys, [sys.executable, str(FAKE)])
+    line = DATA.splitlines().index('question = "How many steps?"') + 1
+    said = "no preset changes the answer of the bet on 'step'"
+    assert (status, found["problems"]) == (1, [{"file": TOML, "line": line, "problem": said}])
+
+
+def test_a_bet_on_a_number_is_decided_otherwise_by_a_number_far_from_it(folder: Path) -> None:
+    data = re.sub(r"\[\[steps\.bet\.options\]\]\n(.+\n){3}", "", DATA)
+    write(folder, "tier1/tokens", data, TEXT)
+    (lesson,), faults = inspect(folder)
+    assert not faults
+    assert not list(faults_of_bets(lesson, lambda settings: {"step": 1 if settings["text"] == "one frame" else 3}))
+    assert len(list(faults_of_bets(lesson, lambda settings: {"step": 3}))) == 1
+
+
+def test_a_step_whose_own_run_lacks_its_picture_is_a_fault(folder: Path) -> None:
+    write(folder, "tier1/tokens", DATA.replace('view = "count"', 'view = "sum"', 1), TEXT)
+    (lesson,), _ = inspect(folder)
+    run = [gallery(3, 3)]
+    assert not list(faults_of_run(lesson, run, {1}))
+    assert list(faults_of_run(lesson, run, {0, 1})) == list(faults_of_run(lesson, run))
+    assert list(faults_of_run(lesson, run)) == [('"sum"', "the run shows no view 'sum'")]
+
+
+def test_a_long_caption_is_a_fault(folder: Path) -> None:
+    (lesson,), _ = inspect(folder)
+    long = msgspec.structs.replace(gallery(1, 3), caption="x" * 111)
+    ((_, problem),) = faults_of_run(lesson, [long, gallery(3, 3)])
+    assert problem.startswith("a caption has 111 characters, 110 fit: xxx")
 
 
 def test_what_a_run_does_not_keep_is_a_problem_of_its_preset(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -290,10 +326,13 @@ def test_what_a_run_does_not_keep_is_a_problem_of_its_preset(folder: Path, capsy
     status, found = check(folder, capsys, [sys.executable, str(FAKE)])
     problems = [problem["problem"] for problem in found["problems"]]
     assert status == 1
-    for where in ("with the default settings: ", "with the preset 'first': ", "with the preset 'second': "):
-        assert f"{where}'spreads' was not measured" in problems
-        assert f"{where}'spread' was measured, but the lesson does not publish it" in problems
-        assert f"{where}0 options are right where answer is 'Paris'" in problems
+    for where in ("the default settings, step 1, step 3", "step 2, the bet of step 2", "the preset 'second', "):
+        of_it = [problem for problem in problems if problem.startswith(f"with {where}")]
+        assert [problem.partition(": ")[2] for problem in of_it] == [
+            "'spreads' was not measured",
+            "'spread' was measured, but the lesson does not publish it",
+            "0 options are right where answer is 'Paris'",
+        ]
 
 
 def test_a_run_that_fails_is_a_problem(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -303,9 +342,11 @@ def test_a_run_that_fails_is_a_problem(folder: Path, capsys: pytest.CaptureFixtu
         folder, "tier1/crash", DATA.replace('see_also = ["tokens"]', "see_also = []"), TEXT.replace(":tokens", ":crash")
     )
     found = check(folder, capsys, [sys.executable, str(FAKE)])[1]["problems"]
-    assert ["SIGSEGV" in problem["problem"] for problem in found] == [False, True, True, True]
-    assert [problem["line"] for problem in found[2:]] == [
-        DATA.splitlines().index(f'name = "{name}"') + 1 for name in ("first", "second")
+    crashes = [problem for problem in found if "SIGSEGV" in problem["problem"]]
+    needles = ("title", "[[steps]]", 'name = "first"', 'name = "second"')
+    lines = DATA.splitlines()
+    assert [problem["line"] for problem in crashes] == [
+        next(n for n, line in enumerate(lines, 1) if needle in line) for needle in needles
     ]
 
 
