@@ -44,6 +44,12 @@ def add_to(add: Add, shared: Callable[[], argparse.ArgumentParser], engine_comma
 
     check = add("check", _check(engine_command), "Check the lessons for faults.", shared(), as_json)
     check.add_argument("--run", action="store_true", help="also run every default, step, bet and preset on the model")
+    check.add_argument(
+        "--render",
+        nargs="*",
+        metavar="LESSON",
+        help="print what each lesson, or these, says with every default, step and preset",
+    )
 
     new = add("new", _new, "Write the files of a new lesson into this checkout.")
     new.add_argument("lesson_id", metavar="ID", help="its id: small letters, digits and dashes")
@@ -85,8 +91,10 @@ def _replay(engine_command: EngineCommand) -> Callable[[argparse.Namespace], int
 
 def _check(engine_command: EngineCommand) -> Callable[[argparse.Namespace], int]:
     def check(args: argparse.Namespace) -> int:
-        from llm_holes.tui.cli import check
+        from llm_holes.tui.cli import check, render
 
+        if args.render is not None:
+            return render.main(engine_command(args), args.render)
         return check.main(engine_command(args) if args.run else None, args.json)
 
     return check
