@@ -116,7 +116,9 @@ def _frame(engine: Engine, trace: MemoryTrace, progress: float | None = None) ->
         the_exact_prompt=_prompt(engine, trace) if trace.weights else None,
         where_it_is=Text("where the store is", trace.store),
     )
-    trace.report.say(f"P({trace.fact}): " + ", ".join(f"{kind} {percent(r.p)}" for kind, r in recalls.items()) + ".")
+    # what the window leaves of the conversation tells more than the whole of it
+    told = [f"{kind} {percent(r.p)}" for kind, r in recalls.items() if kind != RESENT or WINDOW not in recalls]
+    trace.report.say(f"P({trace.fact}): {', '.join(told)}.")
     return trace.report.frame(progress)
 
 

@@ -67,18 +67,18 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     )
     report.say(
         f"{p['method']} in {len(layers)} of {plural(config.n_layers, 'layer')}: perplexity {figure(before)} "
-        f"becomes {figure(after)}; not looking at all gives {figure(blind)}."
+        f"becomes {figure(after)}."
     )
     report.show(*keyed({"perplexity": _quality(report.measured)}), *report.views)
     yield report.frame(0.7)
 
     times = race(engine.model, attention_fn, min(p["time_tokens"], config.n_ctx))
     found = (
-        f"faster from {plural(times.crossover, 'token')} on" if times.crossover else "not faster at any length tried"
+        f"Faster from {plural(times.crossover, 'token')} on" if times.crossover else "Not faster at any length tried"
     )
     report.measure(_timed(times))
     report.show_also(time=_times(times))
-    report.say_also(f"Here it is {found}.")
+    report.say_also(f"{found}.")
     yield report.frame()
 
 

@@ -70,7 +70,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     changed = engine.operated([_operation(engine, p, order.tolist(), neuron)])
     ablated = _ablated(engine, changed, ids, fixed[:KL_TOKENS])
     report.measure(ablated)
-    report.say_also(
+    report.say(
         f"{_named(p, neuron)}: KL {figure(ablated['kl_ablated'])} nats, P({spelt(ablated['next_token'])}) "
         f"{percent(ablated['p_next'])} → {percent(ablated['p_next_ablated'])}."
     )

@@ -75,11 +75,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
         report.measure(chance)
         report.show(*pictures, draws=_sampled(engine, final.probabilities, counts, shown))
         report.say(caption)
-        report.say_also(
-            f"In {plural(chance['samples'], 'draw')} {chance['different_tokens_drawn']:,} of them came up; distance to "
-            f"the probabilities {percent(chance['sampled_vs_expected_tv_distance'])}, by chance "
-            f"{percent(chance['chance_tv_distance'])}."
-        )
+        report.say_also(f"In {plural(chance['samples'], 'draw')} {chance['different_tokens_drawn']:,} of them came up.")
         yield report.frame(progress)
 
 

@@ -17,7 +17,7 @@ from llm_holes.engine.kvcache.offloaded import OffloadedCache, Policy, block_sha
 from llm_holes.engine.kvcache.tiers import tier_for
 from llm_holes.engine.measure import Timing, kl_nats, timed
 from llm_holes.engine.model.cache import ContiguousCache, KVCache
-from llm_holes.engine.numbers import duration, figure, percent, plural
+from llm_holes.engine.numbers import duration, percent, plural
 from llm_holes.lessons.shared.passage import passage_ids
 from llm_holes.lessons.shared.report import keyed
 from llm_holes.lessons.tier3.kv_cache_offloading.block_reads import reads_views
@@ -152,9 +152,8 @@ def _two_answers(engine: Engine, resident: Decoding, lossy: Decoding) -> Diff:
 
 
 def _caption(m: Mapping[str, Any]) -> str:
-    same = "the same tokens" if m["tokens_equal"] else "not the same tokens"
+    same = "The same tokens" if m["tokens_equal"] else "Not the same tokens"
     return (
-        f"{m['policy']}: {percent(m['hit_rate'])} of the reads found their block in memory. Fetched, it is {same} at "
-        f"{duration(m['ms_per_token_offloaded'])} instead of {duration(m['ms_per_token_resident'])} each; left out, "
-        f"KL is {figure(m['kl_left_out_nats'])} nats."
+        f"{m['policy']}: {percent(m['hit_rate'])} of the reads found their block. {same}, at "
+        f"{duration(m['ms_per_token_offloaded'])} instead of {duration(m['ms_per_token_resident'])} each."
     )

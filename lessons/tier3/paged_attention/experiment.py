@@ -70,7 +70,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     report.measure(tokens_equal=equal, logits_max_abs_diff=difference)
     both = Tokens("read through a block table, in scrambled memory: what both ways wrote", engine.tokens(tokens))
     report.show_also(through_the_table=both)
-    report.say_also(f"Through the block table: {'the same' if equal else 'not the same'} tokens.")
+    report.say_also(f"Through the block table: {'the same' if equal else 'other'} tokens.")
     yield report.frame()
 
 
@@ -162,7 +162,6 @@ def _measured(engine: Engine, result: Served, found: Sequence[Dialogue]) -> dict
 
 def _caption(m: Mapping[str, Any]) -> str:
     return (
-        f"At most {plural(m['admitted_paged'], 'request')} at once in blocks, {m['admitted_contiguous']} in stretches "
-        f"of {m['reserved_positions']:,}; {percent(m['waste_paged'])} and {percent(m['waste_contiguous'])} of the "
-        f"memory given out stayed empty."
+        f"At once: {plural(m['admitted_paged'], 'request')} in blocks, {m['admitted_contiguous']} in stretches; "
+        f"{percent(m['waste_paged'])} and {percent(m['waste_contiguous'])} empty."
     )

@@ -56,9 +56,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     kl = kl_nats(full, cut)
     report.measure(perplexity_full=before, perplexity_sparse=after, perplexity_ratio=after / before, kl_nats=kl)
     report.show(who_sees_whom=mask, surprise=_surprise(full, cut, targets))
-    report.say(
-        f"{percent(density)} of the pairs: perplexity {figure(before)} becomes {figure(after)}, KL {figure(kl)} nats."
-    )
+    report.say(f"{percent(density)} of the pairs: perplexity {figure(before)} becomes {figure(after)}.")
     yield report.frame(0.5)
 
     seen, missed = look(engine, needle), look(sparse, needle)
@@ -71,7 +69,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     )
     report.show_also(the_hidden_fact=_needle(engine, needle, seen, missed))
     outcome = "found" if missed.found else "lost"
-    report.say_also(f"The hidden fact is {outcome} (P {percent(missed.p)}, full {percent(seen.p)}).")
+    report.say_also(f"The hidden fact is {outcome} ({percent(missed.p)}, full {percent(seen.p)}).")
     yield report.frame(0.8)
 
     work, costs = _work(engine, pattern, min(p["cost_tokens"], config.n_ctx))

@@ -45,6 +45,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
         tiktoken_mb_per_s=trace.mb_per_s("tiktoken"),
         hf_tokenizers_mb_per_s=trace.mb_per_s("HF tokenizers"),
         python_mb_per_s=trace.mb_per_s("our Python"),
+        tiktoken_vs_python=trace.mb_per_s("tiktoken") / trace.mb_per_s("our Python"),
         hf_us_per_token=1e3 * list(trace.warm["HF tokenizers"].values())[-1].median / trace.tokens,
         tiktoken_first_call_ms=trace.cold["tiktoken"][1],
         hf_tokenizers_first_call_ms=trace.cold["HF tokenizers"][1],
