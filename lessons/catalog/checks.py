@@ -133,7 +133,7 @@ def _check_presets(data: LessonData) -> Iterator[Problem]:
     defaults = {control.name: control.default for control in data.controls}
     for preset in data.presets:
         for name in preset.settings.keys() - defaults.keys():
-            yield f'"{preset.name}"', f"preset {preset.name!r} sets {name!r}, which is not a control"
+            yield f'name = "{preset.name}"', f"preset {preset.name!r} sets {name!r}, which is not a control"
         if {**defaults, **preset.settings} == defaults:
             yield f'"{preset.name}"', f"preset {preset.name!r} changes nothing: it equals the defaults"
     for kind in ("expected", "surprise"):
