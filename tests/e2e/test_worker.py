@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from llm_holes.engine.ipc.messages import Cancel, Cancelled, Failed, Finished, Run
+from llm_holes.lessons.catalog import catalog
 from tests.support.clock import AtMost
 from tests.support.processes import alive
 from tests.support.talk import Talk
@@ -24,7 +25,7 @@ async def test_lessons_run_and_requests_that_cannot_be_run_say_why(engine: Talk)
     engine.client.send(Run(3, "tokens", {"text": "Hello"}))
     done = await engine.answer(3)
     assert isinstance(done, Finished)
-    assert done.settings == {"text": "Hello"}
+    assert done.settings == catalog.load()["tokens"].defaults() | {"text": "Hello"}
     assert engine.frames(3)[-1].frame.measured["characters"] == 5
 
 
