@@ -24,7 +24,9 @@ def test_a_lesson_after_its_run(snap_compare: Compare, lesson: str, size: tuple[
     """You should see the first step's words, its picture, what was measured, and the main dials."""
     engine = FakeEngine({lesson: recording(RECORDINGS / f"{lesson}.msgpack")})
     app = HolesApp([], lesson, link=engine.link, clock=lambda: 0.0)
-    assert snap_compare(app, terminal_size=size, run_before=after("run"))
+    assert snap_compare(
+        app, terminal_size=size, run_before=after("run" if app.main.catalog[lesson].steps[0].bet is None else "skip")
+    )
 
 
 def tokens_app() -> HolesApp:

@@ -77,6 +77,7 @@ async def test_it_goes_on_where_the_learner_left(
             engine.manual = True
             await press(pilot, "r")
             await until(pilot, lambda: app.main.session.run.phase == "running")
+            await until(pilot, lambda: (point := Progress.open(folder).resume) is not None and point.step == 2)
     again = make_app(None)
     async with again.run_test(size=(80, 24)) as pilot:
         await settle(pilot)

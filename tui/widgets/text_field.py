@@ -59,7 +59,7 @@ class TextField(TextArea):
         if self.has_focus:
             return super().render_line(y)
         text = content(fitted(self.row(), self.size.width))
-        return Strip(text.render_segments(self.visual_style)).adjust_cell_length(self.size.width)
+        return Strip(text.render_segments(self.visual_style)).adjust_cell_length(self.size.width, self.rich_style)
 
     def take(self, model: ModelInfo | None) -> None:
         pass
