@@ -1,4 +1,4 @@
-"""Draws docs/screenshot.svg: the app on the real engine, after a run of the lesson on the KV cache."""
+"""Draws docs/screenshot.svg: the app on the real engine, at the first step of the lesson on attention."""
 
 from __future__ import annotations
 
@@ -13,17 +13,16 @@ from llm_holes.engine.ipc.client import command_for  # the colours are read at i
 from llm_holes.tui.app import HolesApp
 
 PICTURE = Path(__file__).parent.parent / "docs" / "screenshot.svg"
-LESSON = "kv-cache"
+LESSON = "attention"
 
 
 async def main() -> None:
     os.environ["LLM_HOLES_STATE"] = tempfile.mkdtemp()
     app = HolesApp(command_for("local", None, 1), LESSON)
-    async with app.run_test(size=(160, 45)) as pilot:
+    async with app.run_test(size=(132, 42)) as pilot:
         while app.main.session.engine.phase != "ready":
             await pilot.pause(0.1)
-        await pilot.press("r", "s")
-        while app.main.session.run.phase != "done":
+        while app.main.session.run.phase != "done":  # the first step runs by itself
             await pilot.pause(0.1)
         await pilot.pause(1)
         PICTURE.write_text(app.export_screenshot(title="llm-holes"), encoding="utf-8")
