@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from textual.widgets import Static
 
 from llm_holes.engine.frames import Bars, Frame, Text
-from llm_holes.lessons.catalog.catalog import load
+from llm_holes.lessons.catalog.catalog import Catalog, load
 from llm_holes.lessons.catalog.search import find
 from llm_holes.tui import views
+from llm_holes.tui.app import HolesApp
+from llm_holes.tui.screens.welcome import WelcomeScreen
 from llm_holes.tui.views.plain import TextView, UnknownView
 from llm_holes.tui.widgets.dial import Stepper
 from llm_holes.tui.widgets.lines import GAP, KeyBar
@@ -73,3 +76,27 @@ def test_no_lesson_is_found_by_the_name_of_a_number_that_is_filled_in_later() ->
     assert any("{measured." in lesson.body for lesson in catalog.lessons.values())
     assert [hit.where for hit in find(catalog, "the") if "{" in hit.where] == []
     assert find(catalog, "measured.prefill_ms") == []
+
+
+async def test_a_new_learner_is_greeted_with_what_the_machine_does_and_enter_begins(
+    engine: FakeEngine, catalog: Catalog
+) -> None:
+    engine.manual = True
+    app = HolesApp([], None, link=engine.link, catalog=catalog, clock=lambda: 0.0, greet=True)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        assert isinstance(app.screen, WelcomeScreen)
+        shown = str(app.screen.query_one("#card", Static).render())
+        assert "7 lessons" in shown.replace("\n", " ") or "lessons that look" in shown
+        assert "space" in shown
+        engine.ready()
+        await settle(pilot)
+        assert "ready" in str(app.screen.query_one("#card", Static).render())
+        await pilot.press("enter")
+        await settle(pilot)
+        assert app.screen is app.main
+    app = HolesApp([], None, link=engine.link, catalog=catalog, clock=lambda: 0.0, greet=True)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        assert app.screen is app.main, "who comes back is told in a line"
+        assert any(note.title == "welcome back" for note in app._notifications)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from textual.pilot import Pilot
 from textual.widget import Widget
+from textual.widgets import Static
 
 from llm_holes.engine.frames import Frame
 from llm_holes.lessons.learner.events import Event, Graded, Predicted, Ran, Read, Skipped
 from llm_holes.tui.app import HolesApp
+from llm_holes.tui.screens.end import EndScreen
 from llm_holes.tui.views.base import ViewWidget
 from llm_holes.tui.widgets.dial import Stepper
 from llm_holes.tui.widgets.lines import KeyBar
@@ -231,3 +233,20 @@ async def test_options_are_chosen_by_number_or_arrows() -> None:
         assert isinstance(graded, Graded)
         mark = "✓" if graded.right else "✗"
         assert verdict(app).startswith(f"{mark} You said “{bet.options[1].text}”; it was ")
+
+
+async def test_after_the_last_step_the_bets_stand_beside_what_was_measured(open_app: OpenApp) -> None:
+    async with open_app() as (app, pilot):
+        await press(pilot, "space", "1", "2", "enter")
+        await done(app, pilot)
+        await press(pilot, "space", "space")
+        assert isinstance(app.screen, EndScreen)
+        card = str(app.screen.query_one("#card", Static).render())
+        assert "is one sentence to remember" in " ".join(card.split())
+        assert "✓ you said “12”, 70 % sure; measured 11" in card
+        assert "d  next: Embeddings: ids become vectors" in card
+        await press(pilot, "backspace")
+        assert app.screen is app.main
+        await press(pilot, "space", "d")
+        assert app.main.lesson is not None
+        assert app.main.lesson.id == "embeddings"

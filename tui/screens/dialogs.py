@@ -139,16 +139,18 @@ def welcome(screen: LessonScreen, new: bool) -> None:
     from llm_holes.tui.screens.welcome import WelcomeScreen
 
     def chosen(what: str | None) -> None:
+        screen.greeting = None
         if what == "tour":
             screen.action_tour()
 
     if new:
-        screen.app.push_screen(WelcomeScreen(len(screen.catalog.lessons), screen.machine()), chosen)
+        screen.greeting = WelcomeScreen(len(screen.catalog.lessons), screen.machine())
+        screen.app.push_screen(screen.greeting, chosen)
     elif screen.lesson is not None:
         due = len(screen.learner().due(screen.catalog))
         asks = f" {plural(due, 'question')} due: v." if due else ""
         at = f"{screen.lesson.title}, step {screen.step + 1}."
-        screen.notify(at + asks, title="welcome back", timeout=6, markup=False)
+        screen.notify(at + asks, title="welcome back", timeout=4, markup=False)
 
 
 def tour_script() -> Sequence[Stop]:

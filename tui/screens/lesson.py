@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from llm_holes.lessons.learner.events import Event, Resume
     from llm_holes.lessons.learner.learner import Learner
     from llm_holes.tui.draw.card import Card
+    from llm_holes.tui.screens.welcome import WelcomeScreen
 
 DEBOUNCE = 0.35
 """Seconds after the last change of a control before it runs by itself."""
@@ -141,6 +142,8 @@ class LessonScreen(Screen[None]):
         self.dials, self.hint, self.footer = Dials(), HintLine(), KeyBar()
         self.quitting = False
         """Whether the learner has quit: what is typed while everything is saved must not open anything any more."""
+        self.greeting: WelcomeScreen | None = None
+        """What a new learner sees first; it says how far the model is."""
         self._asked_to_quit = float("-inf")
         self._tab = ""
         """The key of the view on the stage, if it is not the step's own."""
@@ -475,6 +478,8 @@ class LessonScreen(Screen[None]):
             self.result.caption.set_class(self.result.verdict.judged is not None, "-after-verdict")
             self._compare(self.lesson)
             self._show_views()
+        if self.greeting is not None:
+            self.greeting.tell(self.machine())
         if self._ticker is None:
             self._ticker = self.set_interval(TICK, self._tick)
         (self._ticker.resume if self.run.phase == "running" else self._ticker.pause)()
