@@ -26,7 +26,7 @@ ROLES = (
     *HUES,
 )  # fmt: skip
 STEPS = 32
-FEWEST, MOST = 4, 28
+FEWEST, MOST = 4, 32
 """Lines of a plot."""
 STANDS_OUT = 1.6
 """The contrast of an empty cell to the ground, at least."""
