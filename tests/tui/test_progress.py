@@ -77,7 +77,12 @@ async def test_it_goes_on_where_the_learner_left(
             engine.manual = True
             await press(pilot, "r")
             await until(pilot, lambda: app.main.session.run.phase == "running")
-            await until(pilot, lambda: (point := Progress.open(folder).resume) is not None and point.step == 2)
+
+            def kept() -> bool:
+                point = Progress.open(folder).resume
+                return point is not None and (point.step, point.settings.get("max_new_tokens")) == (2, 136)
+
+            await until(pilot, kept)
     again = make_app(None)
     async with again.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
