@@ -22,7 +22,7 @@ from llm_holes.tui.widgets.text_field import TextField
 from tests.support.app import press, settle, until
 from tests.support.fake_link import FakeEngine, recording
 from tests.support.paths import RECORDINGS
-from tests.support.pictures import MIDDLE, SMALL
+from tests.support.pictures import MIDDLE, SMALL, WIDE
 
 ROWS = {SMALL: 8, MIDDLE: 10}
 """How many rows of a picture are in sight at least, if it has that many."""
@@ -70,8 +70,11 @@ async def arrive(app: HolesApp, pilot: Pilot[None]) -> None:
     await settle(pilot)
 
 
-@pytest.mark.parametrize("size", [SMALL, MIDDLE], ids=str)
-@pytest.mark.parametrize("name", list(catalog.load().lessons))
+EVERY_SIZE = [(name, size) for size in (SMALL, MIDDLE) for name in catalog.load().lessons]
+SOME_MORE = [(name, size) for size in ((100, 30), WIDE, (200, 60)) for name in ("attention", "memory", "kv-cache")]
+
+
+@pytest.mark.parametrize(("name", "size"), [*EVERY_SIZE, *SOME_MORE], ids=str)
 async def test_words_picture_and_dials_are_in_sight_together_at_each_step(
     name: str, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -90,7 +93,7 @@ async def test_words_picture_and_dials_are_in_sight_together_at_each_step(
                 await press(pilot, "s")
                 await arrive(app, pilot)
             assert app.main.stage.tabs.current == step.view
-            assert_in_sight(app, ROWS[size])
+            assert_in_sight(app, ROWS.get(size, 10))
             await press(pilot, "space")
         assert isinstance(app.screen, EndScreen)
 
