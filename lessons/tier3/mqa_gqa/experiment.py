@@ -51,7 +51,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     )
     report.show(cache_size=size_bars, published_models=published)
     report.say(
-        f"Keys and values copied for each of {config.n_heads} query heads: {size(built_bytes)} of cache become "
+        f"Copied for each of {config.n_heads} query heads, {size(built_bytes)} of cache become "
         f"{size(expanded_bytes)}; the logits are {equality(difference)}."
     )
     yield report.frame(0.3)
