@@ -9,6 +9,8 @@ import pytest
 from textual.pilot import Pilot
 
 from llm_holes.tui.app import HolesApp
+from llm_holes.tui.draw.spans import plain
+from llm_holes.tui.widgets.words import WordsPane
 
 MakeApp = Callable[..., HolesApp]
 OpenApp = Callable[..., AbstractAsyncContextManager[tuple[HolesApp, Pilot[None]]]]
@@ -40,3 +42,8 @@ async def done(app: HolesApp, pilot: Pilot[None]) -> None:
     """Waits until the run is finished and its results are drawn."""
     await until(pilot, lambda: app.main.session.run.phase == "done")
     await settle(pilot)
+
+
+def said_in(words: WordsPane) -> str:
+    """What the words of a step read, as plain lines."""
+    return "\n".join(map(plain, words.rows(max(words.content_size.width, 1))))

@@ -17,7 +17,7 @@ from llm_holes.tui.screens.game import BeginScreen, NameScreen
 from llm_holes.tui.widgets.case_line import CaseLine
 from llm_holes.tui.widgets.dial import Dial, Stepper
 from llm_holes.tui.widgets.result import Caption
-from tests.support.app import MakeApp, OpenApp, done, press, settle, until
+from tests.support.app import MakeApp, OpenApp, done, press, said_in, settle, until
 from tests.support.fake_link import FakeEngine
 from tests.support.pictures import MIDDLE, SMALL, Compare
 
@@ -123,7 +123,7 @@ async def test_a_changed_dial_waits_for_r_and_no_word_speaks_of_it(open_app: Ope
         await done(app, pilot)
         assert [run.settings["max_new_tokens"] for run in engine.runs] == [136]
         await press(pilot, "space")
-        assert "11" not in app.main.words.text(), "a broken model's run does not speak in the lesson"
+        assert "11" not in said_in(app.main.words), "a broken model's run does not speak in the lesson"
 
 
 async def test_after_the_truth_nothing_is_compared(open_app: OpenApp, engine: FakeEngine) -> None:

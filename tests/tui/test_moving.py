@@ -11,7 +11,7 @@ from llm_holes.tui.screens.search import SearchScreen
 from llm_holes.tui.widgets.lesson_tree import LessonTree
 from llm_holes.tui.widgets.lines import HintLine, KeyBar
 from llm_holes.tui.widgets.text_field import TextField
-from tests.support.app import OpenApp, done, press, settle, until
+from tests.support.app import OpenApp, done, press, said_in, settle, until
 from tests.support.fake_link import FakeEngine
 
 
@@ -130,14 +130,14 @@ async def test_d_goes_on_in_reading_order_and_u_goes_up(open_app: OpenApp) -> No
 async def test_space_walks_the_steps_and_backspace_goes_back(open_app: OpenApp) -> None:
     async with open_app() as (app, pilot):
         words = app.main.words
-        assert words.text().startswith("A piece at a time.")
+        assert said_in(words).startswith("A piece at a time.")
         await press(pilot, "space", "s")
-        assert words.text().startswith("How many pieces.")
+        assert said_in(words).startswith("How many pieces.")
         await press(pilot, "space")
-        assert words.text().startswith("What is dear.")
+        assert said_in(words).startswith("What is dear.")
         assert "●●● step 3 of 3" in str(app.main.status.render())
         await press(pilot, "backspace", "backspace", "backspace")
-        assert words.text().startswith("A piece at a time.")
+        assert said_in(words).startswith("A piece at a time.")
         assert "●○○ step 1 of 3" in str(app.main.status.render())
 
 
@@ -155,7 +155,7 @@ async def test_from_a_picture_to_another_lesson_the_stage_keeps_the_focus(open_a
 async def test_a_click_on_a_link_and_g_lead_to_other_lessons(open_app: OpenApp) -> None:
     async with open_app() as (app, pilot):
         await press(pilot, "space", "s", "space")
-        rows = app.main.words.text().splitlines()
+        rows = said_in(app.main.words).splitlines()
         y = next(n for n, row in enumerate(rows) if "embeddings" in row)
         await pilot.click(app.main.words, offset=(1 + rows[y].index("embeddings"), y))
         await settle(pilot)

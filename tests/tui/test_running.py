@@ -21,7 +21,7 @@ from llm_holes.tui.widgets.stage import Stage
 from llm_holes.tui.widgets.status_line import StatusLine
 from llm_holes.tui.widgets.text_field import TextField
 from tests.support import gallery
-from tests.support.app import OpenApp, done, press, settle, until
+from tests.support.app import OpenApp, done, press, said_in, settle, until
 from tests.support.clock import AtMost
 from tests.support.fake_link import FakeEngine
 
@@ -49,11 +49,11 @@ async def test_r_runs_and_the_frames_reach_the_views(open_app: OpenApp, engine: 
 async def test_the_text_quotes_what_was_measured(open_app: OpenApp) -> None:
     async with open_app() as (app, pilot):
         words = app.main.words
-        assert "49,152 entries" in words.text()
+        assert "49,152 entries" in said_in(words)
         await press(pilot, "space", "s")
         await done(app, pilot)
-        assert "11 tokens" in words.text()
-        assert "the *cat* [sat] `here`" in words.text()
+        assert "11 tokens" in said_in(words)
+        assert "the *cat* [sat] `here`" in said_in(words)
 
 
 async def test_a_changed_control_runs_again_and_replaces_the_run(open_app: OpenApp, engine: FakeEngine) -> None:

@@ -20,7 +20,7 @@ from llm_holes.tui.screens.tour_end import TourEndScreen
 from llm_holes.tui.screens.welcome import WelcomeScreen
 from llm_holes.tui.terminal import terminal
 from llm_holes.tui.widgets.lines import KeyBar
-from tests.support.app import OpenApp, done, press, settle, until
+from tests.support.app import OpenApp, done, press, said_in, settle, until
 from tests.support.fake_link import FakeEngine
 from tests.support.paths import SUPPORT
 
@@ -200,7 +200,7 @@ async def test_the_real_tour_is_walked_with_space_alone(monkeypatch: pytest.Monk
             step = step_of(stop, lesson)
             assert step is not None
             assert place(app) == (stop.lesson, step + 1, f"tour {number} of {len(stops)}")
-            assert lesson.words[step].heading in app.main.words.text()
+            assert lesson.words[step].heading in said_in(app.main.words)
             if lesson.steps[step].bet is None:
                 await until(pilot, lambda: app.main.stage.shown)
                 assert app.main.stage.shown[0].key == lesson.steps[step].view

@@ -19,7 +19,7 @@ from llm_holes.tui.screens import lesson as lesson_screen
 from llm_holes.tui.screens.end import EndScreen
 from llm_holes.tui.views.base import ViewWidget
 from llm_holes.tui.widgets.text_field import TextField
-from tests.support.app import press, settle, until
+from tests.support.app import press, said_in, settle, until
 from tests.support.fake_link import FakeEngine, recording
 from tests.support.paths import RECORDINGS
 from tests.support.pictures import MIDDLE, SMALL, WIDE
@@ -52,8 +52,8 @@ def assert_in_sight(app: HolesApp, need: int) -> None:
     main = app.main
     shown = "\n".join(rows(app))
     assert whole(app, main.words), "the step's words"
-    assert main.words.size.height >= len(main.words.text().splitlines())
-    assert "…" not in main.words.text()
+    assert main.words.size.height >= len(said_in(main.words).splitlines())
+    assert "…" not in said_in(main.words)
     for widget in main.dials.children:
         assert not widget.display or whole(app, widget), f"the dial {widget}"
     (view,) = [widget for widget in main.stage.picture.query(ViewWidget) if widget.display]
@@ -68,6 +68,7 @@ async def arrive(app: HolesApp, pilot: Pilot[None]) -> None:
     """Waits until the step has run, or asks."""
     await until(pilot, lambda: app.main.result.form.question is not None or app.main.words.measured is not None)
     await settle(pilot)
+    await until(pilot, lambda: whole(app, app.main.words))
 
 
 EVERY_SIZE = [(name, size) for size in (SMALL, MIDDLE) for name in catalog.load().lessons]
@@ -86,7 +87,8 @@ async def test_words_picture_and_dials_are_in_sight_together_at_each_step(
         for step in app.main.catalog[name].steps:
             await arrive(app, pilot)
             if app.main.result.form.question is not None:
-                assert whole(app, app.main.result.form), "the bet"
+                # it has its place one layout after it has its question
+                await until(pilot, lambda: whole(app, app.main.result.form))
                 assert whole(app, app.main.words)
                 assert not app.main.stage.shown
                 assert list(scrolling(app)) == []

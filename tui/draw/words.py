@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import cache
 
 from markdown_it import MarkdownIt
@@ -35,12 +35,6 @@ def word_rows(text: str, values: Values, width: int, head: Row | None = None) ->
         spans = [*(head or []), *_spans(inline, values)] if n == 0 else list(_spans(inline, values))
         rows += wrapped_spans(spans, width)
     return rows or wrapped_spans(head or [], width)
-
-
-def links_in(rows: Iterable[Row]) -> list[str]:
-    """The lessons that the rows lead to, in order."""
-    found = [span.role.removeprefix(LINK) for row in rows for span in row if span.role.startswith(LINK)]
-    return list(dict.fromkeys(found))
 
 
 def link_at(row: Row, x: int) -> str:

@@ -3,23 +3,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.widgets import Static
 
 from llm_holes.lessons.catalog.catalog import Lesson
 from llm_holes.lessons.learner.events import Graded, Predicted
-from llm_holes.tui.content import lines
 from llm_holes.tui.draw.spans import Row, Span, wrapped
-from llm_holes.tui.screens.dialog import Dialog
-from llm_holes.tui.screens.help import Sheet
+from llm_holes.tui.screens.card import CardScreen
 from llm_holes.tui.widgets.predict import RIGHT, WRONG
 
 Bets = Sequence[tuple[str, tuple[Predicted, Graded] | None]]
 """Each bet's question, and what came of it if it was decided."""
 
 
-class EndScreen(Dialog[str]):
+class EndScreen(CardScreen):
     """After a lesson's last step. Gives `quiz`, `next` or None.
 
     Args:
@@ -35,26 +31,10 @@ class EndScreen(Dialog[str]):
     ]
 
     def __init__(self, lesson: Lesson, bets: Bets, passed: bool, following: Lesson | None) -> None:
-        super().__init__()
+        super().__init__(lesson.title, "space goes on · esc back")
         self.lesson, self.bets, self.passed, self.following = lesson, bets, passed, following
 
-    def compose(self) -> ComposeResult:
-        sheet = Sheet(Static(id="card"), classes="dialog")
-        sheet.border_title = self.lesson.title
-        sheet.border_subtitle = "space goes on · esc back"
-        yield sheet
-
-    def on_mount(self) -> None:
-        self.call_after_refresh(self._show)
-
-    def on_resize(self) -> None:
-        self.call_after_refresh(self._show)
-
-    def _show(self) -> None:
-        sheet = self.query_one(Sheet)
-        self.query_one("#card", Static).update(lines(self._rows(max(sheet.scrollable_content_region.width, 30))))
-
-    def _rows(self, width: int) -> list[Row]:
+    def rows(self, width: int) -> list[Row]:
         rows: list[Row] = [[Span("to keep", "dim")]]
         rows += [[Span(line, "strong")] for line in wrapped(self.lesson.data.keep, width)]
         rows += [[], [Span("your bets, and what was measured" if self.bets else "", "dim")]]

@@ -49,6 +49,7 @@ from llm_holes.tui.services.settings import Settings
 from llm_holes.tui.services.share import card_of, share
 from llm_holes.tui.services.steps import Steps
 from llm_holes.tui.services.tour import Tour
+from llm_holes.tui.state.named_views import named_views
 from llm_holes.tui.widgets.case_line import CaseLine
 from llm_holes.tui.widgets.dials import Dials
 from llm_holes.tui.widgets.lesson_tree import LessonTree
@@ -842,12 +843,3 @@ class LessonScreen(Screen[None]):
         """To a lesson that was chosen, if one was."""
         if lesson_id is not None:
             self.post_message(OpenLesson(lesson_id))
-
-
-def named_views(frame: Frame) -> dict[str, View]:
-    """The views of a frame by what their tabs are called; a view without a key has its title, or else its number."""
-    found: dict[str, View] = {}
-    for n, view in enumerate(frame.views, 1):
-        name = view.key or view.title
-        found[name if name and name not in found else f"view {n}"] = view
-    return found

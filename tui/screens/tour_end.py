@@ -3,19 +3,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.widgets import Static
 
 from llm_holes.engine.numbers import plural
 from llm_holes.lessons.catalog.catalog import Catalog, Lesson
-from llm_holes.tui.content import lines
 from llm_holes.tui.draw.spans import Row, Span, wrapped
-from llm_holes.tui.screens.dialog import Dialog
-from llm_holes.tui.screens.help import Sheet
+from llm_holes.tui.screens.card import CardScreen
 
 
-class TourEndScreen(Dialog[str]):
+class TourEndScreen(CardScreen):
     """After the tour's last stop: where to go on. Gives `begin`, `back` or None to stay.
 
     Args:
@@ -29,26 +25,10 @@ class TourEndScreen(Dialog[str]):
     ]
 
     def __init__(self, lessons: Sequence[Lesson], catalog: Catalog, right: Sequence[bool]) -> None:
-        super().__init__()
+        super().__init__("the end of the tour", "enter begins the first lesson · esc stays here")
         self.lessons, self.catalog, self.right = lessons, catalog, right
 
-    def compose(self) -> ComposeResult:
-        sheet = Sheet(Static(id="card"), classes="dialog")
-        sheet.border_title = "the end of the tour"
-        sheet.border_subtitle = "enter begins the first lesson · esc stays here"
-        yield sheet
-
-    def on_mount(self) -> None:
-        self.call_after_refresh(self._show)
-
-    def on_resize(self) -> None:
-        self.call_after_refresh(self._show)
-
-    def _show(self) -> None:
-        width = max(self.query_one(Sheet).scrollable_content_region.width, 30)
-        self.query_one("#card", Static).update(lines(self._rows(width)))
-
-    def _rows(self, width: int) -> list[Row]:
+    def rows(self, width: int) -> list[Row]:
         rows: list[Row] = [[Span(line)] for line in wrapped(self._said(), width)]
         first, here = next(iter(self.catalog.lessons.values())), self.lessons[-1]
         rows += [[], [Span("where to go on", "dim")]]

@@ -2,14 +2,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.widgets import Static
 
-from llm_holes.tui.content import lines
 from llm_holes.tui.draw.spans import Row, Span, wrapped
-from llm_holes.tui.screens.dialog import Dialog
-from llm_holes.tui.screens.help import Sheet
+from llm_holes.tui.screens.card import CardScreen
 
 WHAT = """What really happens when a message is sent to a language model? Here is a real one, on this machine, and
 {holes} lessons that look into it. You bet, it runs, you see what was measured. No number is made up in advance."""
@@ -22,7 +18,7 @@ KEYS = (
 )
 
 
-class WelcomeScreen(Dialog[str]):
+class WelcomeScreen(CardScreen):
     """The first thing a new learner sees. Gives `tour`, or None to begin."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -31,34 +27,21 @@ class WelcomeScreen(Dialog[str]):
     ]
 
     def __init__(self, holes: int, machine: str) -> None:
-        super().__init__()
+        super().__init__("llm-holes", "enter begins · t the tour, ten minutes")
         self.holes, self.machine = holes, machine
-
-    def compose(self) -> ComposeResult:
-        sheet = Sheet(Static(id="card"), classes="dialog")
-        sheet.border_title = "llm-holes"
-        sheet.border_subtitle = "enter begins · t the tour, ten minutes"
-        yield sheet
-
-    def on_mount(self) -> None:
-        self.call_after_refresh(self._show)
-
-    def on_resize(self) -> None:
-        self.call_after_refresh(self._show)
 
     def tell(self, machine: str) -> None:
         """What the machine does now, in one line."""
         self.machine = machine
         if self.is_mounted:
-            self._show()
+            self.show()
 
-    def _show(self) -> None:
-        width = max(self.query_one(Sheet).scrollable_content_region.width, 30)
+    def rows(self, width: int) -> list[Row]:
         rows: list[Row] = [[Span(line)] for line in wrapped(" ".join(WHAT.format(holes=self.holes).split()), width)]
         rows += [[], *([Span(line, "measured")] for line in wrapped(self.machine, width)), []]
         rows += [[Span(key.ljust(9), "act-strong"), Span(does)] for key, does in KEYS]
         rows += [[], [Span("enter", "act-strong"), Span(" begins     "), Span("t", "act-strong"), Span(" the tour")]]
-        self.query_one("#card", Static).update(lines(rows))
+        return rows
 
     def action_tour(self) -> None:
         self.dismiss("tour")

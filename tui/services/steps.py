@@ -66,7 +66,7 @@ class Steps:
         return frozenset(bet.measurement for bet in lesson.data.bets if self._open(lesson, bet))
 
     def closed(self, lesson: Lesson) -> frozenset[str]:
-        """The keys of views that belong to later steps; views no step names belong to the last."""
+        """The keys of the views that belong to later steps."""
         if self._game.open_case is not None:
             return frozenset()
         reached = self._reached.get(lesson.id, 0)

@@ -15,6 +15,7 @@ from llm_holes.engine.numbers import Kind, figure, kind_of, measurement
 from llm_holes.tui.draw.arrays import matrix
 from llm_holes.tui.draw.sanitize import visible
 from llm_holes.tui.draw.spans import named
+from llm_holes.tui.state.named_views import named_views
 
 SHORT = 32
 """Characters up to which a text is in the table; longer ones are compared word by word."""
@@ -32,8 +33,8 @@ class Pinned:
 
 
 def without(run: Pinned, views: AbstractSet[str], measurements: AbstractSet[str]) -> Pinned:
-    """The run as it may be seen while these views, by key or title, and these measurements are closed."""
-    seen = tuple(view for view in run.frame.views if (view.key or view.title) not in views)
+    """The run as it may be seen while these views, by name, and these measurements are closed."""
+    seen = tuple(view for name, view in named_views(run.frame).items() if name not in views)
     told = {name: value for name, value in run.frame.measured.items() if name not in measurements}
     return replace(run, frame=structs.replace(run.frame, views=seen, measured=told))
 

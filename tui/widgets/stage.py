@@ -39,7 +39,7 @@ class Tabs(Widget):
 
     def row(self) -> tuple[Row, list[tuple[int, int, str]]]:
         """The line, and where in it which name can be clicked: (first column, end, name)."""
-        tail = f" {self.more} " if self.more else f" {KEYS} " if len(self.names) > 1 else ""
+        tail = f" {self.more} " if self.more else f" {KEYS} " if len(self.names) - len(self.closed) > 1 else ""
         room = self.size.width - cell_len(tail) - 2
         first, shown = self._in_sight(room)
         spans: Row = [Span("─" if not first else "‹", "faint"), Span("─", "faint")]
@@ -47,7 +47,7 @@ class Tabs(Widget):
         x = 2
         for name in shown:
             text = f"‹ {visible(name)} ›" if name == self.current else f" {visible(name)} "
-            role = "act-strong" if name == self.current else "faint" if name in self.closed else "dim"
+            role = "act-strong" if name == self.current else "dim" if name in self.closed else ""
             spans += [Span(text, role), Span("──", "faint")]
             if name not in self.closed:
                 places.append((x, x + cell_len(text), name))
@@ -134,7 +134,7 @@ class Picture(VerticalScroll, can_focus=True):
             target.follow()
 
     def describe(self) -> str:
-        return "the picture · space goes on; e and tab change what it shows" if not self.max_scroll_y else (
+        return "the picture · space goes on; tab leads to the dials that change it" if not self.max_scroll_y else (
             "the picture · ↓ ↑ show the rest of it"
         )  # fmt: skip
 

@@ -12,7 +12,7 @@ from llm_holes.engine.frames import Value
 from llm_holes.engine.ipc.messages import ModelInfo
 from llm_holes.lessons.catalog.catalog import Lesson
 from llm_holes.tui.content import lines
-from llm_holes.tui.draw.spans import Row, Span, plain, wrapped
+from llm_holes.tui.draw.spans import Row, Span
 from llm_holes.tui.draw.words import link_at, word_rows
 from llm_holes.tui.messages import OpenLesson
 
@@ -58,9 +58,9 @@ class WordsPane(Widget):
             stop = "" if words.heading.endswith(("?", "!")) else "."
             rows = word_rows(after or words.before, values, width, [Span(words.heading + stop, "strong"), Span(" ")])
         if step.try_ and self.measured is not None:
-            first, *rest = wrapped(step.try_, max(width - len(TRY), 10))
-            rows.append([Span(TRY, "act"), Span(first)])
-            rows += [[Span(" " * len(TRY)), Span(line)] for line in rest]
+            first, *rest = word_rows(step.try_, values, max(width - len(TRY), 10))
+            rows.append([Span(TRY, "act"), *first])
+            rows += [[Span(" " * len(TRY)), *row] for row in rest]
         return rows
 
     def render(self) -> VisualType:
@@ -75,7 +75,3 @@ class WordsPane(Widget):
         rows = self.rows(max(self.content_size.width, 1))
         if offset is not None and offset.y < len(rows) and (lesson := link_at(rows[offset.y], offset.x)):
             self.post_message(OpenLesson(lesson))
-
-    def text(self) -> str:
-        """What is in sight, as plain lines."""
-        return "\n".join(map(plain, self.rows(max(self.content_size.width, 1))))
