@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import BindingType
 from textual.events import Key
+from textual.geometry import Size
 from textual.reactive import reactive
 from textual.visual import VisualType
 from textual.widget import Widget
@@ -54,11 +55,18 @@ class PredictForm(Widget, can_focus=True):
             return None
 
     def render(self) -> VisualType:
+        return lines(self._rows(self.content_size.width))
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        # for the width to come: the one in `content_size` is from before the layout
+        return len(self._rows(width))
+
+    def _rows(self, across: int) -> list[Row]:
         if self.question is None:
-            return ""
-        width = max(self.content_size.width, 20)
+            return []
+        width = max(across, 20)
         rows: list[Row] = [[Span(line, "strong")] for line in wrapped(self.question.question, width)]
-        return lines([*rows, *self._answers(width), self._keys()])
+        return [*rows, *self._answers(width), self._keys()]
 
     def _answers(self, width: int) -> list[Row]:
         assert self.question is not None
@@ -146,15 +154,21 @@ class Verdict(Widget):
         self.display = judged is not None
 
     def render(self) -> VisualType:
+        return lines(self._rows(self.content_size.width))
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        return len(self._rows(width))
+
+    def _rows(self, across: int) -> list[Row]:
         if self.judged is None:
-            return ""
-        width = max(self.size.width - 2, 20)
+            return []
+        width = max(across, 20)
         outcome = self.judged.outcome
         said = {True: RIGHT, False: WRONG, None: ""}[outcome.right] + outcome.sentence
         if self.past:
-            return lines([[Span(line, "dim")] for line in wrapped(f"your bet: {said}", width)])
+            return [[Span(line, "dim")] for line in wrapped(f"your bet: {said}", width)]
         because = [Span(" " + outcome.because)] if outcome.right is not None and outcome.because else []
-        return lines(wrapped_spans([Span(said, "measured"), *because], width))
+        return wrapped_spans([Span(said, "measured"), *because], width)
 
 
 def option_rows(options: tuple[Option, ...], chosen: int | None, width: int) -> list[Row]:
