@@ -421,6 +421,21 @@ View = (
 )  # fmt: skip
 
 
+Bound = Literal["reading", "arithmetic", "neither"]
+
+
+class Cost(msgspec.Struct, frozen=True):
+    """What one piece of work takes: milliseconds, bytes read, additions and multiplications, how many steps of one
+    token would take as long, and what the machine waits for meanwhile."""
+
+    what: str
+    ms: float
+    nbytes: float
+    flops: float
+    steps: float
+    bound_by: Bound
+
+
 class Frame(msgspec.Struct, frozen=True):
     """One complete picture.
 
@@ -428,12 +443,14 @@ class Frame(msgspec.Struct, frozen=True):
         caption: what to look at, in one line, made from measured values.
         measured: named results; units are in the name (`_ms`, `_bytes`, `_nats`).
         progress: 0..1 while more frames follow, None when the experiment cannot tell or is done.
+        cost: what the work that the picture shows takes on this machine, where that is worth knowing.
     """
 
     caption: str
     views: tuple[View, ...] = ()
     measured: dict[str, Value] = {}
     progress: float | None = None
+    cost: Cost | None = None
 
 
 def series(name: str, x: Sequence[float], y: Sequence[float]) -> Series:

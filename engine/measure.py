@@ -26,6 +26,12 @@ def kl_nats(intact: Tensor, changed: Tensor) -> float:
     return float((p.exp() * (p - q)).sum(-1).mean().clamp(min=0))
 
 
+def changed_share(intact: Tensor, changed: Tensor) -> float:
+    """Of next tokens drawn with the same luck, the share that would come out differently: the mean over positions of
+    the total variation distance, from logits [pos, d_vocab]."""
+    return float((intact.softmax(-1) - changed.softmax(-1)).abs().sum(-1).mean() / 2)
+
+
 def loss_nats(logits: Tensor, ids: Tensor) -> float:
     """Mean surprise at each next token, in nats: logits [pos, d_vocab] against ids [pos]."""
     return float(torch.nn.functional.cross_entropy(logits[:-1], ids[1:]))

@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec import structs
 
-from llm_holes.engine.frames import Frame, View
+from llm_holes.engine.frames import Cost, Frame, View
 
 
 def keyed(named: Mapping[str, View | None]) -> tuple[View, ...]:
@@ -19,12 +19,13 @@ def keyed(named: Mapping[str, View | None]) -> tuple[View, ...]:
 
 
 class Report:
-    """`measure`, `show` and `say` change what the next frame carries; a frame that was made stays as it was."""
+    """`measure`, `show`, `say` and `cost` change what the next frame carries; a frame that was made stays as it was."""
 
     def __init__(self) -> None:
         self.measured: dict[str, Any] = {}
         self.views: tuple[View, ...] = ()
         self.caption = ""
+        self.cost: Cost | None = None
 
     def measure(self, found: Mapping[str, Any] | None = None, /, **named: Any) -> None:
         """Publishes values under their names, besides those that are published already."""
@@ -49,4 +50,4 @@ class Report:
 
     def frame(self, progress: float | None = None) -> Frame:
         """All of it as it is now; `progress` as in `Frame`."""
-        return Frame(self.caption, self.views, deepcopy(self.measured), progress)
+        return Frame(self.caption, self.views, deepcopy(self.measured), progress, self.cost)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
-from llm_holes.engine.measure import Timing, repeated, timed, wilson
+from llm_holes.engine.measure import Timing, changed_share, repeated, timed, wilson
 
 
 @pytest.mark.parametrize(
@@ -42,3 +43,10 @@ def test_repeated_work_runs_this_many_times_and_gives_the_last_result() -> None:
 
 def test_a_timing_is_written_with_its_spread() -> None:
     assert str(Timing.of([2.0, 19.0, 2100.0])) == "19 ms (2.0 ms to 2.1 s)"
+
+
+def test_the_share_of_words_that_would_change_is_the_probability_that_moved() -> None:
+    intact = torch.tensor([[0.5, 0.5, 0.0], [1.0, 0.0, 0.0]]).log()
+    changed = torch.tensor([[0.5, 0.2, 0.3], [1.0, 0.0, 0.0]]).log()
+    assert changed_share(intact, changed) == pytest.approx(0.15)  # 0.3 at the first of two places, nothing at the other
+    assert changed_share(intact, intact) == 0

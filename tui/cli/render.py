@@ -13,6 +13,7 @@ from llm_holes.lessons.catalog.catalog import Lesson
 from llm_holes.lessons.catalog.words import Values
 from llm_holes.lessons.lint import inspect
 from llm_holes.tui.cli.run import Progress, Unsuccessful, run_each
+from llm_holes.tui.draw.cost_line import cost_line
 from llm_holes.tui.draw.sanitize import clean
 from llm_holes.tui.draw.spans import plain, wrapped
 from llm_holes.tui.draw.words import word_rows
@@ -58,7 +59,8 @@ def block(lesson: Lesson, case: Case, made: MadeRun) -> Iterator[str]:
         "settings": made.settings,
     }
     changed = ", ".join(f"{name} = {value!r}" for name, value in case.settings.items())
-    for line in (f"caption: {frame.caption}", f"set: {changed or 'nothing'}"):
+    paid = () if frame.cost is None else (f"cost: {cost_line(frame.cost, WIDTH - len('cost: '))}",)
+    for line in (f"caption: {frame.caption}", *paid, f"set: {changed or 'nothing'}"):
         yield from wrapped(line, WIDTH)
     for index in sorted(case.steps):
         words = lesson.words[index]

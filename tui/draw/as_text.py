@@ -34,6 +34,7 @@ from llm_holes.tui.draw.arrays import matrix
 from llm_holes.tui.draw.blocks import blocks_rows
 from llm_holes.tui.draw.cache_grid import cache_grid_rows
 from llm_holes.tui.draw.contexts import contexts_rows
+from llm_holes.tui.draw.cost_line import cost_line
 from llm_holes.tui.draw.curve import curve_rows
 from llm_holes.tui.draw.diff import diff_rows
 from llm_holes.tui.draw.flow import flow_rows
@@ -62,6 +63,8 @@ from llm_holes.tui.draw.transcript import transcript_rows
 def frame_text(frame: Frame, width: int) -> str:
     """The whole frame: caption, views, measurements, in lines of at most `width` cells without trailing space."""
     parts = ["\n".join(wrapped(frame.caption, width)), *(view_text(view, width) for view in frame.views)]
+    if frame.cost is not None:
+        parts.append("\n".join(wrapped(cost_line(frame.cost, width), width)))
     if frame.measured:
         parts.append("\n".join(_measured(frame.measured, width)))
     return "\n\n".join(parts) + "\n"

@@ -13,13 +13,14 @@ from llm_holes.engine.frames import Frame
 from llm_holes.engine.ipc.session import RunState
 from llm_holes.lessons.catalog.schema import Bet
 from llm_holes.tui.content import lines
+from llm_holes.tui.draw.cost_line import cost_line
 from llm_holes.tui.draw.spans import Row, Span, wrapped
 from llm_holes.tui.widgets.differences import Differences
 from llm_holes.tui.widgets.predict import PredictForm, Verdict
 
 
 class Caption(Widget):
-    """What to look at, or what became of the run, in a line or two."""
+    """What to look at, or what became of the run, in a line or two, and what it cost."""
 
     frame: reactive[Frame | None] = reactive(None, layout=True, always_update=True)
     run: reactive[RunState] = reactive(RunState(), layout=True)
@@ -38,6 +39,8 @@ class Caption(Widget):
         if self.frame is not None and self.frame.caption and not self.quiet:
             stale = self.run.active and not self.run.fresh
             said = [[Span(line, "dim" if stale else "measured")] for line in wrapped(self.frame.caption, width)]
+            if self.frame.cost is not None:
+                said += [[Span(line, "dim")] for line in wrapped(cost_line(self.frame.cost, width), width)]
         return [*self._state(width), *said]
 
     def _state(self, width: int) -> list[Row]:

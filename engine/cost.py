@@ -1,0 +1,58 @@
+"""What a piece of work costs on this machine: its time beside that of writing one token, what it reads, what it sums,
+and which of the two the machine is waiting for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from llm_holes.engine.engine import Engine
+from llm_holes.engine.frames import Bound, Cost
+from llm_holes.engine.generation.generate import last_logits
+from llm_holes.engine.machine import matmul_gflop_per_s, read_gb_per_s
+from llm_holes.engine.measure import timed
+from llm_holes.engine.model.cache import ContiguousCache
+
+STEPS = 4
+NEITHER = 3.0
+"""A time this many times as long as both limits allow is spent on something else: calls, copies, Python."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """The machine's two limits, bytes and operations per nanosecond, and the fastest step of this model, one token at
+    the start of a text, in milliseconds."""
+
+    gb_per_s: float
+    gflop_per_s: float
+    step_ms: float
+
+    def bound(self, ms: float, nbytes: float, flops: float) -> Bound:
+        reading, arithmetic = nbytes / self.gb_per_s / 1e6, flops / self.gflop_per_s / 1e6
+        if ms > NEITHER * max(reading, arithmetic):
+            return "neither"
+        return "reading" if reading > arithmetic else "arithmetic"
+
+
+_paces: dict[tuple[str, int], Pace] = {}
+
+
+def pace(engine: Engine) -> Pace:
+    """Measured at the first call for a model, in about half a second, and kept. Raises Cancelled."""
+    key = engine.info.sha256, engine.info.threads
+    if key not in _paces:
+        stopped = engine.model.is_cancelled
+        _paces[key] = Pace(read_gb_per_s(stopped), matmul_gflop_per_s(stopped), _step_ms(engine))
+    return _paces[key]
+
+
+def cost(engine: Engine, what: str, ms: float, nbytes: float, flops: float) -> Cost:
+    """The cost line of `what`, a few words such as "one token": its milliseconds, the bytes it has to read and the
+    operations it does, where an addition and a multiplication count one each."""
+    at = pace(engine)
+    return Cost(what, ms, nbytes, flops, ms / at.step_ms, at.bound(ms, nbytes, flops))
+
+
+def _step_ms(engine: Engine) -> float:
+    cache = ContiguousCache(engine.model.config, STEPS + 1)
+    last_logits(engine.model, [0], cache)
+    return min(timed(last_logits, engine.model, [0], cache)[1] for _ in range(STEPS))
