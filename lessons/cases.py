@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from llm_holes.engine.frames import Value
 from llm_holes.lessons.catalog.catalog import Lesson
+
+Wanted = tuple[str, str, set[int], Mapping[str, Value]]
+"""What asks for a run, where that stands in the lesson's files, the steps it is made for, and its settings."""
 
 
 @dataclass
@@ -25,15 +28,18 @@ class Case:
 
 def cases_of(lesson: Lesson, bets: bool = True) -> list[Case]:
     """Every run once. Those that decide the bets are left out without `bets`."""
-    found: list[Case] = []
-    for name, needle, steps, settings in _asked_for(lesson, bets):
-        case = case_with(found, lesson, settings)
-        if case is None:
-            case = Case(_changed(lesson, settings), needle)
-            found.append(case)
-        case.names.append(name)
-        case.steps |= steps
-    return found
+    return _once(lesson, _asked_for(lesson, bets))
+
+
+def steps_with(lesson: Lesson, settings: Mapping[str, Value]) -> list[Case]:
+    """The runs of the steps as they are while the learner has these settings."""
+    return _once(
+        lesson,
+        (
+            (f"step {index + 1}", "[[steps]]", {index}, {**lesson.step_settings(index), **settings})
+            for index in range(len(lesson.steps))
+        ),
+    )
 
 
 def case_with(cases: list[Case], lesson: Lesson, settings: Mapping[str, Value]) -> Case | None:
@@ -47,7 +53,19 @@ def bet_under(lesson: Lesson, index: int) -> list[dict[str, Value]]:
     return [{**lesson.steps[index].settings, **preset.settings} for preset in lesson.presets]
 
 
-def _asked_for(lesson: Lesson, bets: bool) -> Iterator[tuple[str, str, set[int], Mapping[str, Value]]]:
+def _once(lesson: Lesson, wanted: Iterable[Wanted]) -> list[Case]:
+    found: list[Case] = []
+    for name, needle, steps, settings in wanted:
+        case = case_with(found, lesson, settings)
+        if case is None:
+            case = Case(_changed(lesson, settings), needle)
+            found.append(case)
+        case.names.append(name)
+        case.steps |= steps
+    return found
+
+
+def _asked_for(lesson: Lesson, bets: bool) -> Iterator[Wanted]:
     every = set(range(len(lesson.steps)))
     yield "the default settings", "", every, {}
     for index in sorted(every):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from llm_holes.engine.frames import Scalar, Value
 from llm_holes.engine.ipc.messages import ModelInfo
@@ -44,11 +44,30 @@ def completed(
     by_name = {control.name: control for control in controls}
     for name in given:
         if name not in by_name:
-            raise SettingsError(f"{lesson_id} has no setting {name!r}; it has: {', '.join(by_name) or 'none'}")
+            raise SettingsError(_unknown(lesson_id, name, by_name))
     return {
         name: checked(control, given[name], model) if name in given else clamped(control, control.default, model)
         for name, control in by_name.items()
     }
+
+
+def assigned(lesson: Lesson, assignments: Sequence[str]) -> dict[str, Value]:
+    """What assignments such as `text=hello` set, as far as that can be checked without the model. Raises
+    SettingsError."""
+    controls = {control.name: control for control in lesson.controls}
+    settings: dict[str, Value] = {}
+    for assignment in assignments:
+        name, equals, text = assignment.partition("=")
+        if not equals:
+            raise SettingsError(f"--set wants NAME=VALUE, not {assignment!r}")
+        if name not in controls:
+            raise SettingsError(_unknown(lesson.id, name, controls))
+        settings[name] = checked(controls[name], parsed(controls[name], text), None)
+    return settings
+
+
+def _unknown(lesson_id: str, name: str, controls: Iterable[str]) -> str:
+    return f"{lesson_id} has no setting {name!r}; it has: {', '.join(controls) or 'none'}"
 
 
 def parsed(control: Control, text: str) -> Scalar:

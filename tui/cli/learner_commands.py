@@ -50,6 +50,9 @@ def add_to(add: Add, shared: Callable[[], argparse.ArgumentParser], engine_comma
         metavar="LESSON",
         help="print what each lesson, or these, says with every default, step and preset",
     )
+    check.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="with --render: its steps with this setting"
+    )
 
     new = add("new", _new, "Write the files of a new lesson into this checkout.")
     new.add_argument("lesson_id", metavar="ID", help="its id: small letters, digits and dashes")
@@ -92,9 +95,12 @@ def _replay(engine_command: EngineCommand) -> Callable[[argparse.Namespace], int
 def _check(engine_command: EngineCommand) -> Callable[[argparse.Namespace], int]:
     def check(args: argparse.Namespace) -> int:
         from llm_holes.tui.cli import check, render
+        from llm_holes.tui.cli.run import Unsuccessful
 
         if args.render is not None:
-            return render.main(engine_command(args), args.render)
+            return render.main(engine_command(args), args.render, args.set)
+        if args.set:
+            raise Unsuccessful("--set belongs to --render LESSON, which prints what the lesson says", usage=True)
         return check.main(engine_command(args) if args.run else None, args.json)
 
     return check

@@ -305,23 +305,14 @@ def _find(name: str) -> Lesson:
 
 def _settings(lesson: Lesson, preset: str | None, assignments: Sequence[str]) -> dict[str, Value]:
     """The preset's settings, then those set one by one, as far as they can be checked without the model."""
-    from llm_holes.lessons.catalog.settings import SettingsError, checked, parsed
+    from llm_holes.lessons.catalog.settings import SettingsError, assigned
 
-    controls = {control.name: control for control in lesson.controls}
     try:
-        settings: dict[str, Value] = dict(lesson.preset(preset).settings) if preset else {}
-        for assignment in assignments:
-            name, equals, text = assignment.partition("=")
-            if not equals:
-                raise UsageError(f"--set wants NAME=VALUE, not {assignment!r}")
-            if name not in controls:
-                raise UsageError(f"{lesson.id} has no setting {name!r}; it has: {', '.join(controls) or 'none'}")
-            settings[name] = checked(controls[name], parsed(controls[name], text), None)
+        return {**(lesson.preset(preset).settings if preset else {}), **assigned(lesson, assignments)}
     except KeyError as error:
         raise UsageError(error.args[0]) from None
     except SettingsError as error:
         raise UsageError(str(error)) from None
-    return settings
 
 
 if __name__ == "__main__":

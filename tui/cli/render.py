@@ -8,8 +8,9 @@ from importlib.resources.abc import Traversable
 
 import msgspec
 
-from llm_holes.lessons.cases import Case, cases_of
+from llm_holes.lessons.cases import Case, cases_of, steps_with
 from llm_holes.lessons.catalog.catalog import Lesson
+from llm_holes.lessons.catalog.settings import SettingsError, assigned
 from llm_holes.lessons.catalog.words import Values
 from llm_holes.lessons.lint import inspect
 from llm_holes.tui.cli.run import Progress, Unsuccessful, run_each
@@ -22,14 +23,17 @@ from llm_holes.tui.state.kept_runs import MadeRun
 WIDTH = 100
 
 
-def main(command: Sequence[str], wanted: Sequence[str], folder: Traversable | None = None) -> int:
-    """Prints the words of these lessons, or of all, one block for each run; 1 if a run failed. Raises Unsuccessful if
-    there is no engine or no such lesson."""
+def main(
+    command: Sequence[str], wanted: Sequence[str], assignments: Sequence[str] = (), folder: Traversable | None = None
+) -> int:
+    """Prints the words of these lessons, or of all, one block for each run; 1 if a run failed. With assignments such as
+    `text=hello`, those of the lessons' steps with them. Raises Unsuccessful if there is no engine, no such lesson or no
+    such setting."""
     lessons = {lesson.id: lesson for lesson in inspect(folder or files("llm_holes.lessons"))[0]}
     for lesson_id in wanted:
         if lesson_id not in lessons:
             raise Unsuccessful(f"there is no lesson {lesson_id!r}", usage=True)
-    runs = [(lessons[name], case) for name in wanted or lessons for case in cases_of(lessons[name], bets=False)]
+    runs = [(lessons[name], case) for name in wanted or lessons for case in _cases(lessons[name], assignments)]
     left, failed = iter(runs), []
     progress = Progress()
 
@@ -48,6 +52,13 @@ def main(command: Sequence[str], wanted: Sequence[str], folder: Traversable | No
     finally:
         progress.clear()
     return bool(failed)
+
+
+def _cases(lesson: Lesson, assignments: Sequence[str]) -> list[Case]:
+    try:
+        return steps_with(lesson, assigned(lesson, assignments)) if assignments else cases_of(lesson, bets=False)
+    except SettingsError as error:
+        raise Unsuccessful(str(error), usage=True) from None
 
 
 def block(lesson: Lesson, case: Case, made: MadeRun) -> Iterator[str]:

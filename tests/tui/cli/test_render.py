@@ -27,7 +27,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_each_run_is_a_block_with_the_steps_it_is_made_for(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert render.main(FAKE, [], folder) == 0
+    assert render.main(FAKE, [], folder=folder) == 0
     _, *blocks = capsys.readouterr().out.split("===== ")
     assert [block.partition(" =====")[0] for block in blocks] == [
         "tokens: the default settings, step 1, step 3",
@@ -41,7 +41,7 @@ def test_each_run_is_a_block_with_the_steps_it_is_made_for(folder: Path, capsys:
 
 
 def test_the_words_are_filled_for_their_run_and_wrapped(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    render.main(FAKE, ["tokens"], folder)
+    render.main(FAKE, ["tokens"], folder=folder)
     out = capsys.readouterr().out
     assert "Layers: 30." in out
     assert "With “three” there were 3 and more" in out
@@ -50,12 +50,28 @@ def test_the_words_are_filled_for_their_run_and_wrapped(folder: Path, capsys: py
     assert max(map(len, out.splitlines())) <= 100
 
 
+def test_with_settings_of_ones_own_the_steps_are_printed_with_them(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert render.main(FAKE, ["tokens"], ["text=🙂"], folder) == 0
+    _, *blocks = capsys.readouterr().out.split("===== ")
+    assert [block.partition(" =====")[0] for block in blocks] == ["tokens: step 1, step 2, step 3"]
+    assert "With “🙂” there" in blocks[0]
+
+
+@pytest.mark.parametrize(("assignment", "said"), [("text", "NAME=VALUE"), ("nothing=1", "no setting 'nothing'")])
+def test_settings_that_the_lesson_does_not_have_are_refused(folder: Path, assignment: str, said: str) -> None:
+    with pytest.raises(Unsuccessful, match=said) as error:
+        render.main(FAKE, ["tokens"], [assignment], folder)
+    assert error.value.usage
+
+
 def test_a_run_that_fails_is_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "tier1/tokens").rename(folder / "tier1/crash")
-    assert render.main(FAKE, [], folder) == 1
+    assert render.main(FAKE, [], folder=folder) == 1
     assert capsys.readouterr().out.count("The run failed: ") == 4
 
 
 def test_a_lesson_that_is_not_there_is_refused(folder: Path) -> None:
     with pytest.raises(Unsuccessful, match="there is no lesson 'nowhere'"):
-        render.main(FAKE, ["nowhere"], folder)
+        render.main(FAKE, ["nowhere"], folder=folder)
