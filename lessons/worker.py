@@ -24,7 +24,7 @@ from llm_holes.engine.ipc.messages import Case, ModelInfo, Status
 from llm_holes.engine.ipc.server import private_pipes, serve
 from llm_holes.lessons.catalog import catalog
 from llm_holes.lessons.catalog.settings import SettingsError, validated
-from llm_holes.lessons.game.rules import FIND_THE_HOLE, checked_guess
+from llm_holes.lessons.game.rules import FIND_THE_HOLE, checked_move
 
 if TYPE_CHECKING:
     from llm_holes.engine.engine import Engine
@@ -71,8 +71,8 @@ class EngineHost:
             return {}, selfcheck.run(engine, {})
         try:
             if lesson == FIND_THE_HOLE:
-                checked = checked_guess(settings, engine.info)
-                return checked, self._cases.reveal(engine, checked)
+                checked = checked_move(settings, engine.info)
+                return checked, self._cases.run(engine, checked)
             found = catalog.load().lessons.get(lesson)
             if found is None:
                 raise InputError(f"There is no lesson {lesson!r} to run.", "`llm-holes list` shows the lessons.")

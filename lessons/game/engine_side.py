@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -11,8 +11,10 @@ from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Frame, Table
 from llm_holes.engine.ipc.messages import Case
 from llm_holes.engine.numbers import figure
-from llm_holes.lessons.game.damage import Measured, Yardstick, find, logits
-from llm_holes.lessons.game.rules import DIFFICULTIES, EVERYWHERE, GIVE_UP, KINDS, NO_HEAD, Score, score
+from llm_holes.lessons.game.compare import Streams, compared, streams_of
+from llm_holes.lessons.game.damage import Damage, Measured, Yardstick, find, logits
+from llm_holes.lessons.game.rules import DIFFICULTIES, EVERYWHERE, GIVE_UP, KINDS, NO_HEAD, Score, compares, score
+from llm_holes.lessons.game.solver import Guess, solve
 from llm_holes.lessons.shared.passage import NAME, passage
 
 TOKENS = 128
@@ -25,6 +27,8 @@ class Cases:
     def __init__(self) -> None:
         self._yardstick: Yardstick | None = None
         self._found: dict[Case, Measured] = {}
+        self._streams: dict[Case | None, Streams] = {}
+        """Of the intact model and of the case that was compared last."""
 
     def damaged(self, engine: Engine, case: Case) -> Engine:
         """The engine with what the case breaks. Raises InputError, Cancelled."""
@@ -40,12 +44,36 @@ class Cases:
             self._yardstick = Yardstick.of(engine.model, engine.encode(passage())[:TOKENS])
         return self._yardstick
 
+    def run(self, engine: Engine, asked: Mapping[str, Any]) -> Iterator[Frame]:
+        """What one move of the game shows. Raises InputError, Cancelled."""
+        return self.compare(engine, asked) if compares(asked) else self.reveal(engine, asked)
+
+    def compare(self, engine: Engine, asked: Mapping[str, Any]) -> Iterator[Frame]:
+        """One frame: a layer of the case's broken model beside that of the intact one."""
+        yield self._compared(engine, Case(asked["seed"], asked["difficulty"]), asked["compare_layer"])
+
+    def _compared(self, engine: Engine, case: Case, layer: int) -> Frame:
+        ids = self.yardstick(engine).ids
+        broken = self.damaged(engine, case).model
+        self._streams = {key: streams for key, streams in self._streams.items() if key in (None, case)}
+        for key, model in ((None, engine.model), (case, broken)):
+            if key not in self._streams:
+                self._streams[key] = streams_of(model, ids)
+        return compared(engine, broken, ids, self._streams[None], self._streams[case], layer)
+
     def reveal(self, engine: Engine, guess: Mapping[str, Any]) -> Iterator[Frame]:
         """One frame: the truth of the case, its effect, and what the guess is worth."""
         case = Case(guess["seed"], guess["difficulty"])
         found, yardstick = self.found(engine, case), self.yardstick(engine)
         damage, effect = found.damage, found.effect
         points = score(DIFFICULTIES[case.difficulty], damage.kind, damage.layers, damage.head, guess)
+        looks: dict[int, Frame] = {}
+
+        def look(layer: int) -> Mapping[str, Any]:
+            looks[layer] = self._compared(engine, case, layer)
+            return looks[layer].measured
+
+        solved = solve(look, engine.model.config.n_layers)
         measured: dict[str, Any] = {
             "truth_kind": damage.kind,
             "truth_layer": damage.layers[0] if damage.layers else EVERYWHERE,
@@ -57,12 +85,24 @@ class Cases:
             "undo_bit_identical": torch.equal(logits(engine.model, yardstick.ids), yardstick.intact),
             "score": points.total,
             "probes": guess["probes"],
+            "solvable": names(solved, damage),
         }
         caption = (
             f"{damage.text[0].upper()}{damage.text[1:]}: KL {figure(effect.kl_nats)} nats on the passage, perplexity "
             f"{figure(effect.perplexity_intact)} → {figure(effect.perplexity_damaged)}. {points.total} of 100 points."
         )
-        yield Frame(caption, (_verdict(found, guess, points), _effect(found)), measured)
+        yield Frame(caption, (_verdict(found, guess, points), _effect(found), _looks(solved.looked, looks)), measured)
+
+
+def names(guess: Guess, damage: Damage) -> bool:
+    """Whether the guess is the truth, whole."""
+    layer = guess.layer in damage.layers if damage.layers else guess.layer == EVERYWHERE
+    return layer and guess.kind == damage.kind and guess.head == damage.head
+
+
+def _looks(order: Sequence[int], looks: Mapping[int, Frame]) -> Table:
+    rows = tuple((f"compare layer {layer}", looks[layer].caption) for layer in order)
+    return Table("how one could have seen it, each probe halving what is left", ("probe", "what it shows"), rows)
 
 
 def _verdict(found: Measured, guess: Mapping[str, Any], points: Score) -> Table:

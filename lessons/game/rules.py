@@ -1,7 +1,7 @@
 """The game Find the hole as the learner sees it: kinds of damage, difficulties and what a guess is worth. Torch-free.
 
-A case is a seed and a difficulty. While it is open every run carries it and counts as a probe; a run of
-`FIND_THE_HOLE` with a guess shows what was broken.
+A case is a seed and a difficulty. While it is open every run carries it and counts as a probe. A run of `FIND_THE_HOLE`
+itself compares a layer with the intact one, which is a probe too, or with a guess shows what was broken.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ GIVE_UP = "give-up"
 EVERYWHERE = -1
 """The layer of a damage that is in every layer."""
 NO_HEAD = -1
+NOWHERE = -1
+"""No layer is to be compared: the run names the damage."""
 
 KIND_POINTS, LAYER_POINTS, HEAD_POINTS, THRIFT_POINTS = 50, 30, 10, 10
 PROBE_COST = 2
@@ -37,6 +39,7 @@ PUBLISHES = (
     "undo_bit_identical",
     "score",
     "probes",
+    "solvable",
 )
 
 
@@ -97,12 +100,20 @@ CONTROLS = (
     Control("guess_kind", "choice", "what is broken", "The kind of damage.", GIVE_UP, choices=(*KINDS, GIVE_UP)),
     Control("guess_layer", "layer", "in which layer", "-1: in every layer.", EVERYWHERE, min=EVERYWHERE),
     Control("guess_head", "head", "which head", "-1: it is not about one head.", NO_HEAD, min=NO_HEAD),
+    Control(
+        "compare_layer", "layer", "compare layer", "This layer beside the intact one: one probe.", NOWHERE, min=NOWHERE
+    ),
     Control("probes", "int", "probes used", "How many runs it took.", 0, min=0, max=1_000_000),
 )
 
 
-def checked_guess(settings: Mapping[str, Value], model: ModelInfo) -> dict[str, Value]:
-    """The settings of a run that names the damage, defaults filled in. Raises SettingsError."""
+def compares(settings: Mapping[str, Value]) -> bool:
+    """Whether a run of the game compares a layer; else it names the damage."""
+    return settings.get("compare_layer", NOWHERE) != NOWHERE
+
+
+def checked_move(settings: Mapping[str, Value], model: ModelInfo) -> dict[str, Value]:
+    """The settings of a run of the game, defaults filled in. Raises SettingsError."""
     return completed(FIND_THE_HOLE, CONTROLS, settings, model)
 
 

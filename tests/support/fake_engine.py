@@ -38,6 +38,8 @@ MODEL = ModelInfo(
 )
 SHORT = "one frame"
 """The text for which a run has one frame instead of three."""
+UNSOLVED = 13
+"""The case of the game that cannot be solved."""
 PIECES = (b"Once", b" upon", b" a", b" time", b"\xe2\x80", b"\x1b[2J", b" [end]")
 
 
@@ -141,6 +143,9 @@ class FakeHost:
             "out-of-memory": lambda: failing(MemoryError()),
             "unfit": lambda: failing(ModelError("The chat template fails.", "Use another model.")),
             "broken": lambda: failing(KeyError("layer")),
+            "find-the-hole": lambda: iter(
+                (Frame("the truth", measured={"solvable": settings.get("seed") != UNSOLVED}),)
+            ),
         }
         steps = 1 if settings.get("text") == SHORT else 3
         galleries = (gallery(n, steps) for n in range(1, steps + 1))

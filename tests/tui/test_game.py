@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 import pytest
@@ -206,6 +207,44 @@ async def test_only_a_head_has_a_head_to_name(open_app: OpenApp) -> None:
             assert ("guess_head" in shown) == (kind == "head-off")
             await press(pilot, "right")
         assert seen == set(DIFFICULTIES[3].kinds)
+
+
+async def test_a_layer_is_compared_as_a_probe_and_the_case_goes_on(open_app: OpenApp, engine: FakeEngine) -> None:
+    engine.frames = {**engine.frames, FIND_THE_HOLE: [Frame("Entering layer 9: equal; leaving it: 3 % apart.")]}
+    async with open_app() as (app, pilot):
+        case = await begin(pilot)
+        await press(pilot, "f", "down", "down", "9", "c")
+        await done(app, pilot)
+        assert engine.runs[-1].settings == {
+            "seed": case.seed, "difficulty": case.difficulty, "compare_layer": 9, "probes": 0,
+        }  # fmt: skip
+        assert "leaving it: 3 % apart" in str(app.query_one(Caption).render())
+        assert not app.main.check_action("share", ()), "there is no score yet"
+        assert "probes 1" in line(app)
+        await press(pilot, "f")
+        assert "layers compared" in str(app.screen.query_one("#above", Static).render())
+
+
+async def test_the_case_of_the_day_is_proposed_and_n_draws_another(open_app: OpenApp) -> None:
+    async with open_app() as (app, pilot):
+        await press(pilot, "f")
+        screen = app.screen
+        assert isinstance(screen, BeginScreen)
+        assert screen.chosen["seed"] == int(date.today().strftime("%y%m%d"))
+        assert "today's case" in str(screen.query_one("#below", Static).render())
+        await press(pilot, "n")
+        assert 0 < int(str(screen.chosen["seed"])) < 10_000
+        assert "today's case" not in str(screen.query_one("#below", Static).render())
+
+
+async def test_how_a_case_went_can_be_passed_on(open_app: OpenApp, engine: FakeEngine) -> None:
+    async with open_app() as (app, pilot):
+        await press(pilot, "f", "down", "4", "2", "enter", "r")
+        await done(app, pilot)
+        await press(pilot, "f", "enter")
+        await done(app, pilot)
+        await press(pilot, "S")
+        assert app.clipboard == "llm-holes · find the hole · case 42 loud · 80 of 100 · 1 probe, par 5"
 
 
 @pytest.mark.parametrize("size", [SMALL, MIDDLE], ids=str)

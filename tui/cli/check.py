@@ -10,6 +10,7 @@ from llm_holes.engine.frames import Value
 from llm_holes.engine.numbers import plural
 from llm_holes.lessons.cases import Case, case_with, cases_of
 from llm_holes.lessons.catalog.catalog import Lesson
+from llm_holes.lessons.game.rules import DIFFICULTIES, FIND_THE_HOLE, GIVE_UP
 from llm_holes.lessons.lint import Fault, at, faults_of_bets, faults_of_run, inspect
 from llm_holes.tui.cli.json import dumps
 from llm_holes.tui.cli.run import Progress, Unsuccessful, run_each
@@ -17,20 +18,31 @@ from llm_holes.tui.draw.sanitize import clean
 from llm_holes.tui.state.kept_runs import MadeRun
 from llm_holes.tui.state.sources import NotFound, found
 
+CASES = range(1, 4)
+"""The cases of the game that are tried at each difficulty."""
+
 
 def main(command: Sequence[str] | None, as_json: bool, folder: Traversable | None = None) -> int:
     """Prints what is wrong; 0 if nothing is. With the command of an engine, every default, step, bet and preset is run
-    on it. Raises Unsuccessful if there is no engine."""
+    on it, and some cases of the game are solved. Raises Unsuccessful if there is no engine."""
     folder = folder or files("llm_holes.lessons")
     lessons, faults = inspect(folder)
     faults += [fault for lesson in lessons for fault in _code_faults(lesson)]
     runs = {lesson.id: cases_of(lesson) for lesson in lessons} if command is not None else {}
+    solvable: dict[str, bool] = {}
     if command is not None:
         faults += _run_faults(lessons, runs, command)
+        solvable = _solvable(command)
+        faults += [
+            Fault("game", 1, f"{case} is not solved by its own probes")
+            for case, solved in solvable.items()
+            if not solved
+        ]
     made = sum(map(len, runs.values()))
     faults = list(dict.fromkeys(faults))
     if as_json:
-        print(dumps({"lessons": len(lessons), "runs": made, "problems": [fault._asdict() for fault in faults]}))
+        problems = [fault._asdict() for fault in faults]
+        print(dumps({"lessons": len(lessons), "runs": made, "solvable": solvable, "problems": problems}))
         return bool(faults)
     for fault in faults:
         print(clean(f"lessons/{fault}"))
@@ -79,6 +91,28 @@ def _run_faults(lessons: Sequence[Lesson], runs: Mapping[str, list[Case]], comma
 
         faults += faults_of_bets(lesson, known)
     return faults
+
+
+def _solvable(command: Sequence[str]) -> dict[str, bool]:
+    """Whether some cases of Find the hole, at each difficulty, were solved by the game's own probes."""
+    asked: list[tuple[str, Mapping[str, Value]]] = [
+        (FIND_THE_HOLE, {"seed": seed, "difficulty": level, "guess_kind": GIVE_UP})
+        for level in DIFFICULTIES
+        for seed in CASES
+    ]
+    left, found = iter(asked), {}
+    progress = Progress()
+
+    def done(outcome: MadeRun | Unsuccessful) -> None:
+        _, case = next(left)
+        name = f"case {case['seed']} of difficulty {case['difficulty']}"
+        found[name] = isinstance(outcome, MadeRun) and outcome.frames[-1].measured.get("solvable") is True
+
+    try:
+        run_each(command, asked, progress, done)
+    finally:
+        progress.clear()
+    return found
 
 
 def _problems(lesson: Lesson, case: Case, outcome: MadeRun | Unsuccessful) -> Iterable[tuple[str, str]]:

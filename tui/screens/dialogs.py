@@ -6,7 +6,8 @@ Each dialog is imported when it is first opened, so that none of them holds up t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from random import Random, randrange
+from datetime import date
+from random import Random
 from typing import TYPE_CHECKING
 
 from llm_holes.engine.ipc.messages import Case
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from llm_holes.engine.frames import Value
     from llm_holes.lessons.catalog.tour import Stop
     from llm_holes.tui.screens.lesson import LessonScreen
-
-SEEDS = 10_000
 
 
 def presets(screen: LessonScreen) -> None:
@@ -77,16 +76,16 @@ def game(screen: LessonScreen) -> None:
         if chosen is not None:
             screen.begin(Case(int(str(chosen["seed"])), int(str(chosen["difficulty"]))))
 
-    def named(guess: dict[str, Value] | None) -> None:
-        if guess is not None:
-            screen.reveal(guess)
+    def played(chosen: dict[str, Value] | None) -> None:
+        if chosen is not None:
+            screen.play(chosen)
 
     if screen.game.open_case is None:
         best = best_scores(screen.learner().events)
-        screen.app.push_screen(BeginScreen(randrange(1, SEEDS), best), begun)
+        screen.app.push_screen(BeginScreen(int(date.today().strftime("%y%m%d")), best), begun)
     else:
         titles = {lesson.id: lesson.title for lesson in screen.catalog.lessons.values()}
-        screen.app.push_screen(NameScreen(screen.game.open_case, titles, screen.session.model), named)
+        screen.app.push_screen(NameScreen(screen.game.open_case, titles, screen.session.model), played)
 
 
 def go(screen: LessonScreen) -> None:

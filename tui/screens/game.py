@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping
+from random import randrange
 from typing import ClassVar
 
 from msgspec import structs
@@ -27,8 +28,12 @@ from llm_holes.tui.widgets.dial import Choice, Dial, Stepper
 ABOUT = """One part of the model is broken, and nobody tells which. Run any lesson: while a case is open it runs on the
 broken model, and each run is a probe. Then say what is broken, and where."""
 HOW = """Good to know: o turns to the intact model and back, at no cost. Run a lesson on the intact one, pin it with a,
-turn back and run again: A|B shows what the damage changed. f comes back here to name it."""
+turn back and run again: A|B shows what the damage changed. f comes back here, to compare one layer with the intact one
+(a probe: halve the layers that are left) and to name what is broken."""
+TODAY = "today's case: the same one for everybody"
 LABELS = 16
+SEEDS = 10_000
+"""Cases drawn by chance are below; those of a day are above."""
 BY_NAME = {control.name: control for control in CONTROLS}
 LABEL_OF = {kind.label: kind.id for kind in KINDS.values()}
 PROBES_SHOWN = 4
@@ -99,18 +104,25 @@ class BeginScreen(GameScreen):
     """Choose how loud the damage is, and which case.
 
     Args:
-        seed: the case to propose.
+        today: the case of the day, which is proposed.
         best: the best score so far, by difficulty.
     """
 
-    KEYS = "↑ ↓ line · ← → change · enter begins · esc close"
+    KEYS = "↑ ↓ line · ← → change · n any other case · enter begins · esc close"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("n", "other", "another", tooltip="A case drawn by chance", id="game-other")
+    ]
 
-    def __init__(self, seed: int, best: Mapping[int, int]) -> None:
+    def __init__(self, today: int, best: Mapping[int, int]) -> None:
         super().__init__()
-        self.seed, self.best = seed, best
+        self.today, self.best = today, best
 
     def controls(self) -> list[Dial]:
-        return [Stepper(BY_NAME["difficulty"], 1, LABELS), Stepper(BY_NAME["seed"], self.seed, LABELS)]
+        return [Stepper(BY_NAME["difficulty"], 1, LABELS), Stepper(BY_NAME["seed"], self.today, LABELS)]
+
+    def action_other(self) -> None:
+        self.query(Stepper).last().value = randrange(1, SEEDS)
+        self.show()
 
     def above(self, width: int) -> list[Row]:
         return [*_prose(ABOUT, width), []]
@@ -119,7 +131,7 @@ class BeginScreen(GameScreen):
         level = DIFFICULTIES[int(str(self.chosen["difficulty"]))]
         best = self.best.get(level.level)
         rows: list[Row] = [
-            [],
+            [Span(TODAY if self.chosen["seed"] == self.today else "", "dim")],
             [
                 Span(fit(level.name, LABELS + 2), "strong"),
                 Span(f"{len(level.kinds)} kinds of damage, par {level.par} probes"),
@@ -134,7 +146,7 @@ class BeginScreen(GameScreen):
 
 
 class NameScreen(GameScreen):
-    """Name the damage of the open case.
+    """Name the damage of the open case, or compare a layer first.
 
     Args:
         open_case: the case and what it was probed with.
@@ -142,9 +154,10 @@ class NameScreen(GameScreen):
         model: for the ranges of layer and head.
     """
 
-    KEYS = "↑ ↓ line · ← → change · enter names it · x gives up · q probe on"
+    KEYS = "↑ ↓ line · ← → change · enter names it · c compares · x gives up · esc back"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("x", "give_up", "give up", tooltip="See the truth, for no points", id="game-give-up")
+        Binding("c", "compare", "compare", tooltip="Set this layer beside the intact one: a probe", id="game-compare"),
+        Binding("x", "give_up", "give up", tooltip="See the truth, for no points", id="game-give-up"),
     ]
 
     def __init__(self, open_case: OpenCase, titles: Mapping[str, str], model: ModelInfo | None) -> None:
@@ -157,6 +170,8 @@ class NameScreen(GameScreen):
         kind = structs.replace(BY_NAME["guess_kind"], default=kinds[0], choices=kinds)
         made: list[Dial] = [Choice(kind, kinds[0], LABELS)]
         made += [Stepper(BY_NAME[name], BY_NAME[name].default, LABELS) for name in ("guess_layer", "guess_head")]
+        middle = self.model.n_layers // 2 if self.model is not None else 0
+        made.append(Stepper(structs.replace(BY_NAME["compare_layer"], default=middle, min=0), middle, LABELS))
         for setting in made:
             setting.take(self.model)
         return made
@@ -167,7 +182,7 @@ class NameScreen(GameScreen):
         rows: list[Row] = [[Span(said, "strong")]]
         for lesson, caption in probes[-PROBES_SHOWN:]:
             line = textwrap.shorten(caption, max(width - 24, 10), placeholder=" …")
-            rows.append([Span(fit(self.titles.get(lesson, lesson), 20) + "  ", "dim"), Span(line)])
+            rows.append([Span(fit(self.titles.get(lesson, "layers compared"), 20) + "  ", "dim"), Span(line)])
         return [*rows, []]
 
     def below(self, width: int) -> list[Row]:
@@ -181,11 +196,14 @@ class NameScreen(GameScreen):
 
     @property
     def guess(self) -> dict[str, Value]:
-        chosen = self.chosen
+        chosen = {name: value for name, value in self.chosen.items() if name != "compare_layer"}
         return chosen | {"guess_kind": LABEL_OF[str(chosen["guess_kind"])]}
 
     def action_on(self) -> None:
         self.dismiss(self.guess)
+
+    def action_compare(self) -> None:
+        self.dismiss({"compare_layer": self.chosen["compare_layer"]})
 
     def action_give_up(self) -> None:
         self.dismiss({"guess_kind": GIVE_UP})

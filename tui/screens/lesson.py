@@ -21,7 +21,7 @@ from llm_holes.engine.frames import Frame, Value, View
 from llm_holes.engine.ipc.messages import Case, Framed, ModelInfo, Ready
 from llm_holes.engine.ipc.session import EngineState, RunState, Session
 from llm_holes.lessons.catalog.catalog import Catalog, Lesson
-from llm_holes.lessons.game.rules import FIND_THE_HOLE
+from llm_holes.lessons.game.rules import FIND_THE_HOLE, compares
 from llm_holes.tui.actions import APP, LESSON, Action, bindings
 from llm_holes.tui.draw.spans import plain
 from llm_holes.tui.link import Link
@@ -39,7 +39,7 @@ from llm_holes.tui.messages import (
     TabChosen,
 )
 from llm_holes.tui.screens import dialogs
-from llm_holes.tui.services.game import Game
+from llm_holes.tui.services.game import Game, score_line
 from llm_holes.tui.services.history import History
 from llm_holes.tui.services.lab import Lab
 from llm_holes.tui.services.later import Later
@@ -609,7 +609,7 @@ class LessonScreen(Screen[None]):
             "more": self.dials.more.count > 0,
             "pin": finished or self.lab.pinned is not None,
             "keep": finished and self.session.run.case is None,
-            "share": self._to_share() is not None,
+            "share": self._to_share() is not None or bool(self._score()),
             "intact": self.game.open_case is not None,
             "up": self.above is not None,
             "next": self.following is not None,
@@ -770,8 +770,23 @@ class LessonScreen(Screen[None]):
             return None
         return self._views(self.session.frame).get(self.stage.tabs.current)
 
+    def _score(self) -> str:
+        """How the case went whose truth is on the screen, "" where there is none."""
+        run, frame = self.session.run, self.session.frame
+        told = (
+            frame is not None
+            and run.lesson == FIND_THE_HOLE
+            and run.phase == "done"
+            and not compares(run.settings or {})
+        )
+        return score_line(run.settings or {}, frame.measured) if frame is not None and told else ""
+
     def action_share(self) -> None:
-        """Writes the picture on the stage into a file, and copies it as text."""
+        """Writes the picture on the stage into a file, and copies it as text; of a case of the game, how it went."""
+        if score := self._score():
+            self.app.copy_to_clipboard(score)
+            self.notify(f"Copied, where the terminal allows: {score}", title="share", timeout=8, markup=False)
+            return
         made, view = self.lab.finished(self.lesson), self._to_share()
         if self.lesson is not None and made is not None and view is not None:
             # what the run found is said on the card only where it is said on the screen
@@ -795,15 +810,15 @@ class LessonScreen(Screen[None]):
             self._ask()
             self._show_run()
 
-    def reveal(self, guess: dict[str, Value]) -> None:
-        """Asks the engine for the truth; it is shown where the results of runs are."""
-        self.run_worker(self._reveal(guess), group="reveal", exclusive=True)
+    def play(self, chosen: dict[str, Value]) -> None:
+        """Compares a layer of the open case, or asks for the truth; it is shown where the results of runs are."""
+        self.run_worker(self._play(chosen), group="game", exclusive=True)
 
-    async def _reveal(self, guess: dict[str, Value]) -> None:
+    async def _play(self, chosen: dict[str, Value]) -> None:
         if self.lesson is None:
             await self._open(next(iter(self.catalog.lessons)), True)
         self.result.ask(None)
-        self.runs.reveal(guess)
+        self.runs.play(chosen)
         self._show_run()
         self.stage.target.focus()
 

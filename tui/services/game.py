@@ -10,7 +10,8 @@ from msgspec import structs
 from llm_holes.engine.frames import Frame, Value
 from llm_holes.engine.ipc.messages import Case
 from llm_holes.engine.ipc.session import RunState
-from llm_holes.lessons.game.rules import FIND_THE_HOLE
+from llm_holes.engine.numbers import plural
+from llm_holes.lessons.game.rules import DIFFICULTIES, FIND_THE_HOLE, compares
 
 if TYPE_CHECKING:
     from llm_holes.lessons.game.cases import OpenCase
@@ -50,18 +51,19 @@ class Game:
         self._learner().record(Began(lesson=FIND_THE_HOLE, seed=case.seed, difficulty=case.difficulty))
         self.recall()
 
-    def reveal(self, guess: Mapping[str, Value]) -> dict[str, Value]:
-        """The settings of the run that shows what was broken, and what the guess is worth."""
+    def move(self, chosen: Mapping[str, Value]) -> dict[str, Value]:
+        """The settings of the run that compares a layer, or shows what was broken and what the guess is worth."""
         assert self.open_case is not None
-        return {**structs.asdict(self.open_case.case), **guess, "probes": len(self.open_case.probes)}
+        return {**structs.asdict(self.open_case.case), **chosen, "probes": len(self.open_case.probes)}
 
     def after(self, run: RunState, frame: Frame | None) -> bool:
         """Records what a run that ended means for the case: a probe, or the end. Whether it was the end."""
         if frame is None:
             return False
-        if run.lesson == FIND_THE_HOLE:
+        compared = run.lesson == FIND_THE_HOLE and compares(run.settings or {})
+        if run.lesson == FIND_THE_HOLE and not compared:
             return self._end(run, frame)
-        if run.case is not None and run.fresh and run.id != self._counted:
+        if (compared or run.case is not None) and run.fresh and run.id != self._counted:
             from llm_holes.lessons.learner.events import Probed
 
             self._counted = run.id
@@ -80,3 +82,12 @@ class Game:
         self._learner().record(Named(lesson=FIND_THE_HOLE, said=said, truth=truth, score=score, probes=probes))
         self.recall()
         return True
+
+
+def score_line(settings: Mapping[str, Value], measured: Mapping[str, Value]) -> str:
+    """How a case went, in one line to pass on, which does not give the case away."""
+    level, probes = DIFFICULTIES[int(str(settings["difficulty"]))], int(str(measured["probes"]))
+    return (
+        f"llm-holes · find the hole · case {settings['seed']} {level.name} · {measured['score']} of 100 · "
+        f"{plural(probes, 'probe')}, par {level.par}"
+    )

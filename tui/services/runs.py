@@ -78,9 +78,9 @@ class Runs:
         else:
             self._learner().predict(lesson, bet, answer, sure, self._settings.of(lesson))
 
-    def reveal(self, guess: Mapping[str, Value]) -> None:
-        """Asks the engine what was broken; the answer comes like the results of any run."""
-        self.session.start(FIND_THE_HOLE, self._game.reveal(guess))
+    def play(self, chosen: Mapping[str, Value]) -> None:
+        """A move of the game: the answer comes like the results of any run."""
+        self.session.start(FIND_THE_HOLE, self._game.move(chosen))
 
     def amend(self, lesson: Lesson) -> None:
         """Gives a run that still waits the settings of now."""

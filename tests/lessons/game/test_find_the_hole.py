@@ -21,7 +21,7 @@ from llm_holes.engine.surgery.operations import operated
 from llm_holes.lessons.game import damage
 from llm_holes.lessons.game.damage import DRAWS, Draw, Measured, Yardstick, effect, find, logits
 from llm_holes.lessons.game.engine_side import Cases
-from llm_holes.lessons.game.rules import DIFFICULTIES, KINDS, PUBLISHES, Difficulty, checked_guess
+from llm_holes.lessons.game.rules import DIFFICULTIES, KINDS, PUBLISHES, Difficulty, checked_move
 
 SEEDS = range(12)
 
@@ -162,18 +162,23 @@ def test_naming_everything_right_scores_full_and_shows_the_truth(
         "guess_head": truth.head,
         "probes": DIFFICULTIES[difficulty].par,
     }
-    (frame,) = cases.reveal(engine, checked_guess(settings, engine.info))
+    (frame,) = cases.reveal(engine, checked_move(settings, engine.info))
     assert tuple(frame.measured) == PUBLISHES
     assert frame.measured["score"] == 100
     assert frame.measured["truth_kind"] == truth.kind
     assert frame.measured["undo_bit_identical"] is True
+    assert frame.measured["solvable"] is True
     assert truth.text[1:] in frame.caption
     assert f"→ {figure(float(str(frame.measured['perplexity_damaged'])))}." in frame.caption
     verdict = frame.views[0]
     assert isinstance(verdict, Table)
+    looks = frame.views[-1]
+    assert isinstance(looks, Table)
+    assert 4 <= len(looks.rows) <= DIFFICULTIES[difficulty].par + 1, "halving thirty layers takes about five probes"
+    assert all(str(shown).startswith("Entering layer ") for _, shown in looks.rows)
     assert verdict.rows[0][1:] == (KINDS[truth.kind].label, KINDS[truth.kind].label, 50)
 
     wrong = {**settings, "guess_kind": "give-up"}
-    (frame,) = cases.reveal(engine, checked_guess(wrong, engine.info))
+    (frame,) = cases.reveal(engine, checked_move(wrong, engine.info))
     assert frame.measured["score"] == 0
     assert frame.measured["truth_kind"] == truth.kind

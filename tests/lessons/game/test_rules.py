@@ -14,7 +14,8 @@ from llm_holes.lessons.game.rules import (
     GIVE_UP,
     KINDS,
     NO_HEAD,
-    checked_guess,
+    NOWHERE,
+    checked_move,
     score,
 )
 from tests.support.fake_engine import MODEL
@@ -74,12 +75,13 @@ def test_every_kind_is_played_and_the_quieter_have_more_time() -> None:
 
 
 def test_a_guess_is_checked_against_the_model_and_filled_up() -> None:
-    assert checked_guess({"seed": 7}, MODEL) == {
+    assert checked_move({"seed": 7}, MODEL) == {
         "seed": 7,
         "difficulty": 1,
         "guess_kind": GIVE_UP,
         "guess_layer": EVERYWHERE,
         "guess_head": NO_HEAD,
+        "compare_layer": NOWHERE,
         "probes": 0,
     }
 
@@ -99,7 +101,7 @@ def test_a_guess_is_checked_against_the_model_and_filled_up() -> None:
 )
 def test_a_guess_that_cannot_be_is_refused_by_name(name: str, value: Any) -> None:
     with pytest.raises(SettingsError, match=name):
-        checked_guess({name: value}, MODEL)
+        checked_move({name: value}, MODEL)
 
 
 def test_a_run_carries_its_case_and_one_without_it_is_as_before() -> None:

@@ -18,7 +18,7 @@ from llm_holes.lessons.catalog.balance import FEWEST
 from llm_holes.lessons.lint import faults_of_bets, faults_of_run, inspect
 from llm_holes.tui.cli import check as check_command
 from llm_holes.tui.cli import main as cli
-from tests.support.fake_engine import gallery
+from tests.support.fake_engine import UNSOLVED, gallery
 from tests.support.lesson_files import write
 from tests.support.paths import SUPPORT
 
@@ -140,7 +140,7 @@ def test_the_lessons_of_this_program_have_no_faults(capsys: pytest.CaptureFixtur
 
 
 def test_a_good_lesson_has_no_faults(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert check(folder, capsys) == (0, {"lessons": 1, "runs": 0, "problems": []})
+    assert check(folder, capsys) == (0, {"lessons": 1, "runs": 0, "solvable": {}, "problems": []})
 
 
 FAULTS = {
@@ -284,7 +284,21 @@ def test_a_report_for_people_has_file_line_and_problem(folder: Path, capsys: pyt
 def test_every_default_step_bet_and_preset_is_run_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Step 2 and its bet have settings of their own, and the presets change all of them."""
     status, found = check(folder, capsys, [sys.executable, str(FAKE)])
-    assert (status, found) == (0, {"lessons": 1, "runs": 4, "problems": []})
+    assert (status, found["lessons"], found["runs"], found["problems"]) == (0, 1, 4, [])
+    assert found["solvable"] == {
+        f"case {seed} of difficulty {level}": True for level in (1, 2, 3) for seed in (1, 2, 3)
+    }
+
+
+def test_a_case_of_the_game_that_its_probes_do_not_solve_is_a_fault(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(check_command, "CASES", [UNSOLVED])
+    status, found = check(folder, capsys, [sys.executable, str(FAKE)])
+    assert status == 1
+    assert [problem["problem"] for problem in found["problems"]] == [
+        f"case {UNSOLVED} of difficulty {level} is not solved by its own probes" for level in (1, 2, 3)
+    ]
 
 
 def test_a_bet_that_no_preset_decides_otherwise_is_a_fault(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -181,7 +181,7 @@ def test_a_probe_that_dies_after_it_showed_something_counts(bench: Bench, tokens
 
 def test_the_end_of_a_case_is_recorded_with_its_score(bench: Bench, tokens: Lesson) -> None:
     bench.game.begin(Case(7, 1))
-    bench.runs.reveal({"guess_kind": "ffn-off", "guess_layer": 3, "guess_head": -1})
+    bench.runs.play({"guess_kind": "ffn-off", "guess_layer": 3, "guess_head": -1})
     assert bench.made[0].lesson == FIND_THE_HOLE
     assert bench.made[0].settings["seed"] == 7
     truth = Frame("it was", (), {"truth_kind": "ffn-off", "score": 90, "probes": 0})
