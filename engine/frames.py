@@ -271,14 +271,25 @@ class Arrow(msgspec.Struct, frozen=True):
     from_y: float = 0.0
 
 
+class Dots(msgspec.Struct, frozen=True):
+    """Points at `x` and `y`; if they are `joined`, a line leads from each to the next."""
+
+    name: str
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    joined: bool = False
+
+
 class Plane(Shown, frozen=True, tag="plane"):
-    """Arrows on a plane with both axes on one scale. `angle` names two arrows between which the angle is drawn,
-    `projection` two of which the first is projected onto the second: their indices."""
+    """Arrows and dots on a plane with both axes on one scale. `angle` names two arrows between which the angle is
+    drawn, `projection` two of which the first is projected onto the second: their indices. Dots of one name look alike.
+    """
 
     title: str
     arrows: tuple[Arrow, ...]
     angle: tuple[int, int] | None = None
     projection: tuple[int, int] | None = None
+    dots: tuple[Dots, ...] = ()
 
 
 class Stretch(msgspec.Struct, frozen=True):

@@ -9,6 +9,7 @@ from llm_holes.engine.frames import (
     Context,
     Contexts,
     Cut,
+    Dots,
     Join,
     MergeTree,
     NumberLine,
@@ -62,7 +63,16 @@ RANK_RACE = RankRace(
     49_152,
 )
 
-PLANE = Plane("two directions", (Arrow("cat", 3.0, 2.0), Arrow("dog", 4.0, 0.5)), angle=(0, 1), projection=(0, 1))
+PLANE = Plane(
+    "two directions",
+    (Arrow("cat", 3.0, 2.0), Arrow("dog", 4.0, 0.5)),
+    angle=(0, 1),
+    projection=(0, 1),
+    dots=(
+        Dots("where dog was", (4.0, 3.5, 2.8), (0.5, 2.0, 2.9), joined=True),
+        Dots("others", (1.0, -1.0), (2.0, 1.5)),
+    ),
+)
 
 NUMBER_LINE = NumberLine(
     "weights of a row", (-0.2, 0.0, 0.2), (3.0, 5.0), (-0.1, 0.0, 0.1), (("this one", 0.07),), "8 weights"

@@ -1,4 +1,4 @@
-"""Arrows on a plane in braille dots, both axes on one scale, as rows of spans.
+"""Arrows and dots on a plane in braille, both axes on one scale, as rows of spans.
 
 A cell holds two by four dots and is twice as high as wide, so a dot is as far from its neighbour across as up.
 """
@@ -6,6 +6,7 @@ A cell holds two by four dots and is twice as high as wide, so a dot is as far f
 from __future__ import annotations
 
 import math
+from itertools import chain, pairwise
 from typing import NamedTuple
 
 from rich.cells import cell_len
@@ -20,6 +21,11 @@ from llm_holes.tui.draw.spans import Row, Span, fit, named, titled, wrapped
 LINES = 12
 TIPS = "→↗↑↖←↙↓↘"
 FOOT = "○"
+SHAPES = (((0, 0), (1, 0), (0, 1), (1, 1)), ((0, 0),), ((0, 0), (1, 0)), ((0, 0), (0, 1)))
+"""What a point is made of, so that kinds of points can be told apart without colour."""
+MARKS = ("⠶", "⠄", "⠤", "⠆")
+"""The same in the legend."""
+JOINED = "⠒⠒"
 ARC = 0.45
 """How far from the corner the angle is drawn, as a part of the shorter arrow."""
 LEAST_ARC, LARGEST_ARC = 5.0, 16.0
@@ -105,16 +111,21 @@ class Paper:
 
 
 def plane_rows(view: Plane, width: int, lines: int = LINES) -> list[Row]:
-    """The arrows with letter and name at their tips; then in words their lengths, the angle and the projection."""
-    drawn = [n for n, arrow in enumerate(view.arrows) if all(abs(v) < LARGEST for v in _numbers(arrow))]
-    if not drawn:
-        return titled(view.title, "", [[Span("no arrows", "dim")]])
+    """The dots, the arrows with letter and name at their tips; then in words the arrows' lengths, the angle, the
+    projection, and what the dots are."""
+    kinds = _kinds(view)
+    places = [[point for point in zip(some.x, some.y, strict=False) if _has_a_place(point)] for some in view.dots]
+    drawn = [n for n, arrow in enumerate(view.arrows) if _has_a_place(_numbers(arrow))]
+    if not drawn and not any(places):
+        return titled(view.title, "", [[Span("no arrows" if view.arrows or not view.dots else "no dots", "dim")]])
     corner, foot = _corner(view, drawn), _foot(view, drawn)
     ends = [point for n in drawn for point in (_start(view.arrows[n]), _tip(view.arrows[n]))]
     names = {n: f"{letter(n)} {named(view.arrows[n].name)}".rstrip() for n in drawn}
-    margin = min(max(map(cell_len, names.values())) + 3, max(width // 5, 3))
-    paper = Paper([(0.0, 0.0), *ends, *([foot] if foot else [])], width, lines, margin)
+    margin = min(max(map(cell_len, names.values()), default=-2) + 3, max(width // 5, 3))
+    paper = Paper([(0.0, 0.0), *ends, *chain(*places), *([foot] if foot else [])], width, lines, margin)
     _axes(paper)
+    for some, points in zip(view.dots, places, strict=True):
+        _draw_dots(paper, points, kinds.index(some.name), hue(len(view.arrows) + kinds.index(some.name)), some.joined)
     if foot:
         _draw_way_to_foot(paper, view, foot)
     for n in drawn:
@@ -127,7 +138,7 @@ def plane_rows(view: Plane, width: int, lines: int = LINES) -> list[Row]:
         _name_foot(paper, view, foot)
     if corner:
         _draw_arc(paper, corner)
-    rows = [*paper.rows(), *_legend(view, drawn, names, corner, foot, width)]
+    rows = [*paper.rows(), *_legend(view, drawn, names, corner, foot, width), *_dots_legend(view, kinds, width)]
     return titled(view.title, _unit(paper, view, width), rows)
 
 
@@ -138,6 +149,14 @@ def letter(n: int) -> str:
 
 def hue(n: int) -> str:
     return HUES[n % len(HUES)]
+
+
+def _kinds(view: Plane) -> list[str]:
+    return list(dict.fromkeys(some.name for some in view.dots))
+
+
+def _has_a_place(numbers: tuple[float, ...]) -> bool:
+    return all(abs(number) < LARGEST for number in numbers)
 
 
 def _numbers(arrow: Arrow) -> tuple[float, float, float, float]:
@@ -205,6 +224,16 @@ def _axes(paper: Paper) -> None:
         paper.dots.dot(x, n, "dim")
 
 
+def _draw_dots(paper: Paper, points: list[Point], kind: int, role: str, joined: bool) -> None:
+    if joined:
+        for start, end in pairwise(points):
+            paper.line(start, end, role)
+        return
+    for x, y in map(paper.at, points):
+        for across, up in SHAPES[kind % len(SHAPES)]:
+            paper.dots.dot(int(x) + across, int(y) + up, role)
+
+
 def _draw_way_to_foot(paper: Paper, view: Plane, foot: Point) -> None:
     assert view.projection is not None
     first = view.arrows[view.projection[0]]
@@ -264,19 +293,21 @@ def _unit(paper: Paper, view: Plane, width: int) -> str:
     return f"├{'─' * (cells - 2)}┤ {exact(size)}" if 2 <= cells <= room else ""
 
 
+def _dots_legend(view: Plane, kinds: list[str], width: int) -> list[Row]:
+    """One entry for each name."""
+    joined = {some.name: some.joined for some in view.dots}
+    entries = [
+        Span(f"{JOINED if joined[name] else MARKS[n % len(MARKS)]} {visible(name)}", hue(len(view.arrows) + n))
+        for n, name in enumerate(kinds)
+        if name
+    ]
+    return _flowing(entries, width)
+
+
 def _legend(
     view: Plane, drawn: list[int], names: dict[int, str], corner: Corner | None, foot: Point | None, width: int
 ) -> list[Row]:
-    rows: list[Row] = [[]]
-    used = 0
-    for n in drawn:
-        text = f"{names[n]}: {figure(_length(view.arrows[n]))} long"
-        text = fit(text, min(cell_len(text), width))
-        if used and used + 3 + cell_len(text) > width:
-            rows.append([])
-            used = 0
-        rows[-1] += [Span("   " if used else ""), Span(text, hue(n))]
-        used += cell_len(text) + (3 if used else 0)
+    rows = _flowing([Span(f"{names[n]}: {figure(_length(view.arrows[n]))} long", hue(n)) for n in drawn], width)
     said: list[str] = []
     if corner and view.angle:
         said.append(f"angle of {letter(view.angle[0])} and {letter(view.angle[1])}: {_degrees(corner)}")
@@ -287,3 +318,17 @@ def _legend(
     whole = "   ".join(said)
     lines = [whole] if cell_len(whole) <= width else [line for text in said for line in wrapped(text, width)]
     return [*rows, *([Span(line, "measured")] for line in lines if line)]
+
+
+def _flowing(entries: list[Span], width: int) -> list[Row]:
+    """The entries one behind the other, in as many rows as they need."""
+    rows: list[Row] = []
+    used = width
+    for entry in entries:
+        text = fit(entry.text, min(cell_len(entry.text), width))
+        if used + 3 + cell_len(text) > width:
+            rows.append([])
+            used = -3
+        rows[-1] += [Span("   " if used > 0 else ""), Span(text, entry.role)]
+        used += 3 + cell_len(text)
+    return rows

@@ -7,7 +7,7 @@ import math
 import pytest
 from rich.cells import cell_len
 
-from llm_holes.engine.frames import Arrow, Plane
+from llm_holes.engine.frames import Arrow, Dots, Plane
 from llm_holes.tui.draw.as_text import view_text
 from llm_holes.tui.draw.plane import TIPS, plane_rows
 from llm_holes.tui.draw.spans import plain
@@ -118,7 +118,66 @@ def test_angles_and_projections_are_said_in_words() -> None:
     assert "angle of A and B: 90°" in view_text(right, 76)
 
 
+GRID = tuple(
+    Dots("sheared", tuple(x + 0.5 * y for x, y in line), tuple(y for _, y in line), joined=True)
+    for line in (
+        *([(x, y) for y in range(-2, 3)] for x in range(-2, 3)),
+        *([(x, y) for x in range(-2, 3)] for y in range(-2, 3)),
+    )
+)
+SAME_SIGNS = Dots("same sign: 2", (3.0, -2.0), (2.0, -1.0))
+OTHER_SIGNS = Dots("not: 1", (-3.0,), (2.0,))
+CLOUD = Plane("hot × cold", (), dots=(SAME_SIGNS, OTHER_SIGNS))
+
+
+def test_dots_of_one_name_are_one_kind() -> None:
+    text = view_text(Plane("a grid", (), dots=GRID), 60)
+    assert text.count("⠒⠒ sheared") == 1
+
+
+def test_the_lines_of_a_grid_stay_straight_and_apart() -> None:
+    """You should see five lines across, each further to the left than the one above."""
+    rows = [row for row in view_text(Plane("a grid", (), dots=GRID), 60).splitlines()[1:-1] if "⡀ ⡀" not in row]
+    lines = [row for row in rows if sum(row.count(dots) for dots in "⠤⠒⣀⠉") > 8]
+    starts = [len(row) - len(row.lstrip()) for row in lines]
+    assert starts == sorted(starts, reverse=True)
+    assert len(lines) == 4  # the fifth lies on the axis
+
+
+def test_dots_lie_on_their_side_of_the_axes() -> None:
+    rows = view_text(CLOUD, 60).splitlines()
+    assert rows[-1] == "⠶ same sign: 2   ⠄ not: 1"
+    axis = next(n for n, row in enumerate(rows) if len(row.split()) > 20)
+    dotted = [
+        (n < axis, x < 30)
+        for n, row in enumerate(rows[1:-1], 1)
+        if n != axis
+        for x, c in enumerate(row)
+        if x != 30 and c != " "
+    ]
+    assert (True, True) in dotted
+    assert (True, False) in dotted
+    assert (False, True) in dotted
+    assert (False, False) not in dotted
+
+
+def test_dots_share_the_scale_of_the_arrows() -> None:
+    """You should see the tip of an arrow on the circle that it draws when it is turned."""
+    circle = [n * math.pi / 20 for n in range(41)]
+    path = Dots("b turned", tuple(map(math.cos, circle)), tuple(map(math.sin, circle)), joined=True)
+    rows = view_text(Plane("t", (Arrow("b", 1.0, 0.0),), dots=(path,)), 60).splitlines()
+    row = next(row for row in rows if "→" in row)
+    assert len(row[: row.index("→")].strip(" ⡀")) > 10
+    widest = max(x for row in rows for x, c in enumerate(row) if c in "⢸⢆⢣⡇")
+    assert row.index("→") == pytest.approx(widest, abs=1)
+
+
 ODD = (
+    Plane("t", (), dots=(Dots("", (), ()),)),
+    Plane("t", (), dots=(Dots("\x1b[31m漢字" * 20, (math.nan, 1.0, 2.0), (1.0, math.inf, 3.0), joined=True),)),
+    Plane("t", (Arrow("a", 1.0, 0.0),), dots=tuple(Dots(f"kind {n}", (1.0 * n,), (-1.0,)) for n in range(40))),
+    CLOUD,
+    Plane("a grid", (), dots=GRID),
     Plane("t", ()),
     Plane("t", (Arrow("nothing", 0.0, 0.0),), (0, 0), (0, 0)),
     Plane("t", (Arrow("a", math.nan, 1.0), Arrow("b", 1.0, 1.0)), (0, 1), (0, 1)),
