@@ -16,7 +16,7 @@ from llm_holes.engine.numbers import count, exact, figure
 from llm_holes.tui.draw.colours import HUES
 from llm_holes.tui.draw.curve import LARGEST, Canvas, round_numbers
 from llm_holes.tui.draw.sanitize import visible
-from llm_holes.tui.draw.spans import Row, Span, fit, named, titled, wrapped
+from llm_holes.tui.draw.spans import Row, Span, fit, named, titled
 
 LINES = 12
 TIPS = "→↗↑↖←↙↓↘"
@@ -138,7 +138,7 @@ def plane_rows(view: Plane, width: int, lines: int = LINES) -> list[Row]:
         _name_foot(paper, view, foot)
     if corner:
         _draw_arc(paper, corner)
-    rows = [*paper.rows(), *_legend(view, drawn, names, corner, foot, width), *_dots_legend(view, kinds, width)]
+    rows = [*paper.rows(), *_legend(view, drawn, names, corner, foot, width)]
     return titled(view.title, _unit(paper, view, width), rows)
 
 
@@ -293,31 +293,28 @@ def _unit(paper: Paper, view: Plane, width: int) -> str:
     return f"├{'─' * (cells - 2)}┤ {exact(size)}" if 2 <= cells <= room else ""
 
 
-def _dots_legend(view: Plane, kinds: list[str], width: int) -> list[Row]:
-    """One entry for each name."""
-    joined = {some.name: some.joined for some in view.dots}
-    entries = [
-        Span(f"{JOINED if joined[name] else MARKS[n % len(MARKS)]} {visible(name)}", hue(len(view.arrows) + n))
-        for n, name in enumerate(kinds)
-        if name
-    ]
-    return _flowing(entries, width)
-
-
 def _legend(
     view: Plane, drawn: list[int], names: dict[int, str], corner: Corner | None, foot: Point | None, width: int
 ) -> list[Row]:
-    rows = _flowing([Span(f"{names[n]}: {figure(_length(view.arrows[n]))} long", hue(n)) for n in drawn], width)
-    said: list[str] = []
+    entries = [Span(f"{names[n]}: {figure(_length(view.arrows[n]))} long", hue(n)) for n in drawn]
     if corner and view.angle:
-        said.append(f"angle of {letter(view.angle[0])} and {letter(view.angle[1])}: {_degrees(corner)}")
+        said = f"angle of {letter(view.angle[0])} and {letter(view.angle[1])}: {_degrees(corner)}"
+        entries.append(Span(said, "measured"))
     if foot and view.projection:
         first, second = view.projection
         reach = figure(_along(view.arrows[first], view.arrows[second]))
-        said.append(f"{FOOT} {letter(first)} reaches {reach} along {letter(second)}")
-    whole = "   ".join(said)
-    lines = [whole] if cell_len(whole) <= width else [line for text in said for line in wrapped(text, width)]
-    return [*rows, *([Span(line, "measured")] for line in lines if line)]
+        entries.append(Span(f"{FOOT} {letter(first)} reaches {reach} along {letter(second)}", "measured"))
+    return _flowing([*entries, *_kinds_of_dots(view)], width)
+
+
+def _kinds_of_dots(view: Plane) -> list[Span]:
+    """One entry for each name."""
+    joined = {some.name: some.joined for some in view.dots}
+    return [
+        Span(f"{JOINED if joined[name] else MARKS[n % len(MARKS)]} {visible(name)}", hue(len(view.arrows) + n))
+        for n, name in enumerate(_kinds(view))
+        if name
+    ]
 
 
 def _flowing(entries: list[Span], width: int) -> list[Row]:

@@ -58,8 +58,8 @@ two directions  ├────────┤ 1
                   ⢀  ⢀⠤⠊⠁⠘⡄     ⢀⣀⣀⣀⡠⠤⠤⠤⠔⠒⠒⠒⠊⠉⠉⠉⠁
 ⡀ ⡀ ⡀ ⡀ ⡀ ⡀ ⡀ ⡀ ⡀ ⣀⣤⡪⠥⡤⠤⡔⠒⡓⠒⡊⠉⡉⠉⡁ ⡀ ⡀ ⡀ ⡀ ⡀ ⡀ ⡀ ⡀ ⡀ ⡀ ⡀ ⡀ ⡀ ⡀ ⡀ ⡀ ⡀ ⡀ ⡀ ⡀ ⡀
                   ⢀
-A cat: 3.61 long   B dog: 4.03 long
-angle of A and B: 27°   ○ A reaches 3.22 along B
+A cat: 3.61 long   B dog: 4.03 long   angle of A and B: 27°
+○ A reaches 3.22 along B
 """,
     120: """\
 two directions  ├──────────────────┤ 2
@@ -75,8 +75,7 @@ two directions  ├──────────────────┤ 2
                                         ⢀  ⢀⠤⠊⠁⠘⡄     ⢀⣀⣀⣀⡠⠤⠤⠤⠔⠒⠒⠒⠊⠉⠉⠉⠁
 ⡀ ⡀ ⡀ ⡀ ⡀ ⡀ ⡀ ⡀ ⡀ ⡀ ⡀ ⡀ ⡀ ⡀ ⡀ ⡀ ⡀ ⡀ ⡀ ⡀ ⣀⣤⡪⠥⡤⠤⡔⠒⡓⠒⡊⠉⡉⠉⡁ ⡀ ⡀ ⡀ ⡀ ⡀ ⡀ ⡀ ⡀ ⡀ ⡀ ⡀ ⡀ ⡀ ⡀ ⡀ ⡀ ⡀ ⡀ ⡀ ⡀ ⡀ ⡀ ⡀ ⡀ ⡀ ⡀ ⡀ ⡀ ⡀ ⡀ ⡀ ⡀
                                         ⢀
-A cat: 3.61 long   B dog: 4.03 long
-angle of A and B: 27°   ○ A reaches 3.22 along B
+A cat: 3.61 long   B dog: 4.03 long   angle of A and B: 27°   ○ A reaches 3.22 along B
 """,
 }
 
