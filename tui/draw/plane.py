@@ -46,12 +46,12 @@ class Corner(NamedTuple):
 class Paper:
     """The dots, the texts over them, and the map from the plane to dots."""
 
-    def __init__(self, points: list[Point], width: int, lines: int, margin: int) -> None:
+    def __init__(self, points: list[Point], width: int, lines: int, margin: int, rim: int) -> None:
+        """`margin` columns on each side and `rim` lines above and below are left for names."""
         self.dots, self.texts = Canvas(width, lines), dict[tuple[int, int], Span]()
         left, right = min(x for x, _ in points), max(x for x, _ in points)
         bottom, top = min(y for _, y in points), max(y for _, y in points)
-        # a line above and below is left for names at tips
-        across, up = max((width - 2 * margin) * 2 - 1, 1), max((lines - 2) * 4 - 1, 1)
+        across, up = max((width - 2 * margin) * 2 - 1, 1), max((lines - 2 * rim) * 4 - 1, 1)
         wide, high = right - left, top - bottom
         self.scale = min(across / wide if wide > 0 else math.inf, up / high if high > 0 else math.inf)
         self.scale = self.scale if math.isfinite(self.scale) else 1.0
@@ -122,7 +122,9 @@ def plane_rows(view: Plane, width: int, lines: int = LINES) -> list[Row]:
     ends = [point for n in drawn for point in (_start(view.arrows[n]), _tip(view.arrows[n]))]
     names = {n: f"{letter(n)} {named(view.arrows[n].name)}".rstrip() for n in drawn}
     margin = min(max(map(cell_len, names.values()), default=-2) + 3, max(width // 5, 3))
-    paper = Paper([(0.0, 0.0), *ends, *chain(*places), *([foot] if foot else [])], width, lines, margin)
+    paper = Paper(
+        [(0.0, 0.0), *ends, *chain(*places), *([foot] if foot else [])], width, lines, margin, rim=1 if drawn else 0
+    )
     _axes(paper)
     for some, points in zip(view.dots, places, strict=True):
         _draw_dots(paper, points, kinds.index(some.name), hue(len(view.arrows) + kinds.index(some.name)), some.joined)
