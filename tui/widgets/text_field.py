@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from rich.cells import cell_len
 from textual.binding import BindingType
 from textual.events import Key
 from textual.strip import Strip
@@ -14,12 +15,12 @@ from llm_holes.lessons.catalog.schema import Control
 from llm_holes.tui.actions import WRITE, bindings
 from llm_holes.tui.content import content
 from llm_holes.tui.draw.sanitize import editable, meant, visible
-from llm_holes.tui.draw.spans import Row, Span, fitted
+from llm_holes.tui.draw.spans import Row, Span, fitted, plain
 from llm_holes.tui.messages import Changed, Described, Left
 
 
 class TextField(TextArea):
-    """The learner's text: one row, and a frame of its own while it is edited. Enter runs it, ctrl+j starts a new line,
+    """The learner's text: at most one row, and a frame of its own while it is edited. Enter runs it, ctrl+j starts a new line,
     escape leaves with the old text. Control characters are held as visible marks."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings(WRITE)]
@@ -47,13 +48,16 @@ class TextField(TextArea):
         if value != self.value:
             self._known = self._kept = str(value)
             self.load_text(editable(str(value)))
+            self.refresh(layout=True)
 
     def row(self) -> Row:
         """Its one row while it is not edited."""
         return [Span("e", "act-strong"), Span(f" {self.control.label} ", "dim"), Span(f"“{visible(self.value)}”")]
 
     def flow_size(self, width: int) -> tuple[int, int]:
-        return width, self.EDITED_ROWS if self.has_focus else 1
+        if self.has_focus:
+            return width, self.EDITED_ROWS
+        return min(width, cell_len(plain(self.row()))), 1
 
     def render_line(self, y: int) -> Strip:
         if self.has_focus:
