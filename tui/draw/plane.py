@@ -19,6 +19,8 @@ from llm_holes.tui.draw.sanitize import visible
 from llm_holes.tui.draw.spans import Row, Span, fit, named, titled
 
 LINES = 12
+ROOMY = 9
+"""With fewer lines none is kept free for names above and below."""
 TIPS = "→↗↑↖←↙↓↘"
 FOOT = "○"
 SHAPES = (((0, 0), (1, 0), (0, 1), (1, 1)), ((0, 0),), ((0, 0), (1, 0)), ((0, 0), (0, 1)))
@@ -26,6 +28,8 @@ SHAPES = (((0, 0), (1, 0), (0, 1), (1, 1)), ((0, 0),), ((0, 0), (1, 0)), ((0, 0)
 MARKS = ("⠶", "⠄", "⠤", "⠆")
 """The same in the legend."""
 JOINED = "⠒⠒"
+ROUNDING = 1e-12
+"""A part of an arrow's length."""
 ARC = 0.45
 """How far from the corner the angle is drawn, as a part of the shorter arrow."""
 LEAST_ARC, LARGEST_ARC = 5.0, 16.0
@@ -122,9 +126,8 @@ def plane_rows(view: Plane, width: int, lines: int = LINES) -> list[Row]:
     ends = [point for n in drawn for point in (_start(view.arrows[n]), _tip(view.arrows[n]))]
     names = {n: f"{letter(n)} {named(view.arrows[n].name)}".rstrip() for n in drawn}
     margin = min(max(map(cell_len, names.values()), default=-2) + 3, max(width // 5, 3))
-    paper = Paper(
-        [(0.0, 0.0), *ends, *chain(*places), *([foot] if foot else [])], width, lines, margin, rim=1 if drawn else 0
-    )
+    rim = 1 if drawn and lines >= ROOMY else 0
+    paper = Paper([(0.0, 0.0), *ends, *chain(*places), *([foot] if foot else [])], width, lines, margin, rim)
     _axes(paper)
     for some, points in zip(view.dots, places, strict=True):
         _draw_dots(paper, points, kinds.index(some.name), hue(len(view.arrows) + kinds.index(some.name)), some.joined)
@@ -215,7 +218,8 @@ def _foot(view: Plane, drawn: list[int]) -> Point | None:
 
 def _along(first: Arrow, second: Arrow) -> float:
     """How long the first arrow is in the direction of the second; negative if it points away."""
-    return _length(first) * math.cos(_direction(first) - _direction(second))
+    reach = _length(first) * math.cos(_direction(first) - _direction(second))
+    return reach if abs(reach) > ROUNDING * _length(first) else 0.0
 
 
 def _axes(paper: Paper) -> None:
@@ -298,7 +302,10 @@ def _unit(paper: Paper, view: Plane, width: int) -> str:
 def _legend(
     view: Plane, drawn: list[int], names: dict[int, str], corner: Corner | None, foot: Point | None, width: int
 ) -> list[Row]:
-    entries = [Span(f"{names[n]}: {figure(_length(view.arrows[n]))} long", hue(n)) for n in drawn]
+    """Beside a cloud of dots an arrow's length is not said: there its direction counts."""
+    cloud = any(not some.joined for some in view.dots)
+    lengths = [Span(f"{names[n]}: {figure(_length(view.arrows[n]))} long", hue(n)) for n in drawn]
+    entries = [] if cloud else lengths
     if corner and view.angle:
         said = f"angle of {letter(view.angle[0])} and {letter(view.angle[1])}: {_degrees(corner)}"
         entries.append(Span(said, "measured"))

@@ -113,8 +113,9 @@ def test_angles_and_projections_are_said_in_words() -> None:
     text = view_text(away, 76)
     assert "angle of A and B: 143°" in text
     assert "A reaches -2.53 along B" in text
-    right = Plane("t", (Arrow("a", 1.0, 0.0), Arrow("b", 0.0, 2.0)), angle=(0, 1))
+    right = Plane("t", (Arrow("a", 1e6, 1e6), Arrow("b", 1e6, -1e6)), (0, 1), (0, 1))
     assert "angle of A and B: 90°" in view_text(right, 76)
+    assert "A reaches 0 along B" in view_text(right, 76)
 
 
 GRID = tuple(
