@@ -1,4 +1,4 @@
-"""Two or three words as the numbers the model has for them: length, direction, and what changing one number does."""
+"""Arrows of two numbers, then words as arrows of many: the same sums, and what they say about words."""
 
 from __future__ import annotations
 
@@ -9,117 +9,102 @@ import torch
 from torch import Tensor
 
 from llm_holes.engine.engine import Engine
-from llm_holes.engine.frames import Array, Bars, Frame, Heatmap, Table
-from llm_holes.engine.numbers import figure
+from llm_holes.engine.frames import Frame, Table, Text
+from llm_holes.engine.numbers import count, figure
 from llm_holes.engine.spelling import spelt
 from llm_holes.lessons.shared.report import Report
+from llm_holes.lessons.shared.typed import listed, two_arrows
 from llm_holes.lessons.shared.words import Word, best, cosine, cosines, embedding_table, labels, word
+from llm_holes.lessons.tier1.vectors.arrows import measured_arrows, on_a_plane, turned
+from llm_holes.lessons.tier1.vectors.lean import leaning, seen_from_the_side
+from llm_holes.lessons.tier1.vectors.one_number import changed, for_every_value, shuffled_cosine, zeroing_changes
+from llm_holes.lessons.tier1.vectors.places import all_same_signs, place_by_place, random_pairs, same_signs
 
-RANDOM_PAIRS = 2000
-NEIGHBOURS = 10
-SEED = 0
+NEAREST = 20
 
 
 def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
+    a, typed = two_arrows(p["arrows"])
+    b = turned(typed, p["turn"])
     names = [name for name in ("text", "text_b", "text_c") if p[name].strip() or name != "text_c"]
     words = [word(engine, p[name], name) for name in names]
+    report = Report()
+    report.measure(measured_arrows(a, b))
+    report.show(arrows=on_a_plane(a, typed, p["turn"]))
+    report.say(f"Two arrows, cosine {figure(cosine(a, b))}.")
+    yield report.frame(0.2)
+
     table = embedding_table(engine)
     mean = table.mean(0)
     origin = mean if p["remove_mean"] else torch.zeros_like(mean)
     vectors = [w.vector - origin for w in words]
+    pair = (words[0].text, words[1].text)
     edited, dimension = changed(vectors[0], p["dimension"], p["new_value"], p["scale"])
-    report, similarity = Report(), cosine(vectors[0], vectors[1])
-    report.measure(
-        dimensions=len(mean),
-        norm_a=float(vectors[0].norm()),
-        norm_b=float(vectors[1].norm()),
-        cosine=similarity,
-        cosine_raw=cosine(words[0].vector, words[1].vector),
-        cosine_mean_removed=cosine(words[0].vector - mean, words[1].vector - mean),
-        cosine_edited=cosine(edited, vectors[1]),
-        cosine_permuted=shuffled_cosine(vectors[0], vectors[1]),
-        largest_change_if_zeroed=zeroing_changes(vectors[0], vectors[1]),
-        permuted_max_abs_diff=abs(shuffled_cosine(vectors[0], vectors[1]) - similarity),
+    report.measure(_of_the_pair(words, vectors, mean, edited) | random_pairs(table - origin, mean - origin))
+    report.measure(leaning_share=leaning(table - origin, mean))
+    report.show_also(
+        lists=_lists(a, b, words, vectors),
+        places=place_by_place(pair, vectors[0], vectors[1]),
+        the_lean=seen_from_the_side(table, mean, origin, words),
+        one_number=for_every_value(pair, vectors[0], vectors[1], edited, dimension),
     )
-    report.say(
-        f"{spelt(words[0].text)} and {spelt(words[1].text)}: {len(mean):,} numbers each, "
-        f"lengths {figure(float(vectors[0].norm()))} and {figure(float(vectors[1].norm()))}."
-    )
-    strips = _strips(words, vectors, edited, dimension)
-    report.show(the_numbers=strips)
-    yield report.frame(0.3)
+    report.say(f"{spelt(pair[0])} and {spelt(pair[1])}: {count(len(mean))} numbers each.")
+    yield report.frame(0.6)
 
-    near, found = _neighbourhood(engine, table - origin if p["remove_mean"] else table, edited)
+    found, nearest = _nearest(engine, table - origin, edited)
     report.measure(found)
-    report.show(
-        the_numbers=strips,
-        how_alike=_alike("how alike two arrows are", words, vectors, found["random_pair_cosine"]),
-        the_mean_removed=_alike("the same with the average arrow removed", words, [w.vector - mean for w in words]),
-        one_number_changed=_changes(report.measured, vectors[0], edited, dimension),
-        nearest_tokens=near,
-        lengths=_pairs(words, mean),
-    )
+    report.show_also(nearest=nearest, lengths_and_angles=_pairs(words, mean))
     yield report.frame()
 
 
-def _neighbourhood(engine: Engine, table: Tensor, edited: Tensor) -> tuple[Bars, dict[str, Any]]:
-    """The tokens nearest to the edited vector, and how near two random tokens are."""
-    found = cosines(table, edited)
-    near = best(found, NEIGHBOURS)
-    pairs = torch.randint(len(table), (2, RANDOM_PAIRS), generator=torch.Generator().manual_seed(SEED))
-    random = torch.cosine_similarity(table[pairs[0]], table[pairs[1]])
-    measured = {
-        "nearest_token": engine.token_text(near[0]),
-        "nearest_cosine": float(found[near[0]]),
-        "random_pair_cosine": float(random.mean()),
-        "random_pair_cosine_spread": float(random.std()),
+def _of_the_pair(words: Sequence[Word], vectors: Sequence[Tensor], mean: Tensor, edited: Tensor) -> dict[str, Any]:
+    a, b = vectors[0], vectors[1]
+    similarity, shuffled = cosine(a, b), shuffled_cosine(a, b)
+    return {
+        "dimensions": len(a),
+        "norm_a": float(a.norm()),
+        "norm_b": float(b.norm()),
+        "cosine": similarity,
+        "cosine_raw": cosine(words[0].vector, words[1].vector),
+        "cosine_mean_removed": cosine(words[0].vector - mean, words[1].vector - mean),
+        "cosine_edited": cosine(edited, b),
+        "cosine_with_itself": cosine(edited, a),
+        "cosine_permuted": shuffled,
+        "permuted_max_abs_diff": abs(shuffled - similarity),
+        "largest_change_if_zeroed": zeroing_changes(a, b),
+        "same_signs": same_signs(a, b),
+        "coin_signs": len(a) // 2,
     }
-    title, values = "tokens nearest to the edited vector, by cosine", tuple(found[near].tolist())
-    return Bars(title, labels(engine, near), values, range=(-1, 1)), measured
 
 
-def changed(vector: Tensor, dimension: int, value: float, scale: float) -> tuple[Tensor, int | None]:
-    """The vector times `scale`, with one number set to `value` unless `dimension` is -1; and which one it was."""
-    edited = vector * scale
-    if dimension < 0:
-        return edited, None
-    dimension = min(dimension, len(edited) - 1)
-    edited[dimension] = value
-    return edited, dimension
+def _lists(a: Tensor, b: Tensor, words: Sequence[Word], vectors: Sequence[Tensor]) -> Text:
+    """The arrows' lists and the words', all numbers of them."""
+    lines = [f"A = {listed(a)}   B = {listed(b)}"]
+    for w, vector in zip(words, vectors, strict=True):
+        lines += ["", f"{w.text} = {listed(vector)}"]
+    return Text(f"lists of 2 and of {count(len(vectors[0]))} numbers", "\n".join(lines))
 
 
-def shuffled_cosine(a: Tensor, b: Tensor) -> float:
-    """The cosine after the numbers of both vectors are put in the same random order."""
-    order = torch.randperm(len(a), generator=torch.Generator().manual_seed(SEED))
-    return cosine(a[order], b[order])
-
-
-def zeroing_changes(a: Tensor, b: Tensor) -> float:
-    """How far the cosine moves if one number of `a` is set to zero, for the number that moves it most."""
-    without = (a @ b - a * b) / ((a @ a - a * a).clamp_min(1e-24).sqrt() * b.norm()).clamp_min(1e-12)
-    return float((without - cosine(a, b)).abs().max())
-
-
-def _strips(words: Sequence[Word], vectors: Sequence[Tensor], edited: Tensor, dimension: int | None) -> Heatmap:
-    rows = [*vectors, edited]
-    return Heatmap(
-        f"the vectors, {len(edited):,} numbers each",
-        Array.of(torch.stack(rows).numpy()),
-        row_label="word",
-        column_label="dimension",
-        row_names=(*(w.text for w in words), f"{words[0].text}, edited"),
-        column_control="dimension",
-        cursor=(len(words), dimension) if dimension is not None else None,
+def _nearest(engine: Engine, table: Tensor, edited: Tensor) -> tuple[dict[str, Any], Table]:
+    """The tokens nearest to the edited vector: by cosine, and by counting places with the same sign."""
+    angles, places = cosines(table, edited), all_same_signs(table, edited)
+    by_cosine, by_places = best(angles, NEAREST), best(places, NEAREST)
+    case = "same" if by_cosine[0] == by_places[0] else "different"
+    measured = {
+        "nearest_case": case if edited.any() else "none",
+        "nearest_token": engine.token_text(by_cosine[0]),
+        "nearest_cosine": float(angles[by_cosine[0]]),
+        "nearest_by_signs": engine.token_text(by_places[0]),
+        "nearest_in_both": len({*by_cosine} & {*by_places}) if edited.any() else 0,
+    }
+    rows = tuple(
+        (name, float(angles[i]), other, int(places[j]))
+        for i, name, j, other in zip(
+            by_cosine, labels(engine, by_cosine), by_places, labels(engine, by_places), strict=True
+        )
     )
-
-
-def _alike(title: str, words: Sequence[Word], vectors: Sequence[Tensor], random: float | None = None) -> Bars:
-    """The cosine of each pair of words, and that of two random tokens to compare it with."""
-    pairs = [(i, j) for i in range(len(words)) for j in range(i + 1, len(words))]
-    names = tuple(f"{words[i].text} · {words[j].text}" for i, j in pairs)
-    values = tuple(cosine(vectors[i], vectors[j]) for i, j in pairs)
-    more = () if random is None else (random,)
-    return Bars(title, (*names, *("two random tokens",)[: len(more)]), (*values, *more), "cosine", range=(-1, 1))
+    columns = ("by cosine", "cosine", "by counting", "same signs")
+    return measured, Table("nearest of all tokens to the edited vector", columns, rows)
 
 
 def _pairs(words: Sequence[Word], mean: Tensor) -> Table:
@@ -131,17 +116,3 @@ def _pairs(words: Sequence[Word], mean: Tensor) -> Table:
     pieces = ", ".join(f"{w.text} {len(w.ids)}" for w in words)
     columns = ("pair", "length of the first", "of the second", "cosine", "cosine, mean removed")
     return Table(f"lengths and angles (tokens: {pieces})", columns, tuple(rows))
-
-
-def _changes(measured: Mapping[str, Any], vector: Tensor, edited: Tensor, dimension: int | None) -> Table:
-    """What the edit did to the first vector, beside the same two vectors with their numbers shuffled."""
-    number = ("one number", "–", "–")
-    if dimension is not None:
-        number = (f"number {dimension}", figure(float(vector[dimension])), figure(float(edited[dimension])))
-    rows = (
-        number,
-        ("length", figure(measured["norm_a"]), figure(float(edited.norm()))),
-        ("cosine with the second word", figure(measured["cosine"]), figure(measured["cosine_edited"])),
-        ("the same, dimensions shuffled", figure(measured["cosine"]), figure(measured["cosine_permuted"])),
-    )
-    return Table("what was changed", ("", "before", "after"), rows)
