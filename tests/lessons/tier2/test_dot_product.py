@@ -1,28 +1,65 @@
-"""The dot product: by hand, and the three places in the model where the same sum is made."""
+"""The dot product: by hand, as a shadow, in three places in the model, and how many of them a text costs."""
 
 from __future__ import annotations
+
+import math
 
 import pytest
 import torch
 
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import InputError
-from llm_holes.engine.frames import Table
+from llm_holes.engine.frames import Bars, Curve, Plane, Table, View
 from llm_holes.engine.model.decoder import inverse_frequencies, rotary, rotate
 from llm_holes.engine.surgery.vectors import TABLE
-from llm_holes.lessons.tier2.dot_product.experiment import turned
+from llm_holes.lessons.tier2.dot_product.by_hand import Pair, dot, turning
+from llm_holes.lessons.tier2.dot_product.query_and_keys import turned
 from tests.support.lessons import frames, measured
 
 
+def shown(engine: Engine, key: str, preset: str = "", **settings: object) -> View:
+    return next(view for view in frames(engine, "dot-product", preset, **settings)[-1].views if view.key == key)
+
+
 def test_the_sum_by_hand(engine: Engine) -> None:
-    last = frames(engine, "dot-product")[-1]
-    assert last.measured["dot"] == 2 * 4 - 3 * 1 + 1 * 5
-    assert last.measured["cosine"] == pytest.approx(10 / (14 * 42) ** 0.5)
-    terms = next(view for view in last.views if view.key == "term by term")
-    assert isinstance(terms, Table)
-    assert [row[3] for row in terms.rows] == [8, 5, 10]
-    assert measured(engine, "dot-product", "at right angles")["dot"] == 0
-    assert measured(engine, "dot-product", "aligned")["cosine"] == pytest.approx(1)
+    m = measured(engine, "dot-product", vectors="2 3 1, 4 -1 5")
+    assert m["dot"] == 2 * 4 - 3 * 1 + 1 * 5
+    assert m["cosine"] == pytest.approx(10 / (14 * 42) ** 0.5)
+    bars, table = shown(engine, "the terms"), shown(engine, "term by term", vectors="2 3 1, 4 -1 5")
+    assert isinstance(bars, Bars)
+    assert isinstance(table, Table)
+    assert bars.values == (15, 4)
+    assert [row[3] for row in table.rows] == [8, 5, 10]
+    assert measured(engine, "dot-product", "large numbers, no sum")["dot"] == 0
+    assert measured(engine, "dot-product", "the same direction")["cosine"] == pytest.approx(1)
+
+
+@pytest.mark.parametrize("vectors", ["3 4, 5 1", "2 3 1, 4 -1 5", "3, -2", "1 2 3 4, 2 4 6 8", "0 0 0, 1 2 3"])
+def test_the_shadow_times_the_other_length_is_the_sum(engine: Engine, vectors: str) -> None:
+    """However long the lists, both arrows are drawn with their true lengths and the true angle."""
+    m, plane = measured(engine, "dot-product", vectors=vectors), shown(engine, "shadow", vectors=vectors)
+    assert isinstance(plane, Plane)
+    a, b = plane.arrows
+    assert m["shadow_length"] * m["b_length"] == pytest.approx(m["dot"])
+    assert a.x * b.x + a.y * b.y == pytest.approx(m["dot"])
+    assert (math.hypot(a.x, a.y), math.hypot(b.x, b.y)) == pytest.approx((m["a_length"], m["b_length"]))
+
+
+def test_turning_leads_from_plus_through_nothing_to_minus() -> None:
+    pair = Pair.of(torch.tensor([3.0, 4.0, 0.0]).double(), torch.tensor([5.0, 1.0, 2.0]).double())
+    curve = turning(pair)
+    sums = dict(zip(curve.series[0].x, curve.series[0].y, strict=True))
+    most = math.prod(pair.lengths)
+    assert (sums[0], sums[90], sums[180]) == pytest.approx((most, 0, -most))
+    assert dot(pair.a, pair.b) == pytest.approx(most * math.cos(math.radians(pair.angle)))
+    assert curve.series[1].x[0] == pytest.approx(pair.angle)
+
+
+def test_turned_by_hand_the_angle_grows_by_the_dial(engine: Engine) -> None:
+    straight = measured(engine, "dot-product", vectors="3 4, 3 4", turn=90)
+    assert straight["dot"] == 0
+    assert straight["toy_angle"] == pytest.approx(90)
+    assert measured(engine, "dot-product", vectors="3 4, 3 4", turn=180)["dot"] == pytest.approx(-25)
 
 
 def test_scores_and_logits_of_the_model_are_reproduced(engine: Engine) -> None:
@@ -56,18 +93,57 @@ def test_the_winner_is_nearly_at_a_right_angle(engine: Engine) -> None:
     row = engine.model.weights[TABLE][engine.tokenizer.encode(" Paris")[0]]
     assert m["winner"] == " Paris"
     assert m["winner_cosine"] == pytest.approx(float(vector @ row / vector.norm() / row.norm()), abs=1e-5)
-    assert 0.1 < m["winner_cosine"] < 0.3
+    assert 75 < m["winner_angle"] < 85
     assert m["winner_with_scaled_row"] == " the"
+    plane = shown(engine, "vector and rows")
+    assert isinstance(plane, Plane)
+    paris = plane.arrows[1]
+    assert paris.x * float(vector.norm()) == pytest.approx(m["winner_logit"], abs=1e-3)
 
 
 def test_length_beats_angle(engine: Engine) -> None:
+    for preset, by_sum, by_angle in (("the longer one wins", " mat", " cat"), ("fish, by the angle", " a", " fish")):
+        longer = measured(engine, "dot-product", preset)
+        assert (longer["winner"], longer["best_by_cosine"]) == (by_sum, by_angle)
+        assert longer["winner_cosine"] < longer["best_cosine"]
+
+
+def test_rows_right_of_the_words_tip_have_the_larger_sum(engine: Engine) -> None:
     m = measured(engine, "dot-product")
-    assert m["tokens_nearer_than_itself_by_dot"] > 5
-    assert m["neighbour_by_cosine"].strip().lower() == "paris"
-    assert m["neighbour_by_dot"].strip().lower() != "paris"
-    longer = measured(engine, "dot-product", "the longer one wins")
-    assert (longer["winner"], longer["best_by_cosine"]) == (" mat", " cat")
-    assert longer["winner_cosine"] < longer["best_cosine"]
+    assert m["tokens_nearer_than_itself_by_dot"] >= 20
+    plane = shown(engine, "neighbours")
+    assert isinstance(plane, Plane)
+    larger = plane.dots[0]
+    assert len(larger.x) == m["tokens_nearer_than_itself_by_dot"]
+    assert min(larger.x) > plane.arrows[0].x
+    assert plane.arrows[0].y == pytest.approx(0, abs=1e-3)
+    assert measured(engine, "dot-product", "nobody beats the king")["tokens_nearer_than_itself_by_dot"] == 0
+
+
+@pytest.mark.parametrize("word", ["Paris", "hot", "king", "the"])
+def test_another_spelling_is_no_neighbour(engine: Engine, word: str) -> None:
+    m = measured(engine, "dot-product", word=word)
+    for name in ("neighbour_by_dot", "neighbour_by_cosine"):
+        assert m[name].strip().casefold() != word.casefold()
+
+
+def test_pairs_grow_with_the_square_of_the_text(engine: Engine) -> None:
+    config = engine.model.config
+    short, long = measured(engine, "dot-product"), measured(engine, "dot-product", "a long text")
+    assert short["query_key_products"] == 5 * 6 / 2 * config.n_layers * config.n_heads
+    assert short["query_key_products_unmasked"] == 25 * config.n_layers * config.n_heads
+    assert long["query_key_products"] == pytest.approx(
+        short["query_key_products"] * (long["tokens"] / short["tokens"]) ** 2, rel=0.2
+    )
+    assert short["query_key_share"] < 0.01 <= long["query_key_share"] < 0.2
+
+
+def test_what_is_counted_while_it_runs_is_what_the_formula_says(engine: Engine) -> None:
+    m, curve = measured(engine, "dot-product"), shown(engine, "products")
+    assert isinstance(curve, Curve)
+    matrices = engine.model.weights
+    layers = sum(w.numel() for name, w in matrices.items() if w.dim() == 2 and name != TABLE)
+    assert m["flops_counted"] == pytest.approx(2 * (m["tokens"] * layers + matrices[TABLE].numel()), rel=0.01)
 
 
 def test_one_token_and_a_long_text(engine: Engine) -> None:
@@ -77,9 +153,9 @@ def test_one_token_and_a_long_text(engine: Engine) -> None:
 
 
 @pytest.mark.parametrize(
-    ("a", "b", "problem"),
-    [("1 2", "1", "2 and 1"), ("1 x", "1 2", "not a list"), ("", "1", "needs"), ("nan", "1", "needs")],
+    ("vectors", "problem"),
+    [("1 2 1", "3 numbers cannot"), ("1 x 1 2", "not a list"), ("", "please"), ("nan 1", "please"), ("7", "1 number ")],
 )
-def test_what_is_no_vector_is_said(engine: Engine, a: str, b: str, problem: str) -> None:
+def test_what_is_no_vector_is_said(engine: Engine, vectors: str, problem: str) -> None:
     with pytest.raises(InputError, match=problem):
-        measured(engine, "dot-product", a=a, b=b)
+        measured(engine, "dot-product", vectors=vectors)
