@@ -45,11 +45,12 @@ def pace(engine: Engine) -> Pace:
     return _paces[key]
 
 
-def cost(engine: Engine, what: str, ms: float, nbytes: float, flops: float) -> Cost:
+def cost(engine: Engine, what: str, ms: float, nbytes: float, flops: float, view: str = "") -> Cost:
     """The cost line of `what`, a few words such as "one token": its milliseconds, the bytes it has to read and the
-    operations it does, where an addition and a multiplication count one each."""
+    operations it does, where an addition and a multiplication count one each. It is shown beside the view with the key
+    `view`, or beside all."""
     at = pace(engine)
-    return Cost(what, ms, nbytes, flops, ms / at.step_ms, at.bound(ms, nbytes, flops))
+    return Cost(what, ms, nbytes, flops, ms / at.step_ms, at.bound(ms, nbytes, flops), view)
 
 
 def _step_ms(engine: Engine) -> float:

@@ -437,7 +437,8 @@ Bound = Literal["reading", "arithmetic", "neither"]
 
 class Cost(msgspec.Struct, frozen=True):
     """What one piece of work takes: milliseconds, bytes read, additions and multiplications, how many steps of one
-    token would take as long, and what the machine waits for meanwhile."""
+    token would take as long, and what the machine waits for meanwhile. It is said beside the view with the key `view`,
+    or beside all."""
 
     what: str
     ms: float
@@ -445,6 +446,7 @@ class Cost(msgspec.Struct, frozen=True):
     flops: float
     steps: float
     bound_by: Bound
+    view: str = ""
 
 
 class Frame(msgspec.Struct, frozen=True):

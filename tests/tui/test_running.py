@@ -8,7 +8,7 @@ import sys
 
 from textual import events
 
-from llm_holes.engine.frames import Bars, Frame, Text
+from llm_holes.engine.frames import Bars, Cost, Frame, Text
 from llm_holes.engine.ipc.messages import Cancel, Cancelled, Failed, Status, Unavailable
 from llm_holes.engine.ipc.session import RunState
 from llm_holes.lessons.catalog.catalog import Catalog
@@ -282,3 +282,16 @@ async def test_ten_thousand_pasted_words_do_not_freeze_it(open_app: OpenApp, eng
         assert field.value.startswith("word \u202esalad\x1b[2J ")
         assert "\x1b" not in field.text
         assert "\u202e" not in field.text
+
+
+async def test_what_a_picture_costs_is_said_beside_that_picture_only(open_app: OpenApp, engine: FakeEngine) -> None:
+    views = (Bars("one", ("a",), (1.0,), key="one"), Bars("two", ("a",), (1.0,), key="two"))
+    cost = Cost("one token", 41.0, 538e6, 269e6, 1.0, "reading", view="two")
+    async with open_app() as (app, pilot):
+        await press(pilot, "r")
+        await done(app, pilot)
+        caption = app.query_one(Caption)
+        caption.quiet, caption.frame, caption.view = False, Frame("seen", views, {}, None, cost), "one"
+        assert "bound by reading" not in str(caption.render())
+        caption.view = "two"
+        assert "bound by reading" in str(caption.render())

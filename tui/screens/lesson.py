@@ -541,6 +541,7 @@ class LessonScreen(Screen[None]):
             key = every[0]
         tabs = self.stage.tabs
         tabs.names, tabs.closed, tabs.current = tuple(names), frozenset(names) - set(every), key
+        self.result.caption.view = key
         self.stage.wait(self._waits_for())
         # A's picture stays alone until another run has the same
         alone = key not in views or self.lab.alone(self.lesson)

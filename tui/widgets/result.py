@@ -24,6 +24,8 @@ class Caption(Widget):
 
     frame: reactive[Frame | None] = reactive(None, layout=True, always_update=True)
     run: reactive[RunState] = reactive(RunState(), layout=True)
+    view: reactive[str] = reactive("", layout=True)
+    """The key of the view that is on the stage."""
     quiet: reactive[bool] = reactive(False, layout=True)
     """Whether what the run found is not to be said: it would answer a bet that is still open."""
 
@@ -39,8 +41,9 @@ class Caption(Widget):
         if self.frame is not None and self.frame.caption and not self.quiet:
             stale = self.run.active and not self.run.fresh
             said = [[Span(line, "dim" if stale else "measured")] for line in wrapped(self.frame.caption, width)]
-            if self.frame.cost is not None:
-                said += [[Span(line, "dim")] for line in wrapped(cost_line(self.frame.cost, width), width)]
+            cost = self.frame.cost
+            if cost is not None and cost.view in ("", self.view):
+                said += [[Span(line, "dim")] for line in wrapped(cost_line(cost, width), width)]
         return [*self._state(width), *said]
 
     def _state(self, width: int) -> list[Row]:

@@ -77,7 +77,9 @@ def cost_of_a_pass(engine: Engine, ids: list[int]) -> tuple[dict[str, Any], Cost
     flops = int(counter.get_total_flops())
     what = f"reading {plural(len(ids), 'token')}"
     nbytes = sum(matrix.nbytes for matrix in _matrices(engine))
-    return {"flops_counted": flops, "pass_ms": min(times)}, cost(engine, what, min(times), nbytes, flops)
+    return {"flops_counted": flops, "pass_ms": min(times)}, cost(
+        engine, what, min(times), nbytes, flops, view="products"
+    )
 
 
 def _matrices(engine: Engine) -> list[Tensor]:
