@@ -20,8 +20,8 @@ from llm_holes.tui.messages import Changed, Described, Left
 
 
 class TextField(TextArea):
-    """The learner's text: at most one row, and a frame of its own while it is edited. Enter runs it, ctrl+j starts a new line,
-    escape leaves with the old text. Control characters are held as visible marks."""
+    """The learner's text: at most one row, and a frame of its own while it is edited. Enter runs it, ctrl+j starts a
+    new line, escape leaves with the old text. Control characters are held as visible marks."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings(WRITE)]
     BINDING_GROUP_TITLE = "Writing"
