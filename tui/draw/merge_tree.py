@@ -17,6 +17,8 @@ from llm_holes.tui.draw.map import chip
 from llm_holes.tui.draw.spans import GAP, Row, Span, titled, wrapped
 
 LEGEND = "number on a joint: its place in the list of merges, 1 was learnt first"
+WIDEST = 6
+"""Columns between neighbours where there is room for them."""
 
 
 class Node(NamedTuple):
@@ -54,7 +56,7 @@ class Canvas:
 
 def merge_tree_rows(view: MergeTree, width: int) -> list[Row]:
     """The trees of all tokens side by side, in several bands where they are wide; as a list where one is too wide."""
-    nodes = nodes_of(view)
+    nodes = _spread_out(view, width)
     if not nodes:
         return titled(view.title, "", [[Span("no bytes", "dim")]])
     joins = len(nodes) - len(view.leaves)
@@ -76,8 +78,18 @@ def _tops(nodes: Sequence[Node], end: int) -> list[int]:
     return sorted((n for n in range(end) if n not in joined), key=lambda n: _first_leaf(nodes, n))
 
 
-def nodes_of(view: MergeTree) -> list[Node]:
-    """The leaves, then what each join made; joins after one that is impossible are left out."""
+def _spread_out(view: MergeTree, width: int) -> list[Node]:
+    """The nodes as far apart as a single band allows."""
+    for gap in range(WIDEST, 1, -1):
+        nodes = nodes_of(view, gap)
+        if sum(nodes[root].width + GAP for root in _tops(nodes, len(nodes))) - GAP <= width:
+            return nodes
+    return nodes_of(view)
+
+
+def nodes_of(view: MergeTree, gap: int = 1) -> list[Node]:
+    """The leaves, then what each join made, `gap` columns or more between neighbours; joins after one that is
+    impossible are left out."""
     nodes: list[Node] = []
     for token in view.leaves:
         label = chip(token)
@@ -88,16 +100,16 @@ def nodes_of(view: MergeTree) -> list[Node]:
         if join.left == join.right or used & set(both) or not all(0 <= n < len(nodes) for n in both):
             break
         used |= set(both)
-        nodes.append(_joined(nodes, both, count(join.rank)))
+        nodes.append(_joined(nodes, both, count(join.rank), gap))
     return nodes
 
 
-def _joined(nodes: Sequence[Node], children: tuple[int, int], rank: str) -> Node:
-    """As narrow as the joint's number and the piece allow."""
+def _joined(nodes: Sequence[Node], children: tuple[int, int], rank: str, least: int) -> Node:
+    """As narrow as the joint's number, the piece and the `least` gap allow."""
     left, right = nodes[children[0]], nodes[children[1]]
     data = left.data + right.data
     label = chip(Token(0, data))
-    gap = max(1, len(rank) - (left.width - left.centre - 1) - right.centre)
+    gap = max(least, len(rank) - (left.width - left.centre - 1) - right.centre)
     centre = (left.centre + left.width + gap + right.centre) // 2
     before = max(cell_len(label) // 2 - centre, 0)
     start = before + centre - cell_len(label) // 2

@@ -1,4 +1,4 @@
-"""Steps through the merges that cut the learner's text, beside the longest match, and learns a vocabulary live."""
+"""Replays the merges that cut the learner's text, beside what else could be done: longest match, whole words, bytes."""
 
 from __future__ import annotations
 
@@ -7,26 +7,20 @@ from functools import lru_cache
 from typing import Any
 
 from llm_holes.engine.engine import Engine
-from llm_holes.engine.errors import Cancelled, InputError
-from llm_holes.engine.frames import Frame, Table
+from llm_holes.engine.errors import InputError
+from llm_holes.engine.frames import Frame, Tokens
 from llm_holes.engine.numbers import plural
 from llm_holes.engine.tokenizer.bpe import BPE
 from llm_holes.engine.tokenizer.bpe_steps import longest_match
-from llm_holes.engine.tokenizer.bpe_train import Learnt, train
 from llm_holes.engine.tokenizer.tiktoken_bridge import Twin
 from llm_holes.lessons.shared.pace import pause
-from llm_holes.lessons.shared.passage import passage
+from llm_holes.lessons.shared.passage import NAME, passage
 from llm_holes.lessons.shared.report import Report
-from llm_holes.lessons.tier2.tokenization.merge_views import (
-    learning_views,
-    piece_text,
-    pieces,
-    stepper_views,
-    word_table,
-)
+from llm_holes.lessons.tier2.tokenization.guessing import BYTE_BITS, beginning, by_tokens_and_bytes, guessing
+from llm_holes.lessons.tier2.tokenization.learning import learning_views, learnt_in_parts
+from llm_holes.lessons.tier2.tokenization.merge_views import Tree, merge_tree, pairs_now, pieces, spelt, word_table
+from llm_holes.lessons.tier2.tokenization.whole_words import WholeWords, growth
 
-EVERY = 10
-PLAYED = 100
 EXAMPLES = "The pothole by the seashore is unthinkable. "
 
 
@@ -36,72 +30,73 @@ def bpe_of(folder: str) -> BPE:
 
 
 def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
+    report, bpe = Report(), bpe_of(engine.files.folder)
     ids = engine.fits(engine.tokenizer.encode(p["text"]))
-    bpe = bpe_of(engine.files.folder)
     words = bpe.words(p["text"])
+    number = min(p["word"], len(words))
+    tree = Tree.of(bpe, number, words[number - 1])
+    wanted = len(tree.merges) if p["step"] < 0 else min(p["step"], len(tree.merges))
+    if p["play"]:
+        yield from _grown(engine, report, tree, wanted)
+    report.measure(word=tree.name, word_bytes=len(tree.data), word_tokens=len(tree.tokens))
+    report.measure(step=wanted, steps=len(tree.merges))
+    report.show(
+        the_tree=merge_tree(engine, tree, wanted),
+        the_pieces=Tokens("your whole text as tokens", engine.tokens(ids)),
+        neighbours=pairs_now(engine, bpe, tree, wanted),
+    )
+    _cut(engine, report, bpe, p["text"], words, ids)
+    yield report.frame(0.2)
+
+    corpus, where = (p["corpus"], "your text") if p["corpus"] else (passage(), NAME)
+    yield from _learn(engine, report, bpe, where, bpe.words(corpus), p["train_merges"])
+    _list_words(report, where, WholeWords.of(bpe.words(corpus), words))
+    yield report.frame(0.8)
+    _guess(engine, report, bpe, p["text"])
+    yield report.frame()
+
+
+def _grown(engine: Engine, report: Report, tree: Tree, wanted: int) -> Iterator[Frame]:
+    """One frame after each merge of the word, at a pace the eye can follow."""
+    for done in range(wanted):
+        report.say(f"After {done} of {plural(len(tree.merges), 'merge')}.")
+        report.measure(step=done, steps=len(tree.merges))
+        report.show(the_tree=merge_tree(engine, tree, done))
+        yield report.frame(0.2 * done / wanted)
+        pause(engine)
+
+
+def _cut(engine: Engine, report: Report, bpe: BPE, text: str, words: Sequence[bytes], ids: list[int]) -> None:
+    """The text by merges and by longest match."""
     cuts = [bpe.encode_word(word) for word in words]
     longest = [longest_match(bpe, word) for word in words]
     differ = [i for i, (cut, other) in enumerate(zip(cuts, longest, strict=True)) if cut != other]
-    spelt = [bpe.spelt(word) for word in words]
+    spelt_out = [bpe.spelt(word) for word in words]
     example = next((words[i] for i in differ), None) or _example(bpe)
-    report = Report()
+    size, kept = sum(map(len, words)), sum(map(len, spelt_out))
+    merges = [len(a) - len(b) for word, a, b in zip(words, spelt_out, cuts, strict=True) if not bpe.whole(word)]
     report.measure(
         pre_tokens=len(words),
-        bytes=sum(map(len, words)),
-        bytes_dropped=sum(map(len, words)) - sum(map(len, spelt)),
-        merges_applied=sum(
-            len(a) - len(b) for word, a, b in zip(words, spelt, cuts, strict=True) if not bpe.whole(word)
-        ),
+        bytes=size,
+        bytes_dropped=size - kept,
+        bytes_as_tokens=kept,
+        merges_applied=sum(merges),
         token_ids=ids,
+        tokens=len(ids),
         matches_reference_tokenizer=[i for cut in cuts for i in cut] == ids,
-        matches_tiktoken=_same_in_tiktoken(bpe, p["text"], ids),
+        matches_tiktoken=_same_in_tiktoken(bpe, text, ids),
         greedy_longest_match_differs=bool(differ),
         words_cut_differently=len(differ),
         example_real=pieces(engine, bpe.encode_word(example)),
         example_longest=pieces(engine, longest_match(bpe, example)),
     )
-    table = word_table(engine, words, cuts, longest)
-    if p["play"]:
-        yield from _played(engine, bpe, words, report, table)
-    views = {**stepper_views(engine, bpe, words, p["step"], report), "real_and_longest": table}
-    report.say(_caption(report.measured))
-    report.show(**views)
-    yield report.frame(0.2)
-
-    corpus = p["corpus"] or passage()
-    learnt: list[Learnt] = []
-    before = sum(map(len, bpe.words(corpus)))
-    for piece in train(bpe.words(corpus), p["train_merges"]):
-        if engine.model.is_cancelled():
-            raise Cancelled
-        learnt.append(piece)
-        if len(learnt) % EVERY == 0:
-            report.show(**views, **learning_views(p, before, learnt))
-            yield report.frame(0.2 + 0.8 * len(learnt) / p["train_merges"])
-    report.measure(
-        trained_merges=len(learnt),
-        trained_pieces_before=before,
-        trained_pieces_after=learnt[-1].pieces if learnt else before,
-        trained_longest_piece=piece_text(max((x.left + x.right for x in learnt), key=len, default=b"")),
-    )
-    report.show(**views, **learning_views(p, before, learnt))
-    yield report.frame()
-
-
-def _played(engine: Engine, bpe: BPE, words: Sequence[bytes], report: Report, table: Table) -> Iterator[Frame]:
-    """One frame after each of the first merges, at a pace the eye can follow."""
-    for step in range(PLAYED):
-        report.show(**stepper_views(engine, bpe, words, step, report), real_and_longest=table)
-        total = report.measured["steps"]
-        report.say(f"After {step} of {plural(total, 'merge')}.")
-        yield report.frame(0.2 * step / PLAYED)
-        if step >= total:
-            return
-        pause(engine)
+    report.show_also(real_and_longest=word_table(engine, words, cuts, longest))
+    parts = (plural(size, "byte"), plural(len(words), "word"), plural(sum(merges), "merge"))
+    report.say(f"{', '.join(parts)}: {plural(len(ids), 'token')}.")
 
 
 def _example(bpe: BPE) -> bytes:
-    """A word that longest match cuts differently, from the passage if not from the learner's text."""
+    """A word that longest match cuts differently, where the learner's text has none."""
     found = (word for word in bpe.words(EXAMPLES + passage()) if bpe.encode_word(word) != longest_match(bpe, word))
     return next(found, b"")
 
@@ -113,6 +108,46 @@ def _same_in_tiktoken(bpe: BPE, text: str, ids: Sequence[int]) -> bool | str:
         return "it cannot cut words as this model does"
 
 
-def _caption(m: Mapping[str, Any]) -> str:
-    parts = (plural(m["bytes"], "byte"), plural(m["pre_tokens"], "word"), plural(m["merges_applied"], "merge"))
-    return f"{', '.join(parts)}: {plural(len(m['token_ids']), 'token')}."
+def _learn(
+    engine: Engine, report: Report, bpe: BPE, where: str, corpus: Sequence[bytes], merges: int
+) -> Iterator[Frame]:
+    views, before = report.views, sum(map(len, corpus))
+    for learnt in learnt_in_parts(engine, corpus, merges):
+        longest = max((x.left + x.right for x in learnt), key=len, default=b"")
+        report.measure(
+            trained_merges=len(learnt),
+            trained_pieces_before=before,
+            trained_pieces_after=learnt[-1].pieces if learnt else before,
+            trained_longest_piece=spelt(longest),
+            trained_first_piece=spelt(learnt[0].left + learnt[0].right) if learnt else "",
+        )
+        report.show(*views, **learning_views(where, before, learnt))
+        yield report.frame(0.2 + 0.6 * len(learnt) / max(merges, 1))
+
+
+def _list_words(report: Report, where: str, found: WholeWords) -> None:
+    report.measure(
+        listed_words=len(found.listed),
+        listed_vocabulary=len(found.vocabulary),
+        listed_letters=len(frozenset().union(*found.listed)),
+        listed_late=found.late,
+        text_words=len(found.asked),
+        text_words_missing=len(found.missing),
+        missing_word=next(iter(found.missing), ""),
+    )
+    report.show_also(the_list_of_words=growth(found, where))
+
+
+def _guess(engine: Engine, report: Report, bpe: BPE, text: str) -> None:
+    tokens, single = by_tokens_and_bytes(engine, bpe, beginning(text))
+    report.measure(
+        nats_by_tokens=tokens.total,
+        nats_by_bytes=single.total,
+        questions_by_tokens=round(tokens.questions),
+        questions_by_bytes=round(single.questions),
+        questions_knowing_nothing=BYTE_BITS * len(single.nats),
+        harder_by_bytes=single.total / tokens.total if tokens.total else 1.0,
+        pieces_by_tokens=len(tokens.nats),
+        pieces_by_bytes=len(single.nats),
+    )
+    report.show_also(guessing=guessing(tokens, single))

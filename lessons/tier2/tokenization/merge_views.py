@@ -1,63 +1,83 @@
-"""Pictures of a text being merged into tokens, and of a vocabulary being learnt."""
+"""Pictures of one word being merged into tokens, and of the whole text beside the longest match."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import pairwise
 
 from llm_holes.engine.engine import Engine
-from llm_holes.engine.frames import Curve, Scalar, Table, Tokens, View, series
-from llm_holes.engine.numbers import plural
+from llm_holes.engine.frames import Join, MergeTree, Scalar, Table
+from llm_holes.engine.numbers import count
 from llm_holes.engine.tokenizer.bpe import BPE
 from llm_holes.engine.tokenizer.bpe_steps import Merge, steps
-from llm_holes.engine.tokenizer.bpe_train import Learnt
-from llm_holes.lessons.shared.passage import NAME
-from llm_holes.lessons.shared.report import Report
 
-STEPPED_BYTES = 1000
-WINDOW = 8
-SHOWN_WORDS = 16
-SHOWN_LEARNT = 14
+TREE_BYTES = 64
+SHOWN_WORDS = 24
+ABSENT = "not on the list"
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """One merge of the run: in which word, and what it did."""
+class Tree:
+    """A word of the text, or its beginning if it is long: the pieces it starts from and the merges it goes through."""
 
-    word: int
-    merge: Merge
+    number: int
+    data: bytes
+    cut_off: bool
+    start: tuple[int, ...]
+    merges: tuple[Merge, ...]
+
+    @classmethod
+    def of(cls, bpe: BPE, number: int, word: bytes) -> Tree:
+        data = word[:TREE_BYTES]
+        start = (bpe.vocabulary[data],) if bpe.whole(data) else tuple(bpe.spelt(data))
+        return cls(number, data, len(word) > TREE_BYTES, start, tuple(steps(bpe, data)))
+
+    @property
+    def name(self) -> str:
+        return spelt(self.data) + ("…" if self.cut_off else "")
+
+    @property
+    def tokens(self) -> tuple[int, ...]:
+        return self.after(len(self.merges))
+
+    def after(self, done: int) -> tuple[int, ...]:
+        """The pieces once so many merges are done."""
+        return self.merges[done - 1].pieces if done else self.start
+
+    def joins(self) -> tuple[Join, ...]:
+        """The merges between numbered nodes, as `MergeTree` has them."""
+        nodes, found = list(range(len(self.start))), []
+        for n, merge in enumerate(self.merges):
+            before, after = self.after(n), merge.pieces
+            at = next(i for i, (a, b) in enumerate(zip(before, after, strict=False)) if a != b)
+            found.append(Join(nodes[at], nodes[at + 1], merge.rank + 1))
+            nodes[at : at + 2] = [len(self.start) + n]
+        return tuple(found)
 
 
-def stepper_views(engine: Engine, bpe: BPE, words: Sequence[bytes], wanted: int, report: Report) -> dict[str, View]:
-    """The first words' pieces after `wanted` merges (-1: all), and the merges around that place."""
-    shown = 0
-    while shown < len(words) and sum(map(len, words[: shown + 1])) <= STEPPED_BYTES:
-        shown += 1
-    begin = words[:shown] or [words[0][:STEPPED_BYTES]]
-    done = [Step(i, merge) for i, word in enumerate(begin) for merge in steps(bpe, word)]
-    at = len(done) if wanted < 0 else min(wanted, len(done))
-    report.measure(step=at, steps=len(done))
-    state = {i: tuple(bpe.encode_word(word) if bpe.whole(word) else bpe.spelt(word)) for i, word in enumerate(begin)}
-    state |= {step.word: step.merge.pieces for step in done[:at]}
-    ids = [i for pieces in state.values() for i in pieces]
-    made = done[at - 1].merge.token if at else None
-    rest = "" if shown == len(words) else ", the beginning of the text"
-    title = f"after {at:,} of {plural(len(done), 'merge')}{rest}"
-    strip = Tokens(title, engine.tokens(ids), tuple(float(i == made) for i in ids), "just made")
-    if not done:
-        return {"the_pieces": strip}
-    first = max(0, min(at - WINDOW // 2, len(done) - WINDOW))
-    rows = tuple(row(engine, n, done[n - 1]) for n in range(first + 1, len(done) + 1)[:WINDOW])
-    columns = ("merge", "word", "left", "right", "rank", "the word after it")
-    marked = at - 1 - first if at else None
-    return {"the_pieces": strip, "the_merges": Table("which pair joins, and its rank", columns, rows, marked)}
+def merge_tree(engine: Engine, tree: Tree, done: int) -> MergeTree:
+    return MergeTree(f"how “{tree.name}” is put together", engine.tokens(tree.start), tree.joins(), done)
 
 
-def row(engine: Engine, number: int, step: Step) -> tuple[Scalar, ...]:
-    merge = step.merge
-    left, right = (spelt(engine.tokenizer.token_bytes(i)) for i in (merge.left, merge.right))
-    return number, step.word + 1, left, right, merge.rank + 1, pieces(engine, merge.pieces).replace(" ", "·")
+def pairs_now(engine: Engine, bpe: BPE, tree: Tree, done: int) -> Table:
+    """Every two neighbours after `done` merges, with the place their pair has in the list; the next to join is
+    marked."""
+    pieces = tree.after(done)
+    places = [bpe.merges.get(pair) for pair in pairwise(pieces)]
+    known = [place for place in places if place is not None]
+    marked = places.index(min(known)) if known and not bpe.whole(tree.data) else None
+    word = " ".join(piece(engine, i) for i in pieces)
+    rows = tuple(
+        (
+            piece(engine, left),
+            piece(engine, right),
+            ABSENT if place is None else count(place[0] + 1),
+            "joins next" if n == marked else "",
+        )
+        for n, ((left, right), place) in enumerate(zip(pairwise(pieces), places, strict=True))
+    )
+    return Table(f"neighbours in “{word}”", ("left", "right", "place in the list", ""), rows, marked)
 
 
 def word_table(
@@ -65,52 +85,29 @@ def word_table(
 ) -> Table:
     """The words where the longest match is wrong first, then the others."""
     order = sorted(range(len(words)), key=lambda i: cuts[i] == longest[i])[:SHOWN_WORDS]
-    rows = tuple(
+    rows: tuple[tuple[Scalar, ...], ...] = tuple(
         (
-            i + 1,
-            len(words[i]),
-            pieces(engine, cuts[i]).replace(" ", "·"),
-            pieces(engine, longest[i]).replace(" ", "·"),
-            "≠" if cuts[i] != longest[i] else "",
+            spelt(words[i]),
+            pieces(engine, cuts[i]),
+            pieces(engine, longest[i]),
+            "not the same" if cuts[i] != longest[i] else "",
         )
         for i in order
     )
-    return Table("words: the real cut and the longest match", ("word", "bytes", "real", "longest match", ""), rows)
+    return Table("each word as it is really cut, and by longest match", ("word", "real cut", "longest match", ""), rows)
 
 
-def learning_views(p: Mapping[str, Any], before: int, learnt: Sequence[Learnt]) -> dict[str, View]:
-    """The first pieces learnt and the latest ones, and how the text shrinks."""
-    if not learnt:
-        return {}
-    where = "your text" if p["corpus"] else NAME
-    numbered = list(enumerate(learnt, 1))
-    shown = (
-        numbered if len(numbered) <= SHOWN_LEARNT else numbered[: SHOWN_LEARNT // 2] + numbered[-SHOWN_LEARNT // 2 :]
-    )
-    rows = tuple(
-        (n, spelt(x.left), spelt(x.right), x.count, spelt(x.left + x.right), x.pieces) for n, x in shown
-    )  # fmt: skip
-    columns = ("merge", "left", "right", "how often", "new piece", "pieces in the text")
-    sizes = [before, *(x.pieces for x in learnt)]
-    curve = Curve("the text gets shorter", (series("pieces", range(len(sizes)), sizes),), "merges learnt", "pieces")
-    return {
-        "learnt_just_now": Table(f"a vocabulary learnt just now from {where}", columns, rows),
-        "the_text_shrinks": curve,
-    }
+def piece(engine: Engine, token: int) -> str:
+    return spelt(engine.tokenizer.token_bytes(token))
 
 
 def pieces(engine: Engine, ids: Sequence[int]) -> str:
-    return "|".join(piece_text(engine.tokenizer.token_bytes(i)) for i in ids)
+    return "|".join(piece(engine, i) for i in ids)
 
 
 def spelt(data: bytes) -> str:
-    """The piece as it is spelt in a table: a space is to be seen."""
-    return piece_text(data).replace(" ", "·")
-
-
-def piece_text(data: bytes) -> str:
-    """The piece as text, or its bytes where it is no text by itself."""
+    """The piece as text, its spaces to be seen, or its bytes where it is no text by itself."""
     try:
-        return data.decode()
+        return data.decode().replace(" ", "·").replace("\n", "⏎").replace("\t", "⇥")
     except UnicodeDecodeError:
         return data.hex(" ")
