@@ -228,6 +228,11 @@ class Detokenizer:
         """The characters this token completes, often the token's text, sometimes nothing."""
         return self._decoder.decode(self._tokenizer.token_bytes(index))
 
+    @property
+    def held(self) -> bytes:
+        """What is held back until its character is whole."""
+        return bytes(self._decoder.getstate()[0])
+
     def flush(self) -> str:
         """What is still held back, as U+FFFD; afterwards the detokenizer is as new."""
         rest = self._decoder.decode(b"", final=True)

@@ -19,7 +19,7 @@ from llm_holes.lessons.shared.words import best, labels
 
 SHARES = (0.0, 0.1, 0.2, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.8, 0.9, 1.0)
 """At which shares of the way the model is asked: most of them where it may tip."""
-CANDIDATES = 4
+CANDIDATES = 5
 BEGUN, OVER = 0.9, 0.1
 """A fall is under way from nine tenths of its height down to one tenth."""
 SWITCH, LINE = 0.3, 0.6

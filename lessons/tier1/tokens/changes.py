@@ -12,7 +12,7 @@ from llm_holes.engine.spelling import spaced, spelt
 
 LONG_WORD = 5
 """Letters from which on a word gets a typo."""
-AS_TYPED = "as typed"
+AS_TYPED, SPACE, LOWER, TYPOS = "as typed", "a space at the end", "lower case", "letters swapped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +32,10 @@ class Continued:
 def changed(text: str) -> Iterator[tuple[str, str]]:
     """Names of changes and the changed texts, leaving out those that change nothing."""
     found = {
-        "a space at the end": text + " ",
+        SPACE: text + " ",
         "two spaces inside": text.replace(" ", "  ", 1),
-        "lower case": text.lower(),
-        "letters swapped": " ".join(map(_typo, text.split(" "))),
+        LOWER: text.lower(),
+        TYPOS: " ".join(map(_typo, text.split(" "))),
         "capitals": text.upper(),
     }
     yield AS_TYPED, text

@@ -10,7 +10,7 @@ from llm_holes.engine.frames import Frame, Tokens
 from llm_holes.engine.numbers import plural
 from llm_holes.engine.spelling import spelt
 from llm_holes.lessons.shared.report import Report
-from llm_holes.lessons.tier1.tokens.changes import chances, continuations, what_instead
+from llm_holes.lessons.tier1.tokens.changes import LOWER, SPACE, TYPOS, chances, continuations, what_instead
 from llm_holes.lessons.tier1.tokens.counting import asked, counted
 from llm_holes.lessons.tier1.tokens.languages import price_bars, prices
 from llm_holes.lessons.tier1.tokens.pieces import added, arriving, cl100k, costs, describe, is_text
@@ -62,11 +62,14 @@ def _price(engine: Engine, report: Report) -> None:
 
 def _continue(engine: Engine, report: Report, prompt: str) -> None:
     found = list(continuations(engine, prompt))
-    first, spaced = found[0], found[1]
+    first, by_name = found[0], {one.name: one for one in found}
+    spaced = by_name[SPACE]
     report.measure(
         next_token=spelt(first.best),
         p_next=first.p,
         p_next_after_space=spaced.p,
+        p_next_lower_case=by_name.get(LOWER, first).p,
+        p_next_typos=by_name.get(TYPOS, first).p,
         next_after_space=spelt(spaced.best),
         changes_tried=len(found) - 1,
         changes_that_unseat=sum(one.unseated for one in found),

@@ -11,7 +11,9 @@ from llm_holes.engine.spelling import spaced
 from llm_holes.engine.tokenizer.tokenizer import Detokenizer
 
 NOBODY = "a token nobody typed: the tokenizer adds it to every text"
-ARRIVING = 7
+ARRIVING = 12
+SCREEN = 24
+"""Characters of the answer so far that are shown, its last ones."""
 
 
 def added(engine: Engine, ids: Sequence[int]) -> tuple[Token, ...]:
@@ -52,23 +54,20 @@ def costs(size: int, characters: int, own: tuple[Token, ...], other: tuple[Token
 
 
 def arriving(engine: Engine, own: tuple[Token, ...]) -> Table:
-    """What can be shown as the tokens come one by one, from just before the first that is no text by itself; where all
-    are, the last ones."""
+    """What is on the screen as the tokens come one by one, and which bytes have to wait; around the first token that is
+    no text by itself, where all are text at the end."""
     out = Detokenizer(engine.tokenizer)
-    shown = [out.feed(token.id) for token in own]
+    shown, rows = "", []
+    for n, token in enumerate(own, 1):
+        shown += out.feed(token.id)
+        waiting = out.held
+        screen = f"…{shown[-SCREEN:]}" if len(shown) > SCREEN else shown
+        rows.append((n, piece_of(token.data), waiting.hex(" "), spaced(screen)))
     broken = next((n for n, token in enumerate(own) if not is_text(token.data)), len(own))
-    start = max(min(broken - 1, len(own) - ARRIVING), 0)
-    rows = tuple(
-        (
-            n + 1,
-            piece_of(own[n].data),
-            own[n].data[:8].hex(" "),
-            spaced(shown[n]) or "nothing: half a character",
-        )
-        for n in range(start, min(start + ARRIVING, len(own)))
-    )
-    return Table("as the tokens arrive", ("token", "piece", "bytes", "can be shown"), rows)
+    start = max(min(broken - ARRIVING // 2, len(own) - ARRIVING), 0)
+    columns = ("token", "piece or bytes", "held back", "on the screen")
+    return Table("an answer that arrives in these tokens", columns, tuple(rows[start : start + ARRIVING]))
 
 
 def piece_of(data: bytes) -> str:
-    return spaced(data.decode()) if is_text(data) else "a part"
+    return spaced(data.decode()) if is_text(data) else data.hex(" ")

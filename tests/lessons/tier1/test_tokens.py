@@ -24,6 +24,11 @@ def test_small_changes_of_a_text_unseat_its_likeliest_next_token(engine: Engine)
     bars = view(last, "what comes next")
     assert isinstance(bars, Bars)
     paris = engine.tokenizer.encode(" Paris")[0]
+    m = measured(engine, "tokens")
+    assert (m["p_next_lower_case"], m["p_next_typos"]) == (bars.values[3], bars.values[4])
+    assert measured(engine, "tokens", "a well-worn line", prompt="to be")["p_next_lower_case"] == pytest.approx(
+        measured(engine, "tokens", "a well-worn line", prompt="to be")["p_next"]
+    )
     for (_, text), p in zip(changed("The capital of France is"), bars.values, strict=True):
         assert float(engine.logits(engine.encode(text), 1)[-1].softmax(-1)[paris]) == pytest.approx(p, abs=1e-5)
     assert measured(engine, "tokens", "a well-worn line")["changes_that_unseat"] < 3
@@ -63,8 +68,10 @@ def test_bytes_of_a_character_are_held_back_until_it_is_whole(engine: Engine) ->
     table, strip = view(last, "as they arrive"), view(last, "the pieces")
     assert isinstance(table, Table)
     assert isinstance(strip, Tokens)
-    *_, held, whole = [row[-1] for row in table.rows]
-    assert str(held).startswith("nothing")
-    assert whole == "🌮"
+    *_, third, second, last_part = table.rows
+    assert [row[2] for row in (third, second, last_part)] == ["f0 9f", "f0 9f 8c", ""]
+    assert third[-1] == second[-1]
+    assert str(second[-1]).endswith("tacos·")
+    assert str(last_part[-1]).endswith("tacos 🌮")
     assert b"".join(token.data for token in strip.tokens).decode().endswith("tacos 🌮")
     assert last.measured["partial_tokens"] == 3
