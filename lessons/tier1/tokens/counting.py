@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import InputError
 from llm_holes.engine.frames import Text
-from llm_holes.engine.numbers import plural
+from llm_holes.engine.numbers import index, plural
 from llm_holes.engine.spelling import spaced
 
 ANSWER_TOKENS = 24
@@ -24,6 +24,7 @@ class Count:
     letter: str
     times: int
     pieces: tuple[str, ...]
+    ids: tuple[int, ...]
     answer: str
     said: int | None
 
@@ -40,8 +41,8 @@ def counted(engine: Engine, typed: str) -> Count:
     letter, times = Counter(word.lower()).most_common(1)[0]
     question = f"How many times does the letter {letter} appear in the word {word}?"
     answer = engine.write(engine.chat(question, ANSWER_TOKENS), ANSWER_TOKENS).strip()
-    pieces = tuple(engine.token_text(token) for token in engine.tokenizer.encode(f" {word}"))
-    return Count(word, letter, times, pieces, answer, number_in(answer))
+    ids = tuple(engine.tokenizer.encode(f" {word}"))
+    return Count(word, letter, times, tuple(map(engine.token_text, ids)), ids, answer, number_in(answer))
 
 
 def number_in(answer: str) -> int | None:
@@ -53,10 +54,13 @@ def number_in(answer: str) -> int | None:
 
 
 def asked(found: Count) -> Text:
+    letters = (f"[{x}]" if x.lower() == found.letter else x for x in found.word)
     lines = (
         f"asked:    How many times does the letter {found.letter} appear in the word {found.word}?",
         f"answered: {found.answer}",
-        f"counted:  {plural(found.times, 'time')}",
-        f"it reads: {' | '.join(map(spaced, found.pieces))}",
+        "",
+        f"you see:  {' '.join(letters)}   {plural(found.times, 'time')}",
+        f"it gets:  {'  '.join(map(index, found.ids))}",
+        f"which is: {'  '.join(map(spaced, found.pieces))}",
     )
     return Text("asked to count letters", "\n".join(lines))

@@ -11,7 +11,8 @@ from llm_holes.engine.spelling import spaced
 from llm_holes.engine.tokenizer.tokenizer import Detokenizer
 
 NOBODY = "a token nobody typed: the tokenizer adds it to every text"
-ARRIVING = 12
+BEFORE, ARRIVING, WHOLE = 4, 12, 7
+"""Tokens that are shown as they arrive: before the first that is no text by itself, in all, where each is text."""
 SCREEN = 24
 """Characters of the answer so far that are shown, its last ones."""
 
@@ -54,8 +55,8 @@ def costs(size: int, characters: int, own: tuple[Token, ...], other: tuple[Token
 
 
 def arriving(engine: Engine, own: tuple[Token, ...]) -> Table:
-    """What is on the screen as the tokens come one by one, and which bytes have to wait; around the first token that is
-    no text by itself, where all are text at the end."""
+    """What is on the screen as the tokens come one by one, and which bytes have to wait: from just before the first
+    token that is no text by itself, or the last ones where all are text."""
     out = Detokenizer(engine.tokenizer)
     shown, rows = "", []
     for n, token in enumerate(own, 1):
@@ -63,8 +64,8 @@ def arriving(engine: Engine, own: tuple[Token, ...]) -> Table:
         waiting = out.held
         screen = f"…{shown[-SCREEN:]}" if len(shown) > SCREEN else shown
         rows.append((n, piece_of(token.data), waiting.hex(" "), spaced(screen)))
-    broken = next((n for n, token in enumerate(own) if not is_text(token.data)), len(own))
-    start = max(min(broken - ARRIVING // 2, len(own) - ARRIVING), 0)
+    broken = next((n for n, token in enumerate(own) if not is_text(token.data)), len(own) - WHOLE + BEFORE)
+    start = max(broken - BEFORE, 0)
     columns = ("token", "piece or bytes", "held back", "on the screen")
     return Table("an answer that arrives in these tokens", columns, tuple(rows[start : start + ARRIVING]))
 
