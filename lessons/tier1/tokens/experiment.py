@@ -80,6 +80,7 @@ def _continue(engine: Engine, report: Report, prompt: str) -> None:
 def _count(engine: Engine, report: Report, word: str) -> None:
     found = counted(engine, word)
     report.measure(
+        counted_word=found.word,
         letter=found.letter,
         letter_count=found.times,
         word_tokens=len(found.pieces),
