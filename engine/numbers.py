@@ -206,10 +206,10 @@ WRITERS: Mapping[Kind, Callable[[float | None], str]] = {
 
 NAMES: tuple[tuple[Kind, str], ...] = (
     # exceptions come before the rules that they are exceptions to
-    ("count", r"bytes|bytes_dropped|bytes_lost|characters"),
+    ("count", r"bytes|bytes_dropped|bytes_lost|bytes_as_tokens|(pieces|questions)_by_bytes|characters"),
     ("figure", r"bytes_per_token|bits_per_weight|.*_counted_to_formula|doubled_.*|random_pair_cosine_spread"),
     ("times", r".*speedup|decode_slowdown|sixteen_vs_one|admitted_ratio|perplexity_ratio|flops_ratio_masked"),
-    ("times", r"ffn_to_attention_ratio|expansion|tiktoken_vs_python"),
+    ("times", r"ffn_to_attention_ratio|expansion|tiktoken_vs_python|surprise_ratio"),
     ("gb_per_s", r".*gb_per_s"),
     ("mb_per_s", r".*mb_per_s"),
     ("gflop_per_s", r".*gflop_per_s"),

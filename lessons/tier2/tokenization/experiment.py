@@ -146,7 +146,7 @@ def _guess(engine: Engine, report: Report, bpe: BPE, text: str) -> None:
         questions_by_tokens=round(tokens.questions),
         questions_by_bytes=round(single.questions),
         questions_knowing_nothing=BYTE_BITS * len(single.nats),
-        harder_by_bytes=single.total / tokens.total if tokens.total else 1.0,
+        surprise_ratio=single.total / tokens.total if tokens.total else 1.0,
         pieces_by_tokens=len(tokens.nats),
         pieces_by_bytes=len(single.nats),
     )

@@ -109,8 +109,8 @@ def test_cut_into_bytes_the_text_is_noise_to_the_model(engine: Engine) -> None:
         assert m[name] == pytest.approx(by_hand, rel=1e-4)
     assert m["bytes_as_tokens"] == len(single) == 39
     assert m["questions_by_bytes"] > m["questions_knowing_nothing"] == 8 * 39 > m["questions_by_tokens"]
-    assert m["harder_by_bytes"] > 4 > measured(engine, "tokenization", "bytes")["harder_by_bytes"] > 1.5
-    assert measured(engine, "tokenization", "nothing to join")["harder_by_bytes"] == pytest.approx(1)
+    assert m["surprise_ratio"] > 4 > measured(engine, "tokenization", "bytes")["surprise_ratio"] > 1.5
+    assert measured(engine, "tokenization", "nothing to join")["surprise_ratio"] == pytest.approx(1)
 
 
 def test_the_picture_of_guessing_ends_at_what_was_measured(engine: Engine) -> None:
@@ -136,7 +136,7 @@ def test_a_dropped_byte_is_counted(engine: Engine) -> None:
     m = measured(engine, "tokenization", text="before\x16after", train_merges=0)
     assert (m["bytes_dropped"], m["bytes_as_tokens"]) == (1, 11)
     only = measured(engine, "tokenization", text="\x16" * 401 + "a", train_merges=0)
-    assert (only["pieces_by_bytes"], only["harder_by_bytes"]) == (0, 1)
+    assert (only["pieces_by_bytes"], only["surprise_ratio"]) == (0, 1)
 
 
 def test_learning_can_be_cancelled(engine: Engine) -> None:
