@@ -61,4 +61,5 @@ def lookup_cost(engine: Engine, ids: Sequence[int]) -> Cost:
     """The rows of the text are copied; nothing is added or multiplied."""
     table, taken = engine.model.weights[TABLE], torch.tensor(list(ids))
     _, took = repeated(TIMES, table.index_select, 0, taken)
-    return cost(engine, "the lookup", ms=took.fastest, nbytes=len(ids) * table.shape[1] * FLOAT_BYTES, flops=0)
+    nbytes = len(ids) * table.shape[1] * FLOAT_BYTES
+    return cost(engine, "the lookup", ms=took.fastest, nbytes=nbytes, flops=0, view="the lookup")
