@@ -30,11 +30,10 @@ def learning_views(where: str, before: int, learnt: Sequence[Learnt]) -> dict[st
     """The first pieces with the count that made each of them the next, and how the text shrinks."""
     shown = learnt[:SHOWN]
     labels = tuple(f"{n}. {spelt(x.left)} + {spelt(x.right)}" for n, x in enumerate(shown, 1))
-    more = f", the first {len(shown)}" if len(shown) < len(learnt) else ""
     sizes = [before, *(x.pieces for x in learnt)]
     return {
         "learnt_just_now": Bars(
-            f"pieces learnt from {where}, in order{more}", labels, tuple(float(x.count) for x in shown), "times in it"
+            f"pieces learnt from {where}", labels, tuple(float(x.count) for x in shown), "how often"
         ),
         "the_text_shrinks": Curve(
             "the text gets shorter", (series("pieces", range(len(sizes)), sizes),), "merges learnt", "pieces"

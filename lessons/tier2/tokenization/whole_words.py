@@ -46,7 +46,7 @@ def growth(found: WholeWords, where: str) -> Curve:
         sizes.append((len(words), len(letters)))
     at = range(len(sizes))
     lines = (series("words", at, [size[0] for size in sizes]), series("letters", at, [size[1] for size in sizes]))
-    return Curve(f"how many different ones {where} has", lines, "words read", "on the list so far")
+    return Curve(f"in {where}", lines, "words read", "different ones so far")
 
 
 def _words(pieces: Sequence[bytes]) -> tuple[str, ...]:

@@ -191,7 +191,7 @@ def test_any_list_has_a_map(engine: Engine, words: str) -> None:
 
 
 def test_any_text_and_any_words(engine: Engine) -> None:
-    m = measured(engine, "embeddings", words="", word="🙂", word_b="def add(a, b):", text="今", sentence="x", same="今")
+    m = measured(engine, "embeddings", words="", word="今天", word_b="a, b", text="x", sentence="x", same="今")
     assert m["pieces"] > 1
     assert m["word_in_text"] is False
     assert 0 <= m["tipping_share"] <= 1
