@@ -72,5 +72,5 @@ def nearness_picture(found: Nearness, sentence: str, same: str, alike: str) -> C
     at = range(len(found.same))
     lines = (series(same, at, found.same), series(alike, at, found.alike))
     return Curve(
-        f"how near to “{sentence}”", lines, "0: its rows; then after each layer", "cosine, without what all texts share"
+        f"how near to “{sentence}”", lines, "0: its rows; then after each layer", "cosine, less what all texts have"
     )
