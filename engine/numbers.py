@@ -94,8 +94,8 @@ def percent(share: float) -> str:
         return "under 0.01 %" if share > 0 else "over -0.01 %"
     if 0.9999 < share < 1:
         return "over 99.99 %"
-    if abs(share) >= LARGEST:
-        return figure(share) + " %"
+    if abs(100 * share) >= LARGEST:
+        return figure(100 * share) + " %"
     return f"{_rounded(100 * share, _percent_decimals(abs(share)))} %"
 
 

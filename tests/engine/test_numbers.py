@@ -138,7 +138,8 @@ PLAIN_FLOATS = {
     "alpha", "break_even_rank", "causal_violation", "dot", "future_leak", "gain_by_checklist", "head_importance",
     "largest_change_if_zeroed", "row_scale", "simulated_steps_per_s", "steps_by_variant", "steps_with_checklist",
     "steps_with_plan", "token_dot", "weight_rmse", "weight_std", "weight_value_changed",
-    "doubled_silu", "stream_norm", "pareto_front",
+    "doubled_silu", "stream_norm", "pareto_front", "random_pair_same_signs", "random_pair_same_signs_mean_removed",
+    "toy_angle", "winner_angle",
 }  # fmt: skip
 """Published numbers whose names tell no kind, and that read right as figures."""
 

@@ -9,7 +9,7 @@ import sys
 from textual import events
 
 from llm_holes.engine.frames import Bars, Cost, Frame, Text
-from llm_holes.engine.ipc.messages import Cancel, Cancelled, Failed, Status, Unavailable
+from llm_holes.engine.ipc.messages import Cancel, Cancelled, Failed, Finished, Status, Unavailable
 from llm_holes.engine.ipc.session import RunState
 from llm_holes.lessons.catalog.catalog import Catalog
 from llm_holes.tui.app import HolesApp
@@ -295,3 +295,20 @@ async def test_what_a_picture_costs_is_said_beside_that_picture_only(open_app: O
         assert "bound by reading" not in str(caption.render())
         caption.view = "two"
         assert "bound by reading" in str(caption.render())
+
+
+async def test_while_a_run_goes_on_no_other_picture_stands_for_that_of_the_step(
+    open_app: OpenApp, engine: FakeEngine
+) -> None:
+    engine.manual = True
+    other = Bars("not of this step", ("a",), (1.0,), key="other")
+    async with open_app() as (app, pilot):
+        engine.ready()
+        await press(pilot, "r")
+        engine.frame(Frame("half of it", (other,), {}, 0.5))
+        await settle(pilot)
+        assert app.query_one(Stage).shown == ()
+        engine.frame(Frame("all of it", (other,)))
+        engine.say(Finished(engine.runs[-1].id, engine.runs[-1].settings, 1.0))
+        await settle(pilot)
+        assert [view.key for view in app.query_one(Stage).shown] == ["other"]

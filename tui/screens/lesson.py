@@ -537,7 +537,8 @@ class LessonScreen(Screen[None]):
         if self.session.run.lesson == FIND_THE_HOLE:
             names = every
         key = self._tab if self._tab in every else self.lesson.steps[self.step].view
-        if every and key not in every:
+        waits = self.session.run.active and self.session.run.lesson != FIND_THE_HOLE
+        if every and key not in every and not waits:  # a run that is under way may still bring the step's own
             key = every[0]
         tabs = self.stage.tabs
         tabs.names, tabs.closed, tabs.current = tuple(names), frozenset(names) - set(every), key
