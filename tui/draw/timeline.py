@@ -16,6 +16,8 @@ from llm_holes.tui.draw.spans import Row, Span, fit, titled, wrapped
 FILLS = "█░▓▒"
 """What fills a long stretch: neighbours of unlike work differ without colour, too."""
 MOST_ROWS = 40
+HEIGHTS = ((3, 1), (2, 1), (1, 1))
+"""How many lines a bar gets and how many are left free below it, where there is room; else one and none."""
 NARROWEST = 8
 """Columns that the bars need; where they have less, totals are said at the cursor only."""
 LONGEST = 1e12
@@ -24,8 +26,9 @@ Cursor = tuple[int, int] | None
 """(row, stretch), or None when the cursor is elsewhere."""
 
 
-def timeline_rows(view: Timeline, width: int, cursor: Cursor = None) -> list[Row]:
-    """Each row's name, its stretches drawn to the scale below them, its total and its note; then the legend."""
+def timeline_rows(view: Timeline, width: int, cursor: Cursor = None, lines: int = 0) -> list[Row]:
+    """Each row's name, its stretches drawn to the scale below them, its total and its note; then the legend. Bars grow
+    as high as `lines` for all of them allow."""
     shown = view.rows[:MOST_ROWS]
     whole = max((total(row) for row in shown), default=0.0)
     if whole <= 0:
@@ -37,18 +40,27 @@ def timeline_rows(view: Timeline, width: int, cursor: Cursor = None) -> list[Row
     if width - names - totals - 2 < NARROWEST:
         ends, beside, totals = [""] * len(shown), True, -2
     room = max(width - names - totals - 2, 1)
+    height, free = _heights(len(shown), lines)
     rows: list[Row] = []
     for n, row in enumerate(shown):
         here = cursor[1] if cursor is not None and cursor[0] == n else None
         end = ends[n] if beside else duration(total(row))
         head = Span(fit(visible(row.name), names - 1) + " " if names else "", "strong")
         rows.append([head, *_bar(row, groups, room / whole, room, here), Span(f"  {end}" if end else "", "measured")])
+        below: Row = [Span(" " * names), *_bar(row, groups, room / whole, room, here, plain=True)]
+        rows += [below] * (height - 1)
         if not beside and row.note:
             rows += [[Span(" " * names + line, "dim")] for line in wrapped(visible(row.note), max(width - names, 4))]
+        rows += [[Span("")]] * (free if n < len(shown) - 1 else 0)
     rows += _axis(whole, room, names)
     if more := len(view.rows) - len(shown):
         rows.append([Span(fit(f"… {count(more)} more rows", width), "dim")])
     return titled(view.title, "", [*rows, *_legend(groups, whole / room, width)])
+
+
+def _heights(rows: int, lines: int) -> tuple[int, int]:
+    """Lines of each bar, and free ones between two."""
+    return next(((high, free) for high, free in HEIGHTS if rows * (high + free) - free <= lines), (1, 0))
 
 
 def name_width(view: Timeline, width: int) -> int:
@@ -97,18 +109,21 @@ def places_of(row: TimelineRow, scale: float, room: int) -> list[int]:
     return cells
 
 
-def _bar(row: TimelineRow, groups: dict[str, str], scale: float, room: int, here: int | None) -> Row:
+def _bar(
+    row: TimelineRow, groups: dict[str, str], scale: float, room: int, here: int | None, plain: bool = False
+) -> Row:
+    """A line of the bar; a `plain` one has no names, for it stands below one that has."""
     cells = places_of(row, scale, room)
     spans: Row = []
     start = 0
     for x in range(1, room + 1):
         if x == room or cells[x] != cells[start]:
-            spans.append(_stretch(row, cells[start], groups, x - start, here))
+            spans.append(_stretch(row, cells[start], groups, x - start, here, plain))
             start = x
     return spans
 
 
-def _stretch(row: TimelineRow, n: int, groups: dict[str, str], width: int, here: int | None) -> Span:
+def _stretch(row: TimelineRow, n: int, groups: dict[str, str], width: int, here: int | None, plain: bool) -> Span:
     """`[prefill 39 tokens ████]`, `[d██]`, `[d`, `d`: as much as its columns hold."""
     if n < 0:
         return Span(" " * width)
@@ -116,7 +131,9 @@ def _stretch(row: TimelineRow, n: int, groups: dict[str, str], width: int, here:
     kind = list(groups).index(stretch.group)
     letter, fill, name = groups[stretch.group], FILLS[kind % len(FILLS)], visible(stretch.name)
     role = "cursor" if n == here else HUES[kind % len(HUES)]
-    opened = "▸" if n == here else "["
+    opened = "▸" if n == here and not plain else "["
+    if plain:
+        return Span((opened + fill * (width - 2) + "]" if width > 2 else opened + fill)[:width], role)
     if width == 1:
         return Span(opened if n == here else letter, role)
     if width == 2:

@@ -20,7 +20,8 @@ class TimelineView(PlacesView[Timeline]):
         return row, min(max(stretch, 0), max(last, 0))
 
     def layout_rows(self, width: int) -> list[Row]:
-        return timeline_rows(self.view, width, self.cursor if self.has_focus else None)
+        cursor = self.cursor if self.has_focus else None
+        return self.fitting(lambda lines: timeline_rows(self.view, width, cursor, lines), len(self.view.rows))
 
     def stepped(self, across: int, down: int) -> tuple[int, int]:
         return self._inside(self.cursor[0] + down, self.cursor[1] + across, self.view)

@@ -43,6 +43,19 @@ def test_two_rows_stand_on_one_scale_and_short_stretches_keep_their_letter() -> 
     assert view_text(TIMELINE, 120).splitlines()[1].endswith("860 ms · 39 tokens in, 10 out")
 
 
+def test_bars_grow_as_high_as_their_lines_allow_and_only_the_first_line_has_names() -> None:
+    """You should see two bars of two lines each, a free line between them, and the axis below."""
+    drawn = [plain(row).rstrip() for row in timeline_rows(TIMELINE, 120, None, 6)]
+    assert drawn[1].startswith("short [p████████████][d][")
+    assert drawn[2].startswith("      [█████████████][░][")
+    assert drawn[3] == ""
+    assert drawn[4].startswith("long ")
+    assert drawn[5].startswith("      [█")
+    assert "┴" in drawn[6]
+    assert len(timeline_rows(TIMELINE, 120, None, 4)) == len(timeline_rows(TIMELINE, 120)) + 1
+    assert len(timeline_rows(TIMELINE, 120, None, 50)) == len(drawn) + 2, "three lines at most"
+
+
 def test_a_stretch_too_short_for_a_column_takes_one_from_a_long_neighbour() -> None:
     row = TimelineRow("", (Stretch("a", 500), Stretch("b", 0.1), Stretch("c", 500)))
     assert places_of(row, 10 / 1000.1, 10) == [0, 0, 0, 0, 0, 1, 2, 2, 2, 2]
