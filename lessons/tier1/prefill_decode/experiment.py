@@ -1,166 +1,184 @@
-"""Times passes over more and more tokens, then single tokens at longer contexts, against the machine's best."""
+"""Draws an answer as a time line, then times one token for many texts at once, passes over more and more tokens against
+the machine's two limits, and single tokens behind longer and longer contexts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-import torch
-
+from llm_holes.engine.cost import cost, pace
 from llm_holes.engine.engine import Engine
-from llm_holes.engine.frames import Bars, Curve, Frame, Series, Table, Tokens, View
-from llm_holes.engine.generation.generate import last_logits
-from llm_holes.engine.machine import matmul_gflop_per_s, read_gb_per_s
-from llm_holes.engine.measure import Timing, repeated
-from llm_holes.engine.model.cache import ContiguousCache
-from llm_holes.engine.numbers import duration, figure, plural
+from llm_holes.engine.frames import Frame, Tokens
+from llm_holes.engine.measure import Timing
+from llm_holes.engine.numbers import duration, plural
+from llm_holes.lessons.shared.in_turn import clearly_slower, in_turn
 from llm_holes.lessons.shared.passage import passage_ids
-from llm_holes.lessons.shared.report import keyed
+from llm_holes.lessons.shared.report import Report
+from llm_holes.lessons.tier1.prefill_decode.counts import cache_bytes, flops, knee, least_ms, weight_bytes
+from llm_holes.lessons.tier1.prefill_decode.pictures import (
+    every_time,
+    longer_contexts,
+    near_the_limits,
+    read_growth,
+    texts_at_once,
+    time_line,
+    time_per_pass,
+)
 from llm_holes.lessons.tier1.prefill_decode.timings import (
     FIRST_CONTEXT,
+    LONG,
+    OFTEN,
+    SELDOM,
     SIXTEEN,
     Times,
-    flops,
+    a_pass,
+    a_step,
+    answering,
+    doubled,
+    filled,
+    read_again,
     repeats_for,
-    timed_answer,
-    timed_step_at,
-    weight_bytes,
+    room_for,
+    together,
+    two_prompts,
+    up_to,
 )
-
-CACHE_BYTES = 2**30
 
 
 def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
-    config, model = engine.model.config, engine.model
+    report = Report()
     prompt = engine.chat(p["text"], p["max_new_tokens"] + 1)
-    cache = ContiguousCache(config, len(prompt) + p["max_new_tokens"] + 1)
-    yield Frame(
-        f"Reading {plural(len(prompt), 'token')}.",
-        (Tokens("the prompt", engine.tokens(prompt[:FIRST_CONTEXT]), key="prompt"),),
-        {},
-        0.0,
+    times = Times(two_prompts(engine, prompt, p["max_new_tokens"]))
+    yield from _answers(engine, times, report, p["max_new_tokens"])
+    yield from _batches(engine, times, report, p["batch"], room_for(engine, p["each_context"], p["batch"]))
+    yield from _passes(engine, times, report, p["max_prompt"])
+    yield from _contexts(engine, times, report, room_for(engine, p["max_context"]))
+    answer = times.answers[0]
+    report.show_also(
+        every_time=every_time(times),
+        written=Tokens("what it wrote meanwhile", engine.tokens(answer.written)),
     )
-    times = timed_answer(engine, prompt, cache, p["max_new_tokens"])
-    caption = f"{duration(times.prompt.median)} until the first token, then {duration(times.token.median)} for each."
-    views = keyed({"the_wait_and_the_pace": _pace(times, len(prompt)), "written": _written(engine, times)})
-    yield Frame(caption, views, {"ttft_ms": times.prompt.median}, 0.15)
-
-    limit = min(p["max_prompt"], config.n_ctx - 1)
-    text = (prompt + passage_ids(engine, limit))[:limit]
-    for count in _lengths(1, limit):
-        ids = torch.tensor([text[:count]])
-        _, times.passes[count] = repeated(repeats_for(count), model.forward, ids, logits_to_keep=1)
-        yield Frame(_pass_caption(times), _views(engine, times, len(prompt)), {}, 0.3)
-
-    room = min(p["max_context"], config.n_ctx - 1, CACHE_BYTES // config.kv_bytes_per_token())
-    cache = ContiguousCache(config, min(room, FIRST_CONTEXT) + 1)
-    last_logits(model, (text * FIRST_CONTEXT)[: min(room, FIRST_CONTEXT)], cache)
-    for length in _lengths(FIRST_CONTEXT, room):
-        times.steps[length] = timed_step_at(engine, cache, length)
-        yield Frame(_pass_caption(times), _views(engine, times, len(prompt)), {}, 0.6)
-    machine = read_gb_per_s(model.is_cancelled), matmul_gflop_per_s(model.is_cancelled)
-    yield _last(engine, times, len(prompt), machine)
-
-
-def _lengths(first: int, last: int) -> list[int]:
-    """first, 4 × first, … and last."""
-    found = [first * 4**n for n in range(12) if first * 4**n < last]
-    return [*found, last]
-
-
-def _last(engine: Engine, times: Times, prompt_tokens: int, machine: tuple[float, float]) -> Frame:
-    (longest, prefill), (context, slow) = list(times.passes.items())[-1], list(times.steps.items())[-1]
-    first = next(iter(times.steps.values()))
-    weights, config = weight_bytes(engine), engine.model.config
-    read = weights + prompt_tokens * config.kv_bytes_per_token()
-    rates = {
-        "achieved_gb_per_s": read / times.token.fastest / 1e6,
-        "decode_gflop_per_s": flops(engine, 1, prompt_tokens) / times.token.fastest / 1e6,
-        "prefill_gb_per_s": weights / prefill.fastest / 1e6,
-        "prefill_gflop_per_s": flops(engine, longest, longest / 2) / prefill.fastest / 1e6,
-        "machine_gb_per_s": machine[0],
-        "machine_gflop_per_s": machine[1],
-    }
-    measured: dict[str, Any] = {
-        "prompt_tokens": prompt_tokens,
-        "ttft_ms": times.prompt.median,
-        "ttft_ms_spread": [times.prompt.fastest, times.prompt.slowest],
-        "decode_ms": times.token.median,
-        "decode_ms_spread": [times.token.fastest, times.token.slowest],
-        "longest_prompt": longest,
-        "prefill_tok_per_s": 1e3 * longest / prefill.median,
-        "decode_tok_per_s": 1e3 / times.token.median,
-        "sixteen_vs_one": times.passes.get(SIXTEEN, prefill).fastest / times.passes[1].fastest,
-        "longest_context": context,
-        "decode_ms_long_context": slow.median,
-        "decode_slowdown": slow.fastest / first.fastest,
-        "weight_bytes_per_token": weights,
-        "flops_per_token": flops(engine, 1, prompt_tokens),
-        **rates,
-    }
-    caption = f"{duration(times.prompt.median)} until the first token, then {duration(times.token.median)} for each."
-    return Frame(caption, _views(engine, times, prompt_tokens, _limits(longest, rates)), measured)
-
-
-def _views(engine: Engine, times: Times, prompt_tokens: int, limits: Table | None = None) -> tuple[View, ...]:
-    return keyed(
-        {
-            "the_wait_and_the_pace": _pace(times, prompt_tokens),
-            "time_per_token": _per_token(times),
-            "the_limits": limits,
-            "longer_contexts": _contexts(times) if times.steps else None,
-            "each_pass": Table("one pass, ms", ("tokens", "median", "fastest", "slowest"), _rows(times.passes)),
-            "written": _written(engine, times),
-        }
-    )
-
-
-def _pace(times: Times, prompt_tokens: int) -> Bars:
-    """The pause before the first token beside the time each further one takes."""
-    names = (f"reading {plural(prompt_tokens, 'token')} at once", "writing 1 token")
-    return Bars("milliseconds for one pass", names, (times.prompt.median, times.token.median), "ms")
-
-
-def _limits(longest: int, m: Mapping[str, float]) -> Table:
-    rows = (
-        ("this machine at best", m["machine_gb_per_s"], 1.0, m["machine_gflop_per_s"], 1.0),
-        _row(f"reading {plural(longest, 'token')} at once", m["prefill_gb_per_s"], m["prefill_gflop_per_s"], m),
-        _row("writing one token", m["achieved_gb_per_s"], m["decode_gflop_per_s"], m),
-    )
-    return Table("how near to the limits", ("", "GB/s read", "of best", "GFLOP/s", "of best"), rows)
-
-
-def _row(name: str, gb: float, gflop: float, m: Mapping[str, float]) -> tuple[str, float, float, float, float]:
-    return name, gb, gb / m["machine_gb_per_s"], gflop, gflop / m["machine_gflop_per_s"]
-
-
-def _pass_caption(times: Times) -> str:
-    count, timing = list(times.passes.items())[-1]
-    one = times.passes[1].fastest
-    ratio = figure(timing.fastest / one)
-    return f"A pass over {plural(count, 'token')} takes {ratio}× as long as one over a single token."
-
-
-def _per_token(times: Times) -> Bars:
-    labels, each = zip(*((f"{n:,} at once", t.fastest / n) for n, t in times.passes.items()), strict=True)
-    return Bars("milliseconds per token, by how many go through together", labels, each, "ms")
-
-
-def _rows(found: Mapping[int, Timing]) -> tuple[tuple[int, float, float, float], ...]:
-    return tuple((n, t.median, t.fastest, t.slowest) for n, t in found.items())
-
-
-def _contexts(times: Times) -> Curve:
-    found: Sequence[Timing] = list(times.steps.values())
-    line = Series(
+    token = Timing.of(answer.writing)
+    report.cost = cost(
+        engine,
         "one token",
-        tuple(map(float, times.steps)),
-        tuple(t.median for t in found),
-        tuple(t.fastest for t in found),
-        tuple(t.slowest for t in found),
+        token.fastest,
+        weight_bytes(engine) + cache_bytes(engine, len(prompt)),
+        flops(engine, 1, len(prompt)),
     )
-    return Curve("writing one token, by the length of the context", (line,), "tokens in the cache", "ms")
+    report.say(f"{duration(answer.read.fastest)} until the first token, then {duration(token.fastest)} for each.")
+    yield report.frame()
 
 
-def _written(engine: Engine, times: Times) -> Tokens:
-    return Tokens("what it wrote meanwhile", engine.tokens(times.written))
+def _answers(engine: Engine, times: Times, report: Report, new_tokens: int) -> Iterator[Frame]:
+    """The time line, growing by a pass at a time."""
+    for answer in times.answers:
+        for _ in answering(engine, answer, new_tokens):
+            report.say(f"{plural(len(answer.prompt), 'token')} read, {plural(len(answer.written), 'token')} written.")
+            report.show(the_time_line=time_line(engine, times.answers))
+            yield report.frame(0.05)
+    read_again(engine, times.answers)
+    ours, other = times.answers
+    read, token = ours.read, Timing.of(ours.writing)
+    report.show(the_time_line=time_line(engine, times.answers))
+    report.measure(
+        prompt_tokens=len(ours.prompt),
+        ttft_ms=read.median,
+        ttft_ms_spread=[read.fastest, read.slowest],
+        decode_ms=token.median,
+        decode_ms_spread=[token.fastest, token.slowest],
+        decode_tok_per_s=1e3 / token.median,
+        other_prompt_tokens=len(other.prompt),
+        other_ttft_ms=other.read.median,
+        prefill_vs_one_by_one=read.fastest / (len(ours.prompt) * token.fastest),
+    )
+    yield report.frame(0.3)
+
+
+def _batches(engine: Engine, times: Times, report: Report, texts: int, context: int) -> Iterator[Frame]:
+    """One token for one text and for many in a pass, each with `context` tokens behind it."""
+    start = filled(engine, passage_ids(engine, FIRST_CONTEXT), context)
+    sizes = sorted({1, max(texts // 4, 1), texts})
+    for times.batches in in_turn({size: together(engine, start, size) for size in sizes}, repeats_for):
+        report.say(f"One token for each of {plural(texts, 'text')}.")
+        yield report.frame(0.4)
+    single, many = times.batches[1], times.batches[texts]
+    report.show_also(texts_at_once=texts_at_once(times.batches))
+    report.measure(
+        batch=texts,
+        batch_context=context,
+        batch_vs_one=many.fastest / single.fastest,
+        batch_speedup=texts * single.fastest / many.fastest,
+        batch_cache_bytes=texts * cache_bytes(engine, context),
+        tok_per_s_by_batch={str(size): 1e3 * size / timing.fastest for size, timing in times.batches.items()},
+    )
+    yield report.frame(0.5)
+
+
+def _passes(engine: Engine, times: Times, report: Report, longest: int) -> Iterator[Frame]:
+    """Passes over more and more tokens, beside what the machine's limits allow."""
+    longest = min(longest, engine.model.config.n_ctx - 1)
+    text = passage_ids(engine, longest)
+    shown, machine = report.views, pace(engine)
+    gb, gflop = machine.gb_per_s, machine.gflop_per_s
+    for times.passes in in_turn(
+        {count: a_pass(engine, text[:count]) for count in (1, *up_to(4, longest, 2))}, repeats_for
+    ):
+        report.show(*shown, time_per_pass=time_per_pass(engine, times, gb, gflop))
+        report.say(f"Passes over 1 to {plural(longest, 'token')}.")
+        yield report.frame(0.6)
+    one, most = times.passes[1], times.passes[longest]
+    answer = times.answers[0]
+    prompt, token = len(answer.prompt), Timing.of(answer.writing).fastest
+    read, sums = weight_bytes(engine) + cache_bytes(engine, prompt), flops(engine, 1, prompt)
+    rates = {
+        "achieved_gb_per_s": read / token / 1e6,
+        "decode_gflop_per_s": sums / token / 1e6,
+        "prefill_gb_per_s": weight_bytes(engine) / most.fastest / 1e6,
+        "prefill_gflop_per_s": flops(engine, longest, longest / 2) / most.fastest / 1e6,
+    }
+    shares = {
+        "decode_read_share": rates["achieved_gb_per_s"] / gb,
+        "decode_sums_share": rates["decode_gflop_per_s"] / gflop,
+        "prefill_read_share": rates["prefill_gb_per_s"] / gb,
+        "prefill_sums_share": rates["prefill_gflop_per_s"] / gflop,
+    }
+    report.measure(
+        rates | shares,
+        machine_gb_per_s=gb,
+        machine_gflop_per_s=gflop,
+        weight_bytes_per_token=weight_bytes(engine),
+        flops_per_token=sums,
+        flops_per_byte=sums / read,
+        machine_flops_per_byte=gflop / gb,
+        knee_tokens=round(knee(engine, gflop / gb)),
+        doubled_tokens=round(doubled(times.passes)),
+        above_limits=all(t.fastest > 1.1 * least_ms(engine, n, gb, gflop) for n, t in times.passes.items()),
+        longest_prompt=longest,
+        longest_vs_one=most.fastest / one.fastest,
+        prefill_tok_per_s=1e3 * longest / most.median,
+        sixteen_vs_one=times.passes.get(SIXTEEN, most).fastest / one.fastest,
+    )
+    report.show_also(the_limits=near_the_limits(longest, shares))
+    yield report.frame(0.8)
+
+
+def _contexts(engine: Engine, times: Times, report: Report, longest: int) -> Iterator[Frame]:
+    """One token behind more and more others."""
+    cache = filled(engine, passage_ids(engine, FIRST_CONTEXT), longest)
+    shown = report.views
+    works = {length: a_step(engine, cache, length) for length in up_to(min(FIRST_CONTEXT, longest), longest, 8)}
+    for times.steps in in_turn(works, lambda length: OFTEN if length < LONG else SELDOM):
+        report.show(*shown, longer_contexts=longer_contexts(engine, times.steps))
+        report.say(f"One token behind {FIRST_CONTEXT} to {longest:,} others.")
+        yield report.frame(0.9)
+    few, many = times.steps[min(times.steps)], times.steps[longest]
+    report.measure(
+        longest_context=longest,
+        decode_ms_long_context=many.median,
+        decode_slowdown=many.fastest / few.fastest,
+        decode_clearly_slower=clearly_slower(many, few),
+        longest_context_bytes=cache_bytes(engine, longest),
+        read_growth=read_growth(engine, longest),
+        cache_like_weights_tokens=weight_bytes(engine) // cache_bytes(engine, 1),
+    )

@@ -1,78 +1,151 @@
-"""Passes over a prompt and single tokens, timed; and what one pass costs in bytes and operations."""
+"""What is timed: an answer token by token, passes over more and more tokens, one token for many texts at once, and one
+token behind more and more others."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import torch
 
 from llm_holes.engine.engine import Engine
-from llm_holes.engine.generation.generate import PREFILL_CHUNK, last_logits
-from llm_holes.engine.measure import Timing, repeated, timed
+from llm_holes.engine.generation.generate import last_logits
+from llm_holes.engine.measure import Timing, timed
 from llm_holes.engine.model.cache import ContiguousCache
 
 SIXTEEN = 16
 FIRST_CONTEXT = 64
+FOUR = 4
+LONGEST_AGAIN = 640
+"""Tokens of what is read again and again, at most."""
+OFTEN, SELDOM = 5, 3
+LITTLE = 8
+"""Tokens in a pass, at most, that is timed often: one of more takes long itself."""
+LONG = 2000
+"""Tokens of context behind which a step is timed less often."""
+CACHE_BYTES = 2**30
+
+
+@dataclass
+class Answer:
+    """A prompt that is read, how long that took each time, the tokens written behind it, and how long each took."""
+
+    prompt: list[int]
+    reading: list[float] = field(default_factory=list)
+    written: list[int] = field(default_factory=list)
+    writing: list[float] = field(default_factory=list)
+
+    @property
+    def read(self) -> Timing:
+        return Timing.of(self.reading)
 
 
 @dataclass
 class Times:
-    """What was timed so far: passes by their number of tokens, single tokens by the length of the context."""
+    """What was timed so far: passes by their tokens, single tokens by the texts in a pass and by the context."""
 
-    prompt: Timing
-    written: list[int]
-    token: Timing
+    answers: list[Answer]
     passes: dict[int, Timing] = field(default_factory=dict)
+    batches: dict[int, Timing] = field(default_factory=dict)
     steps: dict[int, Timing] = field(default_factory=dict)
 
 
-def timed_answer(engine: Engine, prompt: list[int], cache: ContiguousCache, new_tokens: int) -> Times:
-    """The prompt in one go, then the answer token by token, the end token or not."""
-    read = []
-    for _ in range(2 if len(prompt) <= PREFILL_CHUNK else 1):
-        cache.length = 0
-        logits, ms = timed(last_logits, engine.model, prompt, cache)
-        read.append(ms)
-    written, single = [int(logits.argmax())], []
+def two_prompts(engine: Engine, prompt: list[int], new_tokens: int) -> list[Answer]:
+    """The prompt, and the same four times; if that were too long, its first quarter."""
+    room = min(LONGEST_AGAIN, engine.model.config.n_ctx - new_tokens - 1)
+    other = prompt * FOUR if FOUR * len(prompt) <= room else prompt[: max(len(prompt) // FOUR, 1)]
+    return [Answer(prompt), Answer(other)]
+
+
+def answering(engine: Engine, answer: Answer, new_tokens: int) -> Iterator[None]:
+    """Reads the prompt in one go, then writes token by token, end token or not; a pause after each pass."""
+    cache = ContiguousCache(engine.model.config, len(answer.prompt) + new_tokens + 1)
+    logits, ms = timed(last_logits, engine.model, answer.prompt, cache)
+    answer.reading.append(ms)
+    answer.written.append(int(logits.argmax()))
+    yield
     for _ in range(new_tokens):
-        logits, ms = timed(last_logits, engine.model, written[-1:], cache)
-        written.append(int(logits.argmax()))
-        single.append(ms)
-    return Times(Timing.of(read), written, Timing.of(single))
+        logits, ms = timed(last_logits, engine.model, answer.written[-1:], cache)
+        answer.written.append(int(logits.argmax()))
+        answer.writing.append(ms)
+        yield
 
 
-def repeats_for(count: int) -> int:
-    return 4 if count <= SIXTEEN else 2
+def read_again(engine: Engine, answers: Sequence[Answer]) -> None:
+    """Reads the prompts in turn."""
+    for done in range(1, OFTEN):
+        for answer in answers:
+            if done < repeats_for(len(answer.prompt)):
+                cache = ContiguousCache(engine.model.config, len(answer.prompt))
+                answer.reading.append(timed(last_logits, engine.model, answer.prompt, cache)[1])
 
 
-def timed_step_at(engine: Engine, cache: ContiguousCache, length: int) -> Timing:
-    """One token after `length` others. What is cached is said over and over: the clock sees only how much it is."""
-    while cache.length < length:
-        for layer in range(engine.model.config.n_layers):
-            nothing = torch.empty(1, engine.model.config.n_kv_heads, 0, engine.model.config.d_head)
-            cache.append(layer, *(x[:, :, : length - cache.length] for x in cache.append(layer, nothing, nothing)))
-        cache.advance(min(cache.length, length - cache.length))
+def repeats_for(tokens: int) -> int:
+    """How often a pass over this many tokens is timed."""
+    return OFTEN if tokens <= LITTLE else SELDOM if tokens <= LONGEST_AGAIN else 1
 
-    def step() -> None:
+
+def a_pass(engine: Engine, ids: list[int]) -> Callable[[], object]:
+    """One pass over the ids, logits for the last."""
+    given = torch.tensor([ids])
+    return lambda: engine.model.forward(given, logits_to_keep=1)
+
+
+def together(engine: Engine, start: ContiguousCache, texts: int) -> Callable[[], object]:
+    """One pass that writes a token for each of `texts`, all of them copies of the one in the cache: the clock sees only
+    how many there are."""
+    length = start.length
+    cache = start.copies(texts, 1)
+    given = torch.zeros(texts, 1, dtype=torch.long)
+
+    def work() -> None:
+        cache.truncate(length)
+        engine.model.forward(given, cache, logits_to_keep=1)
+
+    return work
+
+
+def a_step(engine: Engine, cache: ContiguousCache, length: int) -> Callable[[], object]:
+    """One token behind the first `length` of those that the cache holds, for which it has room."""
+
+    def work() -> None:
         cache.length = length
         last_logits(engine.model, [0], cache)
 
-    step()
-    timing = repeated(3, step)[1]
-    cache.length = length
-    return timing
+    return work
 
 
-def weight_bytes(engine: Engine) -> int:
-    """Bytes of the matrices one pass reads whole; of an embedding table that is not also the output, it reads a row."""
-    table = "" if engine.model.config.tied_embeddings else "model.embed_tokens.weight"
-    return sum(w.nbytes for name, w in engine.model.weights.items() if w.dim() == 2 and name != table)
-
-
-def flops(engine: Engine, tokens: int, context: float) -> float:
-    """Additions and multiplications of a pass over `tokens`, each looking at `context` others, logits for the last."""
+def filled(engine: Engine, ids: Sequence[int], length: int) -> ContiguousCache:
+    """A cache of `length` tokens: the ids, read, then what they left, over and over. The clock sees only how much it
+    is."""
     config = engine.model.config
-    head = config.d_vocab * config.d_model
-    layers = weight_bytes(engine) // 4 - head
-    attention = 4 * config.n_layers * config.n_heads * config.d_head * context
-    return tokens * (2 * layers + attention) + 2 * head
+    cache = ContiguousCache(config, length + 1)
+    last_logits(engine.model, ids[:length], cache)
+    nothing = torch.empty(1, config.n_kv_heads, 0, config.d_head)
+    while cache.length < length:
+        for layer in range(config.n_layers):
+            cache.append(layer, *(x[:, :, : length - cache.length] for x in cache.append(layer, nothing, nothing)))
+        cache.advance(min(cache.length, length - cache.length))
+    return cache
+
+
+def room_for(engine: Engine, tokens: int, texts: int = 1) -> int:
+    """As many of the `tokens` as fit the model's context and, for all texts, a gigabyte."""
+    config = engine.model.config
+    return max(min(tokens, config.n_ctx - 1, CACHE_BYTES // config.kv_bytes_per_token() // texts), 1)
+
+
+def up_to(first: int, last: int, factor: int) -> list[int]:
+    """first, first × factor, … and last."""
+    found = [first * factor**n for n in range(24) if first * factor**n < last]
+    return [*found, last]
+
+
+def doubled(passes: Mapping[int, Timing]) -> float:
+    """At how many tokens, between those timed, a pass takes twice as long as over one; 0 if none does."""
+    goal = 2 * passes[1].fastest
+    for (n, before), (m, after) in pairwise(passes.items()):
+        if after.fastest >= goal:
+            return n + (m - n) * (goal - before.fastest) / (after.fastest - before.fastest)
+    return 0.0

@@ -1,0 +1,40 @@
+"""What a pass through the model reads and how many sums it does: counted, not timed."""
+
+from __future__ import annotations
+
+from llm_holes.engine.engine import Engine
+
+
+def weight_bytes(engine: Engine) -> int:
+    """Bytes of the matrices one pass reads whole; of an embedding table that is not also the output, it reads a row."""
+    table = "" if engine.model.config.tied_embeddings else "model.embed_tokens.weight"
+    return sum(w.nbytes for name, w in engine.model.weights.items() if w.dim() == 2 and name != table)
+
+
+def cache_bytes(engine: Engine, tokens: int) -> int:
+    """Bytes of keys and values that `tokens` leave behind."""
+    return tokens * engine.model.config.kv_bytes_per_token()
+
+
+def flops(engine: Engine, tokens: int, context: float, outputs: int = 1) -> float:
+    """Additions and multiplications of a pass over `tokens`, each looking at `context` others, with logits for as many
+    as `outputs`."""
+    config = engine.model.config
+    head = config.d_vocab * config.d_model
+    layers = weight_bytes(engine) // 4 - head
+    attention = 4 * config.n_layers * config.n_heads * config.d_head * context
+    return tokens * (2 * layers + attention) + 2 * head * outputs
+
+
+def knee(engine: Engine, flops_per_byte: float) -> float:
+    """At how many tokens in one pass a machine that can do this many sums while it reads a byte takes as long for the
+    sums as for reading the weights; at least 1."""
+    rest = flops(engine, 0, 0)
+    return max((flops_per_byte * weight_bytes(engine) - rest) / (flops(engine, 1, 0) - rest), 1.0)
+
+
+def least_ms(engine: Engine, tokens: int | float, gb_per_s: float, gflop_per_s: float) -> float:
+    """What both limits of a machine leave a pass over `tokens`: the longer of reading and sums."""
+    rest = flops(engine, 0, 0)
+    sums = rest + tokens * (flops(engine, 1, 0) - rest)
+    return max(weight_bytes(engine) / gb_per_s, sums / gflop_per_s) / 1e6
