@@ -16,7 +16,7 @@ from llm_holes.tui.draw.spans import Row, Span, fit, titled, wrapped
 FILLS = "█░▓▒"
 """What fills a long stretch: neighbours of unlike work differ without colour, too."""
 MOST_ROWS = 40
-HEIGHTS = ((3, 1), (2, 1), (1, 1))
+HEIGHTS = ((5, 2), (4, 1), (3, 1), (2, 1), (1, 1))
 """How many lines a bar gets and how many are left free below it, where there is room; else one and none."""
 NARROWEST = 8
 """Columns that the bars need; where they have less, totals are said at the cursor only."""

@@ -24,17 +24,3 @@ def flops(engine: Engine, tokens: int, context: float, outputs: int = 1) -> floa
     layers = weight_bytes(engine) // 4 - head
     attention = 4 * config.n_layers * config.n_heads * config.d_head * context
     return tokens * (2 * layers + attention) + 2 * head * outputs
-
-
-def knee(engine: Engine, flops_per_byte: float) -> float:
-    """At how many tokens in one pass a machine that can do this many sums while it reads a byte takes as long for the
-    sums as for reading the weights; at least 1."""
-    rest = flops(engine, 0, 0)
-    return max((flops_per_byte * weight_bytes(engine) - rest) / (flops(engine, 1, 0) - rest), 1.0)
-
-
-def least_ms(engine: Engine, tokens: int | float, gb_per_s: float, gflop_per_s: float) -> float:
-    """What both limits of a machine leave a pass over `tokens`: the longer of reading and sums."""
-    rest = flops(engine, 0, 0)
-    sums = rest + tokens * (flops(engine, 1, 0) - rest)
-    return max(weight_bytes(engine) / gb_per_s, sums / gflop_per_s) / 1e6

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from llm_holes.engine.cost import cost, pace
+from llm_holes.engine.cost import cost
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Frame, Tokens
 from llm_holes.engine.measure import Timing
@@ -14,7 +14,8 @@ from llm_holes.engine.numbers import duration, plural
 from llm_holes.lessons.shared.in_turn import clearly_slower, in_turn
 from llm_holes.lessons.shared.passage import passage_ids
 from llm_holes.lessons.shared.report import Report
-from llm_holes.lessons.tier1.prefill_decode.counts import cache_bytes, flops, knee, least_ms, weight_bytes
+from llm_holes.lessons.tier1.prefill_decode.counts import cache_bytes, flops, weight_bytes
+from llm_holes.lessons.tier1.prefill_decode.limits import Rates, knee, least_ms, limits, rates
 from llm_holes.lessons.tier1.prefill_decode.pictures import (
     every_time,
     longer_contexts,
@@ -26,6 +27,7 @@ from llm_holes.lessons.tier1.prefill_decode.pictures import (
 )
 from llm_holes.lessons.tier1.prefill_decode.timings import (
     FIRST_CONTEXT,
+    FOUR,
     LONG,
     OFTEN,
     SELDOM,
@@ -43,6 +45,9 @@ from llm_holes.lessons.tier1.prefill_decode.timings import (
     two_prompts,
     up_to,
 )
+
+ABOVE = 1.1
+"""How far a time is from the least possible, at least, to be clearly above it."""
 
 
 def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
@@ -119,48 +124,48 @@ def _passes(engine: Engine, times: Times, report: Report, longest: int) -> Itera
     """Passes over more and more tokens, beside what the machine's limits allow."""
     longest = min(longest, engine.model.config.n_ctx - 1)
     text = passage_ids(engine, longest)
-    shown, machine = report.views, pace(engine)
-    gb, gflop = machine.gb_per_s, machine.gflop_per_s
-    for times.passes in in_turn(
-        {count: a_pass(engine, text[:count]) for count in (1, *up_to(4, longest, 2))}, repeats_for
-    ):
-        report.show(*shown, time_per_pass=time_per_pass(engine, times, gb, gflop))
+    shown, best = report.views, limits(engine)
+    sizes = (1, *up_to(FOUR, longest, 2))
+    for times.passes in in_turn({size: a_pass(engine, text[:size]) for size in sizes}, repeats_for):
+        report.show(*shown, time_per_pass=time_per_pass(engine, times.passes, best))
         report.say(f"Passes over 1 to {plural(longest, 'token')}.")
         yield report.frame(0.6)
+    report.show_also(the_limits=near_the_limits(engine, times.passes, best))
     one, most = times.passes[1], times.passes[longest]
-    answer = times.answers[0]
-    prompt, token = len(answer.prompt), Timing.of(answer.writing).fastest
-    read, sums = weight_bytes(engine) + cache_bytes(engine, prompt), flops(engine, 1, prompt)
-    rates = {
-        "achieved_gb_per_s": read / token / 1e6,
-        "decode_gflop_per_s": sums / token / 1e6,
-        "prefill_gb_per_s": weight_bytes(engine) / most.fastest / 1e6,
-        "prefill_gflop_per_s": flops(engine, longest, longest / 2) / most.fastest / 1e6,
-    }
-    shares = {
-        "decode_read_share": rates["achieved_gb_per_s"] / gb,
-        "decode_sums_share": rates["decode_gflop_per_s"] / gflop,
-        "prefill_read_share": rates["prefill_gb_per_s"] / gb,
-        "prefill_sums_share": rates["prefill_gflop_per_s"] / gflop,
-    }
     report.measure(
-        rates | shares,
-        machine_gb_per_s=gb,
-        machine_gflop_per_s=gflop,
-        weight_bytes_per_token=weight_bytes(engine),
-        flops_per_token=sums,
-        flops_per_byte=sums / read,
-        machine_flops_per_byte=gflop / gb,
-        knee_tokens=round(knee(engine, gflop / gb)),
-        doubled_tokens=round(doubled(times.passes)),
-        above_limits=all(t.fastest > 1.1 * least_ms(engine, n, gb, gflop) for n, t in times.passes.items()),
+        _against(engine, times.passes, best),
         longest_prompt=longest,
         longest_vs_one=most.fastest / one.fastest,
         prefill_tok_per_s=1e3 * longest / most.median,
         sixteen_vs_one=times.passes.get(SIXTEEN, most).fastest / one.fastest,
+        doubled_tokens=round(doubled(times.passes)),
     )
-    report.show_also(the_limits=near_the_limits(longest, shares))
     yield report.frame(0.8)
+
+
+def _against(engine: Engine, passes: Mapping[int, Timing], best: Rates) -> dict[str, Any]:
+    """A pass over one token and the longest one against what the machine can do."""
+    longest = max(passes)
+    one, most = rates(engine, 1, passes[1]), rates(engine, longest, passes[longest])
+    of_one, of_most = one.share_of(best), most.share_of(best)
+    return {
+        "machine_gb_per_s": best.gb_per_s,
+        "machine_gflop_per_s": best.gflop_per_s,
+        "machine_flops_per_byte": best.flops_per_byte,
+        "weight_bytes_per_token": weight_bytes(engine),
+        "flops_per_token": flops(engine, 1, 0),
+        "flops_per_byte": flops(engine, 1, 0) / weight_bytes(engine),
+        "achieved_gb_per_s": one.gb_per_s,
+        "decode_gflop_per_s": one.gflop_per_s,
+        "prefill_gb_per_s": most.gb_per_s,
+        "prefill_gflop_per_s": most.gflop_per_s,
+        "decode_read_share": of_one.gb_per_s,
+        "decode_sums_share": of_one.gflop_per_s,
+        "prefill_read_share": of_most.gb_per_s,
+        "prefill_sums_share": of_most.gflop_per_s,
+        "knee_tokens": round(knee(engine, best)),
+        "above_limits": all(t.fastest > ABOVE * least_ms(engine, n, best) for n, t in passes.items()),
+    }
 
 
 def _contexts(engine: Engine, times: Times, report: Report, longest: int) -> Iterator[Frame]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from llm_holes.engine.engine import Engine
-from llm_holes.engine.frames import Bars, Curve, Series, Stretch, Table, Timeline, TimelineRow
+from llm_holes.engine.frames import Curve, Series, Stretch, Table, Timeline, TimelineRow, series
 from llm_holes.engine.measure import Timing
 from llm_holes.engine.numbers import duration, figure, plural
-from llm_holes.lessons.tier1.prefill_decode.counts import cache_bytes, knee, least_ms, weight_bytes
+from llm_holes.lessons.tier1.prefill_decode.counts import cache_bytes, weight_bytes
+from llm_holes.lessons.tier1.prefill_decode.limits import Rates, knee, least_ms, rates
 from llm_holes.lessons.tier1.prefill_decode.timings import FIRST_CONTEXT, Answer, Times
 
 
@@ -45,29 +46,30 @@ def _pace(tokens: int, ms: float) -> str:
     return f"{figure(round(1e3 * tokens / ms))} tokens/s"
 
 
-def time_per_pass(engine: Engine, times: Times, gb_per_s: float, gflop_per_s: float) -> Curve:
+def time_per_pass(engine: Engine, passes: Mapping[int, Timing], best: Rates) -> Curve:
     """The time over the tokens in a pass, and the least that the machine's two limits allow, with its bend."""
-    measured = _spread("measured, fastest to median", times.passes)
-    bend, last = knee(engine, gflop_per_s / gb_per_s), max(measured.x)
+    measured = _spread("measured, fastest to median", passes)
+    bend, last = knee(engine, best), max(measured.x)
     xs = sorted({1.0, min(bend, last), last})
-    least = tuple(least_ms(engine, x, gb_per_s, gflop_per_s) for x in xs)
-    lines = [measured, Series("least that both limits allow", tuple(xs), least)]
+    lines = [measured, series("least that both limits allow", xs, [least_ms(engine, x, best) for x in xs])]
     if bend < last:
         foretold = f"bend foretold: {plural(round(bend), 'token')}"
-        lines.append(Series(foretold, (bend, bend), (0.0, max(measured.y))))
+        lines.append(series(foretold, (bend, bend), (0.0, max(measured.y))))
     return Curve("how long a pass takes", tuple(lines), "tokens in the pass", "ms")
 
 
-def near_the_limits(longest: int, shares: Mapping[str, float]) -> Bars:
-    labels = (
-        f"{plural(longest, 'token')} in one pass: reading",
-        f"{plural(longest, 'token')} in one pass: sums",
-        "1 token: reading",
-        "1 token: sums",
-    )
-    names = ("prefill_read_share", "prefill_sums_share", "decode_read_share", "decode_sums_share")
-    return Bars(
-        "share of what this machine can do", labels, tuple(shares[name] for name in names), "of best", range=(0.0, 1.0)
+def near_the_limits(engine: Engine, passes: Mapping[int, Timing], best: Rates) -> Curve:
+    """Of what the machine can read and of the sums it can do, the shares that passes over more and more tokens use."""
+    used = [rates(engine, tokens, timing).share_of(best) for tokens, timing in passes.items()]
+    return Curve(
+        "how much a pass uses of what this machine can do",
+        (
+            series("reading", list(passes), [share.gb_per_s for share in used]),
+            series("sums", list(passes), [share.gflop_per_s for share in used]),
+        ),
+        "tokens in the pass",
+        "of best",
+        y_range=(0.0, 1.0),
     )
 
 

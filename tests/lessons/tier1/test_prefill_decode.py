@@ -14,7 +14,7 @@ from llm_holes.engine.errors import Cancelled
 from llm_holes.engine.frames import Frame, Timeline, View
 from llm_holes.engine.machine import matmul_gflop_per_s, read_gb_per_s
 from llm_holes.engine.measure import Timing
-from llm_holes.lessons.tier1.prefill_decode import counts, timings
+from llm_holes.lessons.tier1.prefill_decode import counts, limits, timings
 from tests.support.lessons import frames, measured
 
 V = TypeVar("V", bound=View)
@@ -96,13 +96,14 @@ def test_caches_of_long_texts_outweigh_the_weights_they_share(engine: Engine) ->
 
 
 def test_the_line_of_both_limits_bends_where_the_sums_take_as_long_as_the_reading(engine: Engine) -> None:
-    knee = counts.knee(engine, 100 / 40)
+    best = limits.Rates(40, 100)
+    knee = limits.knee(engine, best)
     assert 4 < knee < 10
-    flat, rising = (counts.least_ms(engine, tokens, 40, 100) for tokens in (1, 2 * knee))
-    assert counts.least_ms(engine, knee, 40, 100) == pytest.approx(flat)
+    flat, rising = (limits.least_ms(engine, tokens, best) for tokens in (1, 2 * knee))
+    assert limits.least_ms(engine, knee, best) == pytest.approx(flat)
     assert flat == pytest.approx(counts.weight_bytes(engine) / 40e6)
     assert rising > 1.7 * flat
-    assert counts.knee(engine, 0.1) == 1
+    assert limits.knee(engine, limits.Rates(40, 4)) == 1
 
 
 def test_sixteen_tokens_cost_far_less_than_sixteen_times_as_much(engine: Engine) -> None:

@@ -53,7 +53,7 @@ def test_bars_grow_as_high_as_their_lines_allow_and_only_the_first_line_has_name
     assert drawn[5].startswith("      [█")
     assert "┴" in drawn[6]
     assert len(timeline_rows(TIMELINE, 120, None, 4)) == len(timeline_rows(TIMELINE, 120)) + 1
-    assert len(timeline_rows(TIMELINE, 120, None, 50)) == len(drawn) + 2, "three lines at most"
+    assert len(timeline_rows(TIMELINE, 120, None, 50)) == len(drawn) + 7, "five lines at most, two free"
 
 
 def test_a_stretch_too_short_for_a_column_takes_one_from_a_long_neighbour() -> None:
