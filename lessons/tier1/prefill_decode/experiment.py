@@ -11,10 +11,10 @@ from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Frame, Tokens
 from llm_holes.engine.measure import Timing
 from llm_holes.engine.numbers import duration, plural
+from llm_holes.lessons.shared.counts import cache_bytes, flops, weight_bytes
 from llm_holes.lessons.shared.in_turn import clearly_slower, in_turn
 from llm_holes.lessons.shared.passage import passage_ids
 from llm_holes.lessons.shared.report import Report
-from llm_holes.lessons.tier1.prefill_decode.counts import cache_bytes, flops, weight_bytes
 from llm_holes.lessons.tier1.prefill_decode.limits import Rates, knee, least_ms, limits, rates
 from llm_holes.lessons.tier1.prefill_decode.pictures import (
     every_time,

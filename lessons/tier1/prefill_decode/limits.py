@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.machine import matmul_gflop_per_s, read_gb_per_s
 from llm_holes.engine.measure import Timing
-from llm_holes.lessons.tier1.prefill_decode.counts import flops, weight_bytes
+from llm_holes.lessons.shared.counts import flops, weight_bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Curve, Series, Stretch, Table, Timeline, TimelineRow, series
 from llm_holes.engine.measure import Timing
 from llm_holes.engine.numbers import duration, figure, plural
-from llm_holes.lessons.tier1.prefill_decode.counts import cache_bytes, weight_bytes
+from llm_holes.lessons.shared.counts import cache_bytes, weight_bytes
 from llm_holes.lessons.tier1.prefill_decode.limits import Rates, knee, least_ms, rates
 from llm_holes.lessons.tier1.prefill_decode.timings import FIRST_CONTEXT, Answer, Times
 

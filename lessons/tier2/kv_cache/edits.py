@@ -19,13 +19,16 @@ ALIKE = 1e-3
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """`changed` [layer, token]: whether the key differs. `at` is the first token that does, -1 if none."""
+    """`changed` [layer, token]: whether the key differs. `at` is the first token that does, -1 if none; keys before it
+    differ by `earlier_difference` at most. `moved`: the word has another number of tokens."""
 
     before: str
     after: str
     tokens: tuple[str, ...]
     changed: npt.NDArray[np.bool_]
     at: int
+    earlier_difference: float
+    moved: bool
 
     @property
     def earlier(self) -> int:
@@ -47,7 +50,9 @@ def edited(engine: Engine, text: str, word: str, instead: str) -> Edit:
     keys = [_keys(engine, ids)[:, :length] for ids in (a, b)]
     away = np.linalg.norm(keys[1] - keys[0], axis=-1) / np.maximum(np.linalg.norm(keys[0], axis=-1), 1e-9)
     at = next((n for n in range(length) if a[n] != b[n]), -1)
-    return Edit(text, other, tuple(engine.token_text(token) for token in b[:length]), away > ALIKE, at)
+    earlier = np.abs(keys[1] - keys[0])[:, : max(at, 0)].max(initial=0.0)
+    tokens = tuple(engine.token_text(token) for token in b[:length])
+    return Edit(text, other, tokens, away > ALIKE, at, float(earlier), len(a) != len(b))
 
 
 def _keys(engine: Engine, ids: list[int]) -> npt.NDArray[np.float32]:

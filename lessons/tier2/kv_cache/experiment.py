@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from math import gcd
 from typing import Any
 
+from llm_holes.engine.cost import cost
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import CacheGrid, Frame, Timeline
 from llm_holes.engine.generation.generate import last_logits
@@ -19,6 +20,8 @@ from llm_holes.engine.measure import Timing, kl_nats, timed
 from llm_holes.engine.model.cache import ContiguousCache, KVCache
 from llm_holes.engine.model.config import Config
 from llm_holes.engine.numbers import duration, percent, plural
+from llm_holes.lessons.shared.counts import flops, weight_bytes
+from llm_holes.lessons.shared.in_turn import clearly_slower
 from llm_holes.lessons.shared.passage import passage_ids
 from llm_holes.lessons.shared.report import Report
 from llm_holes.lessons.tier2.kv_cache.edits import edit_grid, edited
@@ -71,14 +74,12 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
         _step(engine, trace)
         _say(engine, trace, p)
         yield trace.report.frame((step + 1) / (new_tokens + 1))
+    read, sums = weight_bytes(engine) + trace.cache.nbytes, flops(engine, 1, trace.contexts[-1])
+    trace.report.cost = cost(engine, "one token", min(trace.cached_ms), read, sums)
     takes = what_it_takes(engine, trace.cache, p["cache"], trace.smaller or trace.cache)
     answer = engine.tokenizer.decode([token for token in trace.tokens if token not in engine.tokenizer.eos_ids])
     turn = _second(engine, trace, passage, (p["text"], answer, p["second"]))
-    full = (
-        int(trace.contexts[-1]),
-        trace.report.measured["decode_ms_with_cache"],
-        Timing.of(trace.recomputed_ms).median,
-    )
+    full = int(trace.contexts[-1]), min(trace.cached_ms), min(trace.recomputed_ms)
     trace.report.show_also(
         time_per_token=time_curve([*shorter_contexts(engine, trace.prompt, trace.cache), full]),
         change_a_word=_edit(engine, trace, p),
@@ -162,6 +163,7 @@ def _say(engine: Engine, trace: CacheTrace, p: Mapping[str, Any]) -> None:
         decode_ms_with_cache_spread=[cached.fastest, cached.slowest],
         decode_ms_without_cache_spread=[recomputed.fastest, recomputed.slowest],
         speedup=trace.speedup,
+        cache_clearly_faster=clearly_slower(recomputed, cached),
         smaller_cache=p["cache"],
         smaller_bytes=smaller.nbytes,
         smaller_share=smaller.nbytes / cache.nbytes,
@@ -178,6 +180,8 @@ def _edit(engine: Engine, trace: CacheTrace, p: Mapping[str, Any]) -> CacheGrid:
         edit_tokens=len(found.tokens),
         edit_kept_tokens=max(found.at, 0),
         edit_changed_before=found.earlier,
+        edit_changed_before_max_abs_diff=found.earlier_difference,
+        edit_moved=found.moved,
         edit_changed_first_layer=int(found.changed[0].sum()),
         edit_changed_last_layer=int(found.changed[-1].sum()),
         edit_changed_share=found.last_layer_share,
@@ -190,10 +194,12 @@ def _second(engine: Engine, trace: CacheTrace, passage: list[int], messages: tup
     trace.report.measure(
         second_turn_tokens=found.tokens,
         second_turn_common=found.common,
+        second_turn_shared_tokens=found.common,
         second_turn_new=found.tokens - found.common,
-        second_turn_kept_ms=found.kept_ms,
-        second_turn_anew_ms=found.anew_ms,
-        second_turn_speedup=found.anew_ms / found.kept_ms,
+        second_turn_kept_ms=found.kept.fastest,
+        second_turn_anew_ms=found.anew.fastest,
+        second_turn_speedup=found.anew.fastest / found.kept.fastest,
+        second_turn_clearly_faster=clearly_slower(found.anew, found.kept),
         second_turn_max_abs_diff=found.difference,
     )
     return turn_timeline(found)

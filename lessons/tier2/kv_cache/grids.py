@@ -8,7 +8,7 @@ from llm_holes.engine.frames import Array, CacheGrid, CellState
 
 STATES: tuple[CellState, ...] = ("empty", "kept", "read", "written", "recomputed", "changed")
 CODE = {state: n for n, state in enumerate(STATES)}
-STEPS_SHOWN = 6
+STEPS_SHOWN = 12
 
 
 def grid(

@@ -2,29 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Curve, series
 from llm_holes.engine.generation.generate import last_logits
-from llm_holes.engine.measure import timed
 from llm_holes.engine.model.cache import ContiguousCache
+from llm_holes.lessons.shared.in_turn import in_turn
 
 SHARES = (2, 4, 8)
 """Into which parts the text is divided: a half, a quarter, an eighth."""
+SEVERAL = 3
 Point = tuple[int, float, float]
-"""Tokens of context, milliseconds with the cache, milliseconds without."""
+"""Tokens of context, milliseconds with the cache, milliseconds without: the fastest of a few each."""
 
 
 def shorter_contexts(engine: Engine, read: Sequence[int], cache: ContiguousCache) -> list[Point]:
     """Timed behind the first parts of `read`, which the cache holds; it forgets what is behind them."""
     points: list[Point] = []
     for length in sorted({len(read) // share for share in SHARES} - {0}, reverse=True):
-        cache.truncate(length - 1)
-        _, cached_ms = timed(last_logits, engine.model, read[length - 1 : length], cache)
-        _, recomputed_ms = timed(last_logits, engine.model, read[:length], None)
-        points.append((length, cached_ms, recomputed_ms))
+        text = list(read[:length])
+        *_, times = in_turn({True: _kept(engine, text, cache), False: _again(engine, text)}, lambda kept: SEVERAL)
+        points.append((length, times[True].fastest, times[False].fastest))
     return points
+
+
+def _kept(engine: Engine, text: list[int], cache: ContiguousCache) -> Callable[[], None]:
+    def work() -> None:
+        cache.truncate(len(text) - 1)
+        last_logits(engine.model, text[-1:], cache)
+
+    return work
+
+
+def _again(engine: Engine, text: list[int]) -> Callable[[], None]:
+    def work() -> None:
+        last_logits(engine.model, text, None)
+
+    return work
 
 
 def time_curve(points: Sequence[Point]) -> Curve:

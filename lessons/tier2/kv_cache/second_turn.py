@@ -10,21 +10,24 @@ from torch import Tensor
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Stretch, Timeline, TimelineRow
 from llm_holes.engine.generation.generate import last_logits
-from llm_holes.engine.measure import timed
+from llm_holes.engine.measure import Timing
 from llm_holes.engine.model.cache import ContiguousCache
 from llm_holes.engine.numbers import plural
+from llm_holes.lessons.shared.in_turn import in_turn
 
-REPEATS = 2
+OFTEN, SELDOM = 5, 3
+MANY = 128
+"""Tokens from which on a pass is timed less often."""
 
 
 @dataclass(frozen=True, slots=True)
 class SecondTurn:
-    """Of `tokens` the first `common` were in the cache already; the fastest of a few passes each."""
+    """Of `tokens` the first `common` were in the cache already; `difference` is the largest between the logits."""
 
     tokens: int
     common: int
-    kept_ms: float
-    anew_ms: float
+    kept: Timing
+    anew: Timing
     difference: float
 
 
@@ -35,18 +38,19 @@ def second_turn(
     ids = engine.fits([*prefix, *_conversation(engine, messages)])
     pairs = enumerate(zip(ids[:-1], read[: cache.length], strict=False))
     common = next((n for n, (a, b) in pairs if a != b), min(len(ids) - 1, cache.length))
-    kept_ms, anew_ms = [], []
-    for _ in range(REPEATS):
+    logits: dict[str, Tensor] = {}
+
+    def kept() -> None:
         cache.truncate(common)
-        kept, ms = timed(last_logits, engine.model, ids[common:], cache)
-        kept_ms.append(ms)
-        anew, ms = timed(_anew, engine, ids)
-        anew_ms.append(ms)
-    return SecondTurn(len(ids), common, min(kept_ms), min(anew_ms), float((kept - anew).abs().max()))
+        logits["kept"] = last_logits(engine.model, ids[common:], cache)
 
+    def anew() -> None:
+        logits["anew"] = last_logits(engine.model, ids, ContiguousCache(engine.model.config, len(ids)))
 
-def _anew(engine: Engine, ids: list[int]) -> Tensor:
-    return last_logits(engine.model, ids, ContiguousCache(engine.model.config, len(ids)))
+    passes = {"kept": len(ids) - common, "anew": len(ids)}
+    *_, times = in_turn({"kept": kept, "anew": anew}, lambda way: OFTEN if passes[way] < MANY else SELDOM)
+    difference = float((logits["kept"] - logits["anew"]).abs().max())
+    return SecondTurn(len(ids), common, times["kept"], times["anew"], difference)
 
 
 def _conversation(engine: Engine, messages: Sequence[str]) -> list[int]:
@@ -60,10 +64,14 @@ def _conversation(engine: Engine, messages: Sequence[str]) -> list[int]:
 
 def turn_timeline(found: SecondTurn) -> Timeline:
     new = found.tokens - found.common
+    rows = (
+        ("all again", found.anew.fastest, found.tokens, "all of it"),
+        ("cache kept", found.kept.fastest, new, f"{plural(found.common, 'token')} kept"),
+    )
     return Timeline(
         "until the second answer can begin",
-        (
-            TimelineRow("all again", (Stretch("read", found.anew_ms, "read"),), plural(found.tokens, "token")),
-            TimelineRow("cache kept", (Stretch("read", found.kept_ms, "read"),), plural(new, "new token")),
+        tuple(
+            TimelineRow(name, (Stretch(f"read {plural(tokens, 'token')}", ms, "read"),), note)
+            for name, ms, tokens, note in rows
         ),
     )

@@ -14,7 +14,8 @@ from llm_holes.engine.errors import Cancelled
 from llm_holes.engine.frames import Frame, Timeline, View
 from llm_holes.engine.machine import matmul_gflop_per_s, read_gb_per_s
 from llm_holes.engine.measure import Timing
-from llm_holes.lessons.tier1.prefill_decode import counts, limits, timings
+from llm_holes.lessons.shared import counts
+from llm_holes.lessons.tier1.prefill_decode import limits, timings
 from tests.support.lessons import frames, measured
 
 V = TypeVar("V", bound=View)

@@ -92,3 +92,27 @@ def test_the_time_without_the_cache_grows_with_the_context(engine: Engine) -> No
     cached, recomputed = (series.y for series in curve.series)
     assert recomputed[-1] > 2 * recomputed[0]
     assert recomputed[-1] > 2 * cached[-1]
+
+
+def test_keys_before_a_change_are_the_same_bit_by_bit(engine: Engine) -> None:
+    """A digit of the time of day, at the top of the text: the tokens before it keep their keys, in every layer."""
+    m = measured(engine, "kv-cache", "a clock at the top")
+    assert m["edit_changed_before_max_abs_diff"] == 0
+    assert m["edit_kept_tokens"] == 4
+    assert m["edit_changed_share"] > 0.6
+    assert m["edit_moved"] is False
+
+
+def test_a_word_of_another_length_moves_all_behind_it(engine: Engine) -> None:
+    last = frames(engine, "kv-cache", max_new_tokens=1, instead="incomprehensible")[-1]
+    assert last.measured["edit_moved"] is True
+    assert set(grid(last, "change a word")[0][3:]) == {"changed"}
+    assert last.measured["edit_changed_before"] == 0
+
+
+def test_the_longer_the_kept_beginning_the_more_it_saves(engine: Engine) -> None:
+    short = measured(engine, "kv-cache", max_new_tokens=1, word="fox")
+    long = measured(engine, "kv-cache", max_new_tokens=1, context_tokens=300, word="fox")
+    assert short["second_turn_shared_tokens"] < long["second_turn_shared_tokens"]
+    assert long["second_turn_speedup"] > 1.5 * short["second_turn_speedup"]
+    assert long["second_turn_clearly_faster"] is True
