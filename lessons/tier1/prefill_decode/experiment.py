@@ -21,6 +21,7 @@ from llm_holes.lessons.tier1.prefill_decode.pictures import (
     longer_contexts,
     near_the_limits,
     read_growth,
+    sums_growth,
     texts_at_once,
     time_line,
     time_per_pass,
@@ -185,5 +186,6 @@ def _contexts(engine: Engine, times: Times, report: Report, longest: int) -> Ite
         decode_clearly_slower=clearly_slower(many, few),
         longest_context_bytes=cache_bytes(engine, longest),
         read_growth=read_growth(engine, longest),
+        sums_growth=sums_growth(engine, longest),
         cache_like_weights_tokens=weight_bytes(engine) // cache_bytes(engine, 1),
     )

@@ -8,7 +8,7 @@ from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Curve, Series, Stretch, Table, Timeline, TimelineRow, series
 from llm_holes.engine.measure import Timing
 from llm_holes.engine.numbers import duration, figure, plural
-from llm_holes.lessons.shared.counts import cache_bytes, weight_bytes
+from llm_holes.lessons.shared.counts import cache_bytes, flops, weight_bytes
 from llm_holes.lessons.tier1.prefill_decode.limits import Rates, knee, least_ms, rates
 from llm_holes.lessons.tier1.prefill_decode.timings import FIRST_CONTEXT, Answer, Times
 
@@ -74,16 +74,19 @@ def near_the_limits(engine: Engine, passes: Mapping[int, Timing], best: Rates) -
 
 
 def longer_contexts(engine: Engine, steps: Mapping[int, Timing]) -> Curve:
-    """How many times as much is read, counted, and how many times as long it takes, with more and more in the cache."""
-    first = steps[min(steps)].fastest
+    """How many times as much is read and summed, counted, and how many times as long it takes, with more and more in
+    the cache."""
+    first, lengths = steps[min(steps)].fastest, list(steps)
     relative = {n: Timing(t.median / first, t.fastest / first, t.slowest / first) for n, t in steps.items()}
-    counted = Series("bytes read, counted", tuple(map(float, steps)), tuple(read_growth(engine, n) for n in steps))
-    timed = _spread("time, fastest to median", relative)
     return Curve(
-        "writing one token behind more and more others",
-        (timed, counted),
+        "one token behind more and more others",
+        (
+            _spread("time, fastest to median", relative),
+            series("bytes read, counted", lengths, [read_growth(engine, n) for n in lengths]),
+            series("sums, counted", lengths, [sums_growth(engine, n) for n in lengths]),
+        ),
         "tokens in the cache",
-        f"times as much as behind {FIRST_CONTEXT}",
+        f"times as behind {FIRST_CONTEXT}",
         y_range=(0.0, 2.0),
     )
 
@@ -92,6 +95,11 @@ def read_growth(engine: Engine, tokens: int) -> float:
     """How many times as many bytes are read for a token behind `tokens` as behind few."""
     weights = weight_bytes(engine)
     return (weights + cache_bytes(engine, tokens)) / (weights + cache_bytes(engine, min(tokens, FIRST_CONTEXT)))
+
+
+def sums_growth(engine: Engine, tokens: int) -> float:
+    """How many times as many sums are done for it."""
+    return flops(engine, 1, tokens) / flops(engine, 1, min(tokens, FIRST_CONTEXT))
 
 
 def _spread(name: str, found: Mapping[int, Timing]) -> Series:

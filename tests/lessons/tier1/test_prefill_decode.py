@@ -126,6 +126,7 @@ def test_writing_slows_down_with_the_context_as_the_counted_bytes_say(engine: En
     weights, first, last = m["weight_bytes_per_token"], *(config.kv_bytes_per_token() * n for n in (64, 6000))
     assert m["longest_context_bytes"] == last
     assert m["read_growth"] == pytest.approx((weights + last) / (weights + first))
+    assert m["sums_growth"] > 2, "a token is compared with each of those before it"
     assert m["decode_slowdown"] > 1.15
     assert m["cache_like_weights_tokens"] == weights // config.kv_bytes_per_token()
 
