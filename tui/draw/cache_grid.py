@@ -134,7 +134,8 @@ def _said(view: CacheGrid, cells: list[list[CellState]], layout: Layout) -> list
     label = visible(view.row_label)
     parts.append((f"1 cell is 1 token in 1 {label}", "dim"))
     if len(layout.rows) < len(cells):
-        parts.append((f"{len(layout.rows)} of {plural(len(cells), label)} in sight", "dim"))
+        every = plural(len(cells), label, f"{label}es" if label.endswith("s") else "")
+        parts.append((f"{len(layout.rows)} of {every} in sight", "dim"))
     if len(layout.columns) < len(cells[0]):
         most = max(map(len, layout.columns))
         parts.append((f"a column is up to {plural(most, 'token')}", "dim"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec import structs
 from rich.cells import cell_len
 
 from llm_holes.engine.frames import Array, CacheGrid, CellState
@@ -69,3 +70,9 @@ def test_odd_input_is_drawn_within_the_width(view: CacheGrid, width: int) -> Non
     for row in cache_grid_rows(view, width, cursor=(0, 0) if states_of(view) else None)[1:]:
         assert cell_len(plain(row)) <= width
         assert "\x1b" not in plain(row)
+
+
+def test_rows_that_are_passes_are_counted_as_passes() -> None:
+    assert "4 of 12 steps in sight" in plain(cache_grid_rows(CACHE_GRID, 100, 4)[-1])
+    passes = structs.replace(CACHE_GRID, row_label="pass")
+    assert "4 of 12 passes in sight" in plain(cache_grid_rows(passes, 100, 4)[-1])
