@@ -27,8 +27,8 @@ from llm_holes.lessons.tier1.prefill_decode.pictures import (
     time_per_pass,
 )
 from llm_holes.lessons.tier1.prefill_decode.timings import (
+    FEW,
     FIRST_CONTEXT,
-    FOUR,
     LONG,
     OFTEN,
     SELDOM,
@@ -103,7 +103,7 @@ def _answers(engine: Engine, times: Times, report: Report, new_tokens: int) -> I
 
 def _batches(engine: Engine, times: Times, report: Report, texts: int, context: int) -> Iterator[Frame]:
     """One token for one text and for many in a pass, each with `context` tokens behind it."""
-    start = filled(engine, passage_ids(engine, FIRST_CONTEXT), context)
+    start = filled(engine, passage_ids(engine, SIXTEEN), context)
     sizes = sorted({1, max(texts // 4, 1), texts})
     for times.batches in in_turn({size: together(engine, start, size) for size in sizes}, repeats_for):
         report.say(f"One token for each of {plural(texts, 'text')}.")
@@ -126,7 +126,7 @@ def _passes(engine: Engine, times: Times, report: Report, longest: int) -> Itera
     longest = min(longest, engine.model.config.n_ctx - 1)
     text = passage_ids(engine, longest)
     shown, best = report.views, limits(engine)
-    sizes = (1, *up_to(FOUR, longest, 2))
+    sizes = [size for size in FEW if size < longest] + up_to(min(SIXTEEN, longest), longest, 4)
     for times.passes in in_turn({size: a_pass(engine, text[:size]) for size in sizes}, repeats_for):
         report.show(*shown, time_per_pass=time_per_pass(engine, times.passes, best))
         report.say(f"Passes over 1 to {plural(longest, 'token')}.")
@@ -171,9 +171,9 @@ def _against(engine: Engine, passes: Mapping[int, Timing], best: Rates) -> dict[
 
 def _contexts(engine: Engine, times: Times, report: Report, longest: int) -> Iterator[Frame]:
     """One token behind more and more others."""
-    cache = filled(engine, passage_ids(engine, FIRST_CONTEXT), longest)
+    cache = filled(engine, passage_ids(engine, SIXTEEN), longest)
     shown = report.views
-    works = {length: a_step(engine, cache, length) for length in up_to(min(FIRST_CONTEXT, longest), longest, 8)}
+    works = {length: a_step(engine, cache, length) for length in up_to(min(FIRST_CONTEXT, longest), longest, 10)}
     for times.steps in in_turn(works, lambda length: OFTEN if length < LONG else SELDOM):
         report.show(*shown, longer_contexts=longer_contexts(engine, times.steps))
         report.say(f"One token behind {FIRST_CONTEXT} to {longest:,} others.")

@@ -14,7 +14,7 @@ from llm_holes.engine.generation.generate import last_logits
 from llm_holes.engine.measure import Timing, timed
 from llm_holes.engine.model.cache import ContiguousCache
 
-SIXTEEN = 16
+FEW, SIXTEEN = (1, 4, 8), 16
 FIRST_CONTEXT = 64
 FOUR = 4
 LONGEST_AGAIN = 640
