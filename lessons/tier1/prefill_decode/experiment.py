@@ -96,7 +96,7 @@ def _answers(engine: Engine, times: Times, report: Report, new_tokens: int) -> I
         decode_tok_per_s=1e3 / token.median,
         other_prompt_tokens=len(other.prompt),
         other_ttft_ms=other.read.median,
-        prefill_vs_one_by_one=read.fastest / (len(ours.prompt) * token.fastest),
+        prefill_share_of_one_by_one=read.fastest / (len(ours.prompt) * token.fastest),
     )
     yield report.frame(0.3)
 
