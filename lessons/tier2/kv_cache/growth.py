@@ -12,19 +12,22 @@ from llm_holes.lessons.shared.in_turn import in_turn
 
 SHARES = (2, 4, 8)
 """Into which parts the text is divided: a half, a quarter, an eighth."""
-SEVERAL = 3
+SEVERAL, MANY = 3, 128
+"""How often a length is timed; one of many tokens takes long and is timed once."""
 Point = tuple[int, float, float]
 """Tokens of context, milliseconds with the cache, milliseconds without: the fastest of a few each."""
 
 
 def shorter_contexts(engine: Engine, read: Sequence[int], cache: ContiguousCache) -> list[Point]:
     """Timed behind the first parts of `read`, which the cache holds; it forgets what is behind them."""
-    points: list[Point] = []
-    for length in sorted({len(read) // share for share in SHARES} - {0}, reverse=True):
-        text = list(read[:length])
-        *_, times = in_turn({True: _kept(engine, text, cache), False: _again(engine, text)}, lambda kept: SEVERAL)
-        points.append((length, times[True].fastest, times[False].fastest))
-    return points
+    lengths = sorted({len(read) // share for share in SHARES} - {0}, reverse=True)
+    return [_point(engine, list(read[:length]), cache) for length in lengths]
+
+
+def _point(engine: Engine, text: list[int], cache: ContiguousCache) -> Point:
+    works = {True: _kept(engine, text, cache), False: _again(engine, text)}
+    *_, times = in_turn(works, lambda kept: SEVERAL if kept or len(text) < MANY else 1)
+    return len(text), times[True].fastest, times[False].fastest
 
 
 def _kept(engine: Engine, text: list[int], cache: ContiguousCache) -> Callable[[], None]:
