@@ -14,6 +14,7 @@ from llm_holes.lessons.catalog.settings import validated
 from tests.support import tiny_gguf
 
 LESSONS = (
+    "prefill-decode",
     "model-layers",
     "hidden-states",
     "ffn",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
 from rich.cells import cell_len
@@ -26,47 +28,62 @@ Cursor = tuple[int, int] | None
 """(row, stretch), or None when the cursor is elsewhere."""
 
 
-def timeline_rows(view: Timeline, width: int, cursor: Cursor = None, lines: int = 0) -> list[Row]:
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Columns of the names and of the bars, the milliseconds that fill these, and what stands behind them: totals, if
+    there is room, and the notes too if they are short."""
+
+    names: int
+    room: int
+    whole: float
+    totals: bool
+    notes: bool
+
+
+def timeline_rows(
+    view: Timeline, width: int, cursor: Cursor = None, lines: int = 0, twin: Timeline | None = None
+) -> list[Row]:
     """Each row's name, its stretches drawn to the scale below them, its total and its note; then the legend. Bars grow
-    as high as `lines` for all of them allow."""
+    as high as `lines` for all of them allow, and have the scale of the `twin` beside them."""
     shown = view.rows[:MOST_ROWS]
-    whole = max((total(row) for row in shown), default=0.0)
-    if whole <= 0:
+    layout = layout_of([*shown, *(twin.rows[:MOST_ROWS] if twin is not None else ())], width)
+    if layout.whole <= 0:
         return titled(view.title, "", [[Span("no times yet"[:width], "dim")]])
-    groups, names = groups_of(view), name_width(view, width)
-    ends = [_end(row) for row in shown]
-    beside = max(map(cell_len, ends)) <= width // 3
-    totals = max(cell_len(end if beside else duration(total(row))) for end, row in zip(ends, shown, strict=True))
-    if width - names - totals - 2 < NARROWEST:
-        ends, beside, totals = [""] * len(shown), True, -2
-    room = max(width - names - totals - 2, 1)
+    groups, names = groups_of(view), layout.names
+    scale = layout.room / layout.whole
     height, free = _heights(len(shown), lines)
     rows: list[Row] = []
     for n, row in enumerate(shown):
         here = cursor[1] if cursor is not None and cursor[0] == n else None
-        end = ends[n] if beside else duration(total(row))
+        end = "" if not layout.totals else f"  {_end(row) if layout.notes else duration(total(row))}"
         head = Span(fit(visible(row.name), names - 1) + " " if names else "", "strong")
-        rows.append([head, *_bar(row, groups, room / whole, room, here), Span(f"  {end}" if end else "", "measured")])
-        below: Row = [Span(" " * names), *_bar(row, groups, room / whole, room, here, plain=True)]
+        rows.append([head, *_bar(row, groups, scale, layout.room, here), Span(end, "measured")])
+        below: Row = [Span(" " * names), *_bar(row, groups, scale, layout.room, here, plain=True)]
         rows += [below] * (height - 1)
-        if not beside and row.note:
+        if row.note and not layout.notes:
             rows += [[Span(" " * names + line, "dim")] for line in wrapped(visible(row.note), max(width - names, 4))]
         rows += [[Span("")]] * (free if n < len(shown) - 1 else 0)
-    rows += _axis(whole, room, names)
+    rows += _axis(layout.whole, layout.room, names)
     if more := len(view.rows) - len(shown):
         rows.append([Span(fit(f"… {count(more)} more rows", width), "dim")])
-    return titled(view.title, "", [*rows, *_legend(groups, whole / room, width)])
+    return titled(view.title, "", [*rows, *_legend(groups, 1 / scale, width)])
+
+
+def layout_of(rows: Sequence[TimelineRow], width: int) -> Layout:
+    longest = max((cell_len(visible(row.name)) for row in rows), default=0)
+    names = min(longest + 1, max(width // 4, 4)) if longest else 0
+    whole = max((total(row) for row in rows), default=0.0)
+    notes = max((cell_len(_end(row)) for row in rows), default=0) <= width // 3
+    behind = max((cell_len(_end(row) if notes else duration(total(row))) for row in rows), default=0)
+    room = width - names - behind - 2
+    if room < NARROWEST:
+        return Layout(names, max(width - names, 1), whole, totals=False, notes=True)
+    return Layout(names, room, whole, totals=True, notes=notes)
 
 
 def _heights(rows: int, lines: int) -> tuple[int, int]:
     """Lines of each bar, and free ones between two."""
     return next(((high, free) for high, free in HEIGHTS if rows * (high + free) - free <= lines), (1, 0))
-
-
-def name_width(view: Timeline, width: int) -> int:
-    """Columns of the rows' names with the space behind them."""
-    longest = max((cell_len(visible(row.name)) for row in view.rows[:MOST_ROWS]), default=0)
-    return min(longest + 1, max(width // 4, 4)) if longest else 0
 
 
 def spent(stretch: Stretch) -> float:

@@ -21,7 +21,8 @@ class TimelineView(PlacesView[Timeline]):
 
     def layout_rows(self, width: int) -> list[Row]:
         cursor = self.cursor if self.has_focus else None
-        return self.fitting(lambda lines: timeline_rows(self.view, width, cursor, lines), len(self.view.rows))
+        twin = self.twin if isinstance(self.twin, Timeline) else None
+        return self.fitting(lambda lines: timeline_rows(self.view, width, cursor, lines, twin), len(self.view.rows))
 
     def stepped(self, across: int, down: int) -> tuple[int, int]:
         return self._inside(self.cursor[0] + down, self.cursor[1] + across, self.view)

@@ -56,6 +56,13 @@ def test_bars_grow_as_high_as_their_lines_allow_and_only_the_first_line_has_name
     assert len(timeline_rows(TIMELINE, 120, None, 50)) == len(drawn) + 7, "five lines at most, two free"
 
 
+def test_two_time_lines_beside_each_other_are_on_one_scale() -> None:
+    short, long = (Timeline("t", (row,)) for row in TIMELINE.rows)
+    alone, beside = (plain(timeline_rows(short, 76, twin=twin)[1]) for twin in (None, long))
+    assert beside.rstrip() == view_text(TIMELINE, 76).splitlines()[1]
+    assert alone.index("]") > 1.5 * beside.index("]")
+
+
 def test_a_stretch_too_short_for_a_column_takes_one_from_a_long_neighbour() -> None:
     row = TimelineRow("", (Stretch("a", 500), Stretch("b", 0.1), Stretch("c", 500)))
     assert places_of(row, 10 / 1000.1, 10) == [0, 0, 0, 0, 0, 1, 2, 2, 2, 2]
