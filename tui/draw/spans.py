@@ -14,7 +14,7 @@ from typing import NamedTuple
 from rich.cells import cell_len, set_cell_size
 
 from llm_holes.engine.frames import Bars, Scalar, Table, Text
-from llm_holes.engine.numbers import Kind, count, exact, figure, kind_of_label, percent, scalar
+from llm_holes.engine.numbers import Kind, count, figure, kind_of_label, percent, scalar
 from llm_holes.engine.spelling import spaced
 from llm_holes.tui.draw.sanitize import clean, visible
 
@@ -157,9 +157,9 @@ def with_span(label: str, span: tuple[float, float] | None, kind: Kind | None) -
     low, high = span
     if kind == "percent" or label == "%":
         low, high = (low, high) if label == "%" else (100 * low, 100 * high)
-        shown = f"{exact(low)}-{exact(high)} %"
+        shown = f"{figure(low)}-{figure(high)} %"
         return shown if label == "%" or not label else f"{label}, {shown}"
-    shown = f"{exact(low)} to {exact(high)}"
+    shown = f"{figure(low)} to {figure(high)}"
     return f"{label}, {shown}" if label else shown
 
 
