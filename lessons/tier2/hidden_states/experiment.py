@@ -1,4 +1,4 @@
-"""One word in two texts: how its vector parts from itself layer by layer, how long it gets, and where it goes."""
+"""One word in two texts: which meaning pulls it where, layer by layer; then what a state holds, and how two compare."""
 
 from __future__ import annotations
 
@@ -10,62 +10,43 @@ import torch
 from torch import Tensor
 
 from llm_holes.engine.engine import Engine
-from llm_holes.engine.errors import InputError
 from llm_holes.engine.frames import Frame
-from llm_holes.engine.interpret.logit_lens import residual_stream
 from llm_holes.engine.model.cache import ContiguousCache
 from llm_holes.engine.model.hook_names import tap
-from llm_holes.engine.numbers import figure
+from llm_holes.engine.numbers import plural
 from llm_holes.engine.spelling import spelt
 from llm_holes.lessons.shared.report import Report
-from llm_holes.lessons.tier2.hidden_states.state_views import (
-    Place,
-    both_paths,
-    channel_map,
-    cosine_curve,
-    likeness,
-    norm_curve,
-)
+from llm_holes.lessons.tier2.hidden_states.reader import ASKED, Readings, readings
+from llm_holes.lessons.tier2.hidden_states.state_views import cosine_curve, norm_curve, reading_curve, tug_curve
+from llm_holes.lessons.tier2.hidden_states.tug import NEITHER, Rope, apart_from, rope
+from llm_holes.lessons.tier2.hidden_states.word_place import Place, place
 
-APART = 0.9
+ALIKE = 0.9
 CLOSER = 0.01
 """By how much a layer must raise the cosine to count as one that brings the two closer: less is rounding."""
-WINDOW = 256
-"""Positions kept of a long text: the word must be among the last of them."""
 
 
 def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
-    word_b = p["word_b"] or p["word"]
-    first, second = place(engine, p["text"], p["word"]), place(engine, p["text_b"], word_b)
+    first = place(engine, p["text"], p["word"])
+    second = place(engine, p["text_b"], p["word_b"] or p["word"])
+    between = rope(engine, p["meaning_a"], p["meaning_b"])
+    report = Report()
+    leans = between.lean(first.own), between.lean(second.own)
+    report.measure(_tug_facts(engine, first, second, between, leans))
+    report.say(_caption(engine, first, second, between))
+    report.show(tug_of_war=tug_curve(between, (first, second), leans))
+    yield report.frame(0.2)
     kept = _smaller(first.own, second.own, p["channels_off"])
     raw, rest = (_cosines(a, b) for a, b in ((first.own, second.own), (first.own[:, kept], second.own[:, kept])))
-    report = Report()
-    report.measure(_cosine_facts(engine, first, second, raw, rest) | _norm_facts(first))
-    report.say(_caption(p["word"], report.measured))
-    report.show(how_alike=cosine_curve(raw, rest, p["channels_off"]), how_long=norm_curve(first, p["word"]))
-    yield report.frame(0.5)
-    report.measure(_decoded(engine, first.ids))
-    path, other = both_paths(first, second), likeness(engine, first, second, p["layer"])
-    report.show_also(which_token=other, two_paths=path, strongest_channels=channel_map(first.own))
+    report.measure(_cosine_facts(raw, rest) | _norm_facts(first) | _decoded(engine, first.ids))
+    report.show_also(
+        how_alike=cosine_curve(raw, rest, p["channels_off"]), how_long=norm_curve(first, p["word"] or first.name)
+    )
+    yield report.frame(0.4)
+    read = readings(engine, p["passage"])
+    report.measure(_reading_facts(read))
+    report.show_also(what_it_holds=reading_curve(read, p["passage"]))
     yield report.frame()
-
-
-def place(engine: Engine, text: str, word: str) -> Place:
-    """Where the word is last in the text: the token that ends it. Raises InputError if it is not there."""
-    ids = engine.encode(text, 1)
-    pieces = [engine.tokenizer.token_bytes(i) for i in ids]
-    typed = word.strip().encode()
-    start = b"".join(pieces).rfind(typed) if typed else -1
-    if start < 0:
-        raise InputError(f"{word!r} is not in {text!r}", "Type a word as it is written in the text.")
-    end, position = start + len(typed), 0
-    while sum(map(len, pieces[: position + 1])) < end:
-        position += 1
-    unseen = max(len(ids) - WINDOW, 0)
-    if position < unseen:
-        raise InputError(f"{word!r} comes too early in the text", f"It must be among the last {WINDOW} tokens.")
-    stream = residual_stream(engine.model, ids, WINDOW)
-    return Place(ids, stream, position, stream[:, position - unseen])
 
 
 def _smaller(a: Tensor, b: Tensor, count: int) -> Tensor:
@@ -80,22 +61,50 @@ def _cosines(a: Tensor, b: Tensor) -> list[float]:
     return found
 
 
-def _cosine_facts(
-    engine: Engine, first: Place, second: Place, raw: Sequence[float], rest: Sequence[float]
+def _tug_facts(
+    engine: Engine, first: Place, second: Place, between: Rope, leans: tuple[Sequence[float], Sequence[float]]
 ) -> dict[str, Any]:
-    layers = engine.model.config.n_layers
-    apart = next((state for state, value in enumerate(raw) if value < APART), layers + 1)
+    layers = apart_from(*leans)
+    same = first.ids[: first.position + 1] == second.ids[: second.position + 1]
+    half = engine.model.config.n_layers // 2
+    winners = [between.winner(lean) for lean in leans]
     return {
         "token_a": engine.token_text(first.ids[first.position]),
         "token_b": engine.token_text(second.ids[second.position]),
+        "word_found_a": first.found,
+        "word_found_b": second.found,
+        "at_the_start": first.position == 0 or second.position == 0,
+        "same_until_word": same,
+        "meaning_a_per_layer": list(leans[0]),
+        "meaning_b_per_layer": list(leans[1]),
+        "layers_apart_from": layers,
+        "they_part": "never" if layers < 0 else f"in the {'lower' if layers <= half else 'upper'} half",
+        "apart": "never" if layers < 0 else f"after {plural(layers, 'layer')}" if layers else "from the start",
+        "pulled_a": winners[0],
+        "pulled_b": winners[1],
+        "pulled_without_hint": winners[0] if same and winners[0] != NEITHER else "",
+    }
+
+
+def _cosine_facts(raw: Sequence[float], rest: Sequence[float]) -> dict[str, Any]:
+    apart = next((state for state, value in enumerate(raw) if value < ALIKE), len(raw))
+    middle = len(raw) // 2
+    return {
         "cosine_per_layer": list(raw),
         "cosine_without_largest_per_layer": list(rest),
         "cosine_embedding": raw[0],
+        "cosine_middle": raw[middle],
+        "cosine_middle_without_largest": rest[middle],
+        "cosine_drop": raw[middle] - rest[middle],
         "cosine_lowest": min(raw),
         "cosine_last": raw[-1],
         "divergence_layer": apart - 1,
-        "divergence": f"after layer {apart - 1}" if 0 < apart <= layers else "nowhere" if apart else "in the embedding",
-        "divergence_threshold": APART,
+        "divergence": f"after layer {apart - 1}"
+        if 0 < apart < len(raw)
+        else "nowhere"
+        if apart
+        else "in the embedding",
+        "divergence_threshold": ALIKE,
         "layers_that_bring_closer": sum(after - before > CLOSER for before, after in pairwise(rest)),
     }
 
@@ -115,6 +124,23 @@ def _norm_facts(first: Place) -> dict[str, Any]:
     }
 
 
+def _reading_facts(read: Readings) -> dict[str, Any]:
+    own, left, following = (read.right[asked] for asked in ASKED)
+    return {
+        "own_accuracy_per_layer": own,
+        "left_accuracy_per_layer": left,
+        "next_accuracy_per_layer": following,
+        "reader_accuracy_baseline": read.baseline,
+        "reader_tests": read.tests,
+        "own_accuracy_last": own[-1],
+        "left_accuracy_first": left[0],
+        "left_accuracy_best": max(left),
+        "next_accuracy_first": following[0],
+        "next_accuracy_best": max(following),
+        "best_read_last": max(ASKED, key=lambda asked: read.right[asked][-1]),
+    }
+
+
 def _decoded(engine: Engine, ids: Sequence[int]) -> dict[str, Any]:
     """What a tap sees of the text read at once and of one token generated after it, and whether the two agree."""
     name = tap(engine.model.config.n_layers - 1, "hook_resid_post")
@@ -130,8 +156,6 @@ def _decoded(engine: Engine, ids: Sequence[int]) -> dict[str, Any]:
     }
 
 
-def _caption(word: str, measured: Mapping[str, Any]) -> str:
-    return (
-        f"{spelt(word.strip())} in two texts: cosine {figure(measured['cosine_embedding'])} in the embedding, at least "
-        f"{figure(measured['cosine_lowest'])} on the way, {figure(measured['cosine_last'])} at the end."
-    )
+def _caption(engine: Engine, first: Place, second: Place, between: Rope) -> str:
+    tokens = dict.fromkeys(spelt(engine.token_text(side.ids[side.position])) for side in (first, second))
+    return f"{' and '.join(tokens)} in two texts, pulled by {spelt(between.names[0])} and by {spelt(between.names[1])}."

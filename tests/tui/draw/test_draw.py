@@ -230,6 +230,13 @@ def test_a_curve_with_a_range_goes_from_end_to_end_of_it(width: int) -> None:
     assert not any(chr(0x2800) < character for row in rows[1:11] for character in row.split("│")[-1])
 
 
+def test_a_range_that_ends_between_round_numbers_is_not_rounded_up() -> None:
+    rows = texts(curve_rows(Curve("c", (Series("a", (0, 1), (-0.5, 0.5)),), y_range=(-0.6, 0.6)), 40))
+    ticks = {row.split("┤")[0].strip(): index for index, row in enumerate(rows) if "┤" in row}
+    assert list(ticks) == ["0.5", "0", "-0.5"]
+    assert ticks["-0.5"] - ticks["0.5"] >= 9
+
+
 @pytest.mark.parametrize("lines", [5, 12, 16])
 @pytest.mark.parametrize("power", range(1, 14))
 def test_ticks_of_a_logarithmic_axis_are_even_and_each_has_a_row(lines: int, power: int) -> None:
