@@ -262,13 +262,15 @@ class Blocks(Shown, frozen=True, tag="blocks"):
 
 
 class Arrow(msgspec.Struct, frozen=True):
-    """An arrow from (`from_x`, `from_y`) to (`x`, `y`)."""
+    """An arrow from (`from_x`, `from_y`) to (`x`, `y`). If it has a `tail`, that is what stands at its start, and
+    `name` is what stands at its tip: it leads from the one to the other."""
 
     name: str
     x: float
     y: float
     from_x: float = 0.0
     from_y: float = 0.0
+    tail: str = ""
 
 
 class Dots(msgspec.Struct, frozen=True):

@@ -124,7 +124,7 @@ def plane_rows(view: Plane, width: int, lines: int = LINES) -> list[Row]:
         return titled(view.title, "", [[Span("no arrows" if view.arrows or not view.dots else "no dots", "dim")]])
     corner, foot = _corner(view, drawn), _foot(view, drawn)
     ends = [point for n in drawn for point in (_start(view.arrows[n]), _tip(view.arrows[n]))]
-    names = {n: f"{letter(n)} {named(view.arrows[n].name)}".rstrip() for n in drawn}
+    names = {n: _name(view.arrows[n], n) for n in drawn}
     margin = min(max(map(cell_len, names.values()), default=-2) + 3, max(width // 5, 3))
     rim = 1 if drawn and lines >= ROOMY else 0
     paper = Paper([(0.0, 0.0), *ends, *chain(*places), *([foot] if foot else [])], width, lines, margin, rim)
@@ -261,9 +261,18 @@ def _draw_tip(paper: Paper, arrow: Arrow, n: int) -> None:
     paper.put([paper.cell(_tip(arrow))], tip, hue(n))
 
 
+def _name(arrow: Arrow, n: int) -> str:
+    """The name with a letter, which an arrow between two names does not need."""
+    return named(arrow.name) if arrow.tail else f"{letter(n)} {named(arrow.name)}".rstrip()
+
+
 def _draw_name(paper: Paper, arrow: Arrow, n: int, name: str) -> None:
     """At the tip; along the way where the arrow leads from one tip to another. Only the letter if there is no room."""
     (x0, y0), (x1, y1) = _start(arrow), _tip(arrow)
+    if arrow.tail:
+        paper.beside((x0, y0), named(arrow.tail), hue(n), _direction(arrow) + math.pi)
+        paper.beside((x1, y1), name, hue(n), _direction(arrow))
+        return
     place = (x1, y1) if (x0, y0) == (0.0, 0.0) else ((x0 + x1) / 2, (y0 + y1) / 2)
     short = cell_len(name) <= paper.dots.columns // 3
     if not (short and paper.beside(place, name, hue(n), _direction(arrow))):
@@ -302,10 +311,10 @@ def _unit(paper: Paper, view: Plane, width: int) -> str:
 def _legend(
     view: Plane, drawn: list[int], names: dict[int, str], corner: Corner | None, foot: Point | None, width: int
 ) -> list[Row]:
-    """Beside a cloud of dots an arrow's length is not said: there its direction counts."""
+    """An arrow's length is not said beside a cloud of dots, where its direction counts, nor between two names."""
     cloud = any(not some.joined for some in view.dots)
-    lengths = [Span(f"{names[n]}: {figure(_length(view.arrows[n]))} long", hue(n)) for n in drawn]
-    entries = [] if cloud else lengths
+    measured = [n for n in drawn if not (cloud or view.arrows[n].tail)]
+    entries = [Span(f"{names[n]}: {figure(_length(view.arrows[n]))} long", hue(n)) for n in measured]
     if corner and view.angle:
         said = f"angle of {letter(view.angle[0])} and {letter(view.angle[1])}: {_degrees(corner)}"
         entries.append(Span(said, "measured"))

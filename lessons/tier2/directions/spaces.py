@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -20,40 +20,74 @@ BATCH = 32
 
 @dataclass(frozen=True)
 class Space:
-    """Candidates as rows of `vectors` [candidates, d] with their `norms`, what each is called, and which of them a
-    typed word is made of."""
+    """Candidates as rows of `vectors` [row, d] with their `norms` and `texts`, and of which rows a typed word is made.
+
+    ` Paris`, `Paris` and ` paris` are three tokens and one word: what answers is a spelling, and `spelling` [row] says
+    which of the spellings (`places` by their text) a row belongs to."""
 
     vectors: Tensor
     norms: Tensor
-    label: Callable[[int], str]
+    texts: Sequence[str]
+    spelling: Tensor
+    places: Mapping[str, int]
     rows: Callable[[str], tuple[int, ...]]
 
     def vector(self, text: str) -> Tensor:
         own: Tensor = self.vectors[torch.tensor(self.rows(text))]
         return own.mean(0)
 
+    def spellings(self, text: str) -> tuple[int, ...]:
+        """Which spellings a typed word is made of."""
+        found: list[int] = self.spelling[torch.tensor(self.rows(text))].tolist()
+        return tuple(found)
+
+    def own(self, text: str) -> set[int]:
+        """Spellings that are no answer if the word is in the question: its pieces, and itself in any spelling."""
+        whole = self.places.get(_key(text))
+        return {*self.spellings(text), *(() if whole is None else (whole,))}
+
+    @property
+    def count(self) -> int:
+        return len(self.places)
+
     def cosines(self, queries: Tensor) -> Tensor:
-        """[queries, candidates] of queries [queries, d]."""
+        """[queries, spellings] of queries [queries, d]: for each spelling that of its nearest row."""
         norms: Tensor = queries.norm(dim=1)[:, None] * self.norms
-        dots: Tensor = queries @ self.vectors.T
-        return dots / norms.clamp_min(1e-12)
+        each = (queries @ self.vectors.T) / norms.clamp_min(1e-12)
+        found = torch.full((len(queries), self.count), -torch.inf)
+        return found.scatter_reduce(1, self.spelling.expand(len(queries), -1), each, "amax")
+
+    def label(self, spelling: int, query: Tensor) -> str:
+        """What that row of the spelling reads which is nearest to query [d]."""
+        rows = (self.spelling == spelling).nonzero()[:, 0]
+        return self.texts[int(rows[(self.vectors[rows] @ query / self.norms[rows].clamp_min(1e-12)).argmax()])]
 
 
 def space(engine: Engine, name: str, words: Sequence[str], layer: int) -> Space:
     """The space called `name`; `words` are the candidates where not a whole vocabulary is. Raises InputError."""
     if name == "table":
-        table = embedding_table(engine)
-        return Space(table, table.norm(dim=1), engine.token_text, lambda text: word(engine, text, "a word").ids)
+        texts = [engine.token_text(token) for token in range(engine.tokenizer.vocabulary)]
+        return _spelt(embedding_table(engine), texts, lambda text: word(engine, text, "a word").ids)
     if name == "GloVe":
         rows, vectors = glove()
-        names = list(rows)
-        return Space(vectors, vectors.norm(dim=1), names.__getitem__, lambda text: (_known(rows, text),))
+        return _spelt(vectors, list(rows), lambda text: (_known(rows, text),))
     names = list(dict.fromkeys(words))
     if name == "listed words":
         vectors = torch.stack([word(engine, text, "a word").vector for text in names])
     else:
         vectors = states(engine, layer, "The word", names)
-    return Space(vectors, vectors.norm(dim=1), names.__getitem__, lambda text: (names.index(text.strip()),))
+    return _spelt(vectors, names, lambda text: (names.index(text.strip()),))
+
+
+def _key(text: str) -> str:
+    return text.strip().casefold()
+
+
+def _spelt(vectors: Tensor, texts: Sequence[str], rows: Callable[[str], tuple[int, ...]]) -> Space:
+    """The space of rows that read `texts`; spaces around a word and capitals make no other spelling of it."""
+    places: dict[str, int] = {}
+    spelling = torch.tensor([places.setdefault(_key(text), len(places)) for text in texts])
+    return Space(vectors, vectors.norm(dim=1), texts, spelling, places, rows)
 
 
 def states(engine: Engine, layer: int, prefix: str, words: Sequence[str]) -> Tensor:

@@ -172,7 +172,23 @@ def test_dots_share_the_scale_of_the_arrows() -> None:
     assert row.index("→") == pytest.approx(widest, abs=1)
 
 
+CAPITALS = Plane(
+    "capitals",
+    (Arrow("Paris", 2.0, 1.0, -2.0, 1.0, tail="France"), Arrow("Athens", 2.0, -1.0, -2.0, -1.0, tail="Greece")),
+)
+
+
+def test_an_arrow_between_two_names_has_one_at_each_end_and_no_letter() -> None:
+    """You should see two arrows side by side, each from a country to its capital."""
+    rows = view_text(CAPITALS, 60).splitlines()
+    ends = [row.split() for row in rows if "→" in row]
+    assert [(row[0], row[-1]) for row in ends] == [("France", "Paris"), ("Greece", "Athens")]
+    assert not any("long" in row for row in rows)
+
+
 ODD = (
+    CAPITALS,
+    Plane("t", (Arrow("to", 1.0, 1.0, tail="🙂" * 60), Arrow("\x1b[31m", 0.0, 0.0, tail="\x1b[31m"))),
     Plane("t", (), dots=(Dots("", (), ()),)),
     Plane("t", (), dots=(Dots("\x1b[31m漢字" * 20, (math.nan, 1.0, 2.0), (1.0, math.inf, 3.0), joined=True),)),
     Plane("t", (Arrow("a", 1.0, 0.0),), dots=tuple(Dots(f"kind {n}", (1.0 * n,), (-1.0,)) for n in range(40))),
