@@ -33,6 +33,7 @@ def answered(where: Space, asked: Question, exclude: bool) -> tuple[dict[str, An
         "top_excluding_inputs": where.label(best(scores, 1, used)[0], led_to),
         "expected": where.label(target, where.vector(asked.expected)),
         "expected_is_input": target in used,
+        "it_works": target not in used and ranks["excluding" if exclude else "with"] == 1,
         "rank_of_expected": ranks["excluding" if exclude else "with"],
         "rank_with_inputs": ranks["with"],
         "rank_excluding_inputs": ranks["excluding"],
