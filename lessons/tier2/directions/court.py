@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from llm_holes.engine.frames import Bars, Scalar, Table
-from llm_holes.engine.numbers import percent, plural
+from llm_holes.engine.numbers import plural
 from llm_holes.lessons.shared.words import best
-from llm_holes.lessons.tier2.directions.analogies import ANALOGIES
+from llm_holes.lessons.tier2.directions.analogies import RELATIONS, Line
 from llm_holes.lessons.tier2.directions.question import Question
 from llm_holes.lessons.tier2.directions.spaces import Space, ranked
 
@@ -51,42 +51,73 @@ def answered(where: Space, asked: Question, exclude: bool) -> tuple[dict[str, An
     return measured, bars
 
 
-def accuracies(where: Space, name: str) -> tuple[dict[str, Any], Table]:
-    """How many of the fixed analogies come out right, each way; those with a word of several rows are left out."""
-    lines = [line for line in ANALOGIES if all(len(where.rows(w)) == 1 for w in line)]
-    moved, plain = _queries(where, lines)
-    rows: list[tuple[Scalar, ...]] = []
-    hits = torch.zeros(3)
-    for line, led_to, start in zip(lines, moved, plain, strict=True):
-        b, a, c, d = line
-        scores, near = where.cosines(torch.stack((led_to, start)))
-        used = {one for w in (a, b, c) for one in where.own(w)}
-        target = where.spellings(d)[0]
-        found = best(scores, 1)[0], best(scores, 1, used)[0], best(near, 1, used)[0]
-        hits += torch.tensor([one == target for one in found]).float()
-        labels = [where.label(one, query) for one, query in zip(found, (led_to, led_to, start), strict=True)]
-        rows.append((f"{a} - {b} + {c}", d, *labels, ranked(scores, target, used)))
-    shares = (hits / max(len(lines), 1)).tolist()
-    measured = {
-        "analogies": len(lines),
-        "analogy_accuracy_with_inputs": shares[0],
-        "analogy_accuracy": shares[1],
-        "analogy_accuracy_no_arithmetic": shares[2],
+@dataclass(frozen=True)
+class Verdict:
+    """One analogy, answered in three ways: by arithmetic among all words, by arithmetic with the inputs left out, by no
+    arithmetic with the inputs left out. `place` is that of the expected word in the second."""
+
+    relation: str
+    line: Line
+    right: tuple[bool, bool, bool]
+    answers: tuple[str, str, str]
+    place: int
+
+
+def tried(where: Space) -> list[Verdict]:
+    """All listed analogies; those with a word of several rows are left out."""
+    lines = [(relation, line) for relation, some in RELATIONS.items() for line in some]
+    return [_verdict(where, *line) for line in lines if all(len(where.rows(w)) == 1 for w in line[1])]
+
+
+def _verdict(where: Space, relation: str, line: Line) -> Verdict:
+    b, a, c, d = line
+    start = where.vector(c)
+    led_to = where.vector(a) - where.vector(b) + start
+    scores, near = where.cosines(torch.stack((led_to, start)))
+    used = {one for w in (a, b, c) for one in where.own(w)}
+    target = where.spellings(d)[0]
+    first, second, control = best(scores, 1)[0], best(scores, 1, used)[0], best(near, 1, used)[0]
+    answers = (where.label(first, led_to), where.label(second, led_to), where.label(control, start))
+    right = (first == target, second == target, control == target)
+    return Verdict(relation, line, right, answers, ranked(scores, target, used))
+
+
+def accuracies(verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    first, second, control = (_share(one.right[way] for one in verdicts) for way in range(3))
+    opposites = [one.right[1] for one in verdicts if one.relation == "opposites"]
+    return {
+        "analogies": len(verdicts),
+        "analogy_accuracy_with_inputs": first,
+        "analogy_accuracy": second,
+        "analogy_accuracy_no_arithmetic": control,
+        "opposites_fail": bool(opposites) and not any(opposites),
     }
-    title = f"{plural(len(lines), 'analogy', 'analogies')} in the {name}: right {', '.join(map(percent, shares))}"
-    columns = ("", "expected", "with inputs", "inputs left out", "no arithmetic", "place, inputs left out")
-    return measured, Table(title, columns, tuple(rows))
 
 
-def share_bars(found: Mapping[str, Any]) -> Bars:
-    """The three ways to answer, side by side."""
-    names = ("arithmetic, inputs left out", "arithmetic, any word", "no arithmetic, inputs left out")
-    keys = ("analogy_accuracy", "analogy_accuracy_with_inputs", "analogy_accuracy_no_arithmetic")
+def share_bars(verdicts: Sequence[Verdict], found: Mapping[str, Any]) -> Bars:
+    """The three ways to answer, side by side; then, for arithmetic with the inputs left out, each relation."""
+    shares = {
+        "arithmetic, inputs left out": found["analogy_accuracy"],
+        "arithmetic, any word": found["analogy_accuracy_with_inputs"],
+        "no arithmetic": found["analogy_accuracy_no_arithmetic"],
+    }
+    for relation in RELATIONS:
+        own = [one.right[1] for one in verdicts if one.relation == relation]
+        if own:
+            shares[f"· {sum(own)} of {len(own)} {relation}"] = _share(own)
     title = f"right answers to {plural(found['analogies'], 'analogy', 'analogies')}"
-    return Bars(title, names, tuple(found[key] for key in keys), range=(0, 1))
+    return Bars(title, tuple(shares), tuple(shares.values()), marked=0, range=(0, 1))
 
 
-def _queries(where: Space, lines: Sequence[tuple[str, str, str, str]]) -> tuple[list[Tensor], list[Tensor]]:
-    """Where the arithmetic leads, and where it starts, for each line."""
-    triples = [(where.vector(a), where.vector(b), where.vector(c)) for b, a, c, _ in lines]
-    return [a - b + c for a, b, c in triples], [c for _, _, c in triples]
+def all_of_them(verdicts: Sequence[Verdict], name: str) -> Table:
+    rows: list[tuple[Scalar, ...]] = []
+    for one in verdicts:
+        b, a, c, d = one.line
+        rows.append((f"{a} - {b} + {c}", d, *one.answers, one.place))
+    columns = ("", "expected", "any word", "inputs left out", "no arithmetic", "place, inputs left out")
+    return Table(f"{plural(len(verdicts), 'analogy', 'analogies')} in the {name}", columns, tuple(rows))
+
+
+def _share(right: Iterable[bool]) -> float:
+    found = list(right)
+    return sum(found) / max(len(found), 1)

@@ -12,7 +12,7 @@ from llm_holes.engine.frames import Frame
 from llm_holes.engine.spelling import spelt
 from llm_holes.lessons.shared.report import Report
 from llm_holes.lessons.tier2.directions.analogies import ANALOGIES
-from llm_holes.lessons.tier2.directions.court import accuracies, answered, share_bars
+from llm_holes.lessons.tier2.directions.court import accuracies, all_of_them, answered, share_bars, tried
 from llm_holes.lessons.tier2.directions.parallel import parallel_bars, parallel_facts, parallelogram
 from llm_holes.lessons.tier2.directions.question import question
 from llm_holes.lessons.tier2.directions.spaces import space
@@ -34,18 +34,19 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     words = [text for line in ANALOGIES for text in line]
     where = space(engine, p["space"], [*words, *asked], p["layer"])
     answers, nearest = answered(where, asked, p["exclude"])
-    found, all_of_them = accuracies(where, p["space"])
+    verdicts = tried(where)
+    found = accuracies(verdicts)
     report.measure(answers | found, candidates=where.count)
-    report.show_also(nearest_words=nearest, right_answers=share_bars(found))
+    report.show_also(nearest_words=nearest, right_answers=share_bars(verdicts, found))
     report.say_also(f"Asked: {asked.formula}, in the {p['space']}; expected {spelt(answers['expected'])}.")
     yield report.frame(0.3)
 
     step, before = steering(engine, p["layer"], p["steer_to"], p["steer_from"]), engine.logits(prompt, 1)
-    tried = []
+    texts = []
     for alpha in strengths(p["alpha"]):
-        tried.append(steered(engine, step, alpha, prompt, p["max_new_tokens"]))
-        yield report.frame(0.3 + 0.15 * len(tried))
-    plain, own, most = tried[0], tried[min(1, len(tried) - 1)], max(tried, key=lambda one: abs(one.alpha))
+        texts.append(steered(engine, step, alpha, prompt, p["max_new_tokens"]))
+        yield report.frame(0.3 + 0.15 * len(texts))
+    plain, own, most = texts[0], texts[min(1, len(texts) - 1)], max(texts, key=lambda one: abs(one.alpha))
     report.measure(
         alpha=p["alpha"],
         kl_nats=own.kl,
@@ -55,6 +56,6 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
         steered_text_differs=own.text != plain.text,
         undo_bit_identical=torch.equal(engine.logits(prompt, 1), before),
     )
-    table = steering_table(tried, p["steer_to"], p["steer_from"], p["layer"])
-    report.show_also(steered_text=table, all_analogies=all_of_them)
+    table = steering_table(texts, p["steer_to"], p["steer_from"], p["layer"])
+    report.show_also(steered_text=table, all_analogies=all_of_them(verdicts, p["space"]))
     yield report.frame()
