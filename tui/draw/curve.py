@@ -75,10 +75,10 @@ def curve_rows(view: Curve, width: int, lines: int = LINES) -> list[Row]:
         ticks, y_low = _log_ticks(min(ys), max(ys), lines)
         y_high = ticks[-1]
     else:
-        y_low, y_high = _range(min(ys), max(ys))
-        # an axis with a range of its own ends there, others at the next round number
-        ticks = round_numbers(y_low, y_high, 4) if view.y_range else _ticks(min(ys), max(ys), 4)
-        y_low, y_high = min(ticks[0], y_low), max(ticks[-1], y_high)
+        ticks = _ticks(min(ys), max(ys), 4)
+        if view.y_range:  # more of them where that leaves less of the axis unused
+            ticks = min((ticks, _ticks(min(ys), max(ys), 6)), key=lambda some: some[-1] - some[0])
+        y_low, y_high = _range(min(ticks[0], min(ys)), max(ticks[-1], max(ys)))
     kind = kind_within(view.y_range, view.y_label)
     texts = [_power_text(round(tick), kind) if view.log_y else _tick_text(tick, kind) for tick in ticks]
     margin = min(max(MARGIN, *map(len, texts)), max(width // 3, MARGIN))
