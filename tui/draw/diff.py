@@ -46,7 +46,7 @@ def _apart(view: Diff, pieces: Iterable[tuple[str, str]], width: int) -> list[Ro
     sides = ((view.before_label, "minus"), (view.after_label, "plus"))
     for (label, own), gutter in zip(sides, GUTTERS, strict=True):
         text = [(piece, "" if role else "dim") for piece, role in pieces if role in ("", own)]
-        rows.append([Span(visible(label), "strong")])
+        rows += [[Span(line, "strong")] for line in wrapped(visible(label), width)]
         rows += [[gutter, *row] for row in _flow(text, width - cell_len(gutter.text))]
     return rows
 

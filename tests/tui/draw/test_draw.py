@@ -6,7 +6,7 @@ import math
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from textual.color import Color
 
@@ -388,6 +388,7 @@ def views(draw: st.DrawFn) -> View:
     )
 
 
+@example(Diff("t", "0", "00", "", "0" * 37), 36)
 @given(views(), st.integers(36, 100))
 def test_any_view_draws_within_its_width_and_without_control_characters(view: View, width: int) -> None:
     draw = {Bars: bar_rows, Table: table_rows, Text: text_rows, Diff: diff_rows, Curve: curve_rows}[type(view)]
