@@ -221,12 +221,13 @@ class Flow(Shown, frozen=True, tag="flow"):
 
 class Turn(msgspec.Struct, frozen=True):
     """One act: `who` did it, `what` says it in a few words. `tokens` are those it put into the model's context; an act
-    that put none there may have a `text`."""
+    that put none there may have a `text`. A `folded` act is shown by its head alone until the cursor goes into it."""
 
     who: Literal["model", "software"]
     what: str
     text: str = ""
     tokens: tuple[Token, ...] = ()
+    folded: bool = False
 
 
 class Transcript(Shown, frozen=True, tag="transcript"):

@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from msgspec.structs import replace
+
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Token, Transcript, Turn
 from llm_holes.engine.harness.calls import Call, Fault
@@ -27,7 +29,8 @@ ACTS = {
 @dataclass
 class Record:
     """Fills with events. `answer` is the text that called nothing, `call_text` the first that did or tried to. With
-    `examples`, what is before the last user's message at the start is shown as one act of that name."""
+    `examples`, what is before the last user's message at the start is shown as one act of that name, and it and the
+    system text are folded."""
 
     engine: Engine
     examples: str = ""
@@ -117,11 +120,12 @@ def _given(engine: Engine, pieces: Sequence[Piece], examples: str) -> list[Turn]
             marks = tokens
             continue
         act = examples if examples and n < last and piece.what != "system" else ACTS[piece.what]
+        folded = bool(examples) and act in (examples, ACTS["system"])
         if turns and turns[-1].what == act == examples:
-            turns[-1] = Turn("software", act, tokens=turns[-1].tokens + marks + tokens)
+            turns[-1] = Turn("software", act, tokens=turns[-1].tokens + marks + tokens, folded=folded)
         else:
-            turns.append(Turn("software", act, tokens=marks + tokens))
+            turns.append(Turn("software", act, tokens=marks + tokens, folded=folded))
         marks = ()
     if turns:
-        turns[-1] = Turn("software", turns[-1].what, tokens=turns[-1].tokens + marks)
+        turns[-1] = replace(turns[-1], tokens=turns[-1].tokens + marks)
     return turns

@@ -18,6 +18,7 @@ LABELS = {"model": "◆ model wrote", "software": "○ software did"}
 GUTTERS = {"model": "┃ ", "software": "│ "}
 ROLES = {"model": "measured", "software": "pick"}
 GUTTER = 2
+FOLDED = " …"
 
 
 class Line(NamedTuple):
@@ -37,13 +38,17 @@ class Layout:
     places: tuple[Place, ...]
 
 
-def layout_of(view: Transcript, width: int, marks: bool) -> Layout:
-    """Lines of at most `width` cells; with `marks` a stroke between tokens, where no colour tells them apart."""
+def layout_of(view: Transcript, width: int, marks: bool, cursor: int | None = None) -> Layout:
+    """Lines of at most `width` cells; with `marks` a stroke between tokens, where no colour tells them apart. Folded
+    turns stay so, unless the cursor is in them or there is none: then all of it is shown."""
     lines: list[Line] = []
     places: list[Place] = []
     for index, turn in enumerate(view.turns):
         lines.append(Line(index))
-        if turn.tokens:
+        inside = cursor is None or len(places) <= cursor < len(places) + len(turn.tokens)
+        if turn.folded and turn.tokens and not inside:
+            places += [Place(len(lines) - 1, GUTTER, 0)] * len(turn.tokens)
+        elif turn.tokens:
             _lay(turn, index, width - GUTTER, marks, lines, places)
         elif turn.text:
             lines += [Line(index, text) for text in wrapped(turn.text, width - GUTTER)]
@@ -69,6 +74,16 @@ def _lay(turn: Turn, index: int, room: int, marks: bool, lines: list[Line], plac
         lines.append(Line(index, None, first, len(places)))
 
 
+def start_of(view: Transcript) -> int:
+    """Where a reader begins: at the first token that the model wrote, else at the last one there is."""
+    count = 0
+    for turn in view.turns:
+        if turn.who == "model" and turn.tokens:
+            return count
+        count += len(turn.tokens)
+    return max(count - 1, 0)
+
+
 def literal(token: Token) -> str:
     """The token as text in one line, its spaces as they are."""
     text = " ".join(map(from_bytes, token.data.split(b" "))) or "∅"
@@ -84,6 +99,7 @@ def transcript_row(view: Transcript, layout: Layout, y: int, cursor: int | None,
     if line.first == line.end:
         count = len(turn.tokens)
         size = f"  {plural(count, 'token')}" if count else ""
+        size += FOLDED if any(place.line == y and not place.width for place in layout.places) else ""
         return [Span(LABELS[turn.who], role), Span("  " + visible(turn.what)), Span(size, "dim")]
     row = [Span(GUTTERS[turn.who], role)]
     for index in range(line.first, line.end):

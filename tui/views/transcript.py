@@ -1,29 +1,58 @@
 from __future__ import annotations
 
+from textual.events import Click
 from textual.geometry import Region
 
 from llm_holes.engine.frames import Transcript, Value
 from llm_holes.tui.draw.map import Place
 from llm_holes.tui.draw.sanitize import visible
 from llm_holes.tui.draw.spans import Row, Span
-from llm_holes.tui.draw.transcript import Layout, layout_of, place_facts, transcript_row
+from llm_holes.tui.draw.transcript import Layout, layout_of, place_facts, start_of, transcript_row
+from llm_holes.tui.messages import Described
 from llm_holes.tui.views.base import glyphs_only
 from llm_holes.tui.views.per_width import PerWidth
 from llm_holes.tui.views.walk import WalkView
 
 
 class TranscriptView(WalkView[Transcript]):
-    """What was said and done; the cursor is (0, token), counted over all turns."""
+    """What was said and done; the cursor is (0, token), counted over all turns. Until somebody moves it, it waits where
+    the model begins to write."""
 
     def __init__(self, view: Transcript) -> None:
-        self.layout_at: PerWidth[Layout] = PerWidth(lambda width: layout_of(self.view, width, glyphs_only(self.app)))
+        self._moved = False
+        self.layout_at: PerWidth[Layout] = PerWidth(self._laid_out)
         super().__init__(view)
+
+    def _laid_out(self, width: int) -> Layout:
+        return layout_of(self.view, width, glyphs_only(self.app), self.cursor[1])
 
     def prepare(self, view: Transcript) -> None:
         self.layout_at.forget()
         count = sum(len(turn.tokens) for turn in view.turns)
-        if self.cursor[1] >= count:
-            self.set_reactive(TranscriptView.cursor, (0, max(count - 1, 0)))
+        index = min(self.cursor[1], max(count - 1, 0)) if self._moved else start_of(view)
+        if index != self.cursor[1]:
+            self.set_reactive(TranscriptView.cursor, (0, index))
+            if self.is_attached:
+                self.post_message(Described(self))
+        if self.is_attached and not self._moved:
+            self.call_after_refresh(self.follow)
+
+    def watch_cursor(self) -> None:
+        self.layout_at.forget()
+        self.refresh(layout=True)
+        super().watch_cursor()
+
+    def action_walk(self, across: int, down: int) -> None:
+        self._moved = True
+        super().action_walk(across, down)
+
+    def action_walk_to(self, end: int) -> None:
+        self._moved = True
+        super().action_walk_to(end)
+
+    def on_click(self, event: Click) -> None:
+        self._moved = True
+        super().on_click(event)
 
     def row_count(self, width: int) -> int:
         return 1 + len(self.layout_at(width).lines)
@@ -64,6 +93,8 @@ class TranscriptView(WalkView[Transcript]):
         if not places:
             return Region(0, 0, 1, 1)
         place = places[self.cursor[1]]
+        if not self._moved:  # its turn and what came of it
+            return Region(0, place.line, self.size.width, self.row_count(self.size.width) - place.line)
         return Region(place.x, 1 + place.line, place.width, 1)
 
     def place_at(self, x: int, y: int) -> tuple[int, int] | None:

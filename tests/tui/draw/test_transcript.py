@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from rich.cells import cell_len
 
 from llm_holes.engine.frames import Token, Transcript, Turn
@@ -11,7 +12,7 @@ from llm_holes.tui.cli.json import jsonable
 from llm_holes.tui.draw.as_text import view_text
 from llm_holes.tui.draw.sanitize import clean
 from llm_holes.tui.draw.spans import plain
-from llm_holes.tui.draw.transcript import layout_of, place_facts, transcript_row, transcript_rows
+from llm_holes.tui.draw.transcript import layout_of, place_facts, start_of, transcript_row, transcript_rows
 from llm_holes.tui.views import widget_for
 
 
@@ -58,6 +59,28 @@ def test_the_cursor_is_told_who_put_a_token_there() -> None:
     layout = layout_of(TALK, 40, marks=False)
     assert place_facts(TALK, layout, 4) == "4  ○ software did  ·many  id 4  bytes 20 6d 61 6e 79"
     assert place_facts(TALK, layout, 9).startswith("9  ◆ model wrote  Two")
+
+
+FOLDED = Transcript("what happened", (replace(TALK.turns[0], folded=True), *TALK.turns[1:]))
+
+
+def test_a_folded_act_opens_where_the_cursor_is() -> None:
+    def rows(cursor: int | None) -> list[str]:
+        layout = layout_of(FOLDED, 60, marks=False, cursor=cursor)
+        return [plain(transcript_row(FOLDED, layout, y, cursor, marks=False)) for y in range(len(layout.lines))]
+
+    assert rows(start_of(FOLDED))[:2] == [
+        "○ software did  passed on your message  6 tokens …",
+        "◆ model wrote  a call  3 tokens",
+    ]
+    assert rows(2)[:2] == ["○ software did  passed on your message  6 tokens", "│ <|im_start|>user⏎"]
+    assert rows(None)[:2] == rows(2)[:2], "without a cursor all of it is shown"
+
+
+def test_a_reader_begins_where_the_model_does() -> None:
+    assert start_of(FOLDED) == 6
+    assert start_of(Transcript("t", FOLDED.turns[:1])) == 5, "so far nothing was written"
+    assert start_of(Transcript("t", ())) == 0
 
 
 def test_it_travels_as_json_and_has_a_widget() -> None:
