@@ -1,4 +1,4 @@
-"""One conversation through a real harness, free or held in a grammar, then the first answer again with many seeds."""
+"""One conversation through a real harness, or without one; then the first answer again with many seeds."""
 
 from __future__ import annotations
 
@@ -9,20 +9,22 @@ from pathlib import Path
 from typing import Any
 
 from llm_holes.engine.engine import Engine
-from llm_holes.engine.frames import Frame, Scalar, Table
+from llm_holes.engine.frames import Frame, Turn
 from llm_holes.engine.generation.sampling import SamplingParams
 from llm_holes.engine.harness import tools
 from llm_holes.engine.harness.calls import Call
+from llm_holes.engine.harness.events import Event, ToolReturned
 from llm_holes.engine.harness.loop import Bounds, Harness
 from llm_holes.engine.harness.prefix_cached_model import PrefixCachedModel
 from llm_holes.engine.harness.prompt import Message, ids_of, pieces, system_text
-from llm_holes.engine.harness.speculative_verification import verify
-from llm_holes.engine.measure import wilson
-from llm_holes.engine.numbers import exact, percent, plural
+from llm_holes.engine.measure import timed
 from llm_holes.engine.spelling import spelt
 from llm_holes.lessons.shared.harness_views import Record
-from llm_holes.lessons.shared.report import keyed
-from llm_holes.lessons.shared.trials import Trial, trial
+from llm_holes.lessons.shared.trials import trial
+from llm_holes.lessons.tier1.tool_calls.conversation import FREE, HELD, Conversation, measured
+from llm_holes.lessons.tier1.tool_calls.held_call import held_call, held_map
+from llm_holes.lessons.tier1.tool_calls.nobody_steps_in import turns_of, written_on
+from llm_holes.lessons.tier1.tool_calls.views import Readings, trials_table
 
 SANDBOX = Path(__file__).parent / "sandbox"
 EXAMPLES = (
@@ -31,8 +33,7 @@ EXAMPLES = (
     ("How much is 58 + 27?", "calculator", {"expression": "58 + 27"}, "85"),
     ("What is the price of a plum?", "lookup", {"key": "plum"}, "2"),
 )
-MODES = {"free": False, "held in the grammar": True}
-Trials = dict[str, list[Trial]]
+NOBODY = "nobody stopped it; we looked away"
 
 
 def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
@@ -41,19 +42,21 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     harness = _harness(engine, model, p)
     messages = _messages(harness.tools, p)
     prompt = engine.fits(ids_of(pieces(engine.tokenizer, messages)), p["max_new_tokens"])
-    record = Record(engine, "put in the examples, written in advance")
-    done: Trials = {mode: [] for mode in MODES}
-    for n, event in enumerate(harness.converse(messages)):
-        record.add(event)
-        yield _frame(record, done, p, 0.5)
-        if n == 0 and not p["constrained"]:
-            _guess(model, harness, prompt)
-    for mode, constrained in MODES.items():
+    talk = Conversation(Record(engine, "put in the examples, written in advance"), Readings(engine))
+    events = harness.converse(messages)
+    _add(talk, next(events))
+    yield _frame(engine, talk, p, 0.0)
+    talk.held = held_call(model, harness, prompt)
+    if p["steps_in"]:
+        yield from _with_harness(engine, talk, events, p)
+    else:
+        yield from _alone(engine, talk, harness, prompt, p)
+    for mode, found in talk.trials.items():
         for n in range(p["trials"]):
             params = SamplingParams(temperature=p["temperature"], seed=p["seed"] + n)
-            done[mode].append(trial(harness, prompt, params, constrained))
-            yield _frame(record, done, p, 0.5 + 0.5 * sum(map(len, done.values())) / (2 * p["trials"] + 1))
-    yield _frame(record, done, p, None)
+            found.append(trial(harness, prompt, params, mode == HELD))
+            yield _frame(engine, talk, p, 0.5 + 0.5 * sum(map(len, talk.trials.values())) / (2 * p["trials"] + 1))
+    yield _frame(engine, talk, p, None)
 
 
 def _harness(engine: Engine, model: PrefixCachedModel, p: Mapping[str, Any]) -> Harness:
@@ -77,93 +80,58 @@ def _messages(given: Sequence[tools.Tool], p: Mapping[str, Any]) -> list[Message
     return [*messages, Message("user", p["text"])]
 
 
-def _guess(model: PrefixCachedModel, harness: Harness, prompt: Sequence[int]) -> None:
-    """Reads ahead what the grammar would make of it: where the model writes the same by itself, that saves passes."""
-    held = trial(harness, prompt, SamplingParams(), constrained=True)
-    verify(model, prompt, harness.tokenizer.encode(held.text))
+def _with_harness(engine: Engine, talk: Conversation, events: Iterator[Event], p: Mapping[str, Any]) -> Iterator[Frame]:
+    while True:
+        event, ms = timed(next, events, None)
+        if event is None:
+            return
+        _add(talk, event)
+        if isinstance(event, ToolReturned):
+            talk.tool_ms += ms
+        yield _frame(engine, talk, p, 0.5)
 
 
-def _frame(record: Record, done: Trials, p: Mapping[str, Any], progress: float | None) -> Frame:
-    views = keyed(
-        {
-            "what_happened": record.transcript("what happened, token by token"),
-            "first_answer_again": _rates(done, p),
-            "who_did_what": _shares(record),
-        }
+def _add(talk: Conversation, event: Event) -> None:
+    talk.record.add(event)
+    talk.readings.add(event)
+
+
+def _alone(
+    engine: Engine, talk: Conversation, harness: Harness, prompt: Sequence[int], p: Mapping[str, Any]
+) -> Iterator[Frame]:
+    """The same prompt, and nobody who reads along."""
+    given = list(talk.record.turns)
+    for parts in written_on(harness, prompt, harness.bounds.context - len(prompt)):
+        talk.alone = parts
+        talk.record.turns = [*given, *turns_of(engine, parts)]
+        talk.record.written = sum(len(part.ids) for part in parts)
+        yield _frame(engine, talk, p, 0.4)
+    talk.record.ended = NOBODY
+    talk.record.turns.append(Turn("software", NOBODY))
+
+
+def _frame(engine: Engine, talk: Conversation, p: Mapping[str, Any], progress: float | None) -> Frame:
+    talk.report.show(
+        what_happened=talk.record.transcript("what happened, token by token"),
+        what_is_read=talk.readings.view(),
+        first_answer_again=trials_table(talk.trials, p["temperature"], p["trials"]),
+        held_in_the_grammar=held_map(engine, talk.held) if talk.held else None,
     )
-    return Frame(_caption(record), views, _measured(record, done, p), progress)
+    talk.report.say(_caption(talk, p["steps_in"]))
+    talk.report.measure(measured(talk, HELD if p["constrained"] and p["steps_in"] else FREE))
+    return talk.report.frame(progress)
 
 
-def _rates(done: Trials, p: Mapping[str, Any]) -> Table:
-    rows: list[tuple[Scalar, ...]] = []
-    for mode, found in done.items():
-        valid = sum(one.valid for one in found)
-        low, high = wilson(valid, len(found)) if found else (0.0, 1.0)
-        worked = sum(one.ran for one in found)
-        common = max((one.text for one in found), key=[one.text for one in found].count, default="")
-        rows.append(
-            (
-                mode,
-                f"{valid} of {len(found)}",
-                f"{percent(low)} to {percent(high)}",
-                f"{worked} of {len(found)}",
-                common,
-            )
-        )
-    title = f"the first answer again, temperature {exact(p['temperature'])}, {plural(p['trials'], 'seed')} each"
-    return Table(title, ("", "valid calls", "true rate (95 %)", "tool could run", "most often"), tuple(rows))
-
-
-def _shares(record: Record) -> Table:
-    chosen = record.written - record.forced
-    rows: tuple[tuple[Scalar, ...], ...] = (
-        ("software: system text, tools, examples, marks, results", record.given),
-        ("model, choosing each token", chosen),
-        ("model's turn, forced by the grammar", record.forced),
-        ("tools run by the model", 0),
-        ("tools run by the software", sum(not result.refused for result in record.results)),
-    )
-    return Table("who did what", ("", "count"), rows)
-
-
-def _caption(record: Record) -> str:
+def _caption(talk: Conversation, steps_in: bool) -> str:
+    record = talk.record
     first = record.found[0] if record.found else None
+    if not steps_in:
+        return "No software reads along: whatever stands behind your message, the model wrote."
     if not record.found and record.ended:
-        told = "The model's answer was cut off before it was a call, so the software ran nothing."
-    elif not record.found:
-        told = "The model is writing; nothing runs while it does."
-    elif isinstance(first, Call) and record.results:
+        return "The model's answer was cut off before it was a call, so the software ran nothing."
+    if not record.found:
+        return "The model is writing; nothing runs while it does."
+    if isinstance(first, Call) and record.results:
         result = spelt(record.results[0].text[:60])
-        told = f"The model wrote a call; the software ran {first.tool.name} and pasted in {result}."
-    else:
-        told = "The model wrote no valid call, so the software ran nothing."
-    return told
-
-
-def _measured(record: Record, done: Trials, p: Mapping[str, Any]) -> dict[str, Any]:
-    result = record.results[-1].text if record.results else ""
-    rate = {mode: sum(t.valid for t in found) / max(len(found), 1) for mode, found in done.items()}
-    ran = {mode: sum(t.ran for t in found) / max(len(found), 1) for mode, found in done.items()}
-    mine = "held in the grammar" if p["constrained"] else "free"
-    count = len(done[mine])
-    low, high = wilson(round(rate[mine] * count), count) if count else (0.0, 1.0)
-    return {
-        "call_text": record.call_text,
-        "call_parsed": bool(record.found) and isinstance(record.found[0], Call),
-        "tool_result": result,
-        "answer": record.answer,
-        "answer_uses_result": bool(result) and result.casefold() in record.answer.casefold(),
-        "valid_call_rate": rate[mine],
-        "valid_call_low": low,
-        "valid_call_high": high,
-        "valid_call_rate_free": rate["free"],
-        "valid_call_rate_held": rate["held in the grammar"],
-        "tool_ran_rate_free": ran["free"],
-        "tool_ran_rate_held": ran["held in the grammar"],
-        "trials": count,
-        "tokens_total": record.tokens,
-        "tokens_by_model": record.written - record.forced,
-        "tokens_by_grammar": record.forced,
-        "tokens_by_software": record.given,
-        "ended": record.ended,
-    }
+        return f"The model wrote a call; the software ran {first.tool.name} and pasted in {result}."
+    return "The model wrote no valid call, so the software ran nothing."
