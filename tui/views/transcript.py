@@ -13,6 +13,9 @@ from llm_holes.tui.views.base import glyphs_only
 from llm_holes.tui.views.per_width import PerWidth
 from llm_holes.tui.views.walk import WalkView
 
+LEAD, ROOMY = 2, 9
+"""Rows of what came before that are shown where a reader begins, if the stage has so many."""
+
 
 class TranscriptView(WalkView[Transcript]):
     """What was said and done; the cursor is (0, token), counted over all turns. Until somebody moves it, it waits where
@@ -94,7 +97,8 @@ class TranscriptView(WalkView[Transcript]):
             return Region(0, 0, 1, 1)
         place = places[self.cursor[1]]
         if not self._moved:  # its turn and what came of it
-            return Region(0, place.line, self.size.width, self.row_count(self.size.width) - place.line)
+            first = max(place.line - (LEAD if self.room >= ROOMY else 0), 0)
+            return Region(0, first, self.size.width, self.row_count(self.size.width) - first)
         return Region(place.x, 1 + place.line, place.width, 1)
 
     def place_at(self, x: int, y: int) -> tuple[int, int] | None:

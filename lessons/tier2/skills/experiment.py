@@ -1,4 +1,4 @@
-"""A typed command, what the software makes of it, and the exact prompts before and after."""
+"""A typed command, what the software makes of it, the exact prompts before and after, and a count of the answer."""
 
 from __future__ import annotations
 
@@ -11,30 +11,40 @@ from typing import Any
 
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import InputError
-from llm_holes.engine.frames import Diff, Frame, Table, Text, Tokens, View
+from llm_holes.engine.frames import Diff, Frame, Text, Tokens, Turn, View
 from llm_holes.engine.generation.continuations import prefill
-from llm_holes.engine.harness.prompt import SYSTEM, Message, ids_of, pieces
-from llm_holes.engine.measure import Timing, repeated
+from llm_holes.engine.harness.prefix_cached_model import PrefixCachedModel
+from llm_holes.engine.measure import Timing, timed
 from llm_holes.engine.numbers import plural
+from llm_holes.engine.spelling import spelt
 from llm_holes.lessons.shared.report import Report
 from llm_holes.lessons.state_file import state_folder
 from llm_holes.lessons.tier2.skills import skill_files
+from llm_holes.lessons.tier2.skills.attempts import NOBODY, Answering, Attempt
+from llm_holes.lessons.tier2.skills.prompts import INSTRUCTIONS, YOURS, Prompt, Said, prompt_of
 from llm_holes.lessons.tier2.skills.skill_files import FOLDER, Skill
+from llm_holes.lessons.tier2.skills.views import listed, stacked, verdict, who_did_what
 
-REPEATS = 2
+REPEATS = 5
+LONG = 1024
+"""Tokens of two prompts from which reading them is timed once."""
+TYPED, SENT = "as you typed it", "as it was sent"
 
 
 @dataclass
 class SkillTrace:
-    """What has been done so far; prompts and answers as typed (before) and as sent (after)."""
+    """What has been done so far. `name` is what stood behind a slash, "" if there was none."""
 
     typed: str
     skills: list[Skill]
     where: str
+    name: str = ""
     called: Skill | None = None
-    ids: dict[str, list[int]] = field(default_factory=dict)
-    prefill: dict[str, Timing] = field(default_factory=dict)
-    answers: dict[str, str] = field(default_factory=dict)
+    did: list[Turn] = field(default_factory=list)
+    prompts: dict[str, Prompt] = field(default_factory=dict)
+    attempts: list[Attempt] = field(default_factory=list)
+    plain_answer: str = ""
+    fixed: dict[str, View] = field(default_factory=dict)
     report: Report = field(default_factory=Report)
 
 
@@ -48,98 +58,126 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
             str(folder) if p["own_files"] else "those that come with this lesson; turn on `your own files` to edit them"
         )
         trace = SkillTrace(p["text"].strip(), skills, "\n".join((where, *notices)))
-        sent = _sent(folder, trace, p["expand"])
-    yield from _run(engine, trace, sent, p["max_new_tokens"])
+        said = _said(folder, trace, p["expand"])
+    trace.prompts[TYPED] = prompt_of(engine, skills, [(trace.typed, YOURS)])
+    trace.prompts[SENT] = prompt_of(engine, skills, said)
+    yield from _run(engine, trace, p)
 
 
-def _sent(folder: Path, trace: SkillTrace, expand: bool) -> str:
+def _said(folder: Path, trace: SkillTrace, expand: bool) -> list[Said]:
     """The message the model gets: what was typed, or what the called skill makes of it. Raises InputError."""
     if not trace.typed:
         raise InputError("nothing was typed", "Type a skill, such as /haiku rain.")
-    command = skill_files.command(trace.typed) if expand else None
-    if command is None:
-        return trace.typed
-    trace.called = skill_files.called(folder, trace.skills, command[0])
-    return skill_files.expanded(trace.called, command[1])
+    command = skill_files.command(trace.typed)
+    trace.name = command[0] if command else ""
+    if command and expand:
+        trace.called = skill_files.called(folder, trace.skills, command[0])
+    if command is None or trace.called is None:
+        trace.did.append(Turn("software", _why_as_typed(trace, expand)))
+        return [(trace.typed, YOURS)]
+    trace.did.append(Turn("software", f"saw a slash, and opened {trace.name}/{skill_files.FILE}", trace.called.body))
+    return [(skill_files.expanded(trace.called, ""), INSTRUCTIONS), (f" {command[1]}" if command[1] else "", YOURS)]
 
 
-def _run(engine: Engine, trace: SkillTrace, sent: str, new_tokens: int) -> Iterator[Frame]:
-    trace.ids = {kind: prompt(engine, trace.skills, text) for kind, text in (("before", trace.typed), ("after", sent))}
-    for kind, ids in trace.ids.items():
-        engine.fits(ids, new_tokens)
-        trace.prefill[kind] = trace.prefill.get("before", Timing(0, 0, 0))
-        if kind == "before" or ids != trace.ids["before"]:
-            _, trace.prefill[kind] = repeated(REPEATS, prefill, engine.model, ids)
-        yield _frame(engine, trace, 0.1 if kind == "before" else 0.2)
-    for kind, ids in trace.ids.items():
-        trace.answers[kind] = engine.write(ids, new_tokens) if kind == "before" or ids != trace.ids["before"] else ""
-        yield _frame(engine, trace, 0.6 if kind == "before" else 0.9)
-    trace.answers["after"] = trace.answers["after"] or trace.answers["before"]
-    trace.report.measure(_prompts(engine, trace, sent))
+def _why_as_typed(trace: SkillTrace, expand: bool) -> str:
+    if not trace.typed.startswith("/"):
+        return "saw no slash, and passed on what you typed"
+    if not expand:
+        return "looked for no skill, and passed on what you typed"
+    return f"saw a slash, found no skill {spelt(trace.name)}, and passed on what you typed"
+
+
+def _run(engine: Engine, trace: SkillTrace, p: Mapping[str, Any]) -> Iterator[Frame]:
+    typed, sent = (list(trace.prompts[kind].ids) for kind in (TYPED, SENT))
+    check = trace.called.check if trace.called and p["check"] != NOBODY else None
+    room = p["max_new_tokens"] if check is None else p["most"] * (p["max_new_tokens"] + 32)
+    for ids in (typed, sent):
+        engine.fits(ids, room)
+    trace.report.measure(_prompts(engine, trace))
+    trace.fixed = _fixed(engine, trace)
+    yield _frame(engine, trace, p["check"], 0.05)
+
+    model = PrefixCachedModel(engine.model)
+    answering = Answering(engine, model, check, p["check"], p["most"], p["max_new_tokens"])
+    for attempts in answering.attempts(sent):
+        trace.attempts = attempts
+        yield _frame(engine, trace, p["check"], 0.2)
+    done = verdict(trace.attempts, check is not None)
+    trace.plain_answer = trace.attempts[0].text if typed == sent else engine.write(typed, p["max_new_tokens"])
+    last = trace.attempts[-1]
     trace.report.measure(
-        answer_before=trace.answers["before"],
-        answer_after=trace.answers["after"],
-        answers_differ=trace.answers["before"] != trace.answers["after"],
+        answer_before=trace.plain_answer,
+        answer_after=last.text,
+        answers_differ=trace.plain_answer != last.text,
+        check=str(check or ""),
+        attempts=len(trace.attempts),
+        passed_check=check is not None and not last.fault,
+        fault=last.fault,
+        same_again=len(trace.attempts) > 1 and last.text == trace.attempts[-2].text,
     )
-    yield _frame(engine, trace)
+    yield _frame(engine, trace, p["check"], 0.7, done)
+    trace.report.measure(prefill_ms_added=_added_ms(engine, typed, sent))
+    yield _frame(engine, trace, p["check"], None, done)
 
 
-def _prompts(engine: Engine, trace: SkillTrace, sent: str) -> dict[str, Any]:
+def _added_ms(engine: Engine, typed: list[int], sent: list[int]) -> float:
+    """How much longer the model reads what was sent, by the fastest of some readings of each, taken in turns."""
+    if typed == sent:
+        return 0.0
+    times = {TYPED: list[float](), SENT: list[float]()}
+    for _ in range(REPEATS if len(typed) + len(sent) <= LONG else 1):
+        for kind, ids in ((TYPED, typed), (SENT, sent)):
+            times[kind].append(timed(prefill, engine.model, ids)[1])
+    return Timing.of(times[SENT]).fastest - Timing.of(times[TYPED]).fastest
+
+
+def _prompts(engine: Engine, trace: SkillTrace) -> dict[str, Any]:
     """What the two prompts are made of, and whether the same message typed by hand would have given the same."""
-    encode, by_hand = engine.tokenizer.encode, prompt(engine, trace.skills, sent)
-    first, again = (engine.logits(ids, 1) for ids in (trace.ids["after"], by_hand))
+    encode = engine.tokenizer.encode
+    message = "".join(text for text, kind in trace.prompts[SENT].made_of if kind in (INSTRUCTIONS, YOURS))
+    by_hand = prompt_of(engine, trace.skills, [(message, YOURS)])
     return {
         "skill": trace.called.name if trace.called else "none",
+        "slash_typed": trace.typed.startswith("/"),
         "skills_listed": len(trace.skills),
         "skill_tokens": len(encode(trace.called.body)) if trace.called else 0,
         "listing_tokens": len(encode(skill_files.listing(trace.skills))),
         "all_skills_tokens": sum(len(encode(skill.body)) for skill in trace.skills),
-        "prompt_tokens_before": len(trace.ids["before"]),
-        "prompt_tokens_after": len(trace.ids["after"]),
-        "prefill_ms_added": trace.prefill["after"].fastest - trace.prefill["before"].fastest,
-        "slash_command_in_model_input": bool(trace.typed.startswith("/") and trace.typed.split()[0] in sent),
-        "same_as_typed_by_hand": by_hand == trace.ids["after"] and bool((first == again).all()),
+        "prompt_tokens_before": len(trace.prompts[TYPED].ids),
+        "prompt_tokens_after": len(trace.prompts[SENT].ids),
+        "slash_command_in_model_input": trace.typed.startswith("/") and trace.typed.split()[0] in message,
+        "same_as_typed_by_hand": by_hand.ids == trace.prompts[SENT].ids,
     }
 
 
-def prompt(engine: Engine, skills: list[Skill], text: str) -> list[int]:
-    """A conversation in which all skills are listed and `text` is the user's message, whoever wrote it."""
-    system = f"{SYSTEM} Skills the user can call:{skill_files.listing(skills)}" if skills else SYSTEM
-    return ids_of(pieces(engine.tokenizer, [Message("system", system), Message("user", text)]))
-
-
-def _frame(engine: Engine, trace: SkillTrace, progress: float | None = None) -> Frame:
-    before, after = (engine.tokenizer.decode(trace.ids[kind]) for kind in ("before", "after"))
-    views: dict[str, View | None] = {
-        "the exact prompt": Diff("the exact prompt", before, after, "as typed", "as the model gets it"),
-        "the answers": None,
-        "what it costs": _costs(trace),
-        "the skills": _listed(engine, trace),
-        "token by token": Tokens("what the model gets, token by token", engine.tokens(trace.ids["after"])),
-        "where they are": Text("where the skills are", trace.where),
-    }
-    if "after" in trace.answers:
-        answers = trace.answers["before"], trace.answers["after"]
-        views["the answers"] = Diff("the answers", *answers, "as typed", "expanded")
-    added = len(trace.ids["after"]) - len(trace.ids["before"])
-    name = f"/{trace.called.name} became its instructions" if trace.called else "nothing was expanded"
-    typed = plural(len(trace.ids["before"]), "token")
-    trace.report.show(**views)
-    trace.report.say(f"{name}: {typed} as typed, {len(trace.ids['after']):,} as sent ({added:+,}).")
+def _frame(
+    engine: Engine, trace: SkillTrace, how: str, progress: float | None = None, done: Turn | None = None
+) -> Frame:
+    answers = Diff("the answers", trace.plain_answer, trace.attempts[-1].text, TYPED, SENT) if done else None
+    trace.report.show(
+        the_prompt=trace.fixed["the prompt"],
+        who_did_what=who_did_what(engine, trace.did, trace.prompts[SENT], trace.attempts, how, done),
+        the_answers=answers,
+        what_it_costs=trace.fixed["what it costs"],
+        the_skills=trace.fixed["the skills"],
+        token_by_token=trace.fixed["token by token"],
+        where_they_are=Text("where the skills are", trace.where),
+    )
     return trace.report.frame(progress)
 
 
-def _costs(trace: SkillTrace) -> Table:
-    names = {"before": "as typed", "after": "as the model gets it"}
-    rows = tuple((names[kind], len(trace.ids[kind]), str(timing)) for kind, timing in trace.prefill.items())
-    return Table("what it costs, at every call", ("", "tokens", "prefill"), rows)
-
-
-def _listed(engine: Engine, trace: SkillTrace) -> Table:
-    encode = engine.tokenizer.encode
-    rows = tuple(
-        (f"/{s.name}", s.description, len(encode(skill_files.listing([s]))), len(encode(s.body)), s is trace.called)
-        for s in trace.skills
-    )
-    columns = ("skill", "description, always listed", "tokens", "instructions", "read")
-    return Table("the skills: only the called one is read in", columns, rows)
+def _fixed(engine: Engine, trace: SkillTrace) -> dict[str, View]:
+    """What is known before the model is asked."""
+    typed, sent = trace.prompts[TYPED], trace.prompts[SENT]
+    bodies = [(f"{skill.body}\n\n", INSTRUCTIONS) for skill in trace.skills]
+    all_of_them = prompt_of(engine, trace.skills, [*bodies, (trace.typed, YOURS)])
+    name = f"/{trace.called.name} became its instructions" if trace.called else "nothing was expanded"
+    count = plural(len(typed.ids), "token")
+    trace.report.say(f"{name}: {count} as typed, {len(sent.ids):,} as sent ({len(sent.ids) - len(typed.ids):+,}).")
+    ways = {"only listed": typed, SENT: sent, "all pasted in": all_of_them}
+    return {
+        "the prompt": stacked(engine, "what the model is given, part by part", {TYPED: typed, SENT: sent}),
+        "what it costs": stacked(engine, "instructions listed, called, or all of them pasted in", ways),
+        "the skills": listed(engine, trace.skills, trace.called),
+        "token by token": Tokens("what the model gets, token by token", engine.tokens(sent.ids)),
+    }

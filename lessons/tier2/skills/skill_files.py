@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llm_holes.engine.errors import InputError
+from llm_holes.lessons.tier2.skills.answer_check import Check
 
 FOLDER, FILE = "skills", "SKILL.md"
 MAX_BYTES = 16 * 1024
@@ -16,24 +17,28 @@ COMMAND = re.compile(r"/(\S*)\s*(.*)", re.DOTALL)
 SHIPPED = {
     "capital": "answer with one city\n---\nAnswer with the name of a city only.\n\nWhat is the capital of",
     "haiku": (
-        "write a short poem of three lines\n---\nWrite a poem of exactly three short lines. No title, no rhyme, and no "
+        "write a short poem of three lines\ncheck: 3 lines\n---\n"
+        "Write a poem of exactly three short lines. No title, no rhyme, and no "
         "words before or after the poem. The poem is about:"
     ),
     "list": (
-        "turn a subject into a list of three points\n---\nWrite a list of exactly three points. Begin each with its "
+        "turn a subject into a list of three points\ncheck: 3 lines\n---\n"
+        "Write a list of exactly three points. Begin each with its "
         "number, keep each under ten words, and write nothing else. The subject:"
     ),
 }
-"""The skills a new folder begins with: description and instructions."""
+"""The skills a new folder begins with: description, perhaps what software is to count, and instructions."""
 
 
 @dataclass(frozen=True, slots=True)
 class Skill:
-    """`description` is listed all the time; `body` is read only when the skill is called."""
+    """`description` is listed all the time; `body` is read only when the skill is called. `check` is what software can
+    count in an answer, if the file asks for it."""
 
     name: str
     description: str
     body: str
+    check: Check | None = None
 
 
 def seed(folder: Path) -> None:
@@ -99,7 +104,8 @@ def parsed(name: str, text: str) -> Skill:
     body = "\n".join(lines[end + 1 :]).strip()
     if not fields.get("description") or not body:
         raise InputError(f"{name}/{FILE} lacks a description or instructions", "Both are needed.")
-    return Skill(name, fields["description"], body)
+    check = Check.parsed(f"{name}/{FILE}", fields["check"]) if fields.get("check") else None
+    return Skill(name, fields["description"], body, check)
 
 
 def command(typed: str) -> tuple[str, str] | None:
@@ -108,15 +114,12 @@ def command(typed: str) -> tuple[str, str] | None:
     return (match[1], match[2].strip()) if match else None
 
 
-def called(folder: Path, skills: list[Skill], name: str) -> Skill:
-    """The skill that was called. Raises InputError with the names there are, or with what is wrong with its file."""
+def called(folder: Path, skills: list[Skill], name: str) -> Skill | None:
+    """The skill of that name, None if there is none. Raises InputError with what is wrong with its file."""
     for skill in skills:
         if skill.name == name:
             return skill
-    if NAME.fullmatch(name) and (folder / name).is_dir():
-        return load(folder, name)
-    there = ", ".join(f"/{skill.name}" for skill in skills) or "none"
-    raise InputError(f"there is no skill /{name}", f"There are: {there}.")
+    return load(folder, name) if NAME.fullmatch(name) and (folder / name).is_dir() else None
 
 
 def expanded(skill: Skill, argument: str) -> str:
