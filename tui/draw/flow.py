@@ -18,6 +18,8 @@ AT_WORK = "at work …"
 WIDEST = 96
 """On wider pages the loop stays near what it goes round."""
 INDENT = 6
+LOOP = 6
+"""Columns kept for the way back where parts have one row."""
 EDGE = 3
 """Columns of the way back at the right edge, with the space before it."""
 
@@ -31,17 +33,20 @@ class Sizes(NamedTuple):
     room: int
 
 
-def flow_rows(view: Flow, width: int, cursor: int | None = None) -> list[Row]:
-    """The whole flow from top to bottom; the part at the cursor has a pointer."""
-    rows = [row for rows in stage_rows(view, width, cursor) for row in rows]
+def flow_rows(view: Flow, width: int, cursor: int | None = None, room: int = 0) -> list[Row]:
+    """The whole flow from top to bottom; the part at the cursor has a pointer. With a `room` of so many rows that are
+    too few, each part has one row."""
+    rows = [row for rows in stage_rows(view, width, cursor, room) for row in rows]
     return titled(view.title, "", rows or [[Span("no parts yet", "dim")]])
 
 
-def stage_rows(view: Flow, width: int, cursor: int | None = None) -> list[list[Row]]:
+def stage_rows(view: Flow, width: int, cursor: int | None = None, room: int = 0) -> list[list[Row]]:
     """For each part its rows: its state, name and time, then what it hands on, on the way to the next."""
     sizes = _sizes(view, width)
     last = len(view.stages) - 1
     found = [_stage(stage, n == cursor, n == last, sizes) for n, stage in enumerate(view.stages)]
+    if 0 < room <= sum(map(len, found)):
+        found = [[_beside(stage, n == cursor, sizes, bool(view.loop))] for n, stage in enumerate(view.stages)]
     if view.loop is not None and 0 <= view.loop[0] <= view.loop[1] <= last:
         _draw_loop(view, found, sizes.width)
     return found
@@ -59,14 +64,31 @@ def _time(stage: Stage) -> str:
     return "" if stage.ms is None else duration(stage.ms)
 
 
-def _stage(stage: Stage, here: bool, last: bool, sizes: Sizes) -> list[Row]:
+def _head(stage: Stage, here: bool, sizes: Sizes) -> Row:
     mark, role = MARKS[stage.state]
     look = "cursor" if here else "dim" if stage.state == "waiting" else "strong"
     name = fit(visible(stage.name), min(sizes.name, cell_len(visible(stage.name))))
     head = [Span(POINTER if here else "  ", "strong"), Span(mark + " ", role), Span(name, look)]
     if time := _time(stage):
         head.append(Span(" " * (sizes.name - cell_len(name)) + "  " + time.rjust(sizes.time), "measured"))
-    said = visible(stage.produced) or (AT_WORK if stage.state == "running" else "")
+    return head
+
+
+def _said(stage: Stage) -> str:
+    return visible(stage.produced) or (AT_WORK if stage.state == "running" else "")
+
+
+def _beside(stage: Stage, here: bool, sizes: Sizes, loop: bool) -> Row:
+    """A part in one row, what it hands on beside its name as far as there is room."""
+    head = _head(stage, here, sizes)
+    before = len(POINTER) + 2 + sizes.name + (2 + sizes.time if sizes.time else 0) + 2
+    room = max(sizes.width - before - (LOOP if loop else 0), 0)
+    said = fit(_said(stage), min(cell_len(_said(stage)), room))
+    return [*head, Span(" " * max(before - cell_len(plain(head)), 0) + said, "dim" * (stage.state == "waiting"))]
+
+
+def _stage(stage: Stage, here: bool, last: bool, sizes: Sizes) -> list[Row]:
+    head, said = _head(stage, here, sizes), _said(stage)
     if last:
         return _ended(head, said, sizes)
     role = "measured-soft" if stage.state == "done" else "dim"
@@ -89,7 +111,7 @@ def _draw_loop(view: Flow, found: list[list[Row]], width: int) -> None:
     assert view.loop is not None
     first, last = view.loop
     line, down, role = ("─", "│", "measured") if view.turns else ("╌", "┊", "dim")
-    ended = all(stage.state == "done" for stage in view.stages)
+    ended = all(stage.state != "running" for stage in view.stages)
     times = f" × {count(view.turns)}{'' if ended else ' so far'} " if view.turns else ""
     if first == last:
         row = found[first][0]

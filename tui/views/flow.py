@@ -17,7 +17,7 @@ class FlowView(PlacesView[Flow]):
             self.set_reactive(FlowView.cursor, (0, 0))
 
     def layout_rows(self, width: int) -> list[Row]:
-        return flow_rows(self.view, width, self.cursor[0] if self.has_focus else None)
+        return flow_rows(self.view, width, self.cursor[0] if self.has_focus else None, self.room)
 
     def stepped(self, across: int, down: int) -> tuple[int, int]:
         return min(max(self.cursor[0] + across + down, 0), max(len(self.view.stages) - 1, 0)), 0
@@ -42,13 +42,13 @@ class FlowView(PlacesView[Flow]):
         return bool(self.hole()) if action == "pick" else True
 
     def cursor_region(self) -> Region:
-        stages = stage_rows(self.view, self.size.width)
+        stages = stage_rows(self.view, self.size.width, room=self.room)
         above = 1 + sum(map(len, stages[: self.cursor[0]]))
         return Region(0, above, self.size.width, len(stages[self.cursor[0]]) if stages else 1)
 
     def place_at(self, x: int, y: int) -> tuple[int, int] | None:
         line = 1
-        for n, rows in enumerate(stage_rows(self.view, self.size.width)):
+        for n, rows in enumerate(stage_rows(self.view, self.size.width, room=self.room)):
             if line <= y < line + len(rows):
                 return n, 0
             line += len(rows)

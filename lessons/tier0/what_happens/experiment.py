@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from operator import getitem
 from typing import Any
 
@@ -13,35 +12,28 @@ from torch import Tensor
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Frame
 from llm_holes.engine.generation.generate import PREFILL_CHUNK, TextStream, last_logits
-from llm_holes.engine.measure import Timing, repeated, timed
+from llm_holes.engine.measure import repeated, timed
 from llm_holes.engine.model.cache import ContiguousCache
 from llm_holes.engine.model.hook_names import tap
 from llm_holes.engine.numbers import duration, percent, plural
 from llm_holes.engine.spelling import spelt
 from llm_holes.engine.surgery.operations import hooked
 from llm_holes.engine.tokenizer.tokenizer import Detokenizer
-from llm_holes.lessons.shared.report import Report
-from llm_holes.lessons.tier0.what_happens.branch import Branch, branch_of, own_way
-from llm_holes.lessons.tier0.what_happens.stages import Stages
+from llm_holes.lessons.shared.prompt_parts import parts_of
+from llm_holes.lessons.tier0.what_happens.after_the_answer import compare, next_message, sum_up
+from llm_holes.lessons.tier0.what_happens.conversation import (
+    BEGUN,
+    SYSTEM,
+    YOURS,
+    by_source,
+    made_of,
+    what_is_sent,
+)
+from llm_holes.lessons.tier0.what_happens.trace import MessageTrace
 from llm_holes.lessons.tier0.what_happens.views import Choice, both_answers, candidates, the_answer, what_it_reads
 
 TOP = 8
 REPEATS = 5
-
-
-@dataclass
-class MessageTrace:
-    """What has happened so far. The prompt ends with the `forced` tokens, with which the `answer` begins; that is what
-    the learner sees of it."""
-
-    stages: Stages = field(default_factory=Stages)
-    prompt: list[int] = field(default_factory=list)
-    forced: list[int] = field(default_factory=list)
-    picked_at: int = 0
-    choices: list[Choice] = field(default_factory=list)
-    answer: str = ""
-    branch: Branch = field(default_factory=lambda: Branch(""))
-    report: Report = field(default_factory=Report)
 
 
 def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
@@ -79,6 +71,8 @@ def _before_the_model(engine: Engine, trace: MessageTrace, p: Mapping[str, Any])
     trace.forced = tokenizer.encode(p["forced"])
     trace.prompt = engine.fits(ids + trace.forced, p["max_new_tokens"])
     trace.answer = p["forced"]
+    said = made_of(tokenizer, message) if used else [(p["text"], YOURS)]
+    trace.parts = parts_of(engine, trace.prompt, [*said, (p["forced"], BEGUN)])
     trace.stages.tokens(trace.prompt, tokenize.median)
     table = engine.model.weights["model.embed_tokens.weight"]
     rows, embed = repeated(REPEATS, getitem, table, torch.tensor(trace.prompt))
@@ -88,6 +82,8 @@ def _before_the_model(engine: Engine, trace: MessageTrace, p: Mapping[str, Any])
         message_tokens=len(tokenizer.encode(p["text"])),
         forced_tokens=len(trace.forced),
         template_used=used,
+        prompt_tokens_by_source=by_source(trace.parts),
+        system_tokens=by_source(trace.parts)[SYSTEM],
         template_ms=template_ms,
         tokenize_ms=tokenize.median,
         tokenize_ms_spread=[tokenize.fastest, tokenize.slowest],
@@ -114,8 +110,10 @@ def _loop(
             reason = "end token" if ended else "max tokens"
             why = f"{spelt(name)} was picked; it is not shown" if ended else "as many tokens as allowed"
             trace.stages.stop(why, step, sum(turn.ms for turn in trace.choices))
-            _compare(engine, trace, p["max_new_tokens"])
-            _sum_up(engine, trace, reason, cache)
+            compare(engine, trace, p["max_new_tokens"])
+            sum_up(engine, trace, reason, cache)
+            yield _frame(engine, trace, 0.95)
+            next_message(engine, trace, p, cache)
             yield _frame(engine, trace)
             return
         trace.answer += out.feed(choice.token)
@@ -146,29 +144,6 @@ def _pick(logits: Tensor, rank: int, ms: float) -> Choice:
     return Choice(*top[rank - 1], rank, top[:TOP], ms)
 
 
-def _compare(engine: Engine, trace: MessageTrace, limit: int) -> None:
-    """If the learner chose a token or the first words, the answer as it would have been."""
-    start = trace.prompt[: len(trace.prompt) - len(trace.forced)]
-    given = trace.forced + [choice.token for choice in trace.choices]
-    own, answer = given, trace.answer
-    if trace.forced or any(choice.rank > 1 for choice in trace.choices):
-        own, answer = own_way(engine, start, limit + len(trace.forced))
-    branch = trace.branch = branch_of(engine, own, answer, given)
-    surest = max(trace.choices, key=lambda choice: choice.p)
-    trace.report.measure(
-        parted_at=branch.at,
-        own_token=spelt(branch.own),
-        taken_token=spelt(branch.taken),
-        own_word_returns=branch.returns,
-        way="its own" if not branch.at else "came back" if branch.returns else "went on",
-        own_answer=branch.answer,
-        p_first=trace.choices[0].p,
-        first_token=spelt(engine.token_text(trace.choices[0].token)),
-        p_surest=surest.p,
-        surest_token=spelt(engine.token_text(surest.token)),
-    )
-
-
 def _frame(engine: Engine, trace: MessageTrace, progress: float | None = None) -> Frame:
     trace.report.show(
         the_loop=trace.stages.view(),
@@ -176,31 +151,7 @@ def _frame(engine: Engine, trace: MessageTrace, progress: float | None = None) -
         candidates=candidates(engine, trace.choices, trace.picked_at, trace.branch) if trace.choices else None,
         both_answers=both_answers(trace.answer, trace.branch) if trace.choices else None,
         the_answer=the_answer(engine, trace.choices) if trace.choices else None,
+        the_machine_around_it=trace.around,
+        what_is_sent=what_is_sent(trace.parts, trace.following.parts) if trace.around else None,
     )
     return trace.report.frame(progress)
-
-
-def _sum_up(engine: Engine, trace: MessageTrace, reason: str, cache: ContiguousCache) -> None:
-    passes = [choice.ms for choice in trace.choices[1:]]
-    if not passes:  # it ended at once; what one more token would have cost
-        passes = [timed(last_logits, engine.model, [trace.choices[0].token], cache)[1]]
-    decode = Timing.of(passes)
-    shown = len(trace.choices) - (reason == "end token")
-    model_ms = sum(choice.ms for choice in trace.choices)
-    before = trace.report.measured
-    around_ms = before["template_ms"] + before["tokenize_ms"]
-    trace.report.measure(
-        output_tokens=len(trace.choices),
-        tokens_nobody_sees=len(trace.choices) - shown,
-        tokens_read=shown,
-        decode_ms_per_token=decode.median,
-        decode_ms_spread=[decode.fastest, decode.slowest],
-        model_share_of_time=model_ms / (model_ms + around_ms),
-        stop_reason=reason,
-        answer=trace.answer,
-    )
-    passes_made = plural(len(trace.choices), "pass", "passes")
-    trace.report.say(f"{passes_made}, {plural(shown, 'token')} to read; stopped by: {reason}.")
-    if trace.branch.at:
-        taken, own = spelt(trace.branch.taken), spelt(trace.branch.own)
-        trace.report.say_also(f"At token {trace.branch.at} it was {taken} in place of {own}.")

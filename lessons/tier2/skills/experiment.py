@@ -17,11 +17,12 @@ from llm_holes.engine.harness.prefix_cached_model import PrefixCachedModel
 from llm_holes.engine.measure import Timing, timed
 from llm_holes.engine.numbers import plural
 from llm_holes.engine.spelling import spelt
+from llm_holes.lessons.shared.prompt_parts import Said
 from llm_holes.lessons.shared.report import Report
 from llm_holes.lessons.state_file import state_folder
 from llm_holes.lessons.tier2.skills import skill_files
 from llm_holes.lessons.tier2.skills.attempts import NOBODY, Answering, Attempt
-from llm_holes.lessons.tier2.skills.prompts import INSTRUCTIONS, YOURS, Prompt, Said, prompt_of
+from llm_holes.lessons.tier2.skills.prompts import INSTRUCTIONS, YOURS, Prompt, prompt_of
 from llm_holes.lessons.tier2.skills.skill_files import FOLDER, Skill
 from llm_holes.lessons.tier2.skills.views import listed, stacked, verdict, who_did_what
 

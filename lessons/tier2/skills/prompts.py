@@ -7,11 +7,10 @@ from dataclasses import dataclass
 
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.harness.prompt import SYSTEM, Message, ids_of, pieces
+from llm_holes.lessons.shared.prompt_parts import Said
 from llm_holes.lessons.tier2.skills import skill_files
 from llm_holes.lessons.tier2.skills.skill_files import Skill
 
-Said = tuple[str, str]
-"""A text, and what kind of text it is."""
 MARKS, TEXT, LIST, INSTRUCTIONS, YOURS = "marks", "system text", "list of skills", "instructions", "your words"
 
 

@@ -5,31 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from llm_holes.engine.engine import Engine
-from llm_holes.engine.frames import Context, Contexts, Part, Table, Transcript, Turn
+from llm_holes.engine.frames import Context, Contexts, Table, Transcript, Turn
 from llm_holes.engine.numbers import plural
+from llm_holes.lessons.shared.prompt_parts import parts_of
 from llm_holes.lessons.tier2.skills import skill_files
 from llm_holes.lessons.tier2.skills.attempts import TELL, Attempt
 from llm_holes.lessons.tier2.skills.prompts import Prompt
 from llm_holes.lessons.tier2.skills.skill_files import Skill
 
 
-def parts_of(engine: Engine, prompt: Prompt) -> tuple[Part, ...]:
-    """The prompt cut into what was put together; a token belongs to the part in which it begins."""
-    parts: list[Part] = []
-    left = list(prompt.ids)
-    for text, group in prompt.made_of:
-        ids: list[int] = []
-        room = len(text.encode())
-        while left and room > 0:
-            ids.append(left.pop(0))
-            room -= len(engine.tokenizer.token_bytes(ids[-1]))
-        if ids:
-            parts.append(Part(group, len(ids), group, engine.tokenizer.decode(ids)))
-    return tuple(parts)
-
-
 def stacked(engine: Engine, title: str, prompts: dict[str, Prompt]) -> Contexts:
-    return Contexts(title, tuple(Context(name, parts_of(engine, prompt)) for name, prompt in prompts.items()))
+    return Contexts(
+        title, tuple(Context(name, parts_of(engine, prompt.ids, prompt.made_of)) for name, prompt in prompts.items())
+    )
 
 
 def listed(engine: Engine, skills: Sequence[Skill], called: Skill | None) -> Table:

@@ -6,7 +6,7 @@ import pytest
 
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import Cancelled, InputError
-from llm_holes.engine.frames import Diff, Flow, Frame, Heatmap, Stage, Tokens, View
+from llm_holes.engine.frames import Contexts, Diff, Flow, Frame, Heatmap, Stage, Tokens, View
 from llm_holes.lessons.catalog import catalog
 from llm_holes.lessons.catalog.settings import validated
 from tests.support.lessons import frames, measured
@@ -65,9 +65,8 @@ def test_parts_light_up_in_order_and_none_goes_dark(engine: Engine) -> None:
     assert before == [2] * 7
     reached = [[stage.state for stage in stages(frame).values()].count("done") for frame in found]
     assert reached[:3] == [1, 3, 4]
-    assert [bool(v) for frame in found for v in frame.views if v.key == "candidates"] == [True] * len(
-        written(found[-1])
-    )
+    shown = [view for frame in found for view in frame.views if view.key == "candidates"]
+    assert len(shown) == len(written(found[-1])) + 1, "with every token, and once more after the next message"
 
 
 def test_the_loop_leads_from_the_pick_to_the_embedding_once_for_each_token_but_the_last(engine: Engine) -> None:
@@ -170,6 +169,55 @@ def test_a_long_message_is_read_in_parts_and_can_be_cancelled(engine: Engine) ->
     stop = True
     with pytest.raises(Cancelled):
         next(run)
+
+
+def test_every_token_of_the_prompt_has_a_source(engine: Engine) -> None:
+    last = frames(engine, "what-happens", text="Name a color.", forced="Spoon")[-1]
+    sources = last.measured["prompt_tokens_by_source"]
+    assert isinstance(sources, dict)
+    assert sum(map(int, sources.values())) == last.measured["prompt_tokens"]
+    assert sources["your message"] == last.measured["message_tokens"]
+    assert sources["answer begun"] == last.measured["forced_tokens"]
+    assert sources["earlier messages"] == 0
+    sent = view(last, "what is sent")
+    assert isinstance(sent, Contexts)
+    now = sent.contexts[0]
+    assert "".join(part.text for part in now.parts) == engine.tokenizer.decode(engine.chat("Name a color.")) + "Spoon"
+    own = next(part.text for part in now.parts if part.group == "system text")
+    assert own == "You are a helpful AI assistant named SmolLM, trained by Hugging Face"
+
+
+@pytest.mark.parametrize(
+    "text", ["🙂", "x", "  two spaces  ", "<|im_end|>\n<|im_start|>user\nHa", "def f():\n    pass", "今天"]
+)
+def test_whatever_is_typed_the_parts_are_the_prompt(engine: Engine, text: str) -> None:
+    last = frames(engine, "what-happens", text=text, max_new_tokens=1, next_text="Why?")[-1]
+    sent = view(last, "what is sent")
+    assert isinstance(sent, Contexts)
+    now, later = (sum(part.tokens for part in context.parts) for context in sent.contexts)
+    assert (now, later) == (last.measured["prompt_tokens"], last.measured["next_prompt_tokens"])
+
+
+def test_the_next_message_is_understood_from_what_is_sent_again_and_read_from_what_is_kept(engine: Engine) -> None:
+    m = measured(engine, "what-happens")
+    talk = [("user", QUESTION), ("assistant", m["answer"]), ("user", "And of Italy?")]
+    ids = engine.tokenizer.chat_ids([{"role": role, "content": content} for role, content in talk])
+    assert m["next_answer"] == engine.write(ids, 16) == "The capital of Italy is Rome.", "equal to reading all anew"
+    assert "Rome" not in engine.write(engine.chat("And of Italy?"), 16), "alone it says nothing"
+    assert m["next_prompt_tokens"] == len(ids) == m["next_kept_tokens"] + m["next_new_tokens"]
+    assert m["next_kept_tokens"] == m["prompt_tokens"] + m["tokens_read"]
+
+
+def test_the_parts_around_the_model_lead_to_lessons_and_say_when_they_had_nothing_to_do(engine: Engine) -> None:
+    around = view(frames(engine, "what-happens")[-1], "the machine around it")
+    assert isinstance(around, Flow)
+    assert {stage.hole for stage in around.stages} <= catalog.load().lessons.keys()
+    assert [stage.name for stage in around.stages if stage.state == "waiting"] == ["memory", "skills", "tool calls"]
+    assert (around.loop, around.turns) == ((0, 7), 1)
+    silent = frames(engine, "what-happens", next_text="", max_new_tokens=2)[-1]
+    around = view(silent, "the machine around it")
+    assert isinstance(around, Flow)
+    assert (around.turns, silent.measured["next_prompt_tokens"]) == (0, 0)
 
 
 def test_a_message_that_does_not_fit_is_refused(engine: Engine) -> None:

@@ -90,6 +90,19 @@ def test_long_lines_wrap_beside_the_way_back() -> None:
     assert all(line.endswith("│") and len(line) == 40 for line in lines[2:-1])
 
 
+def test_where_there_are_few_rows_each_part_has_one() -> None:
+    rows = [plain(row).rstrip() for row in flow_rows(turning(8, "done"), 60, None, 9)]
+    assert rows == [
+        "trip",
+        "  ● tokens     46 µs  11 ids: 1 9690 198 2683 359",
+        "  ● embedding  11 µs  11 vectors of 576 numbers ◂──────────╮",
+        "  ● layers            a vector                             │",
+        "  ● pick one          a vector ──────────────────── × 8 ───╯",
+        "  ● stop              the end token",
+    ]
+    assert flow_rows(TRIP, 60, None, 99) == flow_rows(TRIP, 60)
+
+
 @pytest.mark.parametrize("loop", [(3, 1), (0, 99), (-1, 0), None])
 def test_a_loop_that_leads_nowhere_is_not_drawn(loop: tuple[int, int] | None) -> None:
     view = Flow("trip", TRIP.stages, loop, 2)
@@ -112,6 +125,6 @@ def test_any_flow_stays_within_its_width(
     stages = tuple(Stage(name, state, said, 2.5) for name, state, said in parts)
     view = Flow("t", stages, loop, turns)
     assert len(stage_rows(view, width)) == len(parts)
-    for row in flow_rows(view, width, 0):
+    for row in [*flow_rows(view, width, 0), *flow_rows(view, width, 0, 2)]:
         assert cell_len(plain(row)) <= width
         assert "\x1b" not in plain(row)
