@@ -24,7 +24,7 @@ def machine_around(
         Stage("tokenizer", "done", f"text became {plural(sum(sources.values()), 'number')}", hole="tokenization"),
         Stage("the model", "done", f"{plural(passes, 'pass', 'passes')}, a number each", model_ms, "prefill-decode"),
         Stage("numbers to text", "done", text, hole="tokens"),
-        Stage("tool calls", "waiting", "no tools to run, so nobody looked for a call", hole="tool-calls"),
+        Stage("tool calls", "waiting", "no tools here, so no call to look for", hole="tool-calls"),
         Stage("next message", "done" if following.ids else "waiting", _next(following), hole="kv-cache"),
     )
     return Flow("from one message to the next", stages, (0, len(stages) - 1), 1 if following.ids else 0)

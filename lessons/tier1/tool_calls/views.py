@@ -96,9 +96,9 @@ def _length(parts: Sequence[Part]) -> int:
 
 def trials_table(done: Mapping[str, Sequence[Trial]], temperature: float, count: int) -> Table:
     rows: list[tuple[Scalar, ...]] = [
-        (mode, "✓" if one.valid else "✗", "✓" if one.ran else "✗", one.text)
+        (mode.split()[0], "✓" if one.valid else "✗", "✓" if one.ran else "✗", one.text)
         for mode, found in done.items()
         for one in found
     ]
     title = f"the first answer again, temperature {exact(temperature)}, {plural(count, 'seed')} each"
-    return Table(title, ("", "valid call", "tool could run", "what it wrote"), tuple(rows))
+    return Table(title, ("", "call", "tool ran", "what it wrote"), tuple(rows))

@@ -21,7 +21,7 @@ from llm_holes.lessons.shared.prompt_parts import Said
 from llm_holes.lessons.shared.report import Report
 from llm_holes.lessons.state_file import state_folder
 from llm_holes.lessons.tier2.skills import skill_files
-from llm_holes.lessons.tier2.skills.attempts import NOBODY, Answering, Attempt
+from llm_holes.lessons.tier2.skills.attempts import NOBODY, TELL, Answering, Attempt
 from llm_holes.lessons.tier2.skills.prompts import INSTRUCTIONS, YOURS, Prompt, prompt_of
 from llm_holes.lessons.tier2.skills.skill_files import FOLDER, Skill
 from llm_holes.lessons.tier2.skills.views import listed, stacked, verdict, who_did_what
@@ -114,7 +114,7 @@ def _run(engine: Engine, trace: SkillTrace, p: Mapping[str, Any]) -> Iterator[Fr
         attempts=len(trace.attempts),
         passed_check=check is not None and not last.fault,
         fault=last.fault,
-        same_again=len(trace.attempts) > 1 and last.text == trace.attempts[-2].text,
+        same_again=p["check"] == TELL and len(trace.attempts) > 1 and last.text == trace.attempts[-2].text,
     )
     yield _frame(engine, trace, p["check"], 0.7, done)
     trace.report.measure(prefill_ms_added=_added_ms(engine, typed, sent))

@@ -68,7 +68,7 @@ def test_form_is_not_content(engine: Engine) -> None:
     assert str(last.measured["tool_result"]).startswith("error: ")
     again = view(last, "first answer again")
     assert isinstance(again, Table)
-    assert [row[:3] for row in again.rows] == [("free", "✗", "✗"), ("held in the grammar", "✓", "✗")]
+    assert [row[:3] for row in again.rows] == [("free", "✗", "✗"), ("held", "✓", "✗")]
 
 
 ALONE: dict[str, Any] = {"steps_in": False, "text": "What is 12 * 3?", "trials": 1}
