@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from llm_holes.engine.cost import cost
 from llm_holes.engine.engine import Engine
+from llm_holes.engine.frames import Cost
 from llm_holes.engine.generation.generate import last_logits
 from llm_holes.engine.measure import Timing, timed
 from llm_holes.engine.model.cache import ContiguousCache
@@ -62,11 +64,20 @@ def sum_up(engine: Engine, trace: MessageTrace, reason: str, cache: ContiguousCa
         stop_reason=reason,
         answer=trace.answer,
     )
+    trace.report.cost = _cost(engine, decode.fastest)
     passes_made = plural(len(trace.choices), "pass", "passes")
     trace.report.say(f"{passes_made}, {plural(shown, 'token')} to read; stopped by: {reason}.")
     if trace.branch.at:
         taken, own = spelt(trace.branch.taken), spelt(trace.branch.own)
         trace.report.say_also(f"At token {trace.branch.at} it was {taken} in place of {own}.")
+
+
+def _cost(engine: Engine, ms: float) -> Cost:
+    """Of one pass for one token: all matrices are read, each number for one multiplication and one addition."""
+    table = "" if engine.model.config.tied_embeddings else "model.embed_tokens.weight"
+    matrices = [w for name, w in engine.model.weights.items() if w.dim() == 2 and name != table]
+    nbytes, numbers = sum(w.nbytes for w in matrices), sum(w.numel() for w in matrices)
+    return cost(engine, "one token", ms, nbytes, 2 * numbers, view="the answer")
 
 
 def next_message(engine: Engine, trace: MessageTrace, p: Mapping[str, Any], cache: ContiguousCache) -> None:

@@ -171,6 +171,13 @@ def test_a_long_message_is_read_in_parts_and_can_be_cancelled(engine: Engine) ->
         next(run)
 
 
+def test_one_token_costs_a_reading_of_the_whole_model(engine: Engine) -> None:
+    price = frames(engine, "what-happens")[-1].cost
+    assert price is not None
+    assert price.nbytes == pytest.approx(4 * engine.info.parameters, rel=0.001), "all but the norms, four bytes each"
+    assert price.flops / price.nbytes == 0.5
+
+
 def test_every_token_of_the_prompt_has_a_source(engine: Engine) -> None:
     last = frames(engine, "what-happens", text="Name a color.", forced="Spoon")[-1]
     sources = last.measured["prompt_tokens_by_source"]
