@@ -65,7 +65,7 @@ def held_map(engine: Engine, held: HeldCall) -> Heatmap:
     ranks = range(FAVOURITES)
     cells = [place[rank] for rank in ranks for place in held.places]
     return Heatmap(
-        f"what the model would write there; {RULED_OUT} is ruled out by the grammar",
+        f"what the model would write there; {RULED_OUT}: ruled out",
         Array.of([[place[n].p if place[n].allowed else math.nan for place in held.places] for n in ranks]),
         row_label="favourite",
         column_label="token of the call",
