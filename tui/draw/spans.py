@@ -27,6 +27,8 @@ ALIKE = 1000
 """Numbers of a column this many times apart are not of one kind."""
 
 GAP = 2
+THICK = 2
+"""Lines of a bar, at most."""
 SHARES = (0.0, 1.0)
 """The axis of shares and probabilities."""
 
@@ -163,33 +165,34 @@ def with_span(label: str, span: tuple[float, float] | None, kind: Kind | None) -
     return f"{label}, {shown}" if label else shown
 
 
-def bar_rows(view: Bars, width: int, twin: Bars | None = None) -> list[Row]:
+def bar_rows(view: Bars, width: int, twin: Bars | None = None, room: int = 0) -> list[Row]:
     """Labels, bars and numbers in three aligned columns; bars below zero grow to the left of a common axis, which spans
-    the view's range or, if they are longer, the bars. Beside a `twin` the columns are as wide as in it."""
+    the view's range or, if they are longer, the bars. Beside a `twin` the columns are as wide as in it. Where the
+    picture has `room` for more lines, bars stand apart, and are two lines thick where there is more."""
     labels = [named(label) for label in view.labels]
     kind, numbers = _bar_numbers(view)
     twins = [named(label) for label in twin.labels] if twin else []
     number_width = max(map(len, [*numbers, *(_bar_numbers(twin)[1] if twin else ())]), default=0)
     most = min(width * 2 // 5, width - number_width - 2 * GAP - len(POINTER) - 4)
     label_width = min(max(map(cell_len, [*labels, *twins]), default=0), max(most, 4))
-    room = max(width - label_width - number_width - 2 * GAP - len(POINTER), 4)
+    length = max(width - label_width - number_width - 2 * GAP - len(POINTER), 4)
     finite = [value for value in (*view.values, *(view.range or ())) if math.isfinite(value)]
     low, high = min([0.0, *finite]), max([0.0, *finite])
-    left = min(max(round(room * -low / (high - low)), 1), room - 1) if low < 0 else 0
+    left = min(max(round(length * -low / (high - low)), 1), length - 1) if low < 0 else 0
     rows: list[Row] = []
+    each = min(max(room // max(len(numbers), 1), 1), THICK + 1)
     for index, (label, value, text) in enumerate(zip(labels, view.values, numbers, strict=False)):
         marked = index == view.marked
-        role = "measured" if marked or view.marked is None else "muted"
-        rows.append(
-            [
-                Span(POINTER if marked else "  ", "strong"),
-                Span(fit(label, label_width), "strong" if marked else ""),
-                Span(" " * GAP),
-                Span(_bar(value, low, high, left, room), role),
-                Span(" " * GAP),
-                Span(text.rjust(number_width), "strong" if marked else ""),
-            ]
-        )
+        bar = Span(_bar(value, low, high, left, length), "measured" if marked or view.marked is None else "muted")
+        before = [
+            Span(POINTER if marked else "  ", "strong"),
+            Span(fit(label, label_width), "strong" if marked else ""),
+            Span(" " * GAP),
+        ]
+        if rows and each > 1:
+            rows.append([])
+        rows.append([*before, bar, Span(" " * GAP), Span(text.rjust(number_width), "strong" if marked else "")])
+        rows += [[Span(" " * (len(POINTER) + label_width + GAP)), bar]] * (each - 2)
     return titled(view.title, with_span(view.unit, (low, high) if view.range else None, kind), rows)
 
 

@@ -18,7 +18,7 @@ from llm_holes.tui.views.base import ViewWidget
 
 class BarsView(ViewWidget[Bars]):
     def layout_rows(self, width: int) -> list[Row]:
-        return bar_rows(self.view, width, self.twin if isinstance(self.twin, Bars) else None)
+        return bar_rows(self.view, width, self.twin if isinstance(self.twin, Bars) else None, self.room)
 
 
 class CurveView(ViewWidget[Curve]):

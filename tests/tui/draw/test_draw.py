@@ -115,6 +115,20 @@ def test_bars_line_up() -> None:
     ]
 
 
+def test_bars_stand_apart_where_there_is_room_and_are_thick_where_there_is_more() -> None:
+    bars = Bars("next", (" Paris", "the"), (0.6, 0.15), "p", 0)
+    first, second = "▸ ·Paris  ████████████████████  0.60", "  the     █████                 0.15"
+    assert texts(bar_rows(bars, 36, room=4))[1:] == [first, "", second]
+    thick = [first, "          ████████████████████", "", second, "          █████"]
+    assert texts(bar_rows(bars, 36, room=6))[1:] == texts(bar_rows(bars, 36, room=40))[1:] == thick
+
+
+@pytest.mark.parametrize("room", range(0, 40, 3))
+def test_bars_take_no_more_room_than_there_is(room: int) -> None:
+    many = Bars("t", tuple("abcdefgh"), tuple(map(float, range(8))))
+    assert len(bar_rows(many, 40, room=room)) <= max(room, 9)
+
+
 def test_bars_below_zero_grow_to_the_left() -> None:
     rows = texts(bar_rows(Bars("change", ("a", "b"), (-1.0, 1.0)), 21))
     assert rows[1:] == ["  a  ██████        -1", "  b        ██████   1"]
