@@ -167,6 +167,18 @@ class NormRemoved:
         return replace(model, weights={name: w for name, w in model.weights.items() if name not in norms})
 
 
+@dataclass(frozen=True, slots=True)
+class ResidualRemoved:
+    """What attention makes takes the stream's place instead of being added to it, and what the FFN makes after it."""
+
+    layer: int
+
+    def apply(self, model: Decoder) -> Decoder:
+        for before, update in (("hook_resid_pre", "hook_attn_out"), ("hook_resid_mid", "hook_mlp_out")):
+            model = _replacing(model, tap(self.layer, before), tap(self.layer, update))
+        return model
+
+
 def super_weight(model: Decoder, ids: Sequence[int]) -> WeightZeroed:
     """Zeroes the weight that makes the largest number any FFN writes into the stream on this text: its row is where
     that number appears, its column the neuron that contributes most to it."""
@@ -180,6 +192,17 @@ def super_weight(model: Decoder, ids: Sequence[int]) -> WeightZeroed:
     neurons = torch.from_numpy(acts[tap(layer, "mlp.hook_post")][0, position])
     column = int((weight(model, weight_name(layer, "mlp.down_proj"))[row] * neurons).abs().argmax())
     return WeightZeroed(layer, "mlp.down_proj", row, column)
+
+
+def _replacing(model: Decoder, before: str, update: str) -> Decoder:
+    """The model in which the stream at the point `before` is taken from what is added to it at the point `update`."""
+    stream: list[Tensor] = []
+
+    def remember(x: Tensor) -> Tensor:
+        stream[:] = [x]
+        return x
+
+    return hooked(hooked(model, before, remember), update, lambda added: added - stream[0])
 
 
 def _hooked(model: Decoder, layer: int | None, point: str, hook: Hook) -> Decoder:

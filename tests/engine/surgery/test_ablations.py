@@ -24,6 +24,7 @@ from llm_holes.engine.surgery.ablations import (
     NoisyWeights,
     NormRemoved,
     PositionsShifted,
+    ResidualRemoved,
     SinkEvicted,
     WeightZeroed,
     WindowOnly,
@@ -49,6 +50,7 @@ ALL: list[Operation] = [
     WeightZeroed(1, "mlp.down_proj", 3, 5),
     LayersSwapped(0, 2),
     NormRemoved(1),
+    ResidualRemoved(1),
     QuantizedWeights(2, names=(O1,)),
 ]
 
@@ -74,6 +76,16 @@ def test_a_skipped_layer_passes_the_stream_on(tiny: Decoder) -> None:
     acts = operated(tiny, [LayerSkipped(1)]).forward(IDS, taps=ends).acts
     assert (acts[ends[0]] == acts[ends[1]]).all()
     assert abs(acts[ends[0]]).max() > 0
+
+
+def test_without_residual_the_answers_take_the_streams_place(tiny: Decoder) -> None:
+    update = tap(1, "hook_attn_out")
+    answer = torch.tensor(tiny.forward(IDS, taps=[update]).acts[update])
+    points = [tap(1, point) for point in ("ln2.hook_normalized", "hook_resid_post")]
+    acts = operated(tiny, [ResidualRemoved(1)]).forward(IDS, taps=points).acts
+    normed, after = (torch.tensor(acts[point]) for point in points)
+    assert torch.allclose(normed, tiny.norm(answer, "model.layers.1.post_attention_layernorm.weight"), atol=1e-4)
+    assert torch.allclose(after, tiny.ffn(1, normed, lambda _, x: x), atol=1e-4)
 
 
 def attention_by_hand(tiny: Decoder, layer: int, key_places: Tensor, seen: Callable[[int, int], bool]) -> Tensor:
