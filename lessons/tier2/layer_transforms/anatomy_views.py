@@ -1,20 +1,29 @@
-"""A layer's parts for one token, as a table of operations and as bars of lengths."""
+"""A layer's parts for one token: the lengths of what they make, and each operation in a table."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from torch import Tensor
-
 from llm_holes.engine.frames import Bars, Table
 from llm_holes.engine.interpret.layer_by_hand import Part
+from llm_holes.engine.numbers import equality
 from llm_holes.engine.spelling import spelt
+
+ROWS = {
+    "ln1.hook_normalized": "normed for attention",
+    "hook_attn_out": "attention adds",
+    "hook_resid_mid": "= the stream between",
+    "ln2.hook_normalized": "normed for the FFN",
+    "hook_mlp_out": "the FFN adds",
+    "hook_resid_post": "= the stream goes out",
+}
 
 
 def sizes(token: str, layer: int, parts: Sequence[Part]) -> tuple[dict[str, Any], Bars]:
-    length = {part.point: float(part.result.norm()) for part in parts}
-    start = float((parts[-1].result - _named(parts, "FFN update") - _named(parts, "attention update")).norm())
+    made = {part.point: part.result for part in parts}
+    length = {point: float(made[point].norm()) for point in ROWS}
+    start = float((made["hook_resid_post"] - made["hook_mlp_out"] - made["hook_attn_out"]).norm())
     measured = {
         "shapes": {f"{n + 1} {part.name}": _shape(part) for n, part in enumerate(parts)},
         "stream_norm": start,
@@ -25,30 +34,20 @@ def sizes(token: str, layer: int, parts: Sequence[Part]) -> tuple[dict[str, Any]
         "flops_per_token": sum(part.flops for part in parts),
         "bytes_read": sum(part.bytes for part in parts),
     }
-    points = ("hook_attn_out", "hook_resid_mid", "hook_mlp_out", "hook_resid_post")
-    labels = ("the stream comes in", "+ attention", "= the stream", "+ FFN", "= the stream")
-    lengths = (start, *(length[point] for point in points))
-    return measured, Bars(f"lengths: {spelt(token)} in layer {layer}", labels, lengths)
+    labels = ("the stream comes in", *ROWS.values())
+    values = (start, *(length[point] for point in ROWS))
+    return measured, Bars(f"{spelt(token)} through layer {layer}: how long each vector is", labels, values)
 
 
-def _named(parts: Sequence[Part], name: str) -> Tensor:
-    return next(part.result for part in parts if part.name == name)
+def table(token: str, layer: int, parts: Sequence[Part]) -> Table:
+    """Each operation, computed again from the weights."""
+    rows = tuple(
+        (f"{n + 1} {part.name}", part.formula, _shape(part), float(part.result.norm()), equality(part.difference))
+        for n, part in enumerate(parts)
+    )
+    columns = ("", "what", "numbers", "length", "beside the model's own")
+    return Table(f"{spelt(token)} through layer {layer}, computed again", columns, rows)
 
 
 def _shape(part: Part) -> str:
     return " → ".join("×".join(map(str, shape)) for shape in (part.given, part.shape))
-
-
-def table(token: str, layer: int, parts: Sequence[Part]) -> Table:
-    rows = tuple(
-        (
-            f"{n + 1} {part.name}",
-            part.formula,
-            _shape(part),
-            float(part.result.norm()),
-            part.flops / 1e3,
-            part.bytes / 1e3,
-        )
-        for n, part in enumerate(parts)
-    )
-    return Table(f"{spelt(token)} through layer {layer}", ("", "what", "numbers", "length", "kFLOP", "kB read"), rows)

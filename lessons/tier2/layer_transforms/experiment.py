@@ -1,143 +1,134 @@
-"""One token through one layer, every operation with its shape and cost; and the layer without nonlinearity or norm."""
+"""What a layer is made of: a matrix and a bend on squared paper, three numbers by hand, then the layers of the model,
+one part of them exchanged or taken away."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from math import isfinite, log
+from math import log
 from typing import Any
 
 import torch
-from torch import Tensor
 
+from llm_holes.engine.cost import cost
 from llm_holes.engine.engine import Engine
-from llm_holes.engine.frames import Curve, Diff, Frame, Table, series
-from llm_holes.engine.interpret.layer_by_hand import layer_by_hand
-from llm_holes.engine.measure import kl_nats, loss_nats
+from llm_holes.engine.frames import Cost, Diff, Frame
+from llm_holes.engine.interpret.layer_by_hand import Part, layer_by_hand
+from llm_holes.engine.measure import loss_nats, timed
 from llm_holes.engine.numbers import figure, plural
 from llm_holes.engine.spelling import spelt
-from llm_holes.engine.surgery.ablations import NormRemoved, weight_name
-from llm_holes.engine.surgery.activations import ACTIVATIONS, ActivationReplaced
-from llm_holes.engine.surgery.operations import Operation, weight
 from llm_holes.lessons.shared.layer_choice import chosen
-from llm_holes.lessons.shared.passage import NAME, passage_ids
+from llm_holes.lessons.shared.passage import passage_ids
 from llm_holes.lessons.shared.report import Report
 from llm_holes.lessons.shared.untouched import Untouched
 from llm_holes.lessons.tier2.layer_transforms.anatomy_views import sizes, table
+from llm_holes.lessons.tier2.layer_transforms.straight import bends, straightness
+from llm_holes.lessons.tier2.layer_transforms.toy import OneMatrix, best_matrix, stages, toy
+from llm_holes.lessons.tier2.layer_transforms.toy_views import beside_one_matrix, by_hand, folded, moved
+from llm_holes.lessons.tier2.layer_transforms.typed import numbers
+from llm_holes.lessons.tier2.layer_transforms.variants import (
+    CHANGES,
+    PUBLISHED,
+    Left,
+    left,
+    losses,
+    operations,
+    outcome,
+)
 
-CHANGES = {
-    "GELU for SiLU": "kl_gelu",
-    "ReLU for SiLU": "kl_relu",
-    "no nonlinearity": "kl_without_nonlinearity",
-    "no gate": "kl_without_gate",
-    "no norm": "kl_without_norm",
-}
-NONLINEARITIES = {"GELU for SiLU": "gelu", "ReLU for SiLU": "relu", "no nonlinearity": "identity", "no gate": "one"}
-BEYOND = 1e6
-"""Published for a result that is no number: something grew until it did not fit."""
+INPUT, HIDDEN = 3, 4
+EXACT = 1e-3
+"""A matrix that misses less than this share does the same but for rounding."""
+TIMES = 5
 
 
 def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
+    report = Report()
+    _by_hand(engine, p, report)
+    yield report.frame(0.1)
+
     ids = engine.encode(p["text"], p["max_new_tokens"])
     place, layer = min(p["position"], len(ids) - 1), p["layer"]
-    report, untouched = Report(), Untouched.of(engine, ids)
+    untouched = Untouched.of(engine, ids)
     parts = layer_by_hand(engine.model, ids, layer, place)
     token = engine.token_text(ids[place])
-    norms, lengths = sizes(token, layer, parts)
-    operations_of_layer = table(token, layer, parts)
-    report.measure(norms)
-    report.show(step_by_step=operations_of_layer, lengths=lengths)
-    report.say(
-        f"{spelt(token)} in layer {layer}: a stream of length {figure(norms['stream_norm'])}; attention adds "
-        f"{figure(norms['update_norm_attention'])}, the FFN {figure(norms['update_norm_ffn'])}."
-    )
-    yield report.frame(0.2)
-
+    measured, lengths = sizes(token, layer, parts)
     x = next(part.result for part in parts if part.point == "ln2.hook_normalized")
-    report.measure(folded(engine, layer, x))
-    straightness = _straightness(report.measured)
-    report.show_also(is_it_straight=straightness)
-    still = report.views
+    report.measure(measured, token=token, **straightness(engine, layer, x))
+    report.show_also(what_each_part_adds=lengths)
+    report.cost = _cost(engine, ids[place], parts)
+    still, proof = report.views, table(token, layer, parts)
+    report.say(
+        f"{spelt(token)} in layer {layer}: {figure(measured['stream_norm'])} long, attention adds "
+        f"{figure(measured['update_norm_attention'])}, the FFN {figure(measured['update_norm_ffn'])}."
+    )
     yield report.frame(0.3)
 
     fixed = passage_ids(engine, p["kl_tokens"])
     intact, where = engine.logits(fixed), chosen(p["layers"], layer, engine.model.config.n_layers)
+    as_it_is, nothing = loss_nats(intact, torch.tensor(fixed)), log(engine.model.config.d_vocab)
     report.measure(
-        passage_tokens=len(fixed),
-        layers_changed=len(where),
-        loss_intact=loss_nats(intact, torch.tensor(fixed)),
-        loss_knowing_nothing=log(engine.model.config.d_vocab),
+        passage_tokens=len(fixed), layers_changed=len(where), loss_intact=as_it_is, loss_knowing_nothing=nothing
     )
-    found: dict[str, tuple[float, float]] = {}
-    for name, key in CHANGES.items():
-        logits = engine.operated(operations(name, where)).logits(fixed)
-        found[name] = finite(kl_nats(intact, logits)), finite(loss_nats(logits, torch.tensor(fixed)))
-        report.measure({key: found[name][0]})
-        changes = _changes(found, report.measured, p["change"])
-        report.show(*still, what_it_costs=changes)
-        yield report.frame(0.3 + 0.1 * len(found))
+    found: dict[str, Left] = {}
+    for change in CHANGES:
+        found[change] = left(engine, change, where, fixed, intact)
+        report.measure({PUBLISHED[change]: found[change].kl})
+        costs = losses(found, as_it_is, nothing, p["change"], len(where))
+        report.show(*still, what_it_costs=costs)
+        yield report.frame(0.3 + 0.5 * len(found) / len(CHANGES))
 
     changed = engine.operated(operations(p["change"], where))
-    kl, loss = found[p["change"]]
+    result = found[p["change"]]
     text, other = (e.write(ids, p["max_new_tokens"]) for e in (engine, changed))
-    report.measure(kl_nats=kl, loss_changed=loss, undo_bit_identical=untouched.holds())
-    of_all = f"{len(where)} of {plural(engine.model.config.n_layers, 'layer')}"
-    report.say(f"With {p['change']} in {of_all}: KL {figure(kl)} nats.")
-    diff = Diff("what follows the text", text, other, "intact", p["change"])
-    report.show_also(what_follows=diff, the_curve=_curve(p["change"]))
+    report.measure(
+        kl_nats=result.kl,
+        loss_changed=result.loss,
+        changed_words_share=result.changed,
+        knowledge_lost_share=(result.loss - as_it_is) / (nothing - as_it_is),
+        outcome=outcome(result, nothing),
+        undo_bit_identical=untouched.holds(),
+    )
+    report.say(f"By hand with the bend {p['bend']}; in the model {p['change']}, in {plural(len(where), 'layer')}.")
+    diff = Diff("what follows the text", text, other, "as it is", p["change"])
+    report.show_also(what_follows=diff, three_bends=bends(), step_by_step=proof)
     yield report.frame()
 
 
-def operations(change: str, layers: Sequence[int]) -> list[Operation]:
-    if change == "no norm":
-        return [NormRemoved(layer) for layer in layers]
-    return [ActivationReplaced(tuple(layers), NONLINEARITIES[change])]  # type: ignore[arg-type]
-
-
-def finite(value: float) -> float:
-    return value if isfinite(value) else BEYOND
-
-
-def folded(engine: Engine, layer: int, x: Tensor) -> dict[str, Any]:
-    """Whether the FFN's two matrices are one, with the gate held open, and what doubling its input x [d_model] does."""
-    up, down = (weight(engine.model, weight_name(layer, name)) for name in ("mlp.up_proj", "mlp.down_proj"))
-    two, one = down @ (up @ x), (down @ up) @ x
-
-    def doubled(activation: str) -> float:
-        model = ActivationReplaced((layer,), activation).apply(engine.model)  # type: ignore[arg-type]
-        once, twice = (model.ffn(layer, y, lambda name, value: value) for y in (x, 2 * x))
-        return float(twice.norm() / once.norm())
-
-    return {
-        "two_matrices_one_relative_diff": float((two - one).norm() / two.norm()),
-        "ffn_differs_from_one_matrix": float((engine.model.ffn(layer, x, lambda n, v: v) - one).norm() / one.norm()),
-        "doubled_silu": doubled("silu"),
-        "doubled_without_nonlinearity": doubled("identity"),
-        "doubled_without_gate": doubled("one"),
-    }
-
-
-def _straightness(measured: Mapping[str, Any]) -> Table:
-    rows: tuple[tuple[str, float, float | str], ...] = (
-        ("SiLU(gate) · up", measured["doubled_silu"], measured["ffn_differs_from_one_matrix"]),
-        ("no nonlinearity: gate · up", measured["doubled_without_nonlinearity"], ""),
-        ("no gate: up, then down", measured["doubled_without_gate"], measured["two_matrices_one_relative_diff"]),
+def _by_hand(engine: Engine, p: Mapping[str, Any], report: Report) -> None:
+    """The typed matrices: squared paper, every product of three numbers, and the single matrix instead of two."""
+    matrix = numbers(p["matrix"], "matrix", 2, 2)
+    x = numbers(p["numbers"], "numbers", 1, INPUT)[0]
+    wide, narrow = numbers(p["wide"], "wide", HIDDEN, INPUT), numbers(p["narrow"], "narrow", INPUT, HIDDEN)
+    small = toy(engine.model, wide, narrow, p["bend"])
+    made, one = stages(small, x), best_matrix(small, INPUT)
+    report.measure(
+        matrix_is_flat=int(torch.linalg.matrix_rank(matrix)) < len(matrix),
+        by_hand_out=(x + made.added).tolist(),
+        bent_numbers=int((made.before_bend != made.after_bend).sum()),
+        one_matrix=_compared(one, p["bend"]),
+        one_matrix_misses_share=one.missed,
+        one_matrix_max_abs_diff=one.largest,
     )
-    return Table("is the FFN straight?", ("", "input × 2: output ×", "differs from the one matrix W_down·W_up"), rows)
-
-
-def _changes(found: Mapping[str, tuple[float, float]], measured: Mapping[str, Any], change: str) -> Table:
-    rows: tuple[tuple[str, float | str, float], ...] = (
-        ("intact", 0.0, measured["loss_intact"]),
-        *((name, kl, loss) for name, (kl, loss) in found.items()),
-        ("knowing nothing", "", measured["loss_knowing_nothing"]),
+    report.show(
+        a_matrix=moved(engine.model, matrix),
+        a_bend=folded(engine.model, matrix, p["bend"]),
+        by_hand=by_hand(small, x, wide, narrow),
+        one_matrix_instead=beside_one_matrix(small, x, one),
     )
-    marked = next((n for n, row in enumerate(rows) if row[0] == change), None)
-    title = f"changed in {plural(measured['layers_changed'], 'layer')}, on {NAME}"
-    return Table(title, ("", "KL, nats", "loss, nats per token"), rows, marked=marked)
+    report.say(f"On paper and by hand, bend: {p['bend']}.")
 
 
-def _curve(change: str) -> Curve:
-    x = torch.linspace(-4, 4, 65)
-    names = {"SiLU": "silu", change: NONLINEARITIES.get(change, "silu")}
-    lines = tuple(series(name, x.tolist(), ACTIVATIONS[act](x).tolist()) for name, act in names.items())  # type: ignore[index]
-    return Curve("what the gate goes through", lines, x_label="gate", y_label="result")
+def _compared(one: OneMatrix, bend: str) -> str:
+    if one.missed >= EXACT:
+        return "misses"
+    return "exact" if bend == "none" else "exact in spite of the bend"
+
+
+def _cost(engine: Engine, token: int, parts: Sequence[Part]) -> Cost:
+    """One token through one layer: the fastest pass through all layers, shared among them, so that no layer's weights
+    are still in the processor from the time before."""
+    x = engine.model.embed(torch.tensor([[token]]))
+    fastest = min(timed(engine.model.run_layers, x)[1] for _ in range(TIMES))
+    ms = fastest / engine.model.config.n_layers
+    nbytes, flops = (sum(getattr(part, name) for part in parts) for name in ("bytes", "flops"))
+    return cost(engine, "one token, one layer", ms=ms, nbytes=nbytes, flops=flops)
