@@ -1,4 +1,4 @@
-"""Operations on the weights themselves: one number scaled, a matrix noised, zeroed or thinned out.
+"""Operations on the weights themselves: one number scaled, a matrix noised, zeroed, shuffled or thinned out.
 
 A weight vector, such as a norm's, counts as a matrix of one row.
 
@@ -15,6 +15,8 @@ from torch import Tensor
 
 from llm_holes.engine.model.decoder import Decoder
 from llm_holes.engine.surgery.operations import reweighted, weight
+
+BAND = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,28 @@ class MatricesZeroed:
 
     def apply(self, model: Decoder) -> Decoder:
         return _changed(model, self.names, torch.zeros_like)
+
+
+@dataclass(frozen=True, slots=True)
+class MatricesShuffled:
+    """Puts each matrix's numbers into another order. A large matrix is shuffled `BAND` numbers at a time, matrices and
+    bands of one size all in the same order: drawing an order of its own for each would take longer than a pass."""
+
+    names: tuple[str, ...]
+    seed: int
+
+    def apply(self, model: Decoder) -> Decoder:
+        orders: dict[int, Tensor] = {}
+
+        def order(count: int) -> Tensor:
+            if count not in orders:
+                orders[count] = torch.randperm(count, generator=torch.Generator().manual_seed(self.seed))
+            return orders[count]
+
+        def shuffled(w: Tensor) -> Tensor:
+            return torch.cat([band[order(len(band))] for band in torch.split(w.flatten(), BAND)]).view(w.shape)
+
+        return _changed(model, self.names, shuffled)
 
 
 @dataclass(frozen=True, slots=True)

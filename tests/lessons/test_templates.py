@@ -64,7 +64,7 @@ def test_what_needs_no_change_says_nothing(no_system: EngineHost) -> None:
 
 PLAIN = [
     "what-happens", "final-vector-to-token", "paged-attention", "quantization", "kv-cache-offloading", "stopping",
-    "prefill-decode", "kv-cache", "weights", "planning", "skills", "memory",
+    "prefill-decode", "kv-cache", "planning", "skills", "memory",
 ]  # fmt: skip
 
 

@@ -210,7 +210,8 @@ def _bar(value: float, low: float, high: float, left: int, room: int) -> str:
         eighths = round(right * 8 * value / high) if high > 0 else 0
         bar = "█" * (eighths // 8) + (EIGHTHS[eighths % 8] if eighths % 8 else "")
         return " " * left + (bar or "▏").ljust(right)[:right]
-    halves = round(left * 2 * value / low)
+    # on the scale of the bars above zero, however few cells there are on this side
+    halves = min(round(2 * room * -value / (high - low)), 2 * left)
     bar = ("▐" if halves % 2 else "") + "█" * (halves // 2)
     return (bar or "▕").rjust(left) + " " * (room - left)
 

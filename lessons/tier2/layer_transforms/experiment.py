@@ -131,4 +131,4 @@ def _cost(engine: Engine, token: int, parts: Sequence[Part]) -> Cost:
     fastest = min(timed(engine.model.run_layers, x)[1] for _ in range(TIMES))
     ms = fastest / engine.model.config.n_layers
     nbytes, flops = (sum(getattr(part, name) for part in parts) for name in ("bytes", "flops"))
-    return cost(engine, "one token, one layer", ms=ms, nbytes=nbytes, flops=flops)
+    return cost(engine, "one token, one layer", ms, nbytes, flops, view="what each part adds")

@@ -7,8 +7,15 @@ import torch
 
 from llm_holes.engine.interpret.weight_map import full_name, kind, totals, tree
 from llm_holes.engine.model.decoder import Decoder
+from llm_holes.engine.surgery import weights
 from llm_holes.engine.surgery.operations import Operation, PackedWeights, operated, weight
-from llm_holes.engine.surgery.weights import MatricesNoised, MatricesPruned, MatricesZeroed, WeightScaled
+from llm_holes.engine.surgery.weights import (
+    MatricesNoised,
+    MatricesPruned,
+    MatricesShuffled,
+    MatricesZeroed,
+    WeightScaled,
+)
 from tests.support.tiny_models import digest
 
 IDS = torch.randint(0, 97, (1, 12), generator=torch.Generator().manual_seed(5))
@@ -18,6 +25,7 @@ ALL: list[Operation] = [
     WeightScaled(NORM, 0, 7, 0.0),
     MatricesNoised((DOWN, NORM), 0.1, 3),
     MatricesZeroed((DOWN,)),
+    MatricesShuffled((DOWN,), 6),
     MatricesPruned((DOWN,), 0.3, smallest=True),
     MatricesPruned((DOWN,), 0.3, smallest=False, seed=4),
 ]
@@ -35,6 +43,17 @@ def test_one_weight_is_scaled_and_no_other(tiny: Decoder) -> None:
 def test_noise_has_the_size_it_says(tiny: Decoder) -> None:
     noise = operated(tiny, [MatricesNoised((DOWN,), 0.5, 1)]).weights[DOWN] - tiny.weights[DOWN]
     assert noise.std() == pytest.approx(0.5 * float(tiny.weights[DOWN].std()), rel=0.05)
+
+
+@pytest.mark.parametrize("band", [2**20, 100])
+def test_shuffled_matrices_hold_the_same_numbers_elsewhere(
+    tiny: Decoder, monkeypatch: pytest.MonkeyPatch, band: int
+) -> None:
+    monkeypatch.setattr(weights, "BAND", band)
+    w, shuffled = tiny.weights[DOWN], operated(tiny, [MatricesShuffled((DOWN,), 1)]).weights[DOWN]
+    assert torch.equal(shuffled.flatten().sort().values, w.flatten().sort().values)
+    assert int((shuffled == w).sum()) < w.numel() / 10
+    assert not torch.equal(shuffled, operated(tiny, [MatricesShuffled((DOWN,), 2)]).weights[DOWN])
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])

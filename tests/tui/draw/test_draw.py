@@ -134,6 +134,12 @@ def test_bars_below_zero_grow_to_the_left() -> None:
     assert rows[1:] == ["  a  ██████        -1", "  b        ██████   1"]
 
 
+def test_a_small_bar_below_zero_is_as_small_as_one_above() -> None:
+    rows = texts(bar_rows(Bars("fires", ("a", "b", "c"), (1000.0, -1.0, -30.0)), 60))
+    assert [row.count("█") + row.count("▐") for row in rows[2:]] == [0, 1]
+    assert "▕" in rows[2]
+
+
 @pytest.mark.parametrize("width", [36, 60, 120])
 def test_bars_with_a_range_fill_it_only_where_the_value_does(width: int) -> None:
     title, *rows = texts(bar_rows(Bars("next", ("a", "b"), (0.08, 1.0), "probability", range=(0, 1)), width))
