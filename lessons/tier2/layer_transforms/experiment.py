@@ -38,6 +38,8 @@ from llm_holes.lessons.tier2.layer_transforms.variants import (
 INPUT, HIDDEN = 3, 4
 EXACT = 1e-3
 """A matrix that misses less than this share does the same but for rounding."""
+LEAST = 1e-3
+"""What a model knows at least, in nats, so that there is a share of it."""
 TIMES = 5
 
 
@@ -84,7 +86,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
         kl_nats=result.kl,
         loss_changed=result.loss,
         changed_words_share=result.changed,
-        knowledge_lost_share=(result.loss - as_it_is) / (nothing - as_it_is),
+        knowledge_lost_share=(result.loss - as_it_is) / max(nothing - as_it_is, LEAST),
         outcome=outcome(result, nothing),
         undo_bit_identical=untouched.holds(),
     )

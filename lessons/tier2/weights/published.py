@@ -17,6 +17,8 @@ from llm_holes.lessons.tier2.weights.at_work import AtWork
 from llm_holes.lessons.tier2.weights.weight_views import PUBLISHED_MODELS, short, value
 
 LARGEST_MODEL = max(PUBLISHED_MODELS.values())
+LEAST = 1e-3
+"""What a model knows at least, in nats, so that there is a share of it."""
 
 
 def counted(engine: Engine, bits: int) -> dict[str, Any]:
@@ -82,7 +84,7 @@ def moved(engine: Engine, ids: Sequence[int], intact: Tensor, changed: Tensor) -
         "loss_intact": before,
         "loss_changed": after,
         "loss_knowing_nothing": nothing,
-        "knowledge_lost_share": (after - before) / (nothing - before),
+        "knowledge_lost_share": (after - before) / max(nothing - before, LEAST),
         "changed_words_share": changed_share(intact, changed),
     }
 
