@@ -7,7 +7,7 @@ from typing import Any
 
 from llm_holes.engine.frames import Bars, Table
 from llm_holes.engine.interpret.layer_by_hand import Part
-from llm_holes.engine.numbers import equality
+from llm_holes.engine.numbers import NOTHING, equality
 from llm_holes.engine.spelling import spelt
 
 ROWS = {
@@ -42,11 +42,16 @@ def sizes(token: str, layer: int, parts: Sequence[Part]) -> tuple[dict[str, Any]
 def table(token: str, layer: int, parts: Sequence[Part]) -> Table:
     """Each operation, computed again from the weights."""
     rows = tuple(
-        (f"{n + 1} {part.name}", part.formula, _shape(part), float(part.result.norm()), equality(part.difference))
+        (f"{n + 1} {part.name}", part.formula, _shape(part), float(part.result.norm()), _compared(part))
         for n, part in enumerate(parts)
     )
     columns = ("", "what", "numbers", "length", "beside the model's own")
     return Table(f"{spelt(token)} through layer {layer}, computed again", columns, rows)
+
+
+def _compared(part: Part) -> str:
+    """How well the result is the model's own; what the fused attention never writes down cannot be compared."""
+    return equality(part.difference) if part.point else NOTHING
 
 
 def _shape(part: Part) -> str:

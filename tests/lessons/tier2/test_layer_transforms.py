@@ -182,6 +182,7 @@ def test_the_first_token_is_huge(engine: Engine) -> None:
     parts = next(view for view in last.views if view.key == "step by step")
     assert isinstance(parts, Table)
     assert len(parts.rows) == 16
+    assert [row[0] for row in parts.rows if row[-1] == "–"] == ["6 scores", "7 softmax"]
 
 
 @pytest.mark.parametrize("text", ["a", "🙂", "日本"])
