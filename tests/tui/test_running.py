@@ -295,6 +295,9 @@ async def test_what_a_picture_costs_is_said_beside_that_picture_only(open_app: O
         assert "bound by reading" not in str(caption.render())
         caption.view = "two"
         assert "bound by reading" in str(caption.render())
+        caption.quiet = True  # a bet on a later picture is open
+        assert "bound by reading" in str(caption.render())
+        assert "seen" not in str(caption.render())
 
 
 async def test_while_a_run_goes_on_no_other_picture_stands_for_that_of_the_step(

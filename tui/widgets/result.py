@@ -41,9 +41,10 @@ class Caption(Widget):
         if self.frame is not None and self.frame.caption and not self.quiet:
             stale = self.run.active and not self.run.fresh
             said = [[Span(line, "dim" if stale else "measured")] for line in wrapped(self.frame.caption, width)]
-            cost = self.frame.cost
-            if cost is not None and cost.view in ("", self.view):
-                said += [[Span(line, "dim")] for line in wrapped(cost_line(cost, width), width)]
+        cost = self.frame.cost if self.frame is not None else None
+        # what a picture in sight costs answers no bet on a later one
+        if cost is not None and (cost.view == self.view or (said and not cost.view)):
+            said += [[Span(line, "dim")] for line in wrapped(cost_line(cost, width), width)]
         return [*self._state(width), *said]
 
     def _state(self, width: int) -> list[Row]:
