@@ -1,4 +1,4 @@
-"""Searching the lessons: titles first, then terms, then texts."""
+"""Searching the lessons: titles first, those of the map too, then terms, then texts."""
 
 from __future__ import annotations
 
@@ -26,10 +26,11 @@ def find(catalog: Catalog, query: str) -> list[Hit]:
 
 
 def _match(lesson: Lesson, words: list[str]) -> Iterator[tuple[int, Hit]]:
-    title = lesson.title.casefold()
-    if all(word in title for word in words):
-        yield (0 if words and title.startswith(words[0]) else 1), Hit(lesson, "")
-        return
+    titles = [title.casefold() for title in (lesson.title, lesson.short)]
+    for title in titles:
+        if all(word in title for word in words):
+            yield (0 if words and title.startswith(words[0]) else 1), Hit(lesson, "")
+            return
     for term, meaning in lesson.data.terms.items():
         if all(word in term.casefold() for word in words):
             yield 2, Hit(lesson, f"{term}: {meaning}")

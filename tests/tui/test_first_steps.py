@@ -78,6 +78,12 @@ def test_no_lesson_is_found_by_the_name_of_a_number_that_is_filled_in_later() ->
     assert find(catalog, "measured.prefill_ms") == []
 
 
+def test_a_lesson_is_found_by_its_name_on_the_map() -> None:
+    for lesson in load().lessons.values():
+        first = [hit.lesson.id for hit in find(load(), lesson.short)][:4]
+        assert lesson.id in first, (lesson.short, first)
+
+
 async def test_a_new_learner_is_greeted_with_what_the_machine_does_and_enter_begins(
     engine: FakeEngine, catalog: Catalog
 ) -> None:
