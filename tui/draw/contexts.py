@@ -16,6 +16,8 @@ from llm_holes.tui.draw.sanitize import visible
 from llm_holes.tui.draw.spans import GAP, POINTER, Row, Span, fit, named, titled
 
 KEPT, CUT, EDGE = "▆", "╌", "│"
+THICKEST = 3
+"""Rows of a bar where there is room."""
 FAR = 3
 """A window so many times as long as what is sent would leave no room for it: its edge is out of the picture."""
 NAME = 16
@@ -81,13 +83,20 @@ def letters(view: Contexts) -> dict[str, str]:
     return found
 
 
-def contexts_rows(view: Contexts, width: int, cursor: Cursor = None) -> list[Row]:
-    """The whole view: a bar for each context, the scale, the groups; the part at the cursor is in brackets."""
+def thickness(view: Contexts, lines: int) -> int:
+    """How many rows each bar gets where there are `lines` for all of them."""
+    return min(max(lines // max(len(view.contexts), 1), 1), THICKEST)
+
+
+def contexts_rows(view: Contexts, width: int, cursor: Cursor = None, lines: int = 0) -> list[Row]:
+    """The whole view: a bar for each context, the scale, the groups; the part at the cursor is in brackets. The bars
+    share `lines` rows, and get one each at least."""
     if not view.contexts:
         return titled(view.title, "", [[Span("nothing was sent yet", "dim")]])
     sizes = sizes_of(view, width)
     groups = letters(view)
-    bars = [_bar_row(view, n, sizes, groups, cursor) for n in range(len(view.contexts))]
+    thick = thickness(view, lines)
+    bars = [row for n in range(len(view.contexts)) for row in _bar_rows(view, n, sizes, groups, cursor, thick)]
     head = [_edge_row(view, sizes)] if sizes.edge is not None else []
     return titled(view.title, "", [*head, *bars, _scale_row(sizes), *_legend(view, groups, width)])
 
@@ -113,19 +122,23 @@ def _edge_row(view: Contexts, sizes: Sizes) -> Row:
     return [Span(" " * (before - cell_len(text) - 1)), Span(f"{text} ╭", "pick")]
 
 
-def _bar_row(view: Contexts, n: int, sizes: Sizes, groups: dict[str, str], cursor: Cursor) -> Row:
+def _bar_rows(view: Contexts, n: int, sizes: Sizes, groups: dict[str, str], cursor: Cursor, thick: int) -> list[Row]:
+    """The first row has the name, the letters and the total; those below it are the same bar again."""
     context, here = view.contexts[n], cursor is not None and cursor[0] == n
     row = [
         Span(POINTER if here else "  ", "strong"),
         Span(fit(named(context.name), sizes.names), "strong" if here else ""),
     ]
     cells = _cells(context, sizes, groups)
+    below = [Span(_below(cell.text), cell.role) for cell in cells]
     if here and cursor is not None:
         _mark(cells, *part_columns(context, cursor[1], sizes))
     if sizes.edge is not None:
         cells.insert(sizes.edge, Span(EDGE, "pick"))
+        below.insert(sizes.edge, Span(EDGE, "pick"))
     total = fit(_total(view, context, sizes.said), sizes.totals, right=True)
-    return [*row, Span(" " * GAP), *_merged(cells), Span("  " + total, "measured")]
+    first = [*row, Span(" " * GAP), *_merged(cells), Span("  " + total, "measured")]
+    return [first, *([Span(" " * _margin(sizes)), *_merged(below)] for _ in range(thick - 1))]
 
 
 def part_columns(context: Context, n: int, sizes: Sizes) -> tuple[int, int]:
@@ -147,6 +160,11 @@ def _cells(context: Context, sizes: Sizes, groups: dict[str, str]) -> list[Span]
             letter = groups[part.group] if x == start else ""
             cells[x] = Span(letter.lower() or CUT, "dim") if x < edge else Span(letter or KEPT, hue)
     return cells
+
+
+def _below(text: str) -> str:
+    """What is under a cell of a bar's first row: nothing under nothing and under what is cut off."""
+    return " " if text in {" ", CUT} or text.islower() else "█"
 
 
 def _mark(cells: list[Span], start: int, end: int) -> None:

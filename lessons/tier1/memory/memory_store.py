@@ -28,11 +28,13 @@ UNUSABLE = {
     sqlite3.SQLITE_IOERR: "the disk fails",
 }
 FIRST = (
-    "I live in Lisbon.",
     "I am allergic to peanuts.",
     "I play the violin.",
     "I work as a baker.",
     "My favourite colour is green.",
+    "My car is old and blue.",
+    "I was born in March.",
+    "My brother lives in Canada.",
 )
 """What a new store begins with, so that there is something to tell apart."""
 

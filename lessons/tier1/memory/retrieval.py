@@ -9,12 +9,14 @@ import torch
 from torch import Tensor
 
 from llm_holes.engine.engine import Engine
-from llm_holes.engine.generation.continuations import prefill, score_continuations
+from llm_holes.engine.generation.continuations import prefill
+from llm_holes.engine.generation.generate import Limits
+from llm_holes.engine.generation.sampling import SamplingParams
 from llm_holes.engine.harness.prompt import SYSTEM, Message, ids_of, pieces
-from llm_holes.engine.measure import Timing, repeated
+from llm_holes.engine.measure import Timing, timed
 from llm_holes.engine.model.hook_names import in_all_layers, tap
 
-REPEATS = 2
+REPEATS = 5
 
 
 @dataclass(frozen=True)
@@ -37,11 +39,10 @@ class Prompt:
 
 @dataclass(frozen=True)
 class Recall:
-    """What came of a prompt: the probability of the fact where it belongs, the free answer, and the prefill."""
+    """What came of a prompt: the probability of the fact where it belongs, and the tokens of the free answer."""
 
     p: float
-    answer: str
-    prefill: Timing
+    answer: tuple[int, ...] = ()
 
 
 def embedding(engine: Engine, layer: int, text: str) -> Tensor:
@@ -52,14 +53,14 @@ def embedding(engine: Engine, layer: int, text: str) -> Tensor:
     return states[1:].mean(0) if len(states) > 1 else states[0]
 
 
-def nearest(engine: Engine, layer: int, question: str, memories: Sequence[str]) -> list[Found]:
-    """The memories by their cosine with the question, the nearest first."""
-    asked = embedding(engine, layer, question)
-    found = []
-    for text in memories:
-        own = embedding(engine, layer, text)
-        found.append(Found(text, float(torch.cosine_similarity(asked, own, dim=0)), float(asked @ own)))
-    return sorted(found, key=lambda f: -f.cosine)
+def nearest(engine: Engine, layer: int, question: str, memories: Sequence[str], mean_removed: bool) -> list[Found]:
+    """The memories by their cosine with the question, the nearest first. What all the memories have in common, their
+    mean, is taken from every vector before, unless there is nothing else."""
+    asked, own = embedding(engine, layer, question), [embedding(engine, layer, text) for text in memories]
+    dots = [float(asked @ vector) for vector in own]
+    common = torch.stack(own).mean(0) if mean_removed and len(own) > 1 else torch.zeros_like(asked)
+    cosines = [float(torch.cosine_similarity(asked - common, vector - common, dim=0)) for vector in own]
+    return sorted(map(Found, memories, cosines, dots), key=lambda found: -found.cosine)
 
 
 def asked(engine: Engine, question: str, memories: Sequence[str]) -> Prompt:
@@ -75,12 +76,22 @@ def asked(engine: Engine, question: str, memories: Sequence[str]) -> Prompt:
 
 def recall(engine: Engine, prompt: Prompt, opening: str, fact: str, new_tokens: int) -> Recall:
     """`opening` begins the answer for the model, so that there is one place for the fact; the free answer has none."""
-    encode = engine.tokenizer.encode
-    cache, took = repeated(REPEATS, prefill, engine.model, prompt.ids)
-    cache.truncate(len(prompt.ids) - 1)
-    place = prompt.ids[-1:] + encode(opening)
-    p = score_continuations(engine.model, cache, [place], [encode(f" {fact}")])[0].p
-    return Recall(p, engine.write(prompt.ids, new_tokens) if new_tokens else "", took)
+    p = chance(engine, prompt.ids, opening, fact)
+    answer = engine.generate(prompt.ids, SamplingParams(), Limits(new_tokens)) if new_tokens else ()
+    return Recall(p, tuple(step.token for step in answer))
+
+
+def chance(engine: Engine, ids: Sequence[int], opening: str, word: str) -> float:
+    """P of the word where the answer has begun with `opening`. Raises InputError if it does not fit the context."""
+    place, wanted = [*ids, *engine.tokenizer.encode(opening)], engine.tokenizer.encode(f" {word}")
+    log_p = engine.logits(engine.fits([*place, *wanted]), len(wanted) + 1)[:-1].log_softmax(-1)
+    return float(log_p[range(len(wanted)), wanted].sum().exp())
+
+
+def prefills(engine: Engine, prompts: Sequence[Prompt]) -> list[Timing]:
+    """How long it takes to read each prompt. They take turns, so that what slows the machine slows all of them."""
+    rounds = [[timed(prefill, engine.model, prompt.ids)[1] for prompt in prompts] for _ in range(REPEATS)]
+    return [Timing.of(list(ms)) for ms in zip(*rounds, strict=True)]
 
 
 def attention(engine: Engine, prompt: Prompt, opening: str) -> list[float]:

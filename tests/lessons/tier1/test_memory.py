@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,12 @@ import torch
 
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import Cancelled, InputError
-from llm_holes.engine.frames import Tokens
+from llm_holes.engine.frames import Contexts, Tokens
+from llm_holes.engine.harness.prompt import ids_of, pieces
 from llm_holes.engine.model.hook_names import tap
 from llm_holes.lessons.tier1.memory.memory_store import FIRST, MemoryStore
 from llm_holes.lessons.tier1.memory.retrieval import asked, attention, embedding
+from llm_holes.lessons.tier1.memory.talk import conversation
 from tests.support.lessons import frames, measured
 
 pytestmark = pytest.mark.usefixtures("state")
@@ -28,6 +31,50 @@ def test_only_what_is_in_the_prompt_is_known(engine: Engine, state: Path) -> Non
     assert m["p_fact_in_window"] == m["p_fact_in_conversation"]
     assert m["retrieved_rank"] == 1
     assert not state.exists(), "without `keep` nothing of the learner's is touched"
+
+
+def test_everything_is_sent_again_at_each_turn(engine: Engine) -> None:
+    m = measured(engine, "memory")
+    told, later = "My dog is called Waffle.", "What is my dog called?"
+    ids = ids_of(pieces(engine.tokenizer, conversation(told, later, 6)))
+    sent = m["tokens_sent_per_turn"]
+    assert len(sent) == 6
+    assert sent == sorted(sent)
+    assert sent[-1] == len(ids) == m["tokens_in_conversation"]
+    assert m["sent_growth"] > 3.5
+    assert m["tokens_read_in_all"] == sum(sent) > 3 * len(ids)
+    stack = next(view for view in frames(engine, "memory")[-1].views if isinstance(view, Contexts))
+    last = stack.contexts[5]
+    assert [part.tokens for part in last.parts][1:-1] == [b - a for a, b in itertools.pairwise(turn_starts(stack))]
+    assert "".join(engine.tokenizer.decode(ids).split()) == "".join("".join(part.text for part in last.parts).split())
+
+
+def turn_starts(stack: Contexts) -> list[int]:
+    """How long each turn's context is without its new message: what was said before."""
+    return [sum(part.tokens for part in context.parts[:-1]) for context in stack.contexts[:6]]
+
+
+def test_likeness_drowns_a_memory_and_number_does_not(engine: Engine) -> None:
+    alike, different = measured(engine, "memory"), measured(engine, "memory", "about other things")
+    assert alike["p_fact_alone"] == different["p_fact_alone"] > 0.7
+    assert alike["p_fact_among_others"] < 0.2
+    assert different["p_fact_among_others"] > 0.5
+    assert alike["p_fact_first_of_others"] > 0.7, "the first place is safe even then"
+    assert alike["p_fact_told_last"] > alike["p_fact_told_first"], "of two that contradict, the later counts more"
+
+
+def test_what_is_kept_follows_the_form_of_the_examples(engine: Engine) -> None:
+    m = measured(engine, "memory")
+    assert m["keeps_by_form"] is True
+    assert abs(m["p_keep_allergy"] - m["p_keep_weather"]) < 0.1, "an allergy and the weather are alike to it"
+    assert m["p_keep_question"] < 0.1 < 0.5 < m["p_keep_told"]
+
+
+def test_without_the_mean_removed_another_memory_is_nearest(engine: Engine) -> None:
+    raw = measured(engine, "memory", "all bars alike")
+    assert raw["cosines_apart"] < 0.05
+    assert raw["retrieved_rank"] > 1
+    assert raw["recalled_with_memory"] is False
 
 
 def test_the_numbers_are_those_of_the_whole_prompt(engine: Engine) -> None:

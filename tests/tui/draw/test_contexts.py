@@ -59,6 +59,22 @@ def test_the_picture_uses_the_room_there_is() -> None:
     ]
 
 
+def test_bars_are_as_thick_as_the_room_allows() -> None:
+    """You should see two rows to a bar: the second repeats what is kept, and leaves out letters and what is cut off."""
+    rows = [plain(row).rstrip() for row in contexts_rows(CONTEXTS, 40, None, 8)]
+    assert rows[2:10] == [
+        "  turn 1       │              S▆▆▆N▆  20",
+        "               │              ██████",
+        "  turn 2       │        S▆▆O▆▆▆▆▆▆N▆  40",
+        "               │        ████████████",
+        "  turn 3       │ S▆▆▆O▆▆▆▆▆O▆▆▆▆▆▆N▆  60",
+        "               │ ███████████████████",
+        "  turn 4  s╌╌╌o│▆▆▆▆▆O▆▆▆▆▆O▆▆▆▆▆▆N▆  80",
+        "               │████████████████████",
+    ]
+    assert len(contexts_rows(CONTEXTS, 40, None, 100)) == len(rows) + 4
+
+
 async def test_up_and_down_lead_to_the_part_above_or_below_and_a_click_to_the_part_there() -> None:
     class Shown(App[None]):
         def get_theme_variable_defaults(self) -> dict[str, str]:
