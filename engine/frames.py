@@ -143,8 +143,17 @@ class Series(msgspec.Struct, frozen=True):
     high: tuple[float, ...] = ()
 
 
+class Mark(msgspec.Struct, frozen=True):
+    """A point of a `Curve` that has a name."""
+
+    name: str
+    x: float
+    y: float
+
+
 class Curve(Shown, frozen=True, tag="curve"):
-    """Lines over one x axis. `x_range` and `y_range` are what the axes span at least, as in `Bars`."""
+    """Lines over one x axis, and points to point at. `x_range` and `y_range` are what the axes span at least, as in
+    `Bars`."""
 
     title: str
     series: tuple[Series, ...]
@@ -153,6 +162,7 @@ class Curve(Shown, frozen=True, tag="curve"):
     log_y: bool = False
     y_range: tuple[float, float] | None = None
     x_range: tuple[float, float] | None = None
+    marks: tuple[Mark, ...] = ()
 
 
 class Table(Shown, frozen=True, tag="table"):

@@ -60,6 +60,32 @@ def gradients(model: Decoder, ids: Sequence[int]) -> Gradients:
     return Gradients(-float(log_p.detach().double().mean()), log_p.detach(), used)
 
 
+@torch.no_grad()
+def losses_along(model: Decoder, ids: Sequence[int], found: Gradients, rates: Sequence[float]) -> Iterator[float]:
+    """The loss after one step of each of these sizes, all from the same place along the same gradients."""
+    weights = dict(model.weights)
+    moved = {name: torch.empty_like(g) for name, g in found.by_name.items()}
+    for rate in rates:
+        for name, g in found.by_name.items():
+            weights[name] = torch.sub(model.weights[name], g, alpha=rate, out=moved[name])
+        yield loss(replace(model, weights=weights), ids)
+
+
+def activation_bytes(model: Decoder, ids: Sequence[int]) -> int:
+    """What a forward pass has to keep for the way back, besides the weights: each piece of memory counted once."""
+    own = {w.untyped_storage().data_ptr() for w in model.weights.values()}
+    kept: dict[int, Tensor] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        kept[tensor.untyped_storage().data_ptr()] = tensor
+        return tensor
+
+    with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        leaves = {name: w.detach().requires_grad_() for name, w in model.weights.items()}
+        log_probabilities(replace(model, weights=leaves), ids)
+    return sum(tensor.untyped_storage().nbytes() for place, tensor in kept.items() if place not in own)
+
+
 def sgd_step(model: Decoder, grads: Gradients, learning_rate: float) -> Decoder:
     """The model one step further down. Its weights are made in the gradients' memory, which are gone after this."""
     weights = dict(model.weights)
@@ -79,26 +105,29 @@ def norm_by_layer(found: Mapping[str, Tensor], n_layers: int) -> list[float]:
     return [norm([g for name, g in found.items() if name.startswith(f"model.layers.{n}.")]) for n in range(n_layers)]
 
 
+def nudged(model: Decoder, ids: Sequence[int], name: str, direction: Tensor, by: float) -> float:
+    """The loss where the weight `name` is moved by so much along `direction`."""
+    moved = model.weights[name] + by * direction
+    return loss(replace(model, weights={**model.weights, name: moved}), ids)
+
+
 def finite_difference(model: Decoder, ids: Sequence[int], name: str, direction: Tensor, step: float) -> float:
     """How fast the loss grows when the weight `name` moves along `direction`, from two losses and no backward pass:
     (loss(w + step · direction) - loss(w - step · direction)) / (2 · step)."""
-    w = model.weights[name]
-
-    def moved(by: float) -> float:
-        return loss(replace(model, weights={**model.weights, name: w + by * direction}), ids)
-
-    return (moved(step) - moved(-step)) / (2 * step)
+    up, down = (nudged(model, ids, name, direction, by) for by in (step, -step))
+    return (up - down) / (2 * step)
 
 
 @dataclass(frozen=True)
 class Step:
-    """A model on its way down. `found` are its gradients, there until the next step is asked for; the last model has
-    none. `ms` is what the gradients and the step that led here took."""
+    """A model on its way down. `found` are its gradients, there until the next step is asked for, and `gradient_ms` is
+    what they took; the last model has none. `ms` is what the gradients and the step that led here took."""
 
     model: Decoder
     log_p: Tensor
     ms: float
     found: Gradients | None = None
+    gradient_ms: float = 0.0
 
     @property
     def loss(self) -> float:
@@ -112,7 +141,7 @@ def training(model: Decoder, ids: Sequence[int], learning_rate: float, steps: in
         started = time.perf_counter()
         found = gradients(model, ids)
         backward_s = time.perf_counter() - started
-        yield Step(model, found.log_p, took, found)
+        yield Step(model, found.log_p, took, found, backward_s * 1e3)
         if not math.isfinite(found.loss):
             return
         started = time.perf_counter()

@@ -21,6 +21,9 @@ from llm_holes.tui.draw.spans import Row, Span, fit, kind_within, titled, with_s
 ROLES = ("measured", "hue3", "hue0", "hue1")
 STROKES = (("── ", (1,)), ("╌╌ ", (1, 1, 1, 0, 0, 0)), ("·· ", (1, 0, 0, 0)), ("─· ", (1, 1, 1, 1, 1, 0, 0, 1, 0, 0)))
 """How a series is drawn in the legend, and which of the dots along its line are set, over and over."""
+MARKS = "●○◆◇"
+"""How the named points are drawn."""
+MARKED = "pick"
 DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 LARGEST = 1e150
 """Beyond this, and for NaN, a point has no place: differences of such numbers overflow."""
@@ -46,6 +49,7 @@ class Canvas:
         self.columns, self.lines = columns, lines
         self.bits = [[0] * columns for _ in range(lines)]
         self.roles = [[""] * columns for _ in range(lines)]
+        self.glyphs: dict[tuple[int, int], str] = {}
 
     def dot(self, x: int, y: int, role: str) -> None:
         """Sets dot (x, y), y counted from the bottom; dots outside are dropped."""
@@ -54,18 +58,27 @@ class Canvas:
             self.bits[line][column] |= DOTS[3 - y % 4][x % 2]
             self.roles[line][column] = role
 
+    def put(self, x: int, y: int, glyph: str) -> None:
+        """Puts a glyph into the cell of dot (x, y), over what is drawn there."""
+        column, line = x // 2, self.lines - 1 - y // 4
+        if 0 <= column < self.columns and 0 <= line < self.lines:
+            self.glyphs[line, column] = glyph
+
     def row(self, line: int) -> Row:
         return [
-            Span(chr(0x2800 + bits) if bits else " ", role)
-            for bits, role in zip(self.bits[line], self.roles[line], strict=True)
+            Span(glyph, MARKED)
+            if (glyph := self.glyphs.get((line, column)))
+            else Span(chr(0x2800 + bits) if bits else " ", role)
+            for column, (bits, role) in enumerate(zip(self.bits[line], self.roles[line], strict=True))
         ]
 
 
 def curve_rows(view: Curve, width: int, lines: int = LINES) -> list[Row]:
     """The plot with a y axis of `lines` lines, an x axis, and a legend that names each line and how it is drawn."""
-    points = [list(_points(series, view.log_y)) for series in view.series]
-    xs = [x for line in points for x, _ in line]
-    ys = [y for line in points for _, y in line] + [y for s in view.series for y in _spread(s, view.log_y)]
+    points = [list(_points(series.x, series.y, view.log_y)) for series in view.series]
+    marks = [list(_points((mark.x,), (mark.y,), view.log_y)) for mark in view.marks]
+    xs = [x for line in [*points, *marks] for x, _ in line]
+    ys = [y for line in [*points, *marks] for _, y in line] + [y for s in view.series for y in _spread(s, view.log_y)]
     ys += _placed(view.y_range or (), view.log_y)
     if not xs:
         return titled(view.title, view.y_label, [[Span("no points yet", "dim")]])
@@ -89,6 +102,9 @@ def curve_rows(view: Curve, width: int, lines: int = LINES) -> list[Row]:
         _draw_spread(canvas, series, view.log_y, to_x, to_y)
     for index, line in reversed(list(enumerate(points))):
         _draw_line(canvas, [(to_x(x), to_y(y)) for x, y in line], index)
+    for index, mark in enumerate(marks):
+        for x, y in mark:
+            canvas.put(to_x(x), to_y(y), MARKS[index % len(MARKS)])
     labels = {lines - 1 - to_y(tick) // 4: text for tick, text in zip(ticks, texts, strict=True)}
     rows: list[Row] = []
     for y in range(lines):
@@ -100,8 +116,8 @@ def curve_rows(view: Curve, width: int, lines: int = LINES) -> list[Row]:
     return titled(view.title, unit, [*rows, *_legend(view, width, margin)])
 
 
-def _points(series: Series, log: bool) -> Iterator[tuple[float, float]]:
-    for x, y in zip(series.x, series.y, strict=False):
+def _points(xs: Iterable[float], ys: Iterable[float], log: bool) -> Iterator[tuple[float, float]]:
+    for x, y in zip(xs, ys, strict=False):
         if abs(x) < LARGEST and abs(y) < LARGEST and (y > 0 or not log):
             yield x, math.log10(y) if log else y
 
@@ -214,16 +230,23 @@ def _x_axis(view: Curve, low: float, high: float, columns: int, margin: int) -> 
 
 
 def _legend(view: Curve, width: int, margin: int) -> Iterable[Row]:
-    if len(view.series) < 2:
+    """What each line is, if there are several, and each named point."""
+    lines = [
+        (Span(STROKES[index % len(STROKES)][0], ROLES[index % len(ROLES)]), series.name)
+        for index, series in enumerate(view.series)
+        if len(view.series) > 1
+    ]
+    points = [(Span(MARKS[index % len(MARKS)] + " ", MARKED), mark.name) for index, mark in enumerate(view.marks)]
+    if not lines and not points:
         return []
     rows: list[Row] = [[Span(" " * (margin + 1))]]
     used = margin + 1
-    for index, series in enumerate(view.series):
-        name = visible(series.name)
-        size = cell_len(name) + 6
+    for sign, text in lines + points:
+        name = visible(text)
+        size = cell_len(sign.text) + cell_len(name) + 3
         if used + size > width and used > margin + 1:
             rows.append([Span(" " * (margin + 1))])
             used = margin + 1
-        rows[-1] += [Span(STROKES[index % len(STROKES)][0], ROLES[index % len(ROLES)]), Span(name + "   ")]
+        rows[-1] += [sign, Span(name + "   ")]
         used += size
     return rows

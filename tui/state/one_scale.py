@@ -54,6 +54,7 @@ def _xs(view: Curve) -> Iterator[float]:
     yield from view.x_range or ()
     for series in view.series:
         yield from series.x
+    yield from (mark.x for mark in view.marks)
 
 
 def _ys(view: Curve) -> Iterator[float]:
@@ -61,6 +62,7 @@ def _ys(view: Curve) -> Iterator[float]:
         for y in chain(series.y, series.low, series.high):
             if y > 0 or not view.log_y:
                 yield y
+    yield from (mark.y for mark in view.marks if mark.y > 0 or not view.log_y)
 
 
 def _cells(view: Heatmap) -> Iterator[float]:

@@ -16,6 +16,7 @@ from llm_holes.engine.frames import (
     Curve,
     Diff,
     Heatmap,
+    Mark,
     Scatter,
     Series,
     Table,
@@ -268,6 +269,17 @@ def test_ticks_of_a_logarithmic_axis_are_even_and_each_has_a_row(lines: int, pow
     assert rows[0] == "c  P(x) (log)"
     assert "100 %┤" in rows[1]
     assert not any("e-" in row or "⁻" in row for row in rows)
+
+
+def test_named_points_of_a_curve_are_drawn_and_told_apart() -> None:
+    """You should see the first point at the left end of the line, the second at its right end, and both named below."""
+    line = (Series("a", (0, 10), (0, 10)),)
+    rows = texts(curve_rows(Curve("t", line, marks=(Mark("start", 0, 0), Mark("end", 10, 10))), 40))
+    assert rows[1].rstrip().endswith("○")
+    assert rows[12].split("┤")[1].startswith("●")
+    assert rows[-1].split() == ["●", "start", "○", "end"]
+    outside = texts(curve_rows(Curve("t", line, log_y=True, marks=(Mark("nowhere", 5, -1),)), 40))
+    assert not any("●" in row for row in outside[:-1])
 
 
 def test_an_empty_curve_says_so() -> None:
