@@ -6,6 +6,7 @@ Up to the layer that is changed nothing differs, so that much is computed once; 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
@@ -21,16 +22,36 @@ ROWS_TOGETHER = 128
 """Vectors that share one reading of the weights: few enough to show progress, enough for a quick matrix product."""
 
 
-def without_each_layer(model: Decoder, ids: Sequence[int]) -> Iterator[list[float]]:
-    """KL(intact ‖ without the layer), nats, mean over positions, of a few layers after the others: the layer adds
-    nothing. A variant joins those of its group at the layer it leaves out, with the stream as it was."""
+@dataclass(frozen=True, slots=True)
+class Harm:
+    """How far a change moves the predictions: KL(intact ‖ changed) in nats, and of next tokens drawn with the same luck
+    the share that would come out differently; both as means over the positions."""
+
+    kl: float
+    changed: float
+
+
+def without_each_layer(model: Decoder, ids: Sequence[int]) -> Iterator[list[Harm]]:
+    """The harm of leaving out a layer, of a few layers after the others: the layer adds nothing. A variant joins those
+    of its group at the layer it leaves out, with the stream as it was."""
     stream = residual_stream(model, ids)
     intact = model.unembed(stream[-1]).log_softmax(-1)
     for group in _groups(range(model.config.n_layers), len(ids)):
         variants = stream[group[0]][None]
         for below, layer in pairwise(group):
             variants = torch.cat((model.run_layers(variants, below + 1, layer + 1), stream[layer][None]))
-        yield _kl(model, intact, model.run_layers(variants, group[-1] + 1))
+        yield _harm(model, intact, model.run_layers(variants, group[-1] + 1))
+
+
+def neighbours_swapped(model: Decoder, ids: Sequence[int]) -> Iterator[list[Harm]]:
+    """The harm of exchanging a layer with the one above it, of a few pairs after the others."""
+    stream = residual_stream(model, ids)
+    intact = model.unembed(stream[-1]).log_softmax(-1)
+    for group in _groups(range(model.config.n_layers - 1), len(ids)):
+        variants = _swapped(model, stream, group[0])
+        for layer in group[1:]:
+            variants = torch.cat((model.run_layers(variants, layer + 1, layer + 2), _swapped(model, stream, layer)))
+        yield _harm(model, intact, model.run_layers(variants, group[-1] + 2))
 
 
 def without_each_head(model: Decoder, ids: Sequence[int], layers: Sequence[int]) -> Iterator[list[list[float]]]:
@@ -44,8 +65,14 @@ def without_each_head(model: Decoder, ids: Sequence[int], layers: Sequence[int])
         for below, layer in pairwise(group):
             new = _without_heads(model, stream[layer], layer)
             variants = torch.cat((model.run_layers(variants, below + 1, layer + 1), new))
-        found = _kl(model, intact, model.run_layers(variants, group[-1] + 1))
+        found = [harm.kl for harm in _harm(model, intact, model.run_layers(variants, group[-1] + 1))]
         yield [found[n : n + heads] for n in range(0, len(found), heads)]
+
+
+def _swapped(model: Decoder, stream: Tensor, layer: int) -> Tensor:
+    """The stream [1, pos, d_model] after two layers, of which the upper one comes first."""
+    upper_first = model.run_layers(stream[layer][None], layer + 1, layer + 2)
+    return model.run_layers(upper_first, layer, layer + 1)
 
 
 def _groups(layers: Sequence[int], rows: int) -> list[Sequence[int]]:
@@ -67,13 +94,15 @@ def _one_head_off_in_each(z: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def _kl(model: Decoder, intact: Tensor, stream: Tensor) -> list[float]:
-    """KL of each variant's stream [variant, pos, d_model] from the intact log-probabilities [pos, d_vocab]."""
+def _harm(model: Decoder, intact: Tensor, stream: Tensor) -> list[Harm]:
+    """The harm done to each of the streams [variant, pos, d_model]; `intact` are log-probabilities [pos, d_vocab]."""
     p = intact.exp()
-    found: list[float] = []
+    found: list[Harm] = []
     for part in torch.split(stream, max(rows_at_once(model) // stream.shape[1], 1)):
         if model.is_cancelled():
             raise Cancelled
-        changed = model.unembed(part).log_softmax(-1)
-        found += (p * (intact - changed)).sum(-1).mean(-1).clamp(min=0).tolist()
+        log_q = model.unembed(part).log_softmax(-1)
+        kls = (p * (intact - log_q)).sum(-1).mean(-1).clamp(min=0).tolist()
+        shares = ((p - log_q.exp()).abs().sum(-1).mean(-1) / 2).tolist()
+        found += map(Harm, kls, shares)
     return found

@@ -66,12 +66,15 @@ def lens(model: Decoder, stream: Tensor, top: int) -> Lens:
     for some in torch.split(stream, max(rows_at_once(model) // stream.shape[1], 1)):
         if model.is_cancelled():
             raise Cancelled
-        p = model.unembed(some).softmax(-1)
-        own = p.gather(-1, answers.expand(len(p), -1, 1))
+        logits = model.unembed(some)
+        places = answers.expand(len(some), -1, 1)
+        # by the logits: probabilities of 0 would be ties
+        rank = 1 + (logits > logits.gather(-1, places)).sum(-1)
+        p = logits.softmax(-1)
         best = p.topk(min(top, p.shape[-1]))
         before = torch.cat((p[:1] if below is None else below, p[:-1]))
         change = best.values - before.gather(-1, best.indices)
-        parts.append((best.indices, best.values, change, own[..., 0], 1 + (p > own).sum(-1)))
+        parts.append((best.indices, best.values, change, p.gather(-1, places)[..., 0], rank))
         below = p[-1:].clone()
     return Lens(*(torch.cat(part) for part in zip(*parts, strict=True)))
 

@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from llm_holes.engine.errors import Cancelled
-from llm_holes.engine.interpret.ablation_sweep import without_each_head, without_each_layer
+from llm_holes.engine.interpret.ablation_sweep import neighbours_swapped, without_each_head, without_each_layer
 from llm_holes.engine.interpret.logit_lens import residual_stream
-from llm_holes.engine.measure import fingerprint, kl_nats
+from llm_holes.engine.measure import changed_share, fingerprint, kl_nats
 from llm_holes.engine.model.decoder import Decoder
 from llm_holes.engine.model.hook_names import tap
-from llm_holes.engine.surgery.ablations import LayerSkipped
+from llm_holes.engine.surgery.ablations import LayerSkipped, LayersSwapped
 from llm_holes.engine.surgery.operations import HeadOff, Operation, operated
 
 IDS = torch.randint(0, 97, (20,), generator=torch.Generator().manual_seed(5)).tolist()
@@ -24,10 +24,32 @@ def kl_of(model: Decoder, operation: Operation) -> float:
     return kl_nats(model.forward(ids).logits[0], operated(model, [operation]).forward(ids).logits[0])
 
 
+def share_of(model: Decoder, operation: Operation, ids: list[int] = IDS) -> float:
+    passage = torch.tensor([ids])
+    return changed_share(model.forward(passage).logits[0], operated(model, [operation]).forward(passage).logits[0])
+
+
 def test_leaving_out_each_layer_equals_a_pass_without_it(tiny: Decoder) -> None:
-    found = [kl for group in without_each_layer(tiny, IDS) for kl in group]
-    assert found == pytest.approx([kl_of(tiny, LayerSkipped(layer)) for layer in range(3)], rel=1e-3)
+    harms = [harm for group in without_each_layer(tiny, IDS) for harm in group]
+    assert [harm.kl for harm in harms] == pytest.approx(
+        [kl_of(tiny, LayerSkipped(layer)) for layer in range(3)], rel=1e-3
+    )
     assert list(map(len, without_each_layer(tiny, IDS * 3))) == [2, 1]
+
+
+def test_the_share_that_changes_is_that_of_two_passes(tiny: Decoder) -> None:
+    harms = [harm for group in without_each_layer(tiny, IDS) for harm in group]
+    assert [harm.changed for harm in harms] == pytest.approx(
+        [share_of(tiny, LayerSkipped(layer)) for layer in range(3)], rel=1e-3
+    )
+
+
+@pytest.mark.parametrize("repeated", [1, 3])
+def test_exchanging_neighbours_equals_a_pass_with_them_exchanged(tiny: Decoder, repeated: int) -> None:
+    ids = IDS * repeated
+    harms = [harm for group in neighbours_swapped(tiny, ids) for harm in group]
+    expected = [share_of(tiny, LayersSwapped(layer, layer + 1), ids) for layer in range(2)]
+    assert [harm.changed for harm in harms] == pytest.approx(expected, rel=1e-3)
 
 
 def test_leaving_out_each_head_equals_a_pass_without_it(tiny: Decoder) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from llm_holes.engine.engine import Engine
 from llm_holes.engine.interpret.logit_lens import first_top, lens, residual_stream, residual_updates, settled_at, tapped
 from llm_holes.engine.model.cache import ContiguousCache
 from llm_holes.engine.model.decoder import Decoder
@@ -55,3 +56,12 @@ def test_where_a_rank_is_first_one_and_from_where_it_stays() -> None:
     ranks = torch.tensor([9, 1, 4, 1, 1])
     assert (first_top(ranks), settled_at(ranks)) == (1, 3)
     assert settled_at(torch.tensor([1, 1])) == 0
+
+
+def test_ranks_are_told_apart_where_probabilities_are_0(engine: Engine) -> None:
+    stream = residual_stream(engine.model, engine.encode("The capital of France is"))
+    seen = lens(engine.model, stream, 1)
+    logits = engine.model.unembed(stream[0, -1:])[0].double()
+    answer = int(seen.tokens[-1, -1, 0])
+    assert logits.softmax(-1)[answer].float() < 1e-30
+    assert int(seen.rank_final[0, -1]) == 1 + int((logits > logits[answer]).sum())

@@ -9,12 +9,12 @@ import torch
 
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import Cancelled, InputError
-from llm_holes.engine.frames import Heatmap
+from llm_holes.engine.frames import Heatmap, RankRace
 from llm_holes.engine.measure import fingerprint
 from llm_holes.engine.surgery.ablations import LayerSkipped, LayersSwapped
 from llm_holes.lessons.catalog import catalog
 from llm_holes.lessons.catalog.settings import validated
-from llm_holes.lessons.tier2.model_layers.experiment import chosen, listed
+from llm_holes.lessons.tier2.model_layers.chosen_layers import chosen, listed
 from tests.support.lessons import frames, measured
 
 
@@ -45,11 +45,35 @@ def test_the_answer_appears_late_and_the_sum_of_updates_is_the_stream(engine: En
     assert m["kl_median_layer"] < 0.6 < m["kl_most_important"] == m["kl_per_skipped_layer"][m["most_important_layer"]]
 
 
+def test_the_answer_climbs_in_the_last_layers_only(engine: Engine) -> None:
+    m = measured(engine, "model-layers")
+    ranks = m["answer_rank_per_layer"]
+    assert len(ranks) == m["layers"] + 1
+    assert ranks[-1] == 1
+    assert min(ranks[:23]) > 1000, "no layer before number 22 brings it near"
+    assert ranks[-6] < 200 < ranks[23]
+    early = measured(engine, "model-layers", "a phrase everybody knows")
+    assert early["answer_rank_halfway"] < 100 < m["answer_rank_halfway"]
+    race = next(view for view in frames(engine, "model-layers")[-1].views if isinstance(view, RankRace))
+    assert race.runners[0].ranks == tuple(ranks)
+
+
+def test_the_middle_is_spared_and_order_matters_less_than_presence(engine: Engine) -> None:
+    m = measured(engine, "model-layers")
+    assert m["changed_middle_of_100"] < m["changed_early_of_100"]
+    assert m["swaps_milder"] > 20
+    assert m["words_changed_of_100"] < 30
+    first = measured(engine, "model-layers", "without the first")
+    assert first["words_changed_of_100"] >= 70
+    same = measured(engine, "model-layers", "without the first", kl_tokens=96)
+    assert same["words_changed_share"] == pytest.approx(same["changed_per_skipped_layer_share"][0], rel=1e-3)
+    assert same["kl_changed"] == pytest.approx(same["kl_per_skipped_layer"][0], rel=1e-3)
+
+
 def test_the_first_layer_is_vital_and_two_in_the_middle_can_change_places(engine: Engine) -> None:
     first = measured(engine, "model-layers", "without the first")
     assert first["most_important_layer"] == 0
     assert first["p_changed"] < 0.01
-    assert first["kl_changed"] == pytest.approx(first["kl_per_skipped_layer"][0], rel=1e-3)
     assert measured(engine, "model-layers", "two change places")["answer_changed"] == " Paris"
 
 
