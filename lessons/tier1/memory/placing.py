@@ -24,8 +24,9 @@ ALIKE = (
 OTHERS = {"sound alike": ALIKE, "other things": FIRST}
 """Seven memories to paste beside the one that counts."""
 FRAME = "Here is what you know about the user from earlier conversations:"
+NONE = "no memory"
 NAMES = {
-    "no memory": "p_fact_no_memory",
+    NONE: "p_fact_no_memory",
     "alone": "p_fact_alone",
     "first of 8": "p_fact_first_of_others",
     "middle of 8": "p_fact_among_others",
@@ -45,7 +46,7 @@ def placed(
     """The prompts by the names of their places; `rival` is the memory that contradicts, "" if there is none."""
     middle = len(others) // 2 + 1
     orders = {
-        "no memory": (),
+        NONE: (),
         "alone": (memory,),
         "first of 8": (memory, *others),
         "middle of 8": (*others[:middle], memory, *others[middle:]),
@@ -63,8 +64,9 @@ def placed(
 
 
 def bars(fact: str, found: dict[str, float]) -> Bars:
-    title = f"P({fact}), by what is pasted and where"
-    return Bars(title, tuple(found), tuple(found.values()), range=(0, 1))
+    """All places but the empty one, whose bar would have no length."""
+    shown = {name: p for name, p in found.items() if name != NONE}
+    return Bars(f"P({fact}), by what is pasted and where", tuple(shown), tuple(shown.values()), range=(0, 1))
 
 
 def published(found: dict[str, float]) -> dict[str, Any]:

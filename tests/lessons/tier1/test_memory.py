@@ -36,22 +36,22 @@ def test_only_what_is_in_the_prompt_is_known(engine: Engine, state: Path) -> Non
 def test_everything_is_sent_again_at_each_turn(engine: Engine) -> None:
     m = measured(engine, "memory")
     told, later = "My dog is called Waffle.", "What is my dog called?"
-    ids = ids_of(pieces(engine.tokenizer, conversation(told, later, 6)))
+    ids = ids_of(pieces(engine.tokenizer, conversation(told, later, 5)))
     sent = m["tokens_sent_per_turn"]
-    assert len(sent) == 6
+    assert len(sent) == 5
     assert sent == sorted(sent)
     assert sent[-1] == len(ids) == m["tokens_in_conversation"]
     assert m["sent_growth"] > 3.5
     assert m["tokens_read_in_all"] == sum(sent) > 3 * len(ids)
     stack = next(view for view in frames(engine, "memory")[-1].views if isinstance(view, Contexts))
-    last = stack.contexts[5]
+    last = stack.contexts[4]
     assert [part.tokens for part in last.parts][1:-1] == [b - a for a, b in itertools.pairwise(turn_starts(stack))]
     assert "".join(engine.tokenizer.decode(ids).split()) == "".join("".join(part.text for part in last.parts).split())
 
 
 def turn_starts(stack: Contexts) -> list[int]:
     """How long each turn's context is without its new message: what was said before."""
-    return [sum(part.tokens for part in context.parts[:-1]) for context in stack.contexts[:6]]
+    return [sum(part.tokens for part in context.parts[:-1]) for context in stack.contexts[:5]]
 
 
 def test_likeness_drowns_a_memory_and_number_does_not(engine: Engine) -> None:
