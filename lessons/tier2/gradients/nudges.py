@@ -43,17 +43,12 @@ def checked(engine: Engine, ids: Sequence[int], found: Gradients, layer: int) ->
     }
     ends = (places[0], places[-1])
     lines = (
-        series("measured, by nudging", places, losses),
+        series("by nudging", places, losses),
         series("slope of the backward pass", ends, [found.loss + length * by for by in ends]),
     )
     return measured, Curve(
-        f"loss while {CHECKED} of layer {layer} is nudged up and down",
+        f"loss, by how far {CHECKED} of layer {layer} is nudged along its gradient",
         lines,
-        x_label="nudge along its gradient",
         y_label="loss",
-        marks=(
-            Mark("you stand here", 0.0, found.loss),
-            Mark("down", places[2], losses[2]),
-            Mark("up", places[4], losses[4]),
-        ),
+        marks=(Mark("you", 0.0, found.loss),),
     )

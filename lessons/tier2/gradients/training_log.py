@@ -7,7 +7,7 @@ from itertools import pairwise
 from math import isfinite
 from typing import Any
 
-from llm_holes.engine.frames import Curve, Mark, series
+from llm_holes.engine.frames import Curve, series
 from llm_holes.engine.interpret.gradients import Step, norm
 from llm_holes.engine.measure import Timing
 from llm_holes.engine.spelling import spelt
@@ -42,7 +42,7 @@ class Course:
         """The loss step by step, from where it began."""
         lines = (series("loss", range(len(self.losses)), [min(loss, HIGHEST) for loss in self.losses]),)
         title = f"loss, step by step; the text ends in {spelt(target)}"
-        return Curve(title, lines, x_label="step", y_label="loss", marks=(Mark("where it began", 0, self.losses[0]),))
+        return Curve(title, lines, y_label="loss")
 
     def chance(self, target: str) -> Curve:
         title = f"P of {spelt(target)}, given what is before it"

@@ -47,16 +47,15 @@ class Valley:
         drawn = [(size, min(loss, HIGHEST)) for size, loss in zip(self.sizes, self.losses, strict=True)]
         lines = (
             series("measured", [size for size, _ in drawn], [loss for _, loss in drawn]),
-            series("what the slope promises", (0.0, self.promised_zero), (self.start, 0.0)),
+            series("promised by the slope", (0.0, self.promised_zero), (self.start, 0.0)),
         )
-        best = Mark("the lowest", *drawn[self.best])
+        best = Mark("lowest", *drawn[self.best])
         return Curve(
             f"loss after one step, by the size of the step; the text ends in {target}",
             lines,
-            x_label="step size",
             y_label="loss",
             x_range=(0.0, SHARES[-1] * self.promised_zero),
-            marks=(Mark("you stand here", 0.0, self.start), *([best] if len(drawn) > 1 else [])),
+            marks=(Mark("you", 0.0, self.start), *([best] if len(drawn) > 1 else [])),
         )
 
     def published(self) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from llm_holes.lessons.tier2.model_layers.grid import climb, grid
 WINDOW = 24
 TOP = 4
 REPEATS = 5
-STRIP = 96
+STRIP = 64
 """Tokens of the passage, at least, on which your change is measured; each layer in turn is dearer."""
 
 

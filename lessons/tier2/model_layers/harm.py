@@ -13,9 +13,8 @@ from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Curve, Mark, Series, Tokens, series
 from llm_holes.engine.interpret.ablation_sweep import Harm
 from llm_holes.engine.measure import changed_share, kl_nats
-from llm_holes.engine.numbers import percent, plural
+from llm_holes.engine.numbers import plural
 from llm_holes.engine.spelling import spelt
-from llm_holes.lessons.shared.passage import NAME
 
 THIRDS = ("early", "middle", "late")
 
@@ -26,12 +25,11 @@ def each_in_turn(left_out: Sequence[Harm], swapped: Sequence[Harm], tokens: int)
         lines.append(series("changes places with the next", range(len(swapped)), [harm.changed for harm in swapped]))
     worst = max(range(len(left_out)), key=lambda n: left_out[n].kl)
     return Curve(
-        f"next words that would be others, on the first {plural(tokens, 'token')} of {NAME}",
+        f"share of next words that would be others, layer by layer ({plural(tokens, 'token')})",
         tuple(lines),
-        x_label="layer",
         y_label="share",
         y_range=(0, 1),
-        marks=(Mark("the worst to leave out", worst, left_out[worst].changed),),
+        marks=(Mark("the worst", worst, left_out[worst].changed),),
     )
 
 
@@ -64,10 +62,7 @@ def on_the_passage(engine: Engine, changed: Engine, fixed: Sequence[int], done: 
     intact, after = engine.logits(fixed), changed.logits(fixed)
     shares: Tensor = (intact.softmax(-1) - after.softmax(-1)).abs().sum(-1) / 2
     tops = [[spelt(engine.token_text(int(top))) for top in logits.argmax(-1)] for logits in (intact, after)]
-    notes = [
-        f"{percent(float(share))} others; likeliest {was} → {now}"
-        for share, was, now in zip(shares, *tops, strict=True)
-    ]
+    notes = [f"likeliest next {was} → {now}" for was, now in zip(*tops, strict=True)]
     share = changed_share(intact, after)
     measured = {
         "kl_changed": kl_nats(intact, after),
