@@ -140,7 +140,7 @@ def _store(ranking: list[Found]) -> Bars:
 def _kept(keep: Mapping[str, float], told: str, question: str) -> dict[str, Any]:
     names = {"told": told, "question": question, "allergy": saving.ALLERGY, "weather": saving.WEATHER, "ok": saving.OK}
     by_name: dict[str, Any] = {f"p_keep_{name}": keep[message] for name, message in names.items()}
-    return by_name | {"keeps_by_form": saving.by_form(keep)}
+    return by_name | {"keeps_by_form": saving.by_form(keep, told, question)}
 
 
 def _answers(engine: Engine, fact: str, without: Recall, with_memory: Recall) -> dict[str, Any]:

@@ -39,9 +39,10 @@ def chances_to_keep(engine: Engine, messages: Sequence[str]) -> dict[str, float]
     return found
 
 
-def by_form(found: Mapping[str, float]) -> bool:
-    """Whether statements would be kept whatever they say, and a question not."""
-    return min(found[ALLERGY], found[WEATHER], found[SUM]) > 0.5 > found[ASKED]
+def by_form(found: Mapping[str, float], told: str, question: str) -> bool:
+    """Whether statements would be kept whatever they say, and questions not; yours are among them."""
+    statements, questions = (ALLERGY, WEATHER, SUM, told), (ASKED, question)
+    return min(found[text] for text in statements) > 0.5 > max(found[text] for text in questions)
 
 
 def bars(found: dict[str, float]) -> Bars:
