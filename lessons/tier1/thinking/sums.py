@@ -10,6 +10,7 @@ from itertools import accumulate, pairwise
 
 NOTES = "Notes:"
 ANSWER = "Answer:"
+WRITTEN = re.compile(r"(\d+(?:\s*\+\s*\d+)+)\s*=\s*(\d+)")
 SUM = re.compile(r"(?<![\d.,])\d{1,6}(?:\s*\+\s*\d{1,6}){1,7}(?![\d.,]*\d)")
 
 
@@ -48,6 +49,17 @@ def sum_in(text: str) -> Sum | None:
     """The sum a question asks for, if there is one in it."""
     found = SUM.search(text)
     return Sum(tuple(map(int, found[0].split("+")))) if found else None
+
+
+def false_steps(notes: str) -> int:
+    """How many of the additions that are written out in the notes are wrong."""
+    return sum(sum(map(int, numbers.split("+"))) != int(result) for numbers, result in WRITTEN.findall(notes))
+
+
+def conclusion(notes: str) -> str:
+    """What the notes come to: their last number, or their last word where they have none."""
+    found = re.findall(r"\d+", notes) or re.findall(r"\w+", notes)
+    return found[-1] if found else notes.strip()
 
 
 def drawn(count: int, seed: int) -> list[Sum]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from llm_holes.lessons.tier1.thinking.sums import Sum, conversation, drawn, sum_in
+from llm_holes.lessons.tier1.thinking.sums import Sum, conclusion, conversation, drawn, false_steps, sum_in
 
 
 def test_steps_lead_to_the_total_and_a_mistake_is_carried_on() -> None:
@@ -42,3 +42,16 @@ def test_the_question_comes_last_behind_examples_with_notes() -> None:
     assert messages[-1] == {"role": "user", "content": "Why?"}
     assert [m["role"] for m in messages[:2]] == ["user", "assistant"]
     assert messages[1]["content"] == "Notes: 2 + 5 = 7. 7 + 4 = 11.\nAnswer: 11"
+
+
+def test_false_steps_are_the_additions_that_do_not_add_up() -> None:
+    assert false_steps("7 + 5 = 12. 12 + 8 = 20.") == 0
+    assert false_steps("9 + 8 = 17. 17 + 1 = 28.") == 1
+    assert false_steps("7 + 7 = 12. 12 + 1 = 23.") == 2
+    assert false_steps("no sums") == 0
+
+
+def test_notes_come_to_their_last_number_or_word() -> None:
+    assert conclusion("7 + 5 = 12. 12 + 8 = 26.") == "26"
+    assert conclusion("The capital is Oslo.") == "Oslo"
+    assert conclusion(" 🙂 ") == "🙂"
