@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from llm_holes.engine.generation.grammar import Constraint
@@ -23,8 +23,6 @@ from llm_holes.engine.harness.tools import Result, Tool, as_data, run_tool
 from llm_holes.engine.harness.write import LanguageModel, Written, write
 from llm_holes.engine.tokenizer.tokenizer import Tokenizer
 
-After = Callable[[Call | Fault, Result], Sequence[Message]]
-
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
@@ -40,8 +38,7 @@ class Bounds:
 
 @dataclass(frozen=True)
 class Harness:
-    """What stays the same in a conversation. The first `forced_calls` answers are held inside the grammar of a call;
-    `after` gives messages the software adds of its own after each result (a plan read out again, a checklist)."""
+    """What stays the same in a conversation. The first `forced_calls` answers are held inside the grammar of a call."""
 
     model: LanguageModel
     tokenizer: Tokenizer
@@ -50,7 +47,6 @@ class Harness:
     bounds: Bounds
     params: SamplingParams = field(default_factory=SamplingParams)
     forced_calls: int = 0
-    after: After = lambda found, result: ()
 
     def converse(self, messages: Sequence[Message]) -> Iterator[Event]:
         """Everything that happens, until an answer calls nothing or a bound is reached; the last event is Stopped.
@@ -83,7 +79,7 @@ class Harness:
                 return
             result = _run(found)
             yield ToolReturned(result)
-            given = self._given(answer[-1].token, found, result)
+            given = self._given(answer[-1].token, result)
         yield Stopped("step limit")
 
     def _answer(self, context: Sequence[int], step: int, left: int) -> Iterator[Written]:
@@ -96,9 +92,9 @@ class Harness:
         params = replace(self.params, seed=self.params.seed + step)
         return write(self.model, self.tokenizer, context, params, room, constraint)
 
-    def _given(self, last: int, found: Call | Fault, result: Result) -> list[Piece]:
+    def _given(self, last: int, result: Result) -> list[Piece]:
         """What follows a call: its end (unless the model wrote it), the result, and where the next answer begins."""
-        added = continuation(self.tokenizer, [Message("tool", result.text), *self.after(found, result)])
+        added = continuation(self.tokenizer, [Message("tool", result.text)])
         if added[0].ids[0] == last:
             added[0] = replace(added[0], ids=added[0].ids[1:])
         return added
