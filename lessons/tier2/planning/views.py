@@ -111,9 +111,11 @@ def _who(piece: Piece, typed: bool) -> Any:
 
 
 def _next(found: Findings) -> Heatmap | None:
-    """For each step of the help that is shown, how likely each step of the plan is to come next."""
-    shown = found.kept.get(found.walk.help)
-    return _map(found, [shown[0]], "how likely each step is to come next") if shown else None
+    """For each step how likely each step of the plan is to come next: with the help that is shown, and to compare
+    without a plan (or with it, if none is shown)."""
+    names = (found.walk.help, "plan" if found.walk.help == "none" else "none")
+    kept = [found.kept[name][0] for name in names if name in found.kept]
+    return _map(found, kept, "how likely each step is to come next") if kept else None
 
 
 def _each(found: Findings) -> Heatmap:
@@ -122,14 +124,13 @@ def _each(found: Findings) -> Heatmap:
 
 def _map(found: Findings, kept: Sequence[Kept], title: str) -> Heatmap:
     steps = range(len(found.errand.plan))
-    several = len(kept) > 1
     rows = [row for one in kept for row in one.shares]
     return Heatmap(
         title,
         Array.of(rows),
         "the text asks for",
         "it writes",
-        tuple(f"{one.help}, {n + 1}" if several else f"step {n + 1}" for one in kept for n in steps),
+        tuple(f"{one.help}, {n + 1}" for one in kept for n in steps),
         tuple(f"{n + 1} {found.errand.plan[n]}" for n in steps),
         "probability",
         texts=tuple(percent(p) if p >= LEAST else "" for row in rows for p in row),

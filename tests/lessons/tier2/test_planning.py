@@ -126,7 +126,7 @@ def test_a_plan_upside_down_is_followed_against_habit(engine: Engine) -> None:
     assert m["p_right_with_plan"] > 0.5 > 0.3 > m["p_right_without_plan"]
     view = next(view for view in last.views if isinstance(view, Heatmap))
     rows = view.values.tolist()
-    assert [sum(row) for row in rows] == pytest.approx([1.0] * 4)
+    assert [sum(row) for row in rows] == pytest.approx([1.0] * 8)
     assert sum(rows[n][n] for n in range(4)) / 4 == pytest.approx(m["p_right_step"])
 
 
