@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -205,6 +206,7 @@ def _measured(engine: Engine, trace: ThinkingTrace) -> dict[str, Any]:
         "edited_false_steps": false_steps(trace.edited),
         "false_steps": false_steps(notes),
         "is_sum": trace.is_sum,
+        "answer_was_noted": own.p > direct.p and trace.expected in re.findall(r"\w+", notes),
         "expected_is_its_own": trace.its_own,
         "tokens_computed": own.tokens + read,
         "tokens_shown": read if trace.hidden else own.tokens + read,

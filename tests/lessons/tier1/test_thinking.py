@@ -104,6 +104,7 @@ def test_it_knew_and_one_false_step_of_its_own_leads_it_astray(engine: Engine) -
     m = measured(engine, "thinking", "thinks itself wrong")
     assert m["answer_direct"] == m["expected"] == "18" != m["answer_after_thinking"]
     assert m["false_steps"] == 1
+    assert not m["answer_was_noted"]
     assert m["p_answer_after_thinking"] < 0.1 < 0.9 < m["p_answer_with_good_notes"]
     assert m["trials"] > 0
 
