@@ -27,9 +27,9 @@ from llm_holes.tui.widgets.dial import Choice, Dial, Stepper
 
 ABOUT = """One part of the model is broken, and nobody tells which. Run any lesson: while a case is open it runs on the
 broken model, and each run is a probe. Then say what is broken, and where."""
-HOW = """Good to know: o turns to the intact model and back, at no cost. Run a lesson on the intact one, pin it with a,
-turn back and run again: A|B shows what the damage changed. f comes back here, to compare one layer with the intact one
-(a probe: halve the layers that are left) and to name what is broken."""
+HOW = """o turns to the intact model and back, at no cost: pin a run with a, turn, run again, and A|B shows what the
+damage changed. f comes back here, to compare a layer with the intact one (halve the layers that are left) or to name
+the damage."""
 TODAY = "today's case: the same one for everybody"
 LABELS = 16
 SEEDS = 10_000
@@ -46,8 +46,9 @@ class GameScreen(Dialog[dict[str, Value]]):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down,j", "app.focus_next", "down", show=False, tooltip="Next line", id="game-down"),
-        Binding("up,k", "app.focus_previous", "up", show=False, tooltip="Line before", id="game-up"),
+        # before the sheet they stand on, which would scroll
+        Binding("down,j", "app.focus_next", "down", show=False, priority=True, tooltip="Next line", id="game-down"),
+        Binding("up,k", "app.focus_previous", "up", show=False, priority=True, tooltip="Line before", id="game-up"),
         Binding("enter", "on", "go on", tooltip="Go on with this", id="game-on"),
     ]
     TITLE_TEXT, KEYS = "find the hole", ""
@@ -108,7 +109,7 @@ class BeginScreen(GameScreen):
         best: the best score so far, by difficulty.
     """
 
-    KEYS = "↑ ↓ line · ← → change · n any other case · enter begins · esc close"
+    KEYS = "↑ ↓ line · ← → change · n another · enter begins · esc close"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("n", "other", "another", tooltip="A case drawn by chance", id="game-other")
     ]
@@ -154,7 +155,7 @@ class NameScreen(GameScreen):
         model: for the ranges of layer and head.
     """
 
-    KEYS = "↑ ↓ line · ← → change · enter names it · c compares · x gives up · esc back"
+    KEYS = "← → change · enter names it · c compares · x gives up · esc back"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("c", "compare", "compare", tooltip="Set this layer beside the intact one: a probe", id="game-compare"),
         Binding("x", "give_up", "give up", tooltip="See the truth, for no points", id="game-give-up"),
