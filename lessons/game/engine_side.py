@@ -22,9 +22,14 @@ TOKENS = 128
 
 
 class Cases:
-    """The damage of each case asked for so far, found once."""
+    """The damage of each case asked for so far, found once.
 
-    def __init__(self) -> None:
+    Args:
+        tokens: how many of the passage damages are measured on.
+    """
+
+    def __init__(self, tokens: int = TOKENS) -> None:
+        self._tokens = tokens
         self._yardstick: Yardstick | None = None
         self._found: dict[Case, Measured] = {}
         self._streams: dict[Case | None, Streams] = {}
@@ -41,7 +46,7 @@ class Cases:
 
     def yardstick(self, engine: Engine) -> Yardstick:
         if self._yardstick is None:
-            self._yardstick = Yardstick.of(engine.model, engine.encode(passage())[:TOKENS])
+            self._yardstick = Yardstick.of(engine.model, engine.encode(passage())[: self._tokens])
         return self._yardstick
 
     def run(self, engine: Engine, asked: Mapping[str, Any]) -> Iterator[Frame]:

@@ -139,7 +139,10 @@ PLAIN_FLOATS = {
     "largest_change_if_zeroed", "row_scale", "simulated_steps_per_s", "steps_by_variant", "steps_with_checklist",
     "steps_with_plan", "token_dot", "weight_rmse", "weight_std", "weight_value_changed",
     "doubled_silu", "stream_norm", "pareto_front", "random_pair_same_signs", "random_pair_same_signs_mean_removed",
-    "toy_angle", "winner_angle",
+    "toy_angle", "winner_angle", "model_gb", "largest_model_gb", "largest_model_times", "step_sizes", "promised_zero_step",
+    "best_step_size", "best_step_loss", "best_to_promised", "breaks_at_step", "training_to_chat",
+    "gradient_to_forward_time", "alpha_most", "by_hand_out", "meaning_a_per_layer", "meaning_b_per_layer",
+    "gain_by_next_step", "sent_growth", "cosines_apart", "among_to_alone",
 }  # fmt: skip
 """Published numbers whose names tell no kind, and that read right as figures."""
 
