@@ -232,7 +232,8 @@ async def test_options_are_chosen_by_number_or_arrows() -> None:
         assert (predicted.said, predicted.confidence) == (bet.options[1].text, 90)
         assert isinstance(graded, Graded)
         mark = "✓" if graded.right else "✗"
-        assert verdict(app).startswith(f"{mark} You said “{bet.options[1].text}”; it was ")
+        told = ". That is right." if graded.right else "; it was "
+        assert verdict(app).startswith(f"{mark} You said “{bet.options[1].text}”{told}")
 
 
 async def test_after_the_last_step_the_bets_stand_beside_what_was_measured(open_app: OpenApp) -> None:

@@ -51,6 +51,7 @@ def asked(engine: Engine, task: str) -> list[int]:
         return f"Task: {task} Write a plan of four short steps."
 
     if not engine.tokenizer.has_chat:
+        engine.tokenizer.chat([])  # says so
         examples = "".join(f"{order(task)}\n{numbered(steps)}\n" for task, steps in EXAMPLES)
         return engine.encode(f"{examples}{order(task)}\nPlan:\n{FIRST}", MOST_TOKENS)
     messages: list[dict[str, str]] = []
