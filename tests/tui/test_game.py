@@ -263,5 +263,8 @@ def test_game(
             if key == "r" or keys.count("enter") == 2:
                 await until(pilot, lambda: not pilot.app.main.session.run.active)  # type: ignore[attr-defined]
                 await settle(pilot)
+        if keys.count("enter") == 2:
+            await until(pilot, lambda: pilot.app.main.game.open_case is None)  # type: ignore[attr-defined]
+            await settle(pilot)
 
     assert snap_compare(make_app(), terminal_size=size, run_before=run_before)
