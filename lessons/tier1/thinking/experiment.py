@@ -100,8 +100,11 @@ def compared(
     wanted = [engine.tokenizer.encode(f" {name}") for name in names]
     found: dict[str, list[float]] = {}
     for kind, ids in texts.items():
-        scored = score_continuations(engine.model, cache, [ids] * len(wanted), wanted)
+        length = cache.length
+        last_logits(engine.model, ids[:-1], cache)  # read once for all answers
+        scored = score_continuations(engine.model, cache, [ids[-1:]] * len(wanted), wanted)
         found[kind] = [one.p for one in scored]
+        cache.truncate(length)
     return found
 
 

@@ -108,8 +108,8 @@ def _exchange(engine: Engine, trace: ThinkingTrace) -> Transcript:
 
 
 def _candidates(trace: ThinkingTrace) -> Heatmap:
-    """Which answer follows each kind of notes."""
-    rows, names = list(trace.candidates), trace.named()
+    """Which answer follows each kind of notes; the edited ones, which the learner changes, come first."""
+    rows, names = list(reversed(trace.candidates)), trace.named()
     return Heatmap(
         "how likely each answer is, after each kind of notes",
         Array.of([trace.candidates[row] for row in rows] if rows else [[0.0] * len(names)]),

@@ -237,7 +237,7 @@ def _measured(engine: Engine, found: Findings) -> dict[str, Any]:
         "steps_with_plan": done["plan"],
         "steps_with_checklist": done["checklist"],
         "gain_by_checklist": right["checklist"] - right["plan"],
-        "gain_by_next_step": right["next step"] - right["plan"],
+        "p_gain_by_next_step": right["next step"] - right["plan"],
         "plan_attention_mass": kept[walk.help][0].attention,
         "attention_by_variant": {name: orders[0].attention for name, orders in kept.items()},
         "p_right_undisturbed": drift[UNDISTURBED],

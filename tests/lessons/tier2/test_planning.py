@@ -109,13 +109,13 @@ def test_a_plan_in_the_text_helps_and_more_text_is_in_the_way(engine: Engine) ->
     assert set(right) == set(HELPS) == set(m["success_by_variant"])
     assert right["plan"] > 0.8 > right["checklist"] > right["none"]
     assert right["plan again"] < right["plan"] - 0.2
-    assert m["gain_by_next_step"] < -0.1
+    assert m["p_gain_by_next_step"] < -0.1
     assert m["p_right_step"] == right["plan"]
 
 
 def test_with_long_results_in_between_naming_the_next_step_pays(engine: Engine) -> None:
     m, quiet = measured(engine, "planning", "a page after every step"), measured(engine, "planning")
-    assert m["gain_by_next_step"] > 0.1
+    assert m["p_gain_by_next_step"] > 0.1
     assert m["p_right_with_plan"] < quiet["p_right_with_plan"] - 0.1
 
 
