@@ -170,7 +170,7 @@ def _price(engine: Engine, found: Findings) -> Contexts:
             parts.append(Part(NAMED[piece.kind], size, NAMED[piece.kind], piece.text))
         total = sum(part.tokens for part in parts)
         contexts.append(Context(f"step {n + 1}, all", tuple(parts)))
-        contexts.append(Context("  what is new", (Part("new", total - old, "new"),)))
+        contexts.append(Context(f"step {n + 1}, new", (Part("new", total - old, "new"),)))
         old = total
     return Contexts("what is read for each step", tuple(contexts))
 
