@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from llm_holes.engine.model.decoder import Decoder
-from llm_holes.engine.model.number_formats import Format, format_bytes, rounded
+from llm_holes.engine.model.number_formats import BITS, Format, cast, format_bytes, rounded
 from llm_holes.engine.model.quantize import Granularity
 from llm_holes.engine.surgery.operations import Part, block_count, matrices, reweighted, weight
 
@@ -33,3 +33,25 @@ class FormatWeights:
     def stored_bytes(self, shape: torch.Size) -> int:
         """Bytes of a matrix of this shape as codes and scales."""
         return format_bytes(shape.numel(), block_count(shape, self.granularity, self.group_size), self.format)
+
+
+@dataclass(frozen=True, slots=True)
+class CastWeights:
+    """Stores the matrices of `part` without any scale: multiplied by `factor`, each weight becomes the nearest number
+    of the format, or the nearest whole number of so many bits, and is divided by `factor` again."""
+
+    kind: Format | int
+    factor: float = 1.0
+    part: Part = "all"
+
+    def apply(self, model: Decoder) -> Decoder:
+        changed: dict[str, Tensor] = {}
+        for name in matrices(model, self.part):
+            if model.is_cancelled():
+                break  # the next forward pass raises Cancelled
+            changed[name] = cast(weight(model, name) * self.factor, self.kind) / self.factor
+        return reweighted(model, changed)
+
+    def stored_bytes(self, shape: torch.Size) -> int:
+        """Bytes of a matrix of this shape as codes."""
+        return (shape.numel() * (self.kind if isinstance(self.kind, int) else BITS[self.kind]) + 7) // 8

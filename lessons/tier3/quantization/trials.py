@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -15,10 +15,12 @@ from llm_holes.engine.model.decoder import Decoder
 from llm_holes.engine.model.number_formats import BITS, Format
 from llm_holes.engine.model.quantize import Granularity
 from llm_holes.engine.numbers import plural
-from llm_holes.engine.surgery.number_formats import FormatWeights
+from llm_holes.engine.surgery.number_formats import CastWeights, FormatWeights
 from llm_holes.engine.surgery.operations import PackedWeights, Part, QuantizedWeights, matrices, operated
 
-Rounding = QuantizedWeights | FormatWeights
+Rounding = QuantizedWeights | FormatWeights | CastWeights
+Reach = Granularity | Literal["nothing"]
+"""What has a scale of its own; nothing: numbers are stored as they are."""
 BLOCK = 32
 LADDER: tuple[tuple[int | Format, Granularity, bool], ...] = (
     (8, "channel", True),
@@ -63,20 +65,32 @@ def levels_per_block(w: Tensor) -> int:
     return int((blocks.diff(dim=-1) != 0).sum(-1).max()) + 1
 
 
-def rounding_of(kind: int | Format, granularity: Granularity, group_size: int, symmetric: bool, part: Part) -> Rounding:
-    """Whole numbers of so many bits, or the numbers of a format."""
+def rounding_of(
+    kind: int | Format, reach: Reach, group_size: int, symmetric: bool, part: Part, factor: float = 1.0
+) -> Rounding:
+    """Whole numbers of so many bits, or the numbers of a format; the factor counts only where there is no scale."""
+    if reach == "nothing":
+        return CastWeights(kind, factor, part)
     if isinstance(kind, int):
-        return QuantizedWeights(kind, granularity, group_size, symmetric, part)
-    return FormatWeights(kind, granularity, group_size, part)
+        return QuantizedWeights(kind, reach, group_size, symmetric, part)
+    return FormatWeights(kind, reach, group_size, part)
+
+
+def kind_of(rounding: Rounding) -> int | Format:
+    """The format, or for whole numbers how many bits they have."""
+    if isinstance(rounding, CastWeights):
+        return rounding.kind
+    return rounding.bits if isinstance(rounding, QuantizedWeights) else rounding.format
 
 
 def bits_of(rounding: Rounding) -> int:
-    return rounding.bits if isinstance(rounding, QuantizedWeights) else BITS[rounding.format]
+    kind = kind_of(rounding)
+    return kind if isinstance(kind, int) else BITS[kind]
 
 
 def packed_form(rounding: Rounding) -> PackedWeights | None:
     """The same rounding for a kernel that reads only the codes, where there is one."""
-    if isinstance(rounding, FormatWeights) or rounding.part == "none":
+    if not isinstance(rounding, QuantizedWeights) or rounding.part == "none":
         return None
     if rounding.bits == 8 and rounding.granularity == "channel" and rounding.symmetric:
         return PackedWeights(8, rounding.part)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from llm_holes.engine.errors import InputError
-from llm_holes.engine.model.number_formats import FORMATS, Format, format_bytes, levels, rounded
+from llm_holes.engine.model.number_formats import FORMATS, Format, cast, format_bytes, levels, rounded
 
 W = torch.randn(8, 64, generator=torch.Generator().manual_seed(2))
 
@@ -40,3 +40,19 @@ def test_bytes_are_codes_and_a_scale_for_each_block() -> None:
     assert format_bytes(64, 2, "NF4") == 32 + 4
     assert format_bytes(64, 1, "FP8 E5M2") == 64 + 2
     assert format_bytes(64, 64, "BF16") == 128
+
+
+@pytest.mark.parametrize("format", ["FP4", "NF4"])
+def test_between_two_numbers_the_border_belongs_to_the_lower_one(format: Format) -> None:
+    known = levels(format)
+    borders = (known[1:] + known[:-1]) / 2
+    above = borders.nextafter(torch.tensor(100.0))
+    x = torch.cat((borders, above, known, torch.linspace(-1, 1, 10_001) * known.max()))
+    assert torch.equal(cast(x, format), known[torch.bucketize(x, borders)])
+
+
+def test_a_cast_without_a_scale_cuts_off_what_is_too_large_and_loses_what_is_too_small() -> None:
+    x = torch.tensor([24_024.0, -1e9, 0.0009, 0.1])
+    assert cast(x, "FP8 E4M3").tolist() == [448, -448, 0, 0.1015625]
+    assert cast(x, 8).tolist() == [127, -127, 0, 0]
+    assert torch.equal(cast(x, "BF16"), x.bfloat16().float())

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from llm_holes.engine.checkpoint.gguf import q4_1_blocks
 from llm_holes.engine.engine import Engine
-from llm_holes.engine.frames import Diff, NumberLine, Table, View
+from llm_holes.engine.errors import InputError
+from llm_holes.engine.frames import Bars, Curve, Diff, NumberLine, Table, View
 from llm_holes.engine.surgery.operations import QuantizedWeights
+from llm_holes.lessons.tier3.quantization.bit_fields import WIDTHS, held, typed_number
 from tests.support.lessons import frames, measured
 
 ID = "quantization"
@@ -63,6 +67,69 @@ def test_formats_with_levels_near_zero_do_better_with_the_same_bits(engine: Engi
     assert (nf4["bits"], nf4["bits_per_weight"]) == (4, ints["bits_per_weight"])
     assert nf4["kl_nats"] < 0.8 * ints["kl_nats"]
     assert measured(engine, ID, "FP8, one scale")["perplexity_ratio"] < 1.05
+
+
+def test_every_number_is_made_of_the_bits_that_are_drawn() -> None:
+    """Sign, exponent and digits, put together by the definition of the format, are the number that is read back."""
+    biases = {"FP32": 127, "BF16": 127, "FP8 E5M2": 15, "FP8 E4M3": 7, "FP4": 1}
+    for name, bias in biases.items():
+        for x in (0.1, -3.0, 0.0001, 24_024.0, 5.75):
+            found = held(x, name)
+            digits = int(found.digits, 2) / 2 ** WIDTHS[name][1]
+            exponent = int(found.exponent, 2)
+            size = (1 + digits) * 2.0 ** (exponent - bias) if exponent else digits * 2.0 ** (1 - bias)
+            assert (-1) ** int(found.sign) * size == pytest.approx(found.value, rel=1e-6), (name, x)
+    assert (held(0.1, "FP8 E4M3").value, held(0.1, "FP4").value) == (0.1015625, 0)
+    assert (held(-5.2, "INT8"), held(1.0, "NF4").digits) == (("1", "", "1111011", -5.0), "1111")
+    assert held(24_024.0, "FP8 E4M3").value == 448
+    with pytest.raises(InputError, match="one number"):
+        typed_number("1 2")
+
+
+def test_fp8_without_a_scale_lives_in_one_unit_and_dies_in_another(engine: Engine) -> None:
+    no_scale = {"format": "FP8 E4M3", "granularity": "nothing"}
+    ruined = measured(engine, ID, "", **no_scale, factor="1/1000", max_new_tokens=3)
+    assert ruined["changed_share"] > 0.9
+    assert ruined["perplexity_quantized"] == pytest.approx(engine.info.d_vocab, rel=0.01), "it knows nothing"
+    same_unit = measured(engine, ID, "", **no_scale, max_new_tokens=3)
+    reaches_lower = measured(engine, ID, "thousandths in E5M2")
+    assert same_unit["changed_share"] < reaches_lower["changed_share"] < 0.3
+    assert measured(engine, ID, "thousandths in BF16")["changed_share"] < 0.02
+
+
+def test_formats_stand_side_by_side_and_those_of_four_bits_carry_a_star(engine: Engine) -> None:
+    last = frames(engine, ID, compare="formats", max_new_tokens=3)[-1]
+    kl = last.measured["kl_by_format"]
+    assert isinstance(kl, dict)
+    order = ["BF16", "INT8", "FP8 E4M3", "FP8 E5M2", "NF4", "INT4"]
+    assert [kl[name] for name in order] == sorted(kl[name] for name in order)
+    bars = next(view for view in last.views if view.key == "formats")
+    assert isinstance(bars, Bars)
+    assert "4-bit blocks" in bars.title
+    assert [label.endswith("*") for label in bars.labels] == [False] * 4 + [True] * 3 + [False]
+    assert bars.marked == 7
+
+
+def test_one_number_of_the_stream_is_too_large_for_fp8_and_stretches_the_ladder_for_all_others(engine: Engine) -> None:
+    last = frames(engine, ID, compare="stream", part="none", max_new_tokens=3)[-1]
+    m: dict[str, Any] = last.measured
+    assert m["activation_max"] == pytest.approx(24_024, abs=50)
+    assert m["kl_activations_unscaled"] > 5
+    assert m["changed_share_one_scale"] > 0.8 > 0.3 > m["changed_share_per_token"]
+    curve = next(view for view in last.views if view.key == "the stream")
+    assert isinstance(curve, Curve)
+    largest, end, typical = curve.series
+    assert max(largest.y) == m["activation_max"]
+    assert set(end.y) == {448}
+    assert max(typical.y) < 20
+
+
+def test_keys_and_values_stand_side_by_side(engine: Engine) -> None:
+    m = measured(engine, ID, compare="cache", part="none", max_new_tokens=3)
+    assert m["kl_by_cache"]["keys, a scale for each"] == pytest.approx(
+        measured(engine, ID, "only the keys, 4 bits")["kl_nats"], rel=1e-3
+    )
+    assert m["changed_share_keys"] > 2 * max(m["changed_share_keys_per_place"], m["changed_share_values"])
 
 
 def test_the_rungs_are_what_is_left_of_the_weights_that_share_a_scale(engine: Engine) -> None:
