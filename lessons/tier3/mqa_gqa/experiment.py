@@ -2,90 +2,103 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 
 from llm_holes.engine.engine import Engine
-from llm_holes.engine.frames import Bars, Diff, Frame, Table
-from llm_holes.engine.measure import kl_nats, perplexity
+from llm_holes.engine.frames import Diff, Frame, Table, View
+from llm_holes.engine.measure import changed_share, kl_nats, perplexity
 from llm_holes.engine.model.cache import ContiguousCache
 from llm_holes.engine.numbers import equality, figure, plural, size
 from llm_holes.engine.spelling import spelt
-from llm_holes.engine.surgery.kv_heads import KVExpanded, KVRotated, pooled_by
-from llm_holes.engine.surgery.operations import Operation
-from llm_holes.lessons.shared.architectures import ARCHITECTURES, Architecture, with_this_model
+from llm_holes.engine.surgery.kv_heads import KVExpanded
+from llm_holes.lessons.shared.architectures import ARCHITECTURES
 from llm_holes.lessons.shared.layer_choice import chosen
 from llm_holes.lessons.shared.passage import NAME, passage_ids
 from llm_holes.lessons.shared.report import Report
 from llm_holes.lessons.shared.untouched import Untouched
+from llm_holes.lessons.tier3.mqa_gqa import published
+from llm_holes.lessons.tier3.mqa_gqa.alike import likeness, map_of
+from llm_holes.lessons.tier3.mqa_gqa.merged import EXCHANGE, SHORT_LIST, Merging, damage, each_layer_alone, kept_bytes
+from llm_holes.lessons.tier3.mqa_gqa.sharing import who_shares
 
-GB = 1e9
-HALF = 2
-"""Bytes of a number in the calculator: most models keep their cache in 16 bits."""
+FITTED_ON = 256
+"""Tokens of the passage behind those that are measured: short lists are fitted to what they are not tried on."""
+ALONE_TOKENS = 64
+"""For each layer alone, and for the patterns."""
+NAMES = {EXCHANGE: "Keys and values dealt out to the wrong heads", SHORT_LIST: "One short list for all heads"}
 
 
 def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     config = engine.model.config
     prompt = engine.encode(p["text"], p["max_new_tokens"])
     ids = passage_ids(engine, p["tokens"])
-    targets = torch.tensor(ids)
     report, untouched = Report(), Untouched.of(engine, prompt)
     model = next(a for a in ARCHITECTURES if a.name == p["architecture"])
-    size_bars, published = _ways(model, p["context_tokens"]), _published(engine, p["context_tokens"])
-    intact, built_bytes = _read(engine, ids)
-    expanded, expanded_bytes = _read(engine.operated([KVExpanded()]), ids)
-    difference, built_perplexity = float((intact - expanded).abs().max()), perplexity(intact, targets)
+    found = likeness(engine, ids[:ALONE_TOKENS], p["layer"])
     report.measure(
         kv_heads=config.n_kv_heads,
         query_heads=config.n_heads,
-        cache_bytes=built_bytes,
-        cache_bytes_expanded=expanded_bytes,
-        kl_expand=kl_nats(intact, expanded),
-        logits_max_abs_diff_expand=difference,
-        perplexity_intact=built_perplexity,
         architecture=model.name,
-        architecture_cache_bytes=model.kv_bytes(p["context_tokens"], HALF),
-        architecture_cache_bytes_ungrouped=model.kv_bytes(p["context_tokens"], HALF, grouped=False),
+        architecture_cache_bytes=model.kv_bytes(p["context_tokens"], published.HALF),
+        architecture_cache_bytes_ungrouped=model.kv_bytes(p["context_tokens"], published.HALF, grouped=False),
+        mla_cache_bytes=published.DeepSeek.kv_bytes(p["context_tokens"]),
+        mla_cache_bytes_if_own=published.DeepSeek.kv_bytes_if_own(p["context_tokens"]),
+        pattern_cosine_inside=found.inside,
+        pattern_cosine_across=found.across,
+        pattern_cosine_gap=found.gap,
+        pattern_cosine_inside_all=found.inside_all,
+        pattern_cosine_across_all=found.across_all,
     )
-    report.show(cache_size=size_bars, published_models=published)
-    report.say(
-        f"Copied for each of {config.n_heads} query heads, {size(built_bytes)} of cache become "
-        f"{size(expanded_bytes)}; the logits are {equality(difference)}."
-    )
-    yield report.frame(0.3)
+    shown: dict[str, View] = {
+        "who_shares": who_shares(config),
+        "who_looks_alike": map_of(found, p["layer"], config.kv_group),
+        "published_models": published.table(engine, p["context_tokens"]),
+        "cache_size": published.ways(model, p["context_tokens"]),
+    }
+    report.show(**shown)
+    report.say(f"{plural(config.n_heads, 'query head')} read {plural(config.n_kv_heads, 'head')} of keys and values.")
+    yield report.frame(0.2)
 
+    intact, built_bytes = _read(engine, ids)
+    report.measure(_copied(engine, ids, intact), cache_bytes=built_bytes, perplexity_intact=_perplexity(intact, ids))
+    other_ids = passage_ids(engine, p["tokens"] + FITTED_ON)[p["tokens"] :]
+    merging = Merging(engine, p["pooling"], ids, other_ids)
     layers = chosen(p["layers"], p["layer"], config.n_layers)
-    pooled = engine.operated([_sharing(engine, p["pooling"], layers, ids)])
-    changed, _ = _read(pooled, ids)
-    kl, pooled_perplexity = kl_nats(intact, changed), perplexity(changed, targets)
+    merged = engine.operated([merging.of(layers)])
+    changed = merged.logits(ids)
     report.measure(
         layers_changed=len(layers),
-        kv_heads_pooled=pooled.model.config.n_kv_heads,
-        cache_bytes_pooled=_kept_bytes(built_bytes, p["pooling"], len(layers) / config.n_layers, config.n_kv_heads),
-        kl_pool=kl,
-        perplexity_pool=pooled_perplexity,
+        kv_heads_pooled=merged.model.config.n_kv_heads,
+        cache_bytes_pooled=kept_bytes(config, p["pooling"], len(layers), len(ids)),
+        kl_pool=kl_nats(intact, changed),
+        changed_share=changed_share(intact, changed),
+        perplexity_pool=_perplexity(changed, ids),
     )
-    report.say(
-        f"{_name(p['pooling'])}, in {len(layers)} of {plural(config.n_layers, 'layer')}: "
-        f"perplexity {figure(built_perplexity)} becomes {figure(pooled_perplexity)}, KL {figure(kl)} nats."
-    )
-    quality = _quality(report.measured, p["pooling"], len(ids))
-    report.show(cache_size=size_bars, quality=quality, published_models=published)
-    yield report.frame(0.6)
+    report.say(_caption(report.measured, p["pooling"], config.n_layers))
+    shown = {"who_shares": shown["who_shares"], "quality": _quality(report.measured, p["pooling"], len(ids))} | shown
+    report.show(**shown)
+    yield report.frame(0.5)
 
-    before, after = (e.write(prompt, p["max_new_tokens"]) for e in (engine, pooled))
+    before, after = (e.write(prompt, p["max_new_tokens"]) for e in (engine, merged))
     report.measure(text_differs=before != after, undo_bit_identical=untouched.holds())
+    report.measure(kl_pool_per_layer=[], worst_layer=-1, changed_share_worst=math.nan, changed_share_least=math.nan)
     writes = Diff(f"what follows {spelt(p['text'])}", before, after, "as built", p["pooling"])
-    report.show(cache_size=size_bars, quality=quality, what_it_writes=writes, published_models=published)
+    report.show(**{"who_shares": shown["who_shares"], "what_it_writes": writes} | shown)
+    if p["every_layer"]:
+        still = report.views
+        kls, shares = list[float](), list[float]()
+        for kl, share in each_layer_alone(engine, merging, ids[:ALONE_TOKENS]):
+            kls.append(kl)
+            shares.append(share)
+            report.show(*still, each_layer_alone=damage(shares, config.n_layers, len(ids[:ALONE_TOKENS])))
+            yield report.frame(0.5 + 0.5 * len(kls) / config.n_layers)
+        report.measure(kl_pool_per_layer=kls, worst_layer=shares.index(max(shares)))
+        report.measure(changed_share_worst=max(shares), changed_share_least=min(shares))
     yield report.frame()
-
-
-def _sharing(engine: Engine, pooling: str, layers: tuple[int, ...], ids: Sequence[int]) -> Operation:
-    if pooling == "exchange":
-        return KVRotated(layers)
-    return pooled_by(engine.model, pooling, layers, ids)  # type: ignore[arg-type]  # the control's other choices
 
 
 def _read(engine: Engine, ids: Sequence[int]) -> tuple[torch.Tensor, int]:
@@ -95,54 +108,39 @@ def _read(engine: Engine, ids: Sequence[int]) -> tuple[torch.Tensor, int]:
     return logits, cache.nbytes
 
 
-def _kept_bytes(built: int, pooling: str, share_of_layers: float, kv_heads: int) -> int:
-    """Bytes of cache if the layers that share one head keep it once. (Where others keep all, the model itself holds
-    the shared one as often as those hold theirs, so that all layers have one shape.)"""
-    return built if pooling == "exchange" else round(built * (1 - share_of_layers * (1 - 1 / kv_heads)))
+def _copied(engine: Engine, ids: Sequence[int], intact: torch.Tensor) -> dict[str, Any]:
+    """What a copy of keys and values for each query head changes."""
+    expanded, nbytes = _read(engine.operated([KVExpanded()]), ids)
+    return {
+        "cache_bytes_expanded": nbytes,
+        "kl_expand": kl_nats(intact, expanded),
+        "logits_max_abs_diff_expand": float((intact - expanded).abs().max()),
+    }
 
 
-def _name(pooling: str) -> str:
-    if pooling == "exchange":
-        return "Keys and values dealt out to the wrong heads"
-    return f"One head of keys and values for all ({pooling})"
+def _perplexity(logits: torch.Tensor, ids: Sequence[int]) -> float:
+    return perplexity(logits, torch.tensor(ids))
 
 
-def _quality(measured: Mapping[str, Any], pooling: str, tokens: int) -> Table:
-    perplexity = measured["perplexity_intact"]
+def _caption(m: Mapping[str, Any], way: str, n_layers: int) -> str:
+    name = NAMES.get(way, f"One head of keys and values for all ({way})")
+    return (
+        f"{name}, in {m['layers_changed']} of {plural(n_layers, 'layer')}: "
+        f"perplexity {figure(m['perplexity_intact'])} becomes {figure(m['perplexity_pool'])}."
+    )
+
+
+def _quality(m: Mapping[str, Any], way: str, tokens: int) -> Table:
+    copied = f"a copy for each query head ({equality(m['logits_max_abs_diff_expand'])})"
+    last = f"{way}, {plural(m['layers_changed'], 'layer')}"
     rows = (
-        ("as built", measured["kv_heads"], measured["cache_bytes"], perplexity, 0.0),
-        ("copied", measured["query_heads"], measured["cache_bytes_expanded"], perplexity, measured["kl_expand"]),
+        ("as built", size(m["cache_bytes"]), m["perplexity_intact"], 0.0),
+        (copied, size(m["cache_bytes_expanded"]), m["perplexity_intact"], m["kl_expand"]),
         (
-            pooling,
-            measured["kv_heads_pooled"],
-            measured["cache_bytes_pooled"],
-            measured["perplexity_pool"],
-            measured["kl_pool"],
+            last,
+            size(m["cache_bytes_pooled"]),
+            m["perplexity_pool"],
+            m["kl_pool"],
         ),
     )
-    return Table(
-        f"{plural(tokens, 'token')} of {NAME}", ("", "KV heads", "cache bytes", "perplexity", "KL, nats"), rows
-    )
-
-
-def _ways(model: Architecture, tokens: int) -> Bars:
-    ways = ((model.n_heads, "one each"), (model.n_kv_heads, "as published"), (1, "one for all"))
-    sizes = tuple(model.kv_bytes(tokens, HALF) * heads / model.n_kv_heads / GB for heads, _ in ways)
-    labels = tuple(f"{plural(heads, 'KV head')}, {way}" for heads, way in ways)
-    return Bars(f"{model.name}: the cache of {plural(tokens, 'token')}, 16 bits each", labels, sizes, "GB", marked=1)
-
-
-def _published(engine: Engine, tokens: int) -> Table:
-    rows = tuple(
-        (
-            a.name,
-            a.n_heads,
-            a.n_kv_heads,
-            a.kv_bytes(tokens, HALF, grouped=False) / GB,
-            a.kv_bytes(tokens, HALF) / GB,
-            a.kv_bytes(tokens, HALF) / a.n_kv_heads / GB,
-        )
-        for a in with_this_model(engine)
-    )
-    columns = ("", "query heads", "KV heads", "GB if own", "GB", "GB if one")
-    return Table(f"published models: the cache of {plural(tokens, 'token')}, 16 bits each", columns, rows)
+    return Table(f"{plural(tokens, 'token')} of {NAME}", ("", "cache", "perplexity", "KL, nats"), rows)
