@@ -38,7 +38,8 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     ids = passage_ids(engine, p["tokens"])
     report, untouched = Report(), Untouched.of(engine, prompt)
     model = next(a for a in ARCHITECTURES if a.name == p["architecture"])
-    found = likeness(engine, ids[:ALONE_TOKENS], p["layer"])
+    few = passage_ids(engine, ALONE_TOKENS)
+    found = likeness(engine, few, p["layer"])
     report.measure(
         kv_heads=config.n_kv_heads,
         query_heads=config.n_heads,
@@ -91,10 +92,10 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     if p["every_layer"]:
         still = report.views
         kls, shares = list[float](), list[float]()
-        for kl, share in each_layer_alone(engine, merging, ids[:ALONE_TOKENS]):
+        for kl, share in each_layer_alone(engine, merging, few):
             kls.append(kl)
             shares.append(share)
-            report.show(*still, each_layer_alone=damage(shares, config.n_layers, len(ids[:ALONE_TOKENS])))
+            report.show(*still, each_layer_alone=damage(shares, config.n_layers, len(few)))
             yield report.frame(0.5 + 0.5 * len(kls) / config.n_layers)
         report.measure(kl_pool_per_layer=kls, worst_layer=shares.index(max(shares)))
         report.measure(changed_share_worst=max(shares), changed_share_least=min(shares))

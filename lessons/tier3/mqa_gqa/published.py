@@ -38,6 +38,7 @@ def ways(model: Architecture, tokens: int) -> Bars:
 
 
 def table(engine: Engine, tokens: int) -> Table:
+    """The model that is loaded, the one with short lists, then the others."""
     rows: list[tuple[Scalar, ...]] = [
         (
             a.name,
@@ -49,6 +50,6 @@ def table(engine: Engine, tokens: int) -> Table:
         for a in with_this_model(engine)
     ]
     own, kept = DeepSeek.kv_bytes_if_own(tokens) / GB, DeepSeek.kv_bytes(tokens) / GB
-    rows.append((DeepSeek.name, DeepSeek.heads, "MLA: a list", own, kept))
+    rows.insert(1, (DeepSeek.name, DeepSeek.heads, "MLA: a list", own, kept))
     columns = ("", "query heads", "KV heads", "GB if own", "GB")
     return Table(f"published models: the cache of {plural(tokens, 'token')}, 16 bits each", columns, tuple(rows))

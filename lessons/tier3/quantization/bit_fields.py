@@ -80,7 +80,7 @@ def fields(x: float, factor: float) -> Table:
         smallest, largest = reach(name)
         says = exact(found.value / factor)
         ends = "tiny" if smallest < SMALLEST else figure(smallest), "huge" if largest > LARGEST else figure(largest)
-        rows.append((name, found.sign, found.exponent, found.digits, says, *ends))
+        rows.append((name.removeprefix("FP8 "), found.sign, found.exponent, found.digits, says, *ends))
     times = "" if factor == 1 else f" times {exact(factor)}"
     columns = ("", "±", "exponent", "digits", "it says", "smallest", "largest")
     return Table(f"{exact(x)}{times} in bits{', read back' if times else ''}", columns, tuple(rows))
