@@ -12,12 +12,12 @@ from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Diff, Frame, Table, View
 from llm_holes.engine.measure import changed_share, kl_nats, perplexity
 from llm_holes.engine.model.cache import ContiguousCache
-from llm_holes.engine.numbers import equality, figure, plural, size
+from llm_holes.engine.numbers import NOTHING, equality, figure, plural, size
 from llm_holes.engine.spelling import spelt
 from llm_holes.engine.surgery.kv_heads import KVExpanded
 from llm_holes.lessons.shared.architectures import ARCHITECTURES
 from llm_holes.lessons.shared.layer_choice import chosen
-from llm_holes.lessons.shared.passage import NAME, passage_ids
+from llm_holes.lessons.shared.passage import NAME, passage, passage_ids
 from llm_holes.lessons.shared.report import Report
 from llm_holes.lessons.shared.untouched import Untouched
 from llm_holes.lessons.tier3.mqa_gqa import published
@@ -48,11 +48,11 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
         architecture_cache_bytes_ungrouped=model.kv_bytes(p["context_tokens"], published.HALF, grouped=False),
         mla_cache_bytes=published.DeepSeek.kv_bytes(p["context_tokens"]),
         mla_cache_bytes_if_own=published.DeepSeek.kv_bytes_if_own(p["context_tokens"]),
-        pattern_cosine_inside=found.inside,
-        pattern_cosine_across=found.across,
+        pattern_cosine_inside=_known(found.inside),
+        pattern_cosine_across=_known(found.across),
         pattern_cosine_gap=found.gap,
-        pattern_cosine_inside_all=found.inside_all,
-        pattern_cosine_across_all=found.across_all,
+        pattern_cosine_inside_all=_known(found.inside_all),
+        pattern_cosine_across_all=_known(found.across_all),
     )
     shown: dict[str, View] = {
         "who_shares": who_shares(config),
@@ -66,8 +66,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
 
     intact, built_bytes = _read(engine, ids)
     report.measure(_copied(engine, ids, intact), cache_bytes=built_bytes, perplexity_intact=_perplexity(intact, ids))
-    other_ids = passage_ids(engine, p["tokens"] + FITTED_ON)[p["tokens"] :]
-    merging = Merging(engine, p["pooling"], ids, other_ids)
+    merging = Merging(engine, p["pooling"], ids, _behind(engine, p["tokens"]))
     layers = chosen(p["layers"], p["layer"], config.n_layers)
     merged = engine.operated([merging.of(layers)])
     changed = merged.logits(ids)
@@ -86,7 +85,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
 
     before, after = (e.write(prompt, p["max_new_tokens"]) for e in (engine, merged))
     report.measure(text_differs=before != after, undo_bit_identical=untouched.holds())
-    report.measure(kl_pool_per_layer=[], worst_layer=-1, changed_share_worst=math.nan, changed_share_least=math.nan)
+    report.measure(kl_pool_per_layer=[], worst_layer=-1, changed_share_worst=NOTHING, changed_share_least=NOTHING)
     writes = Diff(f"what follows {spelt(p['text'])}", before, after, "as built", p["pooling"])
     report.show(**{"who_shares": shown["who_shares"], "what_it_writes": writes} | shown)
     if p["every_layer"]:
@@ -102,11 +101,21 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     yield report.frame()
 
 
+def _known(value: float) -> float | str:
+    """The value, unless there was nothing to measure it on."""
+    return NOTHING if math.isnan(value) else value
+
+
 def _read(engine: Engine, ids: Sequence[int]) -> tuple[torch.Tensor, int]:
     """Logits [pos, vocabulary] of the text, and the bytes its keys and values take in the cache."""
     cache = ContiguousCache(engine.model.config, len(ids))
     logits = engine.model.forward(torch.tensor([list(ids)]), cache).logits[0]
     return logits, cache.nbytes
+
+
+def _behind(engine: Engine, tokens: int) -> list[int]:
+    """The piece of the passage behind its first tokens, as far as it is one text and fits the context."""
+    return engine.tokenizer.encode(passage())[tokens:][: min(FITTED_ON, engine.model.config.n_ctx)]
 
 
 def _copied(engine: Engine, ids: Sequence[int], intact: torch.Tensor) -> dict[str, Any]:

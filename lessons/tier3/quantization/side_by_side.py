@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -10,7 +9,7 @@ from torch import Tensor
 
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import View
-from llm_holes.engine.numbers import plural
+from llm_holes.engine.numbers import NOTHING, plural
 from llm_holes.lessons.shared.report import keyed
 from llm_holes.lessons.tier3.quantization import pictures, stream
 from llm_holes.lessons.tier3.quantization.comparisons import CACHES, Moved, by_cache, by_format
@@ -24,8 +23,8 @@ NOT_COMPARED: Mapping[str, Any] = {
     "kl_by_format": {},
     "kl_by_stream": {},
     "kl_by_cache": {},
-    **dict.fromkeys(("changed_share_one_scale", "changed_share_per_token"), math.nan),
-    **{f"changed_share_{way.name}": math.nan for way in CACHES.values()},
+    **dict.fromkeys(("changed_share_one_scale", "changed_share_per_token"), NOTHING),
+    **{f"changed_share_{way.name}": NOTHING for way in CACHES.values()},
 }
 """What is published where nothing is compared."""
 
