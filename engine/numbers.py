@@ -217,7 +217,7 @@ NAMES: tuple[tuple[Kind, str], ...] = (
     ("microseconds", r"(.*_)?us(_.*)?"),
     ("equality", r".*_max_abs_diff(_.*)?|.*_relative_diff"),
     ("percent", r"p_.*|.*_p|.*_p_.*|.*_share(_.*)?|share_.*|.*_fraction|.*_rate(_.*)?|.*accuracy(_.*)?|waste_.*"),
-    ("percent", r"density(_.*)?|energy_kept|success_by_.*|attention_on_.*|attention_by_.*|weight_on_.*"),
+    ("percent", r"density(_.*)?|energy_(kept|in_.*)|success_by_.*|attention_on_.*|attention_by_.*|weight_on_.*"),
     ("percent", r".*_attention_mass|relative_error|weight_error_relative|.*_rel_error|valid_call_.*|size_ratio"),
     ("percent", r"flops_ratio|type_threshold|ffn_differs_from_.*|.*_tv_distance"),
     ("duration", r"(.*_)?ms(_.*)?"),

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from llm_holes.engine.errors import Cancelled
 from llm_holes.engine.model.decoder import Decoder
-from llm_holes.engine.surgery.operations import reweighted, weight
+from llm_holes.engine.surgery.operations import hooked, reweighted, weight
+
+EMBED, FINAL = "hook_embed", "ln_final.hook_normalized"
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,30 @@ class LowRank:
                 break  # the next forward pass raises Cancelled
             changed[name] = own.projected(weight(model, name), self.rank)
         return reweighted(model, changed)
+
+
+@dataclass(frozen=True, eq=False)
+class ThinTables:
+    """The same as `LowRank` for the embedding and output tables, to rounding: a row that is read, and a vector that is
+    compared with all rows, keep only the strongest directions. No table is multiplied, so it costs next to nothing."""
+
+    rank: int
+    found: dict[str, Directions]
+
+    def apply(self, model: Decoder) -> Decoder:
+        for name, own in self.found.items():
+            kept = own.basis[:, : self.rank]
+            points = [EMBED] if "embed_tokens" in name else [FINAL]
+            if model.config.tied_embeddings:
+                points = [EMBED, FINAL]
+            for point in points:
+                model = hooked(model, point, partial(_within, kept))
+        return model
+
+
+def _within(kept: Tensor, x: Tensor) -> Tensor:
+    """The part of x [..., d_model] that lies in the directions `kept` [d_model, rank]."""
+    return (x @ kept) @ kept.T
 
 
 def factored_parameters(shape: Sequence[int], rank: int) -> int:
