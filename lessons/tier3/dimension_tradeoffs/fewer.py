@@ -15,7 +15,6 @@ from llm_holes.engine.measure import changed_share, kl_nats, perplexity
 from llm_holes.engine.numbers import figure
 from llm_holes.engine.surgery.low_rank import Directions, LowRank, ThinTables, break_even_rank, factored_parameters
 from llm_holes.engine.surgery.operations import PARTS, Operation, matrices
-from llm_holes.lessons.shared.passage import NAME
 
 PARTS_TRIED = (1 / 8, 1 / 2, 3 / 4, 35 / 36)
 """Of the width: so many directions are kept, besides as many as were asked for."""
@@ -32,14 +31,14 @@ class Left:
 
     def measured(self) -> dict[str, Any]:
         changed = 1 - self.same
-        ruined, forgiven = changed > 0.6 and self.energy > 0.9, changed < 0.2
+        ruined, forgiven, whole = changed > 0.6 and self.energy > 0.9, changed < 0.2, self.energy >= 1
         return {
             "energy_kept": self.energy,
             "kl_nats": self.kl,
             "perplexity": self.perplexity,
             "words_changed_share": changed,
             "words_changed_of_100": round(100 * changed),
-            "reduced_case": "ruined" if ruined else "forgiven" if forgiven else "neither",
+            "reduced_case": "whole" if whole else "ruined" if ruined else "forgiven" if forgiven else "neither",
         }
 
 
@@ -81,7 +80,7 @@ def energy_and_words(points: Mapping[int, Left], asked: int, width: int) -> Curv
     energy = series("energy kept", xs, [known[x].energy for x in xs])
     words = series("next tokens that stay", xs, [known[x].same for x in xs])
     mark = Mark(f"{asked:,} kept: KL {figure(points[asked].kl)} nats", asked, points[asked].same)
-    title = f"energy, and next tokens on {NAME}"
+    title = "energy, and next tokens of a passage"
     return Curve(title, (energy, words), "directions kept", "share", y_range=(0, 1), x_range=(0, width), marks=(mark,))
 
 

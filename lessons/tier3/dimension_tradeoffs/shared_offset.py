@@ -63,9 +63,9 @@ def where_it_lies(own: Directions, final: Tensor, token: str) -> tuple[float, Cu
     xs = sorted({0, *range(0, len(energy), max(len(energy) // 96, 1)), start - 1, len(energy) - 1})
     lines = tuple(
         series(name, [x + 1 for x in xs], [ys[x] for x in xs])
-        for name, ys in (("the table", energy), (f"the last vector, after {spelt(token)}", vector))
+        for name, ys in (("the table", energy), ("the last vector", vector))
     )
-    marks = (Mark("one direction", 1.0, energy[0]), Mark("here the weakest begin", float(start), vector[start - 1]))
-    title = "how much lies in the strongest directions of the table"
+    marks = (Mark("one direction", 1.0, energy[0]), Mark("weakest from here", float(start), vector[start - 1]))
+    title = f"the table and the vector after {spelt(token)}, in its strongest directions"
     curve = Curve(title, lines, "directions, strongest first", "share", y_range=(0, 1), marks=marks)
     return 1 - vector[start - 1], curve
