@@ -42,7 +42,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     report.say(f"Neuron {writer} of layer {at} pushes {spelt(answer)} most: {figure(pushed)} added to its score.")
     yield report.frame(0.1)
 
-    own, *others = held(engine, [p["text"], *split(p["others"])], at, writer)
+    own, *others = held(engine, [p["text"], *split(p["others"], p["text"])], at, writer)
     report.measure(_of_the_writer(engine, found, own, others))
     report.show_also(without_it=without_it([own, *others], at, writer))
     yield report.frame(0.3)
@@ -80,10 +80,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     changed = engine.operated([_operation(engine, p, order.tolist(), neuron)])
     ablated = _ablated(engine, changed, ids, fixed[:KL_TOKENS])
     report.measure(ablated)
-    report.say(
-        f"{_named(p, neuron, len(order))}: KL {figure(ablated['kl_ablated'])} nats, P({spelt(ablated['next_token'])}) "
-        f"{percent(ablated['p_next'])} → {percent(ablated['p_next_ablated'])}."
-    )
+    report.say(f"{_named(p, neuron, len(order))}: {_what_changed(ablated)}.")
     yield report.frame()
 
 
@@ -103,7 +100,7 @@ def _of_the_writer(engine: Engine, found: Writers, own: Held, others: Sequence[H
         "p_others_without_top_neuron": {one.text: one.p_without for one in others},
         "others_read": len(others),
         "others_fallen": sum(one.fallen for one in others),
-        "first_other_kept": first.p_without / first.p,
+        "first_other_kept_share": first.p_without / first.p,
     }
 
 
@@ -154,6 +151,12 @@ def _named(p: Mapping[str, Any], neuron: int, most: int) -> str:
         "random ones off": f"{count} random ones off",
         "keep the strongest only": f"Only the {count} strongest of each token and layer kept",
     }[p["change"]]
+
+
+def _what_changed(ablated: Mapping[str, Any]) -> str:
+    before, after = percent(ablated["p_next"]), percent(ablated["p_next_ablated"])
+    share = percent(ablated["words_changed_share"])
+    return f"{share} of next tokens change, P({spelt(ablated['next_token'])}) {before} → {after}"
 
 
 def _ablated(engine: Engine, changed: Engine, ids: Sequence[int], fixed: Sequence[int]) -> dict[str, Any]:

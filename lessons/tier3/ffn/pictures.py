@@ -12,42 +12,41 @@ from llm_holes.engine.frames import Array, Curve, Heatmap, Table, series
 from llm_holes.engine.model.hook_names import tap
 from llm_holes.engine.numbers import figure
 from llm_holes.engine.spelling import spaced, spelt
-from llm_holes.lessons.shared.passage import NAME
 from llm_holes.lessons.shared.position_choice import window_start
 from llm_holes.lessons.tier3.ffn.readable import readable_pushes
 
-ROWS, COLUMNS = 16, 16
+TOKENS, NEURONS = 16, 20
 SHOWN, CONTEXTS, BEFORE = 10, 10, 7
 
 
 def who_answers(
     engine: Engine, ids: Sequence[int], start: int, values: Tensor, lengths: Tensor, here: int, layer: int, neuron: int
 ) -> Heatmap:
-    """Tokens [pos] around the one at `here`, the first of which is number `start` of the text, and the neurons that add
-    most at each of them; shades are shares of the most that a neuron adds at any of them."""
-    first = window_start(here, len(ids), ROWS)
-    rows = slice(first, first + ROWS)
-    shown, own = lengths[rows], here - first
-    each = max(COLUMNS // len(shown), 1)
-    strongest = shown.topk(min(each, shown.shape[1])).indices.flatten().tolist()
-    listed = list(dict.fromkeys([neuron, *strongest]))[: COLUMNS + 1]
-    shares = shown[:, listed] / shown[:, listed].amax(0).clamp_min(1e-12)
-    names = tuple(spaced(engine.token_text(i)) for i in ids[rows])
+    """The neurons that add most at each of the tokens around the one at `here`, and the chosen one, at all of these
+    tokens. The first of `ids` [pos] is number `start` of the text. Shades are shares of a neuron's most in the picture.
+    """
+    first = window_start(here, len(ids), TOKENS)
+    part = slice(first, first + TOKENS)
+    shown = lengths[part]
+    strongest = shown.topk(max(NEURONS // len(shown), 1)).indices.flatten().tolist()
+    listed = list(dict.fromkeys([neuron, *strongest]))
+    shares = (shown[:, listed] / shown[:, listed].amax(0).clamp_min(1e-12)).T
+    names = tuple(spaced(engine.token_text(i)) for i in ids[part])
     details = tuple(
-        f"neuron {n} at {name}: value {figure(float(values[rows][row, n]))}"
-        for row, name in enumerate(names)
+        f"neuron {n} at {name}: value {figure(value)}"
         for n in listed
+        for name, value in zip(names, values[part, n].tolist(), strict=True)
     )
     return Heatmap(
         f"layer {layer}: who answers at which token",
-        Array.of(shares.numpy()),
-        "token",
+        Array.of(shares.contiguous().numpy()),
         "neuron",
-        names,
+        "token",
         tuple(map(str, listed)),
+        names,
         "share of its most",
-        row_control="position",
-        cursor=(own, 0),
+        column_control="position",
+        cursor=(0, here - first),
         details=details,
         first=start + first,
         range=(0, 1),
@@ -60,7 +59,7 @@ def firing(
     """The strongest neurons, and the chosen one, with what they push the next token towards as their value is."""
     listed = list(dict.fromkeys([*order[:SHOWN].tolist(), neuron]))
     rows = tuple(
-        (str(n), float(values[n]), float(lengths[n]), _list(up), _list(down))
+        (str(n), float(values[n]), float(lengths[n]), _list(up), _list(down[:2]))
         for n, (up, down) in zip(listed, readable_pushes(engine, layer, listed, values[listed]), strict=True)
     )
     title = f"layer {layer} at {spelt(token)}: the neurons that add most"
@@ -85,7 +84,7 @@ def contexts(engine: Engine, fixed: Sequence[int], layer: int, neuron: int, valu
     for at in signed.topk(min(CONTEXTS, len(fixed))).indices.tolist():
         before = engine.tokenizer.decode(fixed[max(0, at - BEFORE) : at])
         rows.append((float(found[at]), f"…{before}", engine.token_text(fixed[at])))
-    return Table(f"what excites neuron {neuron} of layer {layer} in {NAME}", ("value", "after", "at"), tuple(rows))
+    return Table(f"what excites neuron {neuron} of layer {layer} in a story", ("value", "after", "at"), tuple(rows))
 
 
 def spread(lengths: Tensor, order: Tensor) -> Curve:

@@ -15,7 +15,7 @@ from llm_holes.engine.engine import Engine
 from llm_holes.engine.interpret.neurons import columns
 from llm_holes.lessons.shared.words import output_table
 
-LISTED = 4
+LISTED = 3
 LEAST_LETTERS = 3
 
 Pushes = tuple[list[str], list[str]]

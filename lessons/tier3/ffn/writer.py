@@ -77,9 +77,10 @@ class Held:
         return self.p_without < LOST * self.p
 
 
-def split(others: str) -> list[str]:
-    """The texts that the setting lists."""
-    return [text.strip() for text in others.split(BETWEEN) if text.strip()][:MOST_OTHERS]
+def split(others: str, own: str) -> list[str]:
+    """The texts that the setting lists, other than the learner's own."""
+    listed = dict.fromkeys(text.strip() for text in others.split(BETWEEN))
+    return [text for text in listed if text and text != own.strip()][:MOST_OTHERS]
 
 
 def held(engine: Engine, texts: Sequence[str], layer: int, neuron: int) -> list[Held]:

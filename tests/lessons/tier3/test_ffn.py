@@ -52,10 +52,10 @@ def test_the_neuron_that_writes_paris_holds_up_other_capitals_too(engine: Engine
     assert list(before) == list(after)
     for country in ("Japan", "Germany"):
         assert after[f"The capital of {country} is"] < 0.75 * before[f"The capital of {country} is"]
-    for text in ("The opposite of hot is", "Once upon a"):
-        assert after[text] == pytest.approx(before[text], rel=0.05)
+    hot = "The opposite of hot is"
+    assert after[hot] == pytest.approx(before[hot], rel=0.05)
     assert m["others_fallen"] == 2
-    assert 0.25 < m["first_other_kept"] < 0.9
+    assert 0.25 < m["first_other_kept_share"] < 0.9
 
 
 def test_the_neuron_is_found_for_each_text_and_some_answers_stand_without_it(engine: Engine) -> None:
@@ -63,7 +63,8 @@ def test_the_neuron_is_found_for_each_text_and_some_answers_stand_without_it(eng
     phrase = measured(engine, "ffn", "a neuron for one phrase")
     assert (opposite["top_writer_layer"], opposite["top_writer_neuron"]) == (25, 11)
     assert opposite["p_answer_without_top_neuron"] > opposite["p_answer"]
-    assert opposite["first_other_kept"] > 0.9
+    assert opposite["first_other_kept_share"] > 0.9
+    assert list(opposite["p_others"]) == ["The capital of Japan is", "The capital of Germany is"]
     assert phrase["p_answer_without_top_neuron"] < 0.2 * phrase["p_answer"]
 
 
@@ -109,8 +110,8 @@ def test_the_chosen_neuron_is_marked_followed_along_the_text_and_found_in_the_pa
     assert firing.marked is not None
     assert firing.rows[firing.marked][0] == "7"
     assert isinstance(along, Heatmap)
-    assert (along.row_control, along.first, along.column_names[0]) == ("position", 0, "7")
-    assert along.cursor == (1, 0)
+    assert (along.column_control, along.first, along.row_names[0]) == ("position", 0, "7")
+    assert along.cursor == (0, 1)
     assert along.values.numpy().max() == 1
     assert isinstance(excites, Table)
     values = [row[0] for row in excites.rows]
@@ -125,8 +126,8 @@ def test_one_token_long_texts_and_wrong_neurons(engine: Engine) -> None:
     long = frames(engine, "ffn", text="one two three " * 200, layer=0, position=500, others="")[-1]
     along = next(view for view in long.views if view.key == "along the text")
     assert isinstance(along, Heatmap)
-    assert len(along.row_names) == 16
+    assert len(along.column_names) == 16
     assert along.cursor is not None
-    assert along.first + along.cursor[0] == 500
+    assert along.first + along.cursor[1] == 500
     with pytest.raises(InputError):
         frames(engine, "ffn", neuron=1536)
