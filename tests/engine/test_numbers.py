@@ -135,6 +135,7 @@ def test_a_kind_can_be_given_instead_of_the_names() -> None:
 
 
 PLAIN_FLOATS = {
+    "feature_angles", "smallest_angle", "top_writer_adds",
     "alpha", "break_even_rank", "causal_violation", "dot", "future_leak", "gain_by_checklist", "head_importance",
     "largest_change_if_zeroed", "row_scale", "simulated_steps_per_s", "steps_by_variant", "steps_with_checklist",
     "steps_with_plan", "token_dot", "weight_rmse", "weight_std", "weight_value_changed",
