@@ -9,7 +9,10 @@ from dataclasses import dataclass
 import torch
 
 from llm_holes.engine.engine import Engine
+from llm_holes.engine.model.cache import ContiguousCache
 from llm_holes.lessons.shared.passage import passage_ids
+
+ANSWER_TOKENS = 12
 
 
 @dataclass(frozen=True)
@@ -59,14 +62,26 @@ def split(fact: str) -> tuple[str, str]:
     return bare[:half], bare[half:]
 
 
-def look(engine: Engine, needle: Needle) -> Found:
-    """Reads the haystack up to the answer and compares what the model expects there."""
-    size = len(needle.answer)
-    logits = engine.logits(needle.ids, keep=size + 1)[:-1]
-    answer = torch.tensor(needle.answer)
-    p = logits.softmax(-1)[torch.arange(size), answer]
-    return Found(float(p.prod()), bool((logits.argmax(-1) == answer).all()))
+def look(engine: Engine, needles: Sequence[Needle]) -> list[Found]:
+    """Reads each text up to the answer and compares what the model expects there.
+
+    All are one haystack with the fact at different places, the deepest last: what comes before the fact is read once.
+    """
+    cache, found = ContiguousCache(engine.model.config), []
+    for needle in needles:
+        if needle.at > cache.length:
+            before = torch.tensor([needle.ids[cache.length : needle.at]])
+            engine.model.forward(before, cache, logits_to_keep=1)
+        size = len(needle.answer)
+        rest = torch.tensor([needle.ids[needle.at :]])
+        logits = engine.model.forward(rest, cache, logits_to_keep=size + 1).logits[0, :-1]
+        cache.length = needle.at  # the haystack before the fact is kept for the next
+        answer = torch.tensor(needle.answer)
+        p = logits.softmax(-1)[torch.arange(size), answer]
+        found.append(Found(float(p.prod()), bool((logits.argmax(-1) == answer).all())))
+    return found
 
 
-def sweep(engine: Engine, fact: str, depths: Sequence[float], tokens: int) -> list[Found]:
-    return [look(engine, hide(engine, fact, depth, tokens)) for depth in depths]
+def says(engine: Engine, needle: Needle) -> str:
+    """What the model writes, asked for the fact."""
+    return " ".join(engine.write(needle.ids[: -len(needle.answer)], ANSWER_TOKENS).split())
