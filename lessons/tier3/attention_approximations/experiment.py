@@ -1,102 +1,163 @@
-"""Replaces attention by something cheaper, in a model trained with the real thing: the error, the damage, the time."""
+"""Replaces attention by something cheaper in a model trained with the real thing: the weights, the damage, the time."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from llm_holes.engine.engine import Engine
-from llm_holes.engine.errors import Cancelled
-from llm_holes.engine.frames import Bars, Curve, Frame, Series, series
-from llm_holes.engine.measure import kl_nats, perplexity
-from llm_holes.engine.model.decoder import AttentionFn
+from llm_holes.engine.errors import InputError
+from llm_holes.engine.frames import Frame
+from llm_holes.engine.interpret.flash_attention import tiled_attention
+from llm_holes.engine.measure import changed_share, kl_nats, loss_nats
+from llm_holes.engine.model.decoder import AttentionFn, fused_attention
 from llm_holes.engine.model.hook_names import tap
-from llm_holes.engine.numbers import figure, percent, plural
-from llm_holes.engine.surgery.linear_attention import EluFeatures, NoFeatures, RandomFeatures
+from llm_holes.engine.numbers import percent
+from llm_holes.engine.surgery.chosen_keys import Buckets, NoMask
+from llm_holes.engine.surgery.linear_attention import NoFeatures
 from llm_holes.engine.surgery.operations import AttentionReplaced
-from llm_holes.engine.surgery.pooled_attention import Landmarks, TopKeys, WholeTextLandmarks
 from llm_holes.lessons.shared.layer_choice import chosen
-from llm_holes.lessons.shared.passage import NAME, passage_ids
-from llm_holes.lessons.shared.report import Report, keyed
+from llm_holes.lessons.shared.passage import passage_ids
+from llm_holes.lessons.shared.report import Report
+from llm_holes.lessons.tier3.attention_approximations.methods import attention_fn_of, maps, weights_of
 from llm_holes.lessons.tier3.attention_approximations.trials import Heads, Times, future_leak, race, relative_error
+from llm_holes.lessons.tier3.attention_approximations.views import by_head, by_layer, pairs, surprise, time_curve
 
 POINTS = ("attn.hook_rot_q", "attn.hook_rot_k", "attn.hook_v")
-SIZES = {
-    "random features": (4, 16, 64, 256),
-    "landmarks": (2, 4, 8, 16, 32),
-    "landmarks of the whole text": (2, 4, 8, 16, 32),
-    "best keys": (1, 2, 4, 8, 16, 32),
-}
+TILE = 16
+SEEDS_APART, CLEARLY = 0.3, 1.0
+"""Nats of mean surprise: what other seeds alone can change, and a difference beyond doubt."""
+BEGINNING, WRITTEN = 16, 12
+"""Tokens of the text that are read before the model writes, and tokens it writes."""
 
 
 def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     config = engine.model.config
     layers = chosen(p["layers"], p["layer"], config.n_layers)
-    attention_fn = attention_fn_of(p["method"], p["size"], p["seed"])
-    ids = passage_ids(engine, p["tokens"])
+    buckets = int(p["buckets"])
+    attention_fn = attention_fn_of(p["method"], p["size"], buckets, p["seed"])
+    ids = _ids(engine, p["text"], p["tokens"])
     targets = torch.tensor(ids)
-    names = [tap(layer, point) for layer in layers for point in POINTS]
+    names = [tap(layer, point) for layer in {*layers, p["layer"]} for point in POINTS]
     whole = engine.model.forward(targets[None], taps=names)
-    heads = [_heads(whole.acts, layer) for layer in layers]
+    heads, shown = [_heads(whole.acts, layer) for layer in layers], _heads(whole.acts, p["layer"])
     report, error = Report(), relative_error(attention_fn, heads)
+    words = [engine.token_text(i) for i in ids]
     report.measure(
         method=p["method"],
         tokens=len(ids),
         layers_changed=len(layers),
         relative_error=error,
         future_leak=future_leak(attention_fn, heads[len(heads) // 2]),
+        flash_max_abs_diff=max(_flash_diff(one) for one in heads),
     )
     report.say(f"{p['method']}: what attention brings home is off by {percent(error)} of its length.")
+    exact_weights = weights_of(fused_attention, shown, p["head"])[1:]
+    report.measure(weight_on_best=float(exact_weights.amax(-1).mean()))
     report.show(
-        error=_by_layer(layers, heads, attention_fn) if len(layers) > 1 else _by_head(heads[0], attention_fn),
-        error_by_size=_by_size(engine, p, heads) if p["method"] in SIZES else None,
+        maps=maps(shown, p["head"], words, p["method"], p["seed"]),
+        error=by_layer(layers, heads, attention_fn) if len(layers) > 1 else by_head(heads[0], attention_fn),
     )
-    yield report.frame(0.3)
+    yield report.frame(0.2)
 
-    intact = whole.logits[0]
-    changed = engine.operated([AttentionReplaced(attention_fn, layers)]).logits(ids)
-    average = engine.operated([AttentionReplaced(NoFeatures(), layers)]).logits(ids)
-    before, after, blind = (perplexity(logits, targets) for logits in (intact, changed, average))
+    read: dict[AttentionFn, Tensor] = {}
+
+    def reading(other: AttentionFn) -> Tensor:
+        """The logits with this attention in the chosen layers."""
+        if other not in read:
+            read[other] = engine.operated([AttentionReplaced(other, layers)]).logits(ids)
+        return read[other]
+
+    intact, changed, blind = whole.logits[0], reading(attention_fn), reading(NoFeatures())
+    report.measure(_damage(intact, changed, blind, targets))
+    lines = {p["method"]: changed, "exact attention": intact, "all tokens alike": blind}
+    report.show_also(surprise=surprise(lines, targets))
+    yield report.frame(0.4)
+
+    peeking = reading(NoMask())
+    begin = ids[:BEGINNING]
     report.measure(
-        kl_nats=kl_nats(intact, changed),
-        perplexity_full=before,
-        perplexity_approx=after,
-        perplexity_average=blind,
+        perplexity_no_mask=math.exp(loss_nats(peeking, targets)),
+        written_exact=_written(engine, begin),
+        written_no_mask=_written(engine.operated([AttentionReplaced(NoMask(), layers)]), begin),
     )
-    report.say(
-        f"{p['method']} in {len(layers)} of {plural(config.n_layers, 'layer')}: perplexity {figure(before)} "
-        f"becomes {figure(after)}."
+    report.show_also(peeking=surprise({"it may peek": peeking, "exact attention": intact}, targets))
+    yield report.frame(0.6)
+
+    hashed, lots, best = (Buckets(buckets, p["seed"], by) for by in ("hash", "lot", "score"))
+    report.measure(
+        share_hashed=_share_seen(hashed, heads),
+        loss_hashing=loss_nats(reading(hashed), targets),
+        loss_random_pairs=loss_nats(reading(lots), targets),
+        loss_best_pairs=loss_nats(reading(best), targets),
+        loss_exact=loss_nats(intact, targets),
     )
-    report.show(*keyed({"perplexity": _quality(report.measured)}), *report.views)
-    yield report.frame(0.7)
+    report.measure(hashing_helps=_helps(report.measured))
+    report.show_also(hashing=pairs(report.measured, config.d_vocab))
+    yield report.frame(0.8)
 
     times = race(engine.model, attention_fn, min(p["time_tokens"], config.n_ctx))
-    found = (
-        f"Faster from {plural(times.crossover, 'token')} on" if times.crossover else "Not faster at any length tried"
-    )
     report.measure(_timed(times))
-    report.show_also(time=_times(times))
-    report.say_also(f"{found}.")
+    report.show_also(time=time_curve(times))
     yield report.frame()
 
 
-def attention_fn_of(method: str, size: int, seed: int) -> AttentionFn:
-    attention_fns: dict[str, AttentionFn] = {
-        "linear": EluFeatures(),
-        "random features": RandomFeatures(size, seed),
-        "landmarks": Landmarks(size),
-        "landmarks of the whole text": WholeTextLandmarks(size),
-        "best keys": TopKeys(size),
-        "plain average": NoFeatures(),
-    }
-    return attention_fns[method]
+def _ids(engine: Engine, text: str, count: int) -> list[int]:
+    """The first tokens of the learner's text, or of the passage. Raises InputError where no next token is to guess."""
+    ids = engine.encode(text)[:count] if text else passage_ids(engine, count)
+    if len(ids) < 2:
+        raise InputError("a text of one token leaves no next token to guess", "Type a few words more.")
+    return ids
 
 
 def _heads(acts: Mapping[str, Any], layer: int) -> Heads:
     q, k, v = (torch.from_numpy(acts[tap(layer, point)]).transpose(1, 2) for point in POINTS)
     return q, k, v
+
+
+def _flash_diff(heads: Heads) -> float:
+    """How far attention in tiles, as FlashAttention computes it, is from attention all at once."""
+    q, k, v = heads
+    k, v = (x.repeat_interleave(q.shape[1] // x.shape[1], dim=1) for x in (k, v))
+    return float((tiled_attention(q[0], k[0], v[0], TILE) - fused_attention(q, k, v)[0]).abs().max())
+
+
+def _share_seen(hashed: Buckets, heads: Sequence[Heads]) -> float:
+    """Of all pairs of a token and one so far, those that the hash leaves."""
+    seen = allowed = 0
+    for q, k, _ in heads:
+        left = hashed.seen(q, k.repeat_interleave(q.shape[1] // k.shape[1], dim=1))
+        seen += int(left.sum())
+        allowed += q.shape[1] * q.shape[2] * (q.shape[2] + 1) // 2
+    return seen / allowed
+
+
+def _helps(measured: Mapping[str, Any]) -> str:
+    """Whether hashing did better than the lot, in words."""
+    exact, by_hash, by_lot = (measured[f"loss_{way}"] for way in ("exact", "hashing", "random_pairs"))
+    if max(by_hash, by_lot) - exact < SEEDS_APART:
+        return "hardly matters"
+    gain = by_lot - by_hash
+    return "yes" if gain > CLEARLY else "a little" if gain > SEEDS_APART else "no"
+
+
+def _damage(intact: Tensor, changed: Tensor, blind: Tensor, targets: Tensor) -> dict[str, Any]:
+    full, approx, average = (math.exp(loss_nats(logits, targets)) for logits in (intact, changed, blind))
+    return {
+        "kl_nats": kl_nats(intact, changed),
+        "changed_words_share": changed_share(intact, changed),
+        "perplexity_full": full,
+        "perplexity_approx": approx,
+        "perplexity_average": average,
+    }
+
+
+def _written(engine: Engine, begin: Sequence[int]) -> str:
+    return " ".join(engine.write(begin, WRITTEN).split())
 
 
 def _timed(times: Times) -> dict[str, Any]:
@@ -105,52 +166,8 @@ def _timed(times: Times) -> dict[str, Any]:
         "crossover_found": times.crossover > 0,
         "crossover_tokens": times.crossover,
         "longest_tokens": times.tokens[-1],
-        "ms_exact": exact.median,
+        "ms_exact": exact.fastest,
         "ms_exact_spread": [exact.fastest, exact.slowest],
-        "ms_approx": other.median,
+        "ms_approx": other.fastest,
         "ms_approx_spread": [other.fastest, other.slowest],
     }
-
-
-def _quality(measured: Mapping[str, Any]) -> Bars:
-    """Among how many words the model hesitates: with exact attention, this method, and no comparison at all."""
-    labels = ("exact attention", measured["method"], "all earlier tokens alike")
-    values = tuple(measured[f"perplexity_{way}"] for way in ("full", "approx", "average"))
-    return Bars(f"perplexity on {plural(measured['tokens'], 'token')} of {NAME}", labels, values, marked=1)
-
-
-def _by_size(engine: Engine, p: Mapping[str, Any], heads: Sequence[Heads]) -> Curve:
-    errors = []
-    for size in SIZES[p["method"]]:
-        if engine.model.is_cancelled():
-            raise Cancelled
-        errors.append(relative_error(attention_fn_of(p["method"], size, p["seed"]), heads))
-    title = "error by size (1: as long as the right answer)"
-    return Curve(title, (series("error", SIZES[p["method"]], errors),), x_label="size", y_label="error")
-
-
-def _by_layer(layers: Sequence[int], heads: Sequence[Heads], attention_fn: AttentionFn) -> Curve:
-    errors = [relative_error(attention_fn, [one]) for one in heads]
-    return Curve("error by layer", (series("error", layers, errors),), x_label="layer", y_label="error")
-
-
-def _by_head(heads: Heads, attention_fn: AttentionFn) -> Bars:
-    q, k, v = heads
-    group = q.shape[1] // k.shape[1]
-    errors = [
-        relative_error(attention_fn, [(q[:, n, None], k[:, n // group, None], v[:, n // group, None])])
-        for n in range(q.shape[1])
-    ]
-    return Bars("error by head", tuple(f"head {n}" for n in range(len(errors))), tuple(errors))
-
-
-def _times(times: Times) -> Curve:
-    lines = tuple(
-        Series(
-            name,
-            tuple(map(float, times.tokens)),
-            *(tuple(getattr(t, part) for t in found) for part in ("median", "fastest", "slowest")),
-        )
-        for name, found in (("exact", times.exact), ("approximate", times.approximate))
-    )
-    return Curve("time of one layer's attention, with spread", lines, x_label="tokens", y_label="ms")

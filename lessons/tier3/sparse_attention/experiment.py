@@ -77,7 +77,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
         needle_found=cut.found[here].found,
         needle_distance=needles[here].distance,
         looks_needed=at_hand,
-        outcome=_outcome(cut.found[here].found, at_hand),
+        outcome=_outcome(cut.found[here].found, full.found[here].found, at_hand),
         written_sparse=written,
     )
     report.show_also(what_it_writes=Text("what follows on the question", written))
@@ -103,9 +103,11 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     yield report.frame()
 
 
-def _outcome(found: bool, looks: int) -> str:
+def _outcome(found: bool, found_full: bool, looks: int) -> str:
     if found:
         return "found"
+    if not found_full:
+        return "lost either way"
     return "lost in reach" if looks else "out of reach"
 
 
