@@ -53,16 +53,13 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
 
     tried: list[Tried] = []
     all_ways = ways(now, config.n_layers)
+    row = next(n for n, way in enumerate(all_ways) if n and (way.pattern, way.layers) == (pattern, layers))
     for one in ask(engine, needles, all_ways):
         tried.append(one)
-        report.show(
-            the_hidden_fact=by_depth(engine, needles[here], depths, tried),
-            found_or_lost=found_or_lost(engine, needles[here], depths, tried),
-            who_sees_whom=map_of_pairs,
-        )
+        report.show(the_hidden_fact=by_depth(engine, needles[here], depths, tried), who_sees_whom=map_of_pairs)
         yield report.frame(0.05 + 0.5 * len(tried) / len(all_ways))
-    full = tried[0]
-    cut = next(one for one in tried[1:] if (one.way.pattern, one.way.layers) == (pattern, layers))
+    report.show_also(found_or_lost=found_or_lost(engine, needles[here], depths, tried, (row, here)))
+    full, cut = tried[0], tried[row]
     at_hand = looks_needed(needles[here], now, config.n_layers)
     written = says(sparse, needles[here])
     report.measure(

@@ -93,8 +93,11 @@ def by_depth(engine: Engine, needle: Needle, depths: Sequence[float], tried: Seq
     return Curve(title, lines, x_label="hidden at: 0 start, 1 end", y_label="probability", y_range=(0, 1))
 
 
-def found_or_lost(engine: Engine, needle: Needle, depths: Sequence[float], tried: Sequence[Tried]) -> Heatmap:
-    """The same as a map, where each place says whether the model would say the answer."""
+def found_or_lost(
+    engine: Engine, needle: Needle, depths: Sequence[float], tried: Sequence[Tried], at: tuple[int, int]
+) -> Heatmap:
+    """The same as a map, where each place says whether the model would say the answer; the cursor stands `at` a way and
+    a depth."""
     rows = [[found.p for found in one.found] for one in tried]
     return Heatmap(
         f"would it say {_answer(engine, needle)}? (its chance)",
@@ -105,6 +108,7 @@ def found_or_lost(engine: Engine, needle: Needle, depths: Sequence[float], tried
         tuple(NAMES.get(depth, percent(depth)) for depth in depths),
         unit="probability",
         texts=tuple(_said(found) for one in tried for found in one.found),
+        cursor=at,
         range=(0, 1),
     )
 

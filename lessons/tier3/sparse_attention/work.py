@@ -23,7 +23,7 @@ from llm_holes.engine.surgery.sparse_attention import (
     pairs_seen,
 )
 
-CELLS = 32
+CELLS = 16
 REPEATS = 7
 
 
@@ -40,7 +40,9 @@ def who_sees_whom(pattern: SparseMask, tokens: int, step: int) -> Heatmap:
             share[row, column] = float(seen[:, place].sum() / causal[:, place].sum())
     names = tuple(str(cell * step) for cell in range(cells))
     title = f"who sees whom, {plural(step, 'token')} to a cell"
-    return Heatmap(title, Array.of(share), "token", "seen", names, names, unit="share left", range=(0, 1))
+    return Heatmap(
+        title, Array.of(share), "token", "seen", names, names, "share left", cursor=(cells - 1, 0), range=(0, 1)
+    )
 
 
 def blocks(pattern: SparseMask, tokens: int) -> Heatmap:
