@@ -12,7 +12,7 @@ from llm_holes.engine.engine import Engine
 from llm_holes.engine.model.cache import ContiguousCache
 from llm_holes.lessons.shared.passage import passage_ids
 
-ANSWER_TOKENS = 12
+ANSWER_TOKENS = 8
 
 
 @dataclass(frozen=True)
@@ -39,14 +39,16 @@ class Found:
 
 
 def hide(engine: Engine, fact: str, depth: float, tokens: int) -> Needle:
-    """Hides `fact` at `depth` (0 is the start, 1 the end) of `tokens` tokens. Raises InputError where that is too long.
+    """Hides `fact` at `depth` (0 is the start, 1 the end) of `tokens` tokens, or of as many as the
+    context has room for. Raises InputError where the fact alone is too long.
 
     The answer is the last word of the fact, or the second half of a fact without spaces.
     """
     beginning, answer = split(fact)
     encode = engine.tokenizer.encode
     stated, asked, answered = encode(f"\n{fact.strip()}\n"), encode(f"\n{beginning}"), encode(answer)
-    hay = passage_ids(engine, tokens)
+    room = engine.model.config.n_ctx - len(stated) - len(asked) - len(answered)
+    hay = passage_ids(engine, max(0, min(tokens, room)))
     at = round(depth * len(hay))
     ids = engine.fits([*hay[:at], *stated, *hay[at:], *asked, *answered])
     return Needle(tuple(ids), at, len(stated), tuple(answered))

@@ -24,7 +24,7 @@ from llm_holes.engine.surgery.sparse_attention import (
 )
 
 CELLS = 16
-REPEATS = 7
+REPEATS = 5
 
 
 def who_sees_whom(pattern: SparseMask, tokens: int, step: int) -> Heatmap:
