@@ -116,4 +116,4 @@ def test_the_shortest_and_too_long_a_text(engine: Engine) -> None:
     m = measured(engine, "sparse-attention", text="a", tokens=2, haystack=0, window=1, cost_tokens=32)
     assert m["needle_distance"] >= 0
     with pytest.raises(InputError):
-        hide(engine, "a fact " * 2000, 0.5, 8000)
+        hide(engine, "a fact " * 3000, 0.5, 8000)
