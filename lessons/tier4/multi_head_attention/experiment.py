@@ -1,4 +1,4 @@
-"""All heads of a layer side by side; each head of the model silenced in turn; what many cost; softmax in tiles."""
+"""Many looks at one word, and one for all; each head silenced in turn; what many cost; softmax in tiles."""
 
 from __future__ import annotations
 
@@ -11,15 +11,18 @@ import torch
 from torch import Tensor
 
 from llm_holes.engine.engine import Engine
-from llm_holes.engine.frames import Array, Bars, Frame, Heatmap
+from llm_holes.engine.frames import Array, Bars, Diff, Frame, Heatmap, View
 from llm_holes.engine.interpret.ablation_sweep import without_each_head
 from llm_holes.engine.interpret.logit_lens import tapped
 from llm_holes.engine.model.hook_names import tap
 from llm_holes.engine.numbers import exact, figure, percent, plural
+from llm_holes.engine.spelling import spelt
 from llm_holes.lessons.shared.architectures import scores_of_layers
-from llm_holes.lessons.shared.head_views import head_name, layer_gallery
+from llm_holes.lessons.shared.head_views import head_name
+from llm_holes.lessons.shared.position_choice import position_of
 from llm_holes.lessons.shared.report import Report, keyed
-from llm_holes.lessons.tier4.multi_head_attention.head_costs import cost_table, costs, in_tiles, tile_table
+from llm_holes.lessons.tier4.multi_head_attention import looks, one_for_all
+from llm_holes.lessons.tier4.multi_head_attention.head_costs import cost_table, costs, in_tiles, tile_map, tile_table
 
 LONGEST = 128
 """Tokens of the text whose patterns are drawn."""
@@ -36,12 +39,14 @@ UNMISSED, FLOOR = 0.01, 0.0001
 
 
 def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
-    ids = engine.encode(p["text"])
+    ids = engine.encode(p["text"], p["max_new_tokens"])
     layer, config = p["layer"], engine.model.config
     acts = tapped(engine.model, ids[:LONGEST], [tap(layer, x) for x in POINTS])
     normed, q, k, v, pattern, z = (torch.from_numpy(acts[tap(layer, x)][0]) for x in POINTS)
-    patterns = pattern.numpy()
+    patterns, names = pattern.numpy(), [engine.token_text(i) for i in ids[:LONGEST]]
+    position = position_of(p["position"], len(names))
     report = Report()
+    report.measure(looks.favourites(patterns, names, position))
     report.measure(heads=config.n_heads, patterns_mean_cosine=_alike(pattern))
     report.measure(costs(engine, normed, layer, p["tokens"], p["heads"]))
     report.measure(in_tiles(q, k, v, z, config.kv_group, p["tile"]))
@@ -49,35 +54,43 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     tables = keyed(
         {
             "what_they_cost": cost_table(m, p["tokens"]),
-            "in_tiles": tile_table(m, p["tile"]),
+            "in_tiles": tile_map(names, p["tile"]),
+            "tile_by_tile": tile_table(m, p["tile"]),
             "published_models": scores_of_layers(p["tokens"]),
         }
     )
-    gallery = layer_gallery(layer, patterns, p["head"])
-    report.show(*keyed({"the_heads": gallery}), *tables)
-    ways = plural(config.n_heads, "way")
-    report.say(f"{plural(config.n_heads, 'head')} of layer {layer} look in {ways}; now each is silenced.")
+    one_word = looks.one_word(layer, patterns, names, position, p["head"])
+    shown: dict[str, View] = {"one_word": one_word, "the_heads": looks.all_words(layer, patterns, p["head"])}
+    report.show(*keyed(shown), *tables)
+    report.say(f"Where the {plural(config.n_heads, 'head')} of layer {layer} look from {spelt(names[position])}.")
     yield report.frame(0.05)
+
+    for found in one_for_all.in_every_place(engine, layer, p["shared_in"]):
+        shown["one_look_for_all"] = one_for_all.bars(found, p["shared_in"], layer)
+        report.show(*keyed(shown), *tables)
+        yield report.frame(0.05 + 0.05 * len(found))
+    report.measure(found[p["shared_in"]])
+    shared = engine.operated([one_for_all.sharing(engine, p["shared_in"], layer)])
+    before, after = (e.write(ids, p["max_new_tokens"]) for e in (engine, shared))
+    report.measure(text_differs=before != after)
+    title = f"what follows, and with one look for all heads ({p['shared_in']})"
+    shown["what_it_writes"] = Diff(title, before, after, "many looks", "one look")
 
     layers = [layer] if p["ablate"] == "this layer" else list(range(config.n_layers))
     text = ids[: p["kl_tokens"]]
     importance: list[list[float]] = []
-    for found in without_each_head(engine.model, text, layers):
-        importance += found
-        so_far = _map(importance, layers, (layer, p["head"]), len(text))
-        report.show(*keyed({"the_heads": gallery, "without_one_head": so_far}), *tables)
+    for more in without_each_head(engine.model, text, layers):
+        importance += more
+        shown["without_one_head"] = _map(importance, layers, (layer, p["head"]), len(text))
+        report.show(*keyed(shown), *tables)
         report.say(_so_far(importance, layers))
-        yield report.frame(0.05 + 0.95 * len(importance) / len(layers))
+        yield report.frame(0.3 + 0.7 * len(importance) / len(layers))
 
     report.measure(_importance(importance, layers))
     own = importance[layers.index(layer)]
-    gallery = layer_gallery(layer, patterns, p["head"], [f"silenced: KL {figure(kl)}" for kl in own])
-    map_ = _map(importance, layers, (layer, p["head"]), len(text))
-    spread = _histogram(importance)
-    report.show(
-        *keyed({"the_heads": gallery, "without_one_head": map_, "how_many_matter": spread}),
-        *tables,
-    )
+    shown["the_heads"] = looks.all_words(layer, patterns, p["head"], [f"silenced: KL {figure(kl)}" for kl in own])
+    shown["how_many_matter"] = _histogram(importance)
+    report.show(*keyed(shown), *tables)
     report.say(_caption(report.measured))
     yield report.frame()
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
 from llm_holes.engine.engine import Engine
-from llm_holes.engine.frames import Table
+from llm_holes.engine.frames import Array, Heatmap, Table
 from llm_holes.engine.interpret.attention_flops import FP32_BYTES, AttentionCost, cost_of, counted
 from llm_holes.engine.interpret.flash_attention import tiled_attention
-from llm_holes.engine.numbers import plural
+from llm_holes.engine.numbers import large, plural, size
 
 
 def costs(engine: Engine, normed: Tensor, layer: int, tokens: int, heads: int) -> dict[str, Any]:
@@ -47,9 +48,11 @@ def in_tiles(q: Tensor, k: Tensor, v: Tensor, z: Tensor, group: int, tile: int) 
 
 
 def cost_table(m: Mapping[str, Any], tokens: int) -> Table:
+    """One wide head first, which is not compared with itself."""
+    many = (f"{plural(m['heads_compared'], 'head')}, each with its own keys", m["flops_multi"], m["score_bytes"])
     rows = (
-        (f"{plural(m['heads_compared'], 'head')}, each with its own keys", m["flops_multi"], m["score_bytes"]),
         ("1 head as wide as all", m["flops_single"], m["score_bytes_single"]),
+        *([many] if m["heads_compared"] > 1 else []),
         (
             f"this model: {plural(m['heads'], 'head')}, shared keys",
             m["flops_here"],
@@ -58,14 +61,31 @@ def cost_table(m: Mapping[str, Any], tokens: int) -> Table:
     )
     return Table(
         f"attention of one layer over {plural(tokens, 'token')}, by formula",
-        ("", "operations", "bytes of scores"),
-        rows,
+        ("", "operations", "scores"),
+        tuple((what, large(flops), size(nbytes)) for what, flops, nbytes in rows),
+    )
+
+
+def tile_map(names: Sequence[str], tile: int) -> Heatmap:
+    """The pairs of a text in the order in which the tiled attention comes to their tile, from 1 on; what comes later
+    than the token is not there, and tiles with nothing else are never computed."""
+    place = np.arange(len(names))
+    row, column = place[:, None] // tile, place // tile
+    turn = (row * (row + 1) // 2 + column + 1).astype(np.float32)
+    return Heatmap(
+        f"the order of tiles, {tile} × {tile} scores at a time",
+        Array.of(np.where(place <= place[:, None], turn, np.nan)),
+        row_label="token",
+        column_label="looks at",
+        row_names=tuple(names),
+        column_names=tuple(names),
+        unit="turn",
     )
 
 
 def tile_table(m: Mapping[str, Any], tile: int) -> Table:
     rows = (
-        ("all scores at once", m["plain_bytes"]),
-        (f"{tile} × {tile} at a time, running softmax", m["tile_bytes"]),
+        ("all scores at once", size(m["plain_bytes"])),
+        (f"{tile} × {tile} at a time, running softmax", size(m["tile_bytes"])),
     )
-    return Table(f"scores in memory at once, over {plural(m['tokens'], 'token')}", ("", "bytes"), rows)
+    return Table(f"scores in memory at once, over {plural(m['tokens'], 'token')}", ("", "memory"), rows)
