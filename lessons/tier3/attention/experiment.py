@@ -19,7 +19,7 @@ from llm_holes.engine.surgery.operations import HeadOff, Operation
 from llm_holes.lessons.shared.head_views import gallery_by_type, head_name, map_by_type, table_of_types
 from llm_holes.lessons.shared.position_choice import position_of, window_start
 from llm_holes.lessons.shared.report import Report
-from llm_holes.lessons.tier3.attention import pictures
+from llm_holes.lessons.tier3.attention import pictures, silent_parts
 from llm_holes.lessons.tier3.attention.one_head import columns_zeroed, sent, tapped
 
 WINDOW = 192
@@ -71,6 +71,11 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     texts = _texts(engine, without, ids, p["max_new_tokens"], _said(p["cut"], cut, names, position, look))
     report.measure(damage, heads_off=_heads(engine, p["cut"], cut), text_differs=texts.before != texts.after)
     report.show_also(without_it=texts)
+    yield report.frame(0.7)
+
+    where = layer if p["changed_in"] == "this layer" else None
+    report.measure(silent_parts.without_each(engine, where))
+    report.show_also(silent_parts=silent_parts.bars(report.measured, where))
     report.say_also(
         f"Cut: P({damage['next_spelt']}) {percent(damage['p_next'])} → {percent(damage['p_next_ablated'])}."
     )

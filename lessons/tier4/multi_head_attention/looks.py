@@ -33,7 +33,7 @@ def one_word(layer: int, patterns: Patterns, names: Sequence[str], position: int
     return Heatmap(
         f"layer {layer}: where {spelt(names[position])} looks, head by head",
         Array.of(np.vstack((looks.mean(0), looks))),
-        row_label="head",
+        row_label="row",
         column_label="looks at",
         row_names=(MEAN, *(f"head {n}" for n in range(len(looks)))),
         column_names=tuple(names[: position + 1]),

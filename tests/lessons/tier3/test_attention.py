@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from llm_holes.engine.engine import Engine
-from llm_holes.engine.frames import Diff, Gallery, Heatmap, Table, View
+from llm_holes.engine.frames import Bars, Diff, Gallery, Heatmap, Table, View
 from llm_holes.engine.interpret.head_types import head_scores
 from llm_holes.engine.surgery.ablations import SinkEvicted, WindowOnly
 from llm_holes.engine.surgery.operations import HeadOff, reweighted
@@ -121,3 +121,22 @@ def test_shrinking_keeps_the_largest_weight() -> None:
     assert small.shape == (1, 8, 8)
     assert (small[0, 7, 0], small.sum()) == (50, 50)
     assert shrunk(pattern[:, :3, :3], 8).shape == (1, 3, 3)
+
+
+def test_the_future_visible_looks_like_brilliance_and_only_distances_count(engine: Engine) -> None:
+    m = measured(engine, "attention")
+    assert abs(m["perplexity_intact"] - 36.65) < 0.01
+    assert m["loss_future_visible"] < m["loss_intact"] - 1.5
+    assert m["loss_without_scale"] > m["loss_intact"] + 3
+    assert m["loss_without_rope"] > m["loss_intact"] + 1
+    assert m["kl_positions_shifted"] < 1e-6
+    assert m["changed_share_positions_shifted"] < 1e-3
+    bars = shown(engine, "silent parts")
+    assert isinstance(bars, Bars)
+    assert bars.labels[min(range(5), key=bars.values.__getitem__)] == "the future visible"
+
+
+def test_in_one_low_layer_peeking_spoils_the_guess(engine: Engine) -> None:
+    m = measured(engine, "attention", "peeking spoils it")
+    assert m["loss_future_visible"] > m["loss_intact"] + 0.1
+    assert m["perplexity_ratio"] > 1.15
