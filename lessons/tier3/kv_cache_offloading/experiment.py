@@ -52,10 +52,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
         flops(engine, 1, decoding.positions),
         view="waits",
     )
-    report.say(
-        f"Each token fetches {size(m['missed_bytes_per_token'])}: {duration(m['wait_ms'])} over {p['link']}, "
-        f"beside {duration(m['ms_per_token_resident'])} of computing."
-    )
+    report.say(f"Each token fetches {size(m['missed_bytes_per_token'])}: {duration(m['wait_ms'])} over {p['link']}.")
     yield report.frame()
 
 

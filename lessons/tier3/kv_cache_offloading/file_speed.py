@@ -14,7 +14,7 @@ from llm_holes.engine.measure import Timing
 from llm_holes.lessons.shared.in_turn import in_turn
 from llm_holes.lessons.tier3.kv_cache_offloading.decoding import slower_memory
 
-SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
+SIZES = (1, 2, 4, 8, 16, 64, 128)
 REPEATS = 5
 BYTES = 4 * 2**20
 """How much is fetched for each size."""

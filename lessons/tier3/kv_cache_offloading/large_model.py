@@ -62,7 +62,5 @@ def _row(step: Step, link: Link) -> TimelineRow:
         Stretch("cache", HBM.ms(near), "reads the cache nearby"),
         Stretch("wait", link.ms(step.missed_bytes), "waits for the link"),
     )
-    size = BEHIND.get(link.name, "")
     speed = f"{figure(round(link.gb_per_s, 3))} GB/s"
-    note = f"{size}, {speed}" if link is HBM else size or speed
-    return TimelineRow(link.name, tuple(s for s in stretches if s.ms), note)
+    return TimelineRow(link.name, tuple(s for s in stretches if s.ms), BEHIND.get(link.name, speed))
