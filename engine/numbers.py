@@ -213,7 +213,7 @@ NAMES: tuple[tuple[Kind, str], ...] = (
     ("gb_per_s", r".*gb_per_s"),
     ("mb_per_s", r".*mb_per_s"),
     ("gflop_per_s", r".*gflop_per_s"),
-    ("tokens_per_s", r".*tok_per_s(_by_.*)?"),
+    ("tokens_per_s", r".*tok_per_s(_.*)?"),
     ("microseconds", r"(.*_)?us(_.*)?"),
     ("equality", r".*_max_abs_diff(_.*)?|.*_relative_diff"),
     ("percent", r"p_.*|.*_p|.*_p_.*|.*_share(_.*)?|share_.*|.*_fraction|.*_rate(_.*)?|.*accuracy(_.*)?|waste_.*"),

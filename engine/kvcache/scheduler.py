@@ -50,6 +50,9 @@ class PagedAllocator:
         self.manager = manager
         self.blocks_shared = 0
         self.copies = 0
+        self.computed_again = 0
+        """Positions of prompts that were computed once before, by a request that was preempted since."""
+        self._known: set[str] = set()
 
     def allocate(self, name: str, request: Request) -> bool:
         try:
@@ -57,6 +60,8 @@ class PagedAllocator:
         except OutOfBlocks:
             return False
         self.blocks_shared += found // self.manager.block_size
+        self.computed_again += len(request.prompt) - found if name in self._known else 0
+        self._known.add(name)
         self.manager.mark_computed(name, len(request.prompt) - found)
         return True
 

@@ -11,6 +11,7 @@ from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Frame, Tokens
 from llm_holes.engine.measure import Timing
 from llm_holes.engine.numbers import duration, plural
+from llm_holes.lessons.shared.batches import filled, room_for, together
 from llm_holes.lessons.shared.counts import cache_bytes, flops, weight_bytes
 from llm_holes.lessons.shared.in_turn import clearly_slower, in_turn
 from llm_holes.lessons.shared.passage import passage_ids
@@ -38,11 +39,8 @@ from llm_holes.lessons.tier1.prefill_decode.timings import (
     a_step,
     answering,
     doubled,
-    filled,
     read_again,
     repeats_for,
-    room_for,
-    together,
     two_prompts,
     up_to,
 )

@@ -24,7 +24,6 @@ LITTLE = 8
 """Tokens in a pass, at most, that is timed often: one of more takes long itself."""
 LONG = 2000
 """Tokens of context behind which a step is timed less often."""
-CACHE_BYTES = 2**30
 
 
 @dataclass
@@ -92,20 +91,6 @@ def a_pass(engine: Engine, ids: list[int]) -> Callable[[], object]:
     return lambda: engine.model.forward(given, logits_to_keep=1)
 
 
-def together(engine: Engine, start: ContiguousCache, texts: int) -> Callable[[], object]:
-    """One pass that writes a token for each of `texts`, all of them copies of the one in the cache: the clock sees only
-    how many there are."""
-    length = start.length
-    cache = start.copies(texts, 1)
-    given = torch.zeros(texts, 1, dtype=torch.long)
-
-    def work() -> None:
-        cache.truncate(length)
-        engine.model.forward(given, cache, logits_to_keep=1)
-
-    return work
-
-
 def a_step(engine: Engine, cache: ContiguousCache, length: int) -> Callable[[], object]:
     """One token behind the first `length` of those that the cache holds, for which it has room."""
 
@@ -114,26 +99,6 @@ def a_step(engine: Engine, cache: ContiguousCache, length: int) -> Callable[[], 
         last_logits(engine.model, [0], cache)
 
     return work
-
-
-def filled(engine: Engine, ids: Sequence[int], length: int) -> ContiguousCache:
-    """A cache of `length` tokens: the ids, read, then what they left, over and over. The clock sees only how much it
-    is."""
-    config = engine.model.config
-    cache = ContiguousCache(config, length + 1)
-    last_logits(engine.model, ids[:length], cache)
-    nothing = torch.empty(1, config.n_kv_heads, 0, config.d_head)
-    while cache.length < length:
-        for layer in range(config.n_layers):
-            cache.append(layer, *(x[:, :, : length - cache.length] for x in cache.append(layer, nothing, nothing)))
-        cache.advance(min(cache.length, length - cache.length))
-    return cache
-
-
-def room_for(engine: Engine, tokens: int, texts: int = 1) -> int:
-    """As many of the `tokens` as fit the model's context and, for all texts, a gigabyte."""
-    config = engine.model.config
-    return max(min(tokens, config.n_ctx - 1, CACHE_BYTES // config.kv_bytes_per_token() // texts), 1)
 
 
 def up_to(first: int, last: int, factor: int) -> list[int]:

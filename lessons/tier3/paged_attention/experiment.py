@@ -1,4 +1,5 @@
-"""Serves a stream of real requests out of one memory in two ways, then decodes through a block table for real."""
+"""Serves a stream of real requests out of one memory in two ways, says how long that takes from passes that are timed
+here, then decodes through a block table for real."""
 
 from __future__ import annotations
 
@@ -6,37 +7,53 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-import torch
-
 from llm_holes.engine.engine import Engine
-from llm_holes.engine.frames import Curve, Frame, Table, Text, Tokens, View, series
-from llm_holes.engine.generation.generate import last_logits
-from llm_holes.engine.kvcache.block_manager import BlockManager
-from llm_holes.engine.kvcache.paged import PagedMemory
-from llm_holes.engine.kvcache.scheduler import PagedAllocator, Request, Scheduler, served
+from llm_holes.engine.frames import Curve, Frame, Table, Text, Timeline, Tokens, View, series
+from llm_holes.engine.kvcache.scheduler import PagedAllocator, Request, Scheduler
 from llm_holes.engine.measure import timed
-from llm_holes.engine.model.cache import ContiguousCache
-from llm_holes.engine.numbers import count, percent, plural
+from llm_holes.engine.numbers import count, plural
 from llm_holes.lessons.shared.architectures import requests_that_fit
 from llm_holes.lessons.shared.pace import pause
 from llm_holes.lessons.shared.report import Report, keyed
-from llm_holes.lessons.tier3.paged_attention.serving import Dialogue, Rooms, check_room, dialogues, stream
+from llm_holes.lessons.tier3.paged_attention.batch_pace import Passes, batch_curve, in_time, passes, total_ms
+from llm_holes.lessons.tier3.paged_attention.serving import (
+    Course,
+    Dialogue,
+    Rooms,
+    check_room,
+    course_of,
+    dialogues,
+    stream,
+)
+from llm_holes.lessons.tier3.paged_attention.through_the_table import decoded
 
-DECODED = 4
-MOST_STEPS = 20_000
+STRETCHES, BLOCKS = "in stretches", "in blocks"
 
 
 @dataclass(frozen=True)
 class Served:
-    """Both schedulers after the whole stream, and how many requests each had in memory after each step."""
+    """Both schedulers after the whole stream, and what each did in each step."""
 
     requests: Sequence[Request]
     rooms: Rooms
     paged: Scheduler
     contiguous: Scheduler
-    paged_counts: Sequence[int]
-    contiguous_counts: Sequence[int]
+    courses: Mapping[str, Course]
     steps_per_s: float
+
+    @property
+    def answer_tokens(self) -> int:
+        return sum(len(answer) for request in self.requests for answer in request.answers)
+
+    @property
+    def typical_context(self) -> int:
+        """Tokens behind a new one, on average: the prompt and half of the answer."""
+        lengths = [len(r.prompt) + len(answer) // 2 for r in self.requests for answer in r.answers]
+        return sum(lengths) // len(lengths)
+
+    def at_once(self, way: str) -> int:
+        """Texts in one pass, at most."""
+        return max(self.courses[way].written)
 
 
 def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
@@ -52,7 +69,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
             asked = Text("requests", "The model answers the questions that the requests will ask.")
             report.show(requests=asked)
             report.say(f"Measuring how long real answers are: {count(100 * part)} %.")
-            yield report.frame(0.6 * part)
+            yield report.frame(0.4 * part)
     longest = max(dialogue.longest for dialogue in found)
     reserve = -(-max(p["reserve"], longest) // size) * size
     check_room(reserve, p["samples"], positions)
@@ -61,81 +78,80 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     if p["play"]:
         yield from _played(engine, result, p["speed"])
     step = p["step"] if p["step"] >= 0 else _fullest(result)
+    memories = _memories(result, min(step, result.paged.step))
     report.measure(_measured(engine, result, found))
-    report.show(*_memories(result, min(step, result.paged.step)), **_sums(result, p))
-    report.say(_caption(report.measured))
-    yield report.frame(0.7)
-
-    tokens, equal, difference = _decoded(engine, found[0], size)
+    for timings in passes(engine, [result.at_once(way) for way in result.courses], result.typical_context):
+        report.show(*memories, **_sums(result, timings, p))
+        report.measure(_in_seconds(result, timings))
+        report.say("Timing passes for one text and for many.")
+        yield report.frame(0.8)
+    tokens, equal, difference = decoded(engine, found[0].prompt, size)
     report.measure(tokens_equal=equal, logits_max_abs_diff=difference)
     both = Tokens("read through a block table, in scrambled memory: what both ways wrote", engine.tokens(tokens))
     report.show_also(through_the_table=both)
-    report.say_also(f"Through the block table: {'the same' if equal else 'other'} tokens.")
+    report.say(_caption(report.measured))
     yield report.frame()
 
 
 def _serve(rooms: Rooms, requests: list[Request]) -> Served:
     paged, contiguous = rooms.paged(requests), rooms.contiguous(requests)
-    paged_counts, ms = timed(served, paged, MOST_STEPS)
-    contiguous_counts = served(contiguous, MOST_STEPS)
-    return Served(requests, rooms, paged, contiguous, paged_counts, contiguous_counts, paged.step / max(ms, 1e-3) * 1e3)
+    course, ms = timed(course_of, paged)
+    courses = {STRETCHES: course_of(contiguous), BLOCKS: course}
+    return Served(requests, rooms, paged, contiguous, courses, paged.step / max(ms, 1e-3) * 1e3)
 
 
 def _fullest(result: Served) -> int:
     """The first step after which the paged memory holds the most requests."""
-    return result.paged_counts.index(max(result.paged_counts)) + 1
+    counts = result.courses[BLOCKS].requests
+    return counts.index(max(counts)) + 1
 
 
 def _played(engine: Engine, result: Served, speed: int) -> Iterator[Frame]:
     """The memory every `speed` steps, at a pace the eye can follow."""
     for step in range(0, result.paged.step + 1, speed):
         caption = f"Step {step} of {result.paged.step}: the block map, and the same memory given out in stretches."
-        yield Frame(caption, _memories(result, step), {}, 0.6 + 0.1 * step / result.paged.step)
+        yield Frame(caption, _memories(result, step), {}, 0.4 + 0.2 * step / result.paged.step)
         pause(engine)
 
 
 def _memories(result: Served, step: int) -> tuple[View, ...]:
     """Both memories after this many steps of the stream."""
     paged, contiguous = result.rooms.pictures(result.requests, step)
-    return keyed({"in_blocks": paged, "in_stretches": contiguous})
+    return keyed({"in_stretches": contiguous, "in_blocks": paged})
 
 
-def _sums(result: Served, p: Mapping[str, Any]) -> dict[str, View]:
+def _sums(result: Served, timings: Passes, p: Mapping[str, Any]) -> dict[str, View]:
     lines = tuple(
-        series(name, range(1, len(counts) + 1), counts)
-        for name, counts in (("paged", result.paged_counts), ("one stretch each", result.contiguous_counts))
+        series(name, range(1, len(course.requests) + 1), course.requests) for name, course in result.courses.items()
     )
     rows = tuple(
         (name, s.most_at_once, s.waste, s.step, s.preemptions)
-        for name, s in (("paged", result.paged), ("one stretch each", result.contiguous))
+        for name, s in ((STRETCHES, result.contiguous), (BLOCKS, result.paged))
     )
     columns = ("memory", "most at once", "wasted share", "steps for all", "put off")
+    served = plural(len(result.requests), "request")
     return {
+        "whole_stream": Timeline(
+            f"how long until {served} are answered, in passes as long as they took here",
+            tuple(in_time(name, timings, course.written) for name, course in result.courses.items()),
+        ),
         "requests_at_once": Curve("requests in memory", lines, "step", "requests"),
-        "whole_stream": Table("the whole stream", columns, rows),
+        "tokens_per_second": batch_curve(timings, {way: result.at_once(way) for way in result.courses}),
+        "in_numbers": Table("the whole stream", columns, rows),
         "published_models": requests_that_fit(p["formula_gib"], p["formula_tokens"], p["formula_used"]),
     }
 
 
-def _decoded(engine: Engine, dialogue: Dialogue, size: int) -> tuple[list[int], bool, float]:
-    """The first tokens of the answer through a contiguous cache, and through blocks in random places after a
-    beginning that another request computed: the tokens, whether all agree, the largest difference of logits."""
-    prompt, config = list(dialogue.prompt), engine.model.config
-    count = -(-len(prompt) // size) + -(-(len(prompt) + DECODED) // size)
-    order = torch.randperm(count, generator=torch.Generator().manual_seed(0)).tolist()
-    memory = PagedMemory(config, BlockManager(count, size, order=order))
-    last_logits(engine.model, prompt, memory.allocate("first", prompt))
-    plain, paged = ContiguousCache(config, len(prompt) + DECODED), memory.allocate("second", prompt)
-    expected = last_logits(engine.model, prompt, plain)
-    found = last_logits(engine.model, prompt[paged.length :], paged)
-    tokens, equal, difference = [], True, 0.0
-    for _ in range(DECODED):
-        difference = max(difference, float((found - expected).abs().max()))
-        equal &= int(found.argmax()) == int(expected.argmax())
-        tokens.append(int(expected.argmax()))
-        paged.append_slots(tokens[-1:])
-        expected, found = (last_logits(engine.model, tokens[-1:], cache) for cache in (plain, paged))
-    return tokens, equal, difference
+def _in_seconds(result: Served, timings: Passes) -> dict[str, Any]:
+    """Tokens that were wanted per second of passes: what was written twice took time and counts once."""
+    ms = {way: total_ms(timings, course.written) for way, course in result.courses.items()}
+    return {
+        "stream_ms_paged": ms[BLOCKS],
+        "stream_ms_contiguous": ms[STRETCHES],
+        "tok_per_s_paged": 1e3 * result.answer_tokens / ms[BLOCKS],
+        "tok_per_s_contiguous": 1e3 * result.answer_tokens / ms[STRETCHES],
+        "paged_speedup": ms[STRETCHES] / ms[BLOCKS],
+    }
 
 
 def _measured(engine: Engine, result: Served, found: Sequence[Dialogue]) -> dict[str, Any]:
@@ -151,9 +167,12 @@ def _measured(engine: Engine, result: Served, found: Sequence[Dialogue]) -> dict
         "admitted_contiguous": result.contiguous.most_at_once,
         "admitted_paged": result.paged.most_at_once,
         "admitted_ratio": result.paged.most_at_once / max(result.contiguous.most_at_once, 1),
+        "texts_at_once_contiguous": result.at_once(STRETCHES),
+        "texts_at_once_paged": result.at_once(BLOCKS),
         "steps_contiguous": result.contiguous.step,
         "steps_paged": result.paged.step,
         "preemptions": result.paged.preemptions,
+        "tokens_computed_twice": result.paged.tokens - result.answer_tokens + allocator.computed_again,
         "prefix_blocks_shared": allocator.blocks_shared,
         "copies_on_write": allocator.copies,
         "simulated_steps_per_s": result.steps_per_s,
@@ -161,7 +180,7 @@ def _measured(engine: Engine, result: Served, found: Sequence[Dialogue]) -> dict
 
 
 def _caption(m: Mapping[str, Any]) -> str:
+    same = "the same" if m["tokens_equal"] else "other"
     return (
-        f"At once: {plural(m['admitted_paged'], 'request')} in blocks, {m['admitted_contiguous']} in stretches; "
-        f"{percent(m['waste_paged'])} and {percent(m['waste_contiguous'])} empty."
+        f"{plural(m['requests'], 'request')} served in two ways; through the block table the model wrote {same} tokens."
     )

@@ -23,6 +23,7 @@ QUESTIONS = (
     "Why is the sky blue?",
     "Write one line about rain.",
 )
+MOST_STEPS = 20_000
 ALIKE = 32
 """Prompts that differ by no more tokens are read side by side."""
 
@@ -77,6 +78,25 @@ def stream(found: Sequence[Dialogue], count: int, every: float, seed: int) -> li
         requests.append(Request(string.ascii_letters[n], int(arrival), chosen.prompt, chosen.answers))
         arrival += rng.expovariate(1 / every) if every else 0
     return requests
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """What a scheduler did, step by step: how many requests were in memory after each step, and how many tokens it
+    wrote."""
+
+    requests: tuple[int, ...]
+    written: tuple[int, ...]
+
+
+def course_of(scheduler: Scheduler) -> Course:
+    """Serves the whole stream."""
+    steps: list[tuple[int, int]] = []
+    while not scheduler.done and scheduler.step < MOST_STEPS:
+        before = scheduler.tokens
+        scheduler.advance()
+        steps.append((len(scheduler.running), scheduler.tokens - before))
+    return Course(tuple(requests for requests, _ in steps), tuple(written for _, written in steps))
 
 
 def check_room(each: int, samples: int, positions: int) -> None:

@@ -70,10 +70,13 @@ def test_short_texts_leave_most_of_a_reservation_empty_and_little_of_a_block() -
 
 
 def test_the_youngest_makes_room_and_is_answered_later() -> None:
-    scheduler = Scheduler(paged(), stream(5, prompt=8, answer=12))
+    allocator = paged(share=False)
+    scheduler = Scheduler(allocator, stream(5, prompt=8, answer=12))
     served(scheduler, 500)
     assert scheduler.preemptions > 0
     assert scheduler.finished == 5
+    assert scheduler.tokens > 5 * 12
+    assert allocator.computed_again == scheduler.preemptions * 8, "nothing is shared: all of each prompt"
 
 
 def test_two_answers_share_their_prompt_until_they_differ() -> None:

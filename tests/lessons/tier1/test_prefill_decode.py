@@ -14,7 +14,7 @@ from llm_holes.engine.errors import Cancelled
 from llm_holes.engine.frames import Frame, Timeline, View
 from llm_holes.engine.machine import matmul_gflop_per_s, read_gb_per_s
 from llm_holes.engine.measure import Timing
-from llm_holes.lessons.shared import counts
+from llm_holes.lessons.shared import batches, counts
 from llm_holes.lessons.tier1.prefill_decode import limits, timings
 from tests.support.lessons import frames, measured
 
@@ -79,7 +79,7 @@ def test_many_texts_in_one_pass_cost_far_less_than_a_pass_for_each(engine: Engin
 
 
 def test_texts_that_share_a_pass_get_the_logits_they_get_alone(engine: Engine) -> None:
-    start = timings.filled(engine, engine.encode("The capital of France"), 8)
+    start = batches.filled(engine, engine.encode("The capital of France"), 8)
     given = torch.tensor([engine.tokenizer.encode(" is"), engine.tokenizer.encode(" was")])
     together = engine.model.forward(given, start.copies(2, 1), logits_to_keep=1).logits
     for row in (0, 1):
@@ -93,7 +93,7 @@ def test_caches_of_long_texts_outweigh_the_weights_they_share(engine: Engine) ->
     m = measured(engine, "prefill-decode", "long texts at once")
     assert m["batch_cache_bytes"] == 32 * 512 * engine.model.config.kv_bytes_per_token()
     assert m["batch_cache_bytes"] > m["weight_bytes_per_token"]
-    assert timings.room_for(engine, 8191, texts=64) * 64 * engine.model.config.kv_bytes_per_token() <= 2**30
+    assert batches.room_for(engine, 8191, texts=64) * 64 * engine.model.config.kv_bytes_per_token() <= 2**30
 
 
 def test_the_line_of_both_limits_bends_where_the_sums_take_as_long_as_the_reading(engine: Engine) -> None:
@@ -143,7 +143,7 @@ def test_rates_are_below_the_machines_and_reading_is_faster_than_writing(engine:
 
 def test_the_cache_is_filled_with_what_it_held_over_and_over(engine: Engine) -> None:
     config = engine.model.config
-    cache = timings.filled(engine, [1, 2, 3], 8)
+    cache = batches.filled(engine, [1, 2, 3], 8)
     assert cache.length == 8
     nothing = torch.empty(1, config.n_kv_heads, 0, config.d_head)
     for layer in (0, config.n_layers - 1):

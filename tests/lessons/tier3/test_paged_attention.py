@@ -7,9 +7,11 @@ import torch
 
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import InputError
-from llm_holes.engine.frames import Blocks
+from llm_holes.engine.frames import Blocks, Curve, Timeline, View
 from llm_holes.engine.generation.batched import answers
+from llm_holes.engine.measure import Timing
 from llm_holes.engine.model.decoder import Decoder
+from llm_holes.lessons.tier3.paged_attention.batch_pace import in_time, ms_for, total_ms
 from tests.support.lessons import frames, measured
 
 
@@ -28,16 +30,20 @@ def test_answers_side_by_side_are_those_written_alone(tiny: Decoder) -> None:
     assert stopped[0] == found[0][: found[0].index(end) + 1]
 
 
+def view(engine: Engine, key: str) -> View:
+    return next(view for view in frames(engine, "paged-attention")[-1].views if view.key == key)
+
+
 def test_blocks_admit_more_and_waste_less_and_change_no_token(engine: Engine) -> None:
     m = measured(engine, "paged-attention")
-    assert m["admitted_paged"] >= 2 * m["admitted_contiguous"]
+    assert m["admitted_ratio"] == m["admitted_paged"] / m["admitted_contiguous"] == 13
     assert m["admitted_contiguous"] == 1024 // m["reserved_positions"]
     assert m["waste_paged"] < 0.4 < 0.6 < m["waste_contiguous"]
     assert m["prefix_blocks_shared"] > 0
     assert m["tokens_equal"] is True
     assert m["logits_max_abs_diff"] < 1e-4
     assert min(m["answer_tokens"]) < max(m["answer_tokens"])
-    picture, stretches = frames(engine, "paged-attention")[-1].views[:2]
+    picture, stretches = view(engine, "in blocks"), view(engine, "in stretches")
     assert isinstance(picture, Blocks)
     assert isinstance(stretches, Blocks)
     assert len(picture.tables) == m["admitted_paged"]
@@ -49,11 +55,39 @@ def test_presets_show_what_they_promise(engine: Engine) -> None:
     large = measured(engine, "paged-attention", "one block for everything")
     assert large["admitted_paged"] == large["admitted_contiguous"]
     assert large["waste_paged"] == pytest.approx(large["waste_contiguous"])
+    assert large["paged_speedup"] == pytest.approx(1)
+    assert large["tokens_computed_twice"] == 0
     assert measured(engine, "paged-attention", "one position per block")["waste_paged"] == 0
-    assert measured(engine, "paged-attention", "too little memory")["preemptions"] > 0
+    little = measured(engine, "paged-attention", "too little memory")
+    assert little["preemptions"] > 0
+    assert little["tokens_computed_twice"] > little["preemptions"]
     split = measured(engine, "paged-attention", "two answers each")
     assert split["copies_on_write"] > 0
     assert len(split["answer_tokens"]) == 2 * len(split["prompt_tokens"])
+
+
+def test_far_more_requests_at_once_write_more_tokens_a_second_but_not_as_many_times_more(engine: Engine) -> None:
+    m = measured(engine, "paged-attention")
+    assert m["tok_per_s_paged"] / m["tok_per_s_contiguous"] == pytest.approx(m["paged_speedup"])
+    assert 1.2 < m["paged_speedup"] < 9 < m["admitted_ratio"]
+    picture, curve = view(engine, "whole stream"), view(engine, "tokens per second")
+    assert isinstance(picture, Timeline)
+    assert isinstance(curve, Curve)
+    drawn = {row.name: sum(s.ms for s in row.stretches) for row in picture.rows}
+    assert drawn["in stretches"] == pytest.approx(m["stream_ms_contiguous"])
+    assert drawn["in blocks"] == pytest.approx(m["stream_ms_paged"])
+    assert [mark.x for mark in curve.marks] == [m["texts_at_once_contiguous"], m["texts_at_once_paged"]]
+
+
+def test_a_pass_between_two_that_were_timed_lies_between_them() -> None:
+    found = {n: Timing(2 * ms, ms, 3 * ms) for n, ms in ((1, 10.0), (4, 16.0), (8, 32.0))}
+    assert [ms_for(found, n) for n in (0, 1, 2, 4, 6, 8, 16)] == [0, 10, 12, 16, 24, 32, 64]
+    written = (2, 2, 0, 1)
+    assert total_ms(found, written) == 34
+    assert [(s.name, s.ms) for s in in_time("in blocks", found, written).stretches] == [
+        ("2 at once", 24),
+        ("1 at once", 10),
+    ]
 
 
 def test_the_first_block_map_played_is_empty_and_small_memories_are_refused(engine: Engine) -> None:
