@@ -73,7 +73,7 @@ def _counted(engine: Engine, decoding: Decoding, p: Mapping[str, Any]) -> dict[s
         "hit_rate": rate,
         "reads_in_a_circle": p["policy"] == "LRU" and rate < 1,
         "block_bytes": _block_bytes(engine, p),
-        "misses_per_token": sum(missed) / len(missed),
+        "misses_per_token": round(sum(missed) / len(missed)),
         "missed_bytes_per_token": sum(missed) / len(missed) * _block_bytes(engine, p),
     }
 

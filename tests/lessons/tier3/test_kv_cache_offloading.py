@@ -45,13 +45,13 @@ def test_least_recently_used_misses_and_forgets_most(engine: Engine) -> None:
     assert window["left_out_bytes"] == 0
 
 
-def test_the_model_writes_on_sensibly_only_with_its_first_block(engine: Engine) -> None:
-    lru, window = (view(engine, "two answers", preset) for preset in ("", "the first and the last"))
-    assert isinstance(lru, Diff)
-    assert isinstance(window, Diff)
-    assert lru.before == window.before
-    assert "Alice is" in lru.before
-    assert lru.after != lru.before
+def test_left_with_the_latest_blocks_alone_the_model_repeats_itself(engine: Engine) -> None:
+    shown = frames(engine, LESSON, budget=32)[-1].views
+    answers = next(view for view in shown if view.key == "two answers")
+    assert isinstance(answers, Diff)
+    assert answers.before.startswith("Alice is")
+    words = answers.after.split()
+    assert max(map(words.count, words)) > 3 > max(map(answers.before.split().count, words))
 
 
 def test_the_map_shows_the_first_block_in_memory_where_it_is_kept(engine: Engine) -> None:
@@ -64,7 +64,7 @@ def test_the_map_shows_the_first_block_in_memory_where_it_is_kept(engine: Engine
 
 def test_each_token_waits_for_its_missing_bytes_divided_by_the_speed_of_the_link(engine: Engine) -> None:
     m, drawn = measured(engine, LESSON, "from a hard disk"), waits(engine, "from a hard disk")
-    assert m["misses_per_token"] * m["block_bytes"] == pytest.approx(m["missed_bytes_per_token"])
+    assert m["misses_per_token"] * m["block_bytes"] == pytest.approx(m["missed_bytes_per_token"], rel=0.01)
     assert m["wait_ms"] == pytest.approx(m["missed_bytes_per_token"] / 0.15e6)
     assert m["ms_per_miss_predicted"] == pytest.approx(m["block_bytes"] / 0.15e6)
     assert drawn["disk, 0.15 GB/s"] == pytest.approx(6 * m["wait_ms"], rel=0.1)
