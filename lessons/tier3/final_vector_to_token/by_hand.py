@@ -1,0 +1,27 @@
+"""The final vector times each row of the output table, written anew."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from llm_holes.engine.model.decoder import Decoder
+from llm_holes.lessons.shared.words import output_table
+
+ROWS_AT_ONCE = 16384
+
+
+def recomputed(model: Decoder, state: Tensor) -> Tensor:
+    """Logits [vocabulary] from the stream [d_model] after the last layer, in double precision: the norm, then one
+    product after the other with each row of the output table."""
+    x = state.double()
+    x = x / (x.pow(2).mean() + model.config.norm_eps).sqrt() * model.weights["model.norm.weight"].double()
+    table = output_table(model)
+    starts = range(0, len(table), ROWS_AT_ONCE)
+    parts = [(table[start : start + ROWS_AT_ONCE].double() * x).sum(-1) for start in starts]
+    return torch.cat(parts).float()
+
+
+def entropy(p: Tensor) -> float:
+    """How undecided a distribution is, in nats; e to this power is how many equal chances it is worth."""
+    return float(torch.special.entr(p.double()).sum())
