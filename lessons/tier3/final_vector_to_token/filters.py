@@ -47,9 +47,9 @@ def kept_by_each(logits: Tensor, params: SamplingParams) -> dict[str, int]:
     """How many tokens each filter alone keeps; one that is off keeps all of them."""
     bare = replace(params, top_k=0, top_p=1.0, min_p=0.0)
     return {
-        "kept_by_top_k": kept(logits, replace(bare, top_k=params.top_k)),
-        "kept_by_top_p": kept(logits, replace(bare, top_p=params.top_p)),
-        "kept_by_min_p": kept(logits, replace(bare, min_p=params.min_p)),
+        "kept_by_topk": kept(logits, replace(bare, top_k=params.top_k)),
+        "kept_by_topp": kept(logits, replace(bare, top_p=params.top_p)),
+        "kept_by_minp": kept(logits, replace(bare, min_p=params.min_p)),
     }
 
 

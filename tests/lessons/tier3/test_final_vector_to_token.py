@@ -13,6 +13,7 @@ from llm_holes.engine.frames import Curve, RankedList, Table
 from llm_holes.engine.generation.sampling import SamplingParams, generator, stages
 from llm_holes.engine.model.decoder import Decoder
 from llm_holes.engine.model.hook_names import tap
+from llm_holes.engine.numbers import measurement
 from llm_holes.lessons.tier3.final_vector_to_token.by_hand import recomputed
 from llm_holes.lessons.tier3.final_vector_to_token.draws import chance_tv_distance, draws, tv_distance
 from llm_holes.lessons.tier3.final_vector_to_token.filters import filters_first, heat_first
@@ -92,16 +93,17 @@ def test_zero_is_argmax(engine: Engine) -> None:
 
 def test_the_same_top_p_keeps_few_or_thousands_and_min_p_a_handful(engine: Engine) -> None:
     cool, hot = measured(engine, ID, "a fact, cool"), measured(engine, ID, temperature=2.0)
-    assert cool["kept_by_top_p"] < 10 < 1000 < hot["kept_by_top_p"]
-    assert hot["kept_by_min_p"] < 100
-    assert cool["kept_by_top_k"] == hot["kept_by_top_k"] == 5
+    assert cool["kept_by_topp"] < 10 < 1000 < hot["kept_by_topp"]
+    assert hot["kept_by_minp"] < 100
+    assert cool["kept_by_topk"] == hot["kept_by_topk"] == 5
+    assert measurement("kept_by_topp", 13307) == "13,307", "its name does not make it a share"
 
 
 def test_top_p_notices_an_open_text_and_top_k_does_not(engine: Engine) -> None:
     m = measured(engine, ID)
     assert m["p_top1_unfiltered"] > 0.5 > m["p_top1_b"]
-    assert m["kept_by_top_p"] * 10 < m["kept_by_top_p_b"]
-    assert m["kept_by_top_k"] == m["kept_by_top_k_b"]
+    assert m["kept_by_topp"] * 10 < m["kept_by_topp_b"]
+    assert m["kept_by_topk"] == m["kept_by_topk_b"]
     curve = next(v for v in frames(engine, ID)[-1].views if isinstance(v, Curve) and v.key == "with heat")
     assert [line.name for line in curve.series] == [
         f"{text}: {name}" for name in ("top-p 90 %", "min-p 5 %") for text in ("first", "second")
