@@ -64,7 +64,7 @@ class FutureVisible:
     layer: int | None = None
 
     def apply(self, model: Decoder) -> Decoder:
-        return AttentionReplaced(_unmasked, tuple(_layers(model, self.layer))).apply(model)
+        return AttentionReplaced(unmasked, tuple(_layers(model, self.layer))).apply(model)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,8 @@ class PatternShared:
         return model
 
 
-def _unmasked(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+def unmasked(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Every token sees all tokens that have been read, later ones too."""
     return F.scaled_dot_product_attention(q, k, v, enable_gqa=True)
 
 

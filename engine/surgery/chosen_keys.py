@@ -1,5 +1,5 @@
-"""Attention that sees some keys only, chosen by hash, by lot or by score, as many for each query; attention without a
-causal mask; and attention whose map has a low rank.
+"""Attention that sees some keys only, chosen by hash, by lot or by score, as many for each query; and attention whose
+map has a low rank.
 
 Sources: Kitaev et al. 2020 (Reformer: keys by hashing; here queries and keys are hashed as they are), Wang et al. 2020
 (Linformer: maps of attention are said to be of low rank), Eckart & Young 1936 (the best map of a rank).
@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 ChosenBy = Literal["hash", "lot", "score"]
@@ -54,14 +53,6 @@ class Buckets:
         rng = torch.Generator().manual_seed(self.seed)
         along = x @ torch.randn(x.shape[-1], self.count // 2, generator=rng)
         return torch.cat((along, -along), -1).argmax(-1)
-
-
-@dataclass(frozen=True, slots=True)
-class NoMask:
-    """Every token sees all tokens that have been read, later ones too."""
-
-    def __call__(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        return F.scaled_dot_product_attention(q, k, v, enable_gqa=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,8 @@ from llm_holes.engine.measure import changed_share, kl_nats, loss_nats
 from llm_holes.engine.model.decoder import AttentionFn, fused_attention
 from llm_holes.engine.model.hook_names import tap
 from llm_holes.engine.numbers import percent
-from llm_holes.engine.surgery.chosen_keys import Buckets, NoMask
+from llm_holes.engine.surgery.attention_parts import unmasked
+from llm_holes.engine.surgery.chosen_keys import Buckets
 from llm_holes.engine.surgery.linear_attention import NoFeatures
 from llm_holes.engine.surgery.operations import AttentionReplaced
 from llm_holes.lessons.shared.layer_choice import chosen
@@ -78,12 +79,12 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     report.show_also(surprise=surprise(lines, targets))
     yield report.frame(0.4)
 
-    peeking = reading(NoMask())
+    peeking = reading(unmasked)
     begin = ids[:BEGINNING]
     report.measure(
         perplexity_no_mask=math.exp(loss_nats(peeking, targets)),
         written_exact=_written(engine, begin),
-        written_no_mask=_written(engine.operated([AttentionReplaced(NoMask(), layers)]), begin),
+        written_no_mask=_written(engine.operated([AttentionReplaced(unmasked, layers)]), begin),
     )
     report.show_also(peeking=surprise({"it may peek": peeking, "exact attention": intact}, targets))
     yield report.frame(0.6)

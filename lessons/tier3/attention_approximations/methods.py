@@ -8,7 +8,8 @@ import torch
 
 from llm_holes.engine.frames import Array, Gallery
 from llm_holes.engine.model.decoder import AttentionFn, fused_attention
-from llm_holes.engine.surgery.chosen_keys import Buckets, LowRankMaps, NoMask
+from llm_holes.engine.surgery.attention_parts import unmasked
+from llm_holes.engine.surgery.chosen_keys import Buckets, LowRankMaps
 from llm_holes.engine.surgery.linear_attention import EluFeatures, NoFeatures, RandomFeatures
 from llm_holes.engine.surgery.pooled_attention import Landmarks, TopKeys, WholeTextLandmarks
 from llm_holes.lessons.tier3.attention_approximations.trials import Heads
@@ -39,7 +40,7 @@ def attention_fn_of(method: str, size: int, buckets: int, seed: int) -> Attentio
         "landmarks of the whole text": WholeTextLandmarks(size),
         "best keys": TopKeys(size),
         "plain average": NoFeatures(),
-        "no mask: it may peek": NoMask(),
+        "no mask: it may peek": unmasked,
     }
     return attention_fns[method]
 

@@ -10,7 +10,7 @@ import torch
 
 from llm_holes.engine.model.cache import ContiguousCache
 from llm_holes.engine.model.config import Rope
-from llm_holes.engine.model.decoder import Decoder
+from llm_holes.engine.model.decoder import Decoder, fused_attention
 from llm_holes.engine.model.hook_names import tap
 from llm_holes.engine.surgery.attention_parts import (
     FutureVisible,
@@ -18,6 +18,7 @@ from llm_holes.engine.surgery.attention_parts import (
     PlacesMoved,
     PlacesUntold,
     ScoresUndivided,
+    unmasked,
 )
 from llm_holes.engine.surgery.operations import Operation, operated
 
@@ -67,3 +68,10 @@ def test_one_pattern_for_all_is_the_mean_of_the_layers_heads_there_only(tiny: De
         torch.from_numpy(shared[points[0]]), torch.from_numpy(intact[points[0]].mean(1, keepdims=True)), atol=1e-6
     )
     assert abs(shared[points[1]] - shared[points[1]].mean(1, keepdims=True)).max() > 1e-4
+
+
+def test_without_a_mask_the_last_token_sees_what_it_saw_and_the_first_sees_more() -> None:
+    q, k, v = (torch.randn(1, heads, 24, 8, generator=torch.Generator().manual_seed(5)) for heads in (4, 2, 2))
+    free, exact = unmasked(q, k, v), fused_attention(q, k, v)
+    assert torch.allclose(free[:, :, -1], exact[:, :, -1], atol=1e-5)
+    assert not torch.allclose(free[:, :, 0], exact[:, :, 0], atol=1e-2)

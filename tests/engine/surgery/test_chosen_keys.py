@@ -1,4 +1,4 @@
-"""Keys by hash, by lot and by score; no mask; maps of low rank."""
+"""Keys by hash, by lot and by score; maps of low rank."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from llm_holes.engine.model.decoder import fused_attention
-from llm_holes.engine.surgery.chosen_keys import Buckets, LowRankMaps, NoMask
+from llm_holes.engine.surgery.chosen_keys import Buckets, LowRankMaps
 
 
 def _heads(tokens: int = 24) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -47,10 +47,3 @@ def test_a_map_of_full_rank_is_exact_attention_for_the_last_queries(queries: int
     q, k, v = _heads()
     exact = fused_attention(q, k, v)[:, :, -queries:]
     assert torch.allclose(LowRankMaps(24)(q[:, :, -queries:], k, v), exact, atol=1e-4)
-
-
-def test_without_a_mask_the_last_token_sees_what_it_saw_and_the_first_sees_more() -> None:
-    q, k, v = _heads()
-    free, exact = NoMask()(q, k, v), fused_attention(q, k, v)
-    assert torch.allclose(free[:, :, -1], exact[:, :, -1], atol=1e-5)
-    assert not torch.allclose(free[:, :, 0], exact[:, :, 0], atol=1e-2)
