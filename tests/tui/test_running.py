@@ -196,8 +196,7 @@ async def test_a_killed_process_is_noticed_within_a_second(catalog: Catalog, at_
             await until(pilot, lambda: app.main.session.engine.phase == "stopped")
         assert "SIGKILL" in status(app)
         await pilot.press("r")
-        await until(pilot, lambda: app.main.session.run.phase == "done", 20)
-        assert len(app.query(ViewWidget)) == 1
+        await until(pilot, lambda: app.main.session.run.phase == "done" and len(app.query(ViewWidget)) == 1, 20)
 
 
 async def test_many_frames_repaint_at_most_ten_times_a_second(open_app: OpenApp, engine: FakeEngine) -> None:
@@ -233,8 +232,8 @@ async def test_other_views_replace_the_old_ones(open_app: OpenApp, engine: FakeE
         engine.manual = True
         await press(pilot, "r")
         engine.frame(Frame("bars", (Bars("b", ("x",), (1.0,), key="first"),)))
-        await until(pilot, lambda: said(app) == "bars")
-        assert [type(view.view) for view in app.query(ViewWidget) if view.display] == [Bars]
+        await until(pilot, lambda: [type(view.view) for view in app.query(ViewWidget) if view.display] == [Bars])
+        assert said(app) == "bars"
 
 
 async def test_enter_on_a_cell_sets_the_controls_it_names(open_app: OpenApp, engine: FakeEngine) -> None:
