@@ -72,7 +72,7 @@ def hanging(view: Gallery, maps: list[Cells], width: int) -> Hanging:
     if not maps:
         return Hanging((), 1, 0)
     label = max((cell_len(named(label)) for label in view.labels), default=0)
-    slot = min(max(len(maps[0][0]), label), width) + 1
+    slot = min(max(len(maps[0][0]), label + 1), width) + 1
     lines, across = (len(maps[0]) + 1) // 2, max((width + 1) // slot, 1)
     bands: list[Band] = []
     top = first = 0
@@ -115,7 +115,7 @@ def gallery_row(
 def _label(view: Gallery, item: int, slot: int, cursor: int | None) -> Row:
     label = named(view.labels[item]) if item < len(view.labels) else str(item)
     if item == cursor:
-        return [Span(fit(f"[{label}]", slot), "cursor")]
+        return [Span(fit(f"▸{label}", slot - 1), "cursor"), Span(" ")]
     return [Span(fit(label, slot - 1) + " ", "dim")]
 
 

@@ -33,12 +33,16 @@ class HeatmapView(WalkView[Heatmap]):
         self._first = 0
         super().__init__(view)
         if view.cursor is not None:
-            self.set_reactive(HeatmapView.cursor, self._inside(*view.cursor))
+            self.set_reactive(HeatmapView.cursor, view.cursor)
 
     def prepare(self, view: Heatmap) -> None:
         self._values = matrix(view.values)
         self._scale = scale_of(view, self._values)
-        self.set_reactive(HeatmapView.cursor, self._inside(*self.cursor))
+
+    @property
+    def here(self) -> tuple[int, int]:
+        """The cell under the cursor; the nearest there is while a map that grows has not come that far."""
+        return self._inside(*self.cursor)
 
     def _inside(self, row: int, column: int) -> tuple[int, int]:
         rows, columns = len(self._values), len(self._values[0]) if self._values else 0
@@ -60,7 +64,7 @@ class HeatmapView(WalkView[Heatmap]):
         if y == 1:
             return legend_row(self.view, self._scale, glyphs)
         grid = self.grid(width)
-        cursor = self.cursor if self.has_focus else None
+        cursor = self.here if self.has_focus else None
         first = self._slide(grid)
         columns = len(self._values[0])
         if y < HEAD + grid.heads:
@@ -71,28 +75,28 @@ class HeatmapView(WalkView[Heatmap]):
         return axis_row(self.view, grid, first, columns, cursor)
 
     def _slide(self, grid: Grid) -> int:
-        column = self.cursor[1]
+        column = self.here[1]
         self._first = min(max(self._first, column - grid.columns + 1), column, len(self._values[0]) - grid.columns)
         return self._first
 
     def stepped(self, across: int, down: int) -> tuple[int, int]:
-        return self._inside(self.cursor[0] + down, self.cursor[1] + across)
+        return self._inside(self.here[0] + down, self.here[1] + across)
 
     def edge(self, end: int) -> tuple[int, int]:
-        return self._inside(self.cursor[0], 0 if end == 0 else 10**9)
+        return self._inside(self.here[0], 0 if end == 0 else 10**9)
 
     def describe(self) -> str:
-        return cell_facts(self.view, self._values, *self.cursor) if self._values else "no cells"
+        return cell_facts(self.view, self._values, *self.here) if self._values else "no cells"
 
     def settings_here(self) -> dict[str, Value]:
         if not self._values:
             return {}
-        named = ((self.view.row_control, self.cursor[0]), (self.view.column_control, self.cursor[1]))
+        named = ((self.view.row_control, self.here[0]), (self.view.column_control, self.here[1]))
         return {name: self.view.first + index for name, index in named if name}
 
     def cursor_region(self) -> Region:
         grid = self.grid(self.size.width)
-        y = self.cursor[0] if grid.tall else self.cursor[0] // 2
+        y = self.here[0] if grid.tall else self.here[0] // 2
         return Region(0, HEAD + grid.heads + y, 1, 1)
 
     def place_at(self, x: int, y: int) -> tuple[int, int] | None:

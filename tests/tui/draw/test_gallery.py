@@ -38,13 +38,13 @@ def test_groups_have_headings_and_maps_wrap_within_the_width() -> None:
         "heads  5 maps",
         "0 · ░ ▒ ▓ █ 1  weight",
         "sink · 2 of 5",
-        "L0H0 L0H1",
-        "···· ██··",
-        "···· ··██",
+        "L0H0  L0H1",
+        "····  ██··",
+        "····  ··██",
         "induction · 3 of 5",
-        "L0H2 L0H3",
-        "██·· ██··",
-        "··██ ··██",
+        "L0H2  L0H3",
+        "██··  ██··",
+        "··██  ··██",
         "L0H4",
         "██··",
         "··██",
@@ -66,7 +66,7 @@ def test_the_cursor_marks_a_label_and_says_all_about_its_map() -> None:
     shown = thumbnails(view.values)
     hung = hanging(view, shown, 80)
     row = gallery_row(view, shown, gallery_scale(view, shown), hung, 4 + 3, 3, glyphs=False)
-    assert [span.role for span in row if span.text.startswith("[")] == ["cursor"]
+    assert [span.role for span in row if span.text.startswith("▸L0H3")] == ["cursor"]
     assert item_facts(view, 3) == "L0H3 · induction · note 3"
 
 
