@@ -7,6 +7,7 @@ from importlib.resources.abc import Traversable
 from typing import NamedTuple
 
 from llm_holes.engine.frames import Frame, Value
+from llm_holes.engine.numbers import kind_of
 from llm_holes.lessons.cases import bet_under
 from llm_holes.lessons.catalog.balance import check_balance
 from llm_holes.lessons.catalog.catalog import CatalogError, Lesson, check_tree, parse, places
@@ -79,6 +80,9 @@ def faults_of_run(
         yield f'"{name}"', f"{name!r} was not measured"
     for name in sorted(measured.keys() - set(lesson.data.publishes)):
         yield "publishes", f"{name!r} was measured, but the lesson does not publish it"
+    for name, value in measured.items():
+        if kind_of(name) == "percent" and any(isinstance(number, int) and number > 1 for number in _numbers(value)):
+            yield f'"{name}"', f"{name!r} counts something, and by its name would be read as a percentage"
     caption = max((frame.caption for frame in frames), key=len)
     if len(caption) > LONGEST_CAPTION:
         yield "", f"a caption has {len(caption)} characters, {LONGEST_CAPTION} fit: {caption}"
@@ -93,6 +97,15 @@ def faults_of_run(
             if right != 1:
                 value = measured[question.measurement]
                 yield question.question, f"{right} options are right where {question.measurement} is {value!r}"
+
+
+def _numbers(value: Value | None) -> Iterator[int | float]:
+    """All numbers in a published value, whatever it is."""
+    if isinstance(value, (Mapping, Sequence)) and not isinstance(value, str):
+        for part in value.values() if isinstance(value, Mapping) else value:
+            yield from _numbers(part)
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        yield value
 
 
 def _faults_of_code(lesson: Lesson, shared: Traversable) -> Iterator[Fault]:

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from llm_holes.engine.frames import Frame
+from llm_holes.engine.frames import Frame, Value
 from llm_holes.engine.ipc import client
 from llm_holes.lessons.catalog import catalog
 from llm_holes.lessons.catalog.balance import FEWEST
@@ -325,6 +325,23 @@ def test_a_step_whose_own_run_lacks_its_picture_is_a_fault(folder: Path) -> None
     assert not list(faults_of_run(lesson, run, {1}))
     assert list(faults_of_run(lesson, run, {0, 1})) == list(faults_of_run(lesson, run))
     assert list(faults_of_run(lesson, run)) == [('"sum"', "the run shows no view 'sum'")]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "problem"),
+    [
+        ("words_p", 12, "'words_p' counts something, and by its name would be read as a percentage"),
+        ("found_share_by_layer", [0.5, 7], "'found_share_by_layer' counts something, and by its name"),
+    ],
+)
+def test_a_count_that_reads_as_a_share_is_a_fault(folder: Path, name: str, value: Value, problem: str) -> None:
+    (lesson,), _ = inspect(folder)
+    frame = gallery(3, 3)
+    assert not list(faults_of_run(lesson, [frame]))
+    measured = msgspec.structs.replace(frame, measured={**frame.measured, name: value})
+    assert next(found for needle, found in faults_of_run(lesson, [measured]) if needle == f'"{name}"').startswith(
+        problem
+    )
 
 
 def test_a_long_caption_is_a_fault(folder: Path) -> None:
