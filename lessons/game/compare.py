@@ -20,6 +20,7 @@ from llm_holes.engine.model.hook_names import tap
 from llm_holes.engine.numbers import figure, percent, plural
 from llm_holes.engine.surgery.ablations import MATRICES, weight_name
 from llm_holes.engine.surgery.operations import weight
+from llm_holes.lessons.game.streams import Streams
 from llm_holes.lessons.shared.report import Report
 
 EQUAL = 1e-5
@@ -44,8 +45,6 @@ PLACES = {
 LAST = "what leaves the layer"
 ROWS = 64
 """So many rows of a matrix are looked at to say how many different values a row has."""
-Streams = Sequence[Tensor]
-"""The stream [pos, d_model] as it enters each layer, then as it leaves the last one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,15 +116,6 @@ def compared(engine: Engine, broken: Decoder, ids: Sequence[int], streams: Strea
         its_matrices=_matrices(report.measured),
     )
     return report.frame()
-
-
-@torch.no_grad()
-def streams_of(model: Decoder, ids: Sequence[int]) -> Streams:
-    """The model's streams on this text. Raises Cancelled."""
-    found = [model.embed(torch.tensor([list(ids)]))]
-    for layer in range(model.config.n_layers):
-        found.append(model.run_layers(found[-1], layer, layer + 1))
-    return [x[0] for x in found]
 
 
 def apart(a: Tensor, b: Tensor, keep: int = 0) -> Tensor:

@@ -30,6 +30,7 @@ from llm_holes.engine.surgery.ablations import (
 )
 from llm_holes.engine.surgery.operations import HeadOff, Operation, QuantizedWeights, operated
 from llm_holes.lessons.game.rules import DIFFICULTIES, NO_HEAD, Difficulty
+from llm_holes.lessons.game.streams import Streams, logits, streams_after, streams_of
 
 KINDS_DRAWN = 4
 PLACES_DRAWN = 4
@@ -38,7 +39,8 @@ PLACES_DRAWN = 4
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """What is broken; no `layers` means everywhere. `text` is a clause: "layer 11 was skipped"."""
+    """What is broken, the lowest of its `layers` first; no `layers` means everywhere. `text` is a clause: "layer 11
+    was skipped"."""
 
     kind: str
     layers: tuple[int, ...]
@@ -46,17 +48,24 @@ class Damage:
     operations: tuple[Operation, ...]
     head: int = NO_HEAD
 
+    @property
+    def first(self) -> int:
+        """The lowest layer that is not as it was."""
+        return self.layers[0] if self.layers else 0
+
 
 @dataclass(frozen=True, slots=True)
 class Yardstick:
-    """The text a damage is measured on, and the intact model's logits [pos, vocabulary] on it."""
+    """The text a damage is measured on, and the intact model's streams and logits [pos, vocabulary] on it."""
 
     ids: tuple[int, ...]
+    streams: Streams
     intact: Tensor
 
     @classmethod
     def of(cls, model: Decoder, ids: Sequence[int]) -> Yardstick:
-        return cls(tuple(ids), logits(model, ids))
+        streams = streams_of(model, ids)
+        return cls(tuple(ids), streams, logits(model, streams))
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,13 +127,10 @@ def candidates(model: Decoder, yardstick: Yardstick, seed: int, difficulty: Diff
 
 def effect(model: Decoder, yardstick: Yardstick, damage: Damage) -> Effect:
     ids, intact = torch.tensor(yardstick.ids), yardstick.intact
-    damaged = logits(operated(model, damage.operations), yardstick.ids)
+    broken = operated(model, damage.operations)
+    damaged = logits(broken, streams_after(broken, yardstick.streams, damage.first))
     unchanged = (intact.argmax(-1) == damaged.argmax(-1)).float().mean()
     return Effect(kl_nats(intact, damaged), perplexity(intact, ids), perplexity(damaged, ids), float(unchanged))
-
-
-def logits(model: Decoder, ids: Sequence[int]) -> Tensor:
-    return model.forward(torch.tensor([list(ids)])).logits[0]
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,11 @@ from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Frame, Table
 from llm_holes.engine.ipc.messages import Case
 from llm_holes.engine.numbers import figure
-from llm_holes.lessons.game.compare import Streams, compared, streams_of
-from llm_holes.lessons.game.damage import Damage, Measured, Yardstick, find, logits
+from llm_holes.lessons.game.compare import compared
+from llm_holes.lessons.game.damage import Damage, Measured, Yardstick, find
 from llm_holes.lessons.game.rules import DIFFICULTIES, EVERYWHERE, GIVE_UP, KINDS, NO_HEAD, Score, compares, score
 from llm_holes.lessons.game.solver import Guess, solve
+from llm_holes.lessons.game.streams import Streams, logits, streams_after, streams_of
 from llm_holes.lessons.shared.passage import NAME, passage
 
 TOKENS = 128
@@ -32,8 +33,8 @@ class Cases:
         self._tokens = tokens
         self._yardstick: Yardstick | None = None
         self._found: dict[Case, Measured] = {}
-        self._streams: dict[Case | None, Streams] = {}
-        """Of the intact model and of the case that was compared last."""
+        self._streams: dict[Case, Streams] = {}
+        """Of the case that was compared last."""
 
     def damaged(self, engine: Engine, case: Case) -> Engine:
         """The engine with what the case breaks. Raises InputError, Cancelled."""
@@ -58,13 +59,11 @@ class Cases:
         yield self._compared(engine, Case(asked["seed"], asked["difficulty"]), asked["compare_layer"])
 
     def _compared(self, engine: Engine, case: Case, layer: int) -> Frame:
-        ids = self.yardstick(engine).ids
+        yardstick, damage = self.yardstick(engine), self.found(engine, case).damage
         broken = self.damaged(engine, case).model
-        self._streams = {key: streams for key, streams in self._streams.items() if key in (None, case)}
-        for key, model in ((None, engine.model), (case, broken)):
-            if key not in self._streams:
-                self._streams[key] = streams_of(model, ids)
-        return compared(engine, broken, ids, self._streams[None], self._streams[case], layer)
+        if case not in self._streams:
+            self._streams = {case: streams_after(broken, yardstick.streams, damage.first)}
+        return compared(engine, broken, yardstick.ids, yardstick.streams, self._streams[case], layer)
 
     def reveal(self, engine: Engine, guess: Mapping[str, Any]) -> Iterator[Frame]:
         """One frame: the truth of the case, its effect, and what the guess is worth."""
@@ -72,6 +71,7 @@ class Cases:
         found, yardstick = self.found(engine, case), self.yardstick(engine)
         damage, effect = found.damage, found.effect
         points = score(DIFFICULTIES[case.difficulty], damage.kind, damage.layers, damage.head, guess)
+        again = logits(engine.model, streams_of(engine.model, yardstick.ids))
         looks: dict[int, Frame] = {}
 
         def look(layer: int) -> Mapping[str, Any]:
@@ -87,7 +87,7 @@ class Cases:
             "perplexity_intact": effect.perplexity_intact,
             "perplexity_damaged": effect.perplexity_damaged,
             "top1_unchanged_share": effect.top1_unchanged,
-            "undo_bit_identical": torch.equal(logits(engine.model, yardstick.ids), yardstick.intact),
+            "undo_bit_identical": torch.equal(again, yardstick.intact),
             "score": points.total,
             "probes": guess["probes"],
             "solvable": names(solved, damage),

@@ -19,7 +19,7 @@ from llm_holes.engine.model.decoder import Decoder
 from llm_holes.engine.numbers import figure
 from llm_holes.engine.surgery.operations import operated
 from llm_holes.lessons.game import damage
-from llm_holes.lessons.game.damage import DRAWS, Draw, Measured, Yardstick, effect, find, logits
+from llm_holes.lessons.game.damage import DRAWS, Draw, Measured, Yardstick, effect, find
 from llm_holes.lessons.game.engine_side import Cases
 from llm_holes.lessons.game.rules import DIFFICULTIES, KINDS, PUBLISHES, Difficulty, checked_move
 
@@ -52,7 +52,7 @@ def test_every_kind_is_drawn_over_the_seeds_and_does_what_it_says(tiny: Decoder,
 def test_every_kind_fits_into_a_model_of_one_layer(tiny: Decoder, kind: str, level: int) -> None:
     shallow = replace(tiny, config=msgspec.structs.replace(tiny.config, n_layers=1))
     found = DRAWS[kind](Draw(Random(1), shallow, (1, 2, 3), level))
-    assert torch.isfinite(logits(operated(shallow, found.operations), (1, 2, 3))).all()
+    assert torch.isfinite(operated(shallow, found.operations).forward(torch.tensor([[1, 2, 3]])).logits).all()
 
 
 def test_the_same_case_is_the_same_damage_and_another_is_another(tiny: Decoder, yardstick: Yardstick) -> None:

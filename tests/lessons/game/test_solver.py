@@ -12,10 +12,11 @@ from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Bars, Frame
 from llm_holes.engine.ipc.messages import Case
 from llm_holes.engine.surgery.operations import HeadOff, operated
-from llm_holes.lessons.game.compare import compared, streams_of
+from llm_holes.lessons.game.compare import compared
 from llm_holes.lessons.game.engine_side import Cases, names
 from llm_holes.lessons.game.rules import DIFFICULTIES, EVERYWHERE, NO_HEAD
 from llm_holes.lessons.game.solver import solve
+from llm_holes.lessons.game.streams import streams_of
 
 SEEDS = range(60)
 TOKENS = 48
