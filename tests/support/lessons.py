@@ -2,26 +2,57 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Frame
 from llm_holes.lessons.catalog import catalog
 from llm_holes.lessons.catalog.settings import validated
 
-RUNS: dict[tuple[str, str], list[Frame]] = {}
+
+class Runs:
+    """The runs of presets as they stand, made once for all tests of all processes that share `folder`, and read as they
+    come over the wire."""
+
+    def __init__(self) -> None:
+        self.folder: Path | None = None
+        self._read: dict[str, list[Frame]] = {}
+
+    def of(self, engine: Engine, lesson_id: str, preset: str) -> list[Frame]:
+        name = f"{lesson_id} {preset}"
+        if name not in self._read:
+            self._read[name] = msgspec.msgpack.decode(self._bytes(engine, lesson_id, preset, name), type=list[Frame])
+        return self._read[name]
+
+    def _bytes(self, engine: Engine, lesson_id: str, preset: str, name: str) -> bytes:
+        kept = self.folder / f"{name.encode().hex()}.msgpack" if self.folder else None
+        if kept is not None and kept.exists():
+            return kept.read_bytes()
+        made = msgspec.msgpack.encode(run(engine, lesson_id, preset))
+        if kept is not None:
+            part = kept.with_suffix(f".{os.getpid()}")
+            part.write_bytes(made)
+            part.replace(kept)
+        return made
+
+
+RUNS = Runs()
+
+
+def run(engine: Engine, lesson_id: str, preset: str = "", **settings: Any) -> list[Frame]:
+    """The frames of a run made now."""
+    lesson = catalog.load()[lesson_id]
+    given = {**(lesson.preset(preset).settings if preset else {}), **settings}
+    return list(catalog.experiment(lesson).run(engine, validated(lesson, given, engine.info)))
 
 
 def frames(engine: Engine, lesson_id: str, preset: str = "", **settings: Any) -> list[Frame]:
     """The frames of a run; runs of a preset as it stands are made once for all tests."""
-    if not settings and (lesson_id, preset) in RUNS:
-        return RUNS[lesson_id, preset]
-    lesson = catalog.load()[lesson_id]
-    given = {**(lesson.preset(preset).settings if preset else {}), **settings}
-    found = list(catalog.experiment(lesson).run(engine, validated(lesson, given, engine.info)))
-    if not settings:
-        RUNS[lesson_id, preset] = found
-    return found
+    return run(engine, lesson_id, preset, **settings) if settings else RUNS.of(engine, lesson_id, preset)
 
 
 def measured(engine: Engine, lesson_id: str, preset: str = "", **settings: Any) -> dict[str, Any]:
