@@ -38,6 +38,9 @@ class HeatmapView(WalkView[Heatmap]):
     def prepare(self, view: Heatmap) -> None:
         self._values = matrix(view.values)
         self._scale = scale_of(view, self._values)
+        if view.cursor is not None and self.cursor == self.view.cursor:
+            # nobody moved it: it goes where the new map has it
+            self.set_reactive(HeatmapView.cursor, view.cursor)
 
     @property
     def here(self) -> tuple[int, int]:

@@ -22,6 +22,8 @@ class WalkView(ViewWidget[V], Generic[V], can_focus=True):
     BINDING_GROUP_TITLE = "Walking in a view"
 
     cursor: reactive[tuple[int, int]] = reactive((0, 0))
+    _followed = (0, 0)
+    """Where the cursor was when a view came."""
 
     def stepped(self, across: int, down: int) -> tuple[int, int]:
         raise NotImplementedError
@@ -59,6 +61,13 @@ class WalkView(ViewWidget[V], Generic[V], can_focus=True):
     def watch_cursor(self) -> None:
         self.post_message(Described(self))
         if self.has_focus:
+            self.call_after_refresh(self.follow)
+
+    def watch_view(self) -> None:
+        if self.has_focus:
+            self.post_message(Described(self))  # something else may stand at the cursor now
+        self._followed, followed = self.cursor, self._followed
+        if followed != self.cursor:
             self.call_after_refresh(self.follow)
 
     def on_focus(self) -> None:

@@ -24,6 +24,8 @@ from llm_holes.lessons.tier3.attention.one_head import columns_zeroed, sent, tap
 
 WINDOW = 192
 KL_POSITIONS = 512
+LITTLE = 0.25
+"""A value so much shorter than the others is a place to put weight."""
 SAME = 1e-3
 """Attention computed anew may differ by this much from the model's before it is called another."""
 
@@ -41,8 +43,8 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     report = Report()
     report.measure(
         tokens=len(ids),
-        token=spelt(names[position]),
-        looks_at=spelt(names[look]),
+        token=names[position],
+        looks_at=names[look],
         weight_on_look=float(weights[look]),
         attention_reproduced_max_abs_diff=found.apart,
         weight_on_first_token=float(weights[0]),
@@ -67,10 +69,14 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
 
     cut = _cut(engine, kinds, p, position, look)
     without = engine.operated(cut)
-    damage = _ablation(engine, without, ids)
-    texts = _texts(engine, without, ids, p["max_new_tokens"], _said(p["cut"], cut, names, position, look))
+    keep = min(len(ids), KL_POSITIONS)
+    logits = engine.logits(ids, keep), without.logits(ids, keep)
+    damage = _damage(engine, *logits)
+    done = _said(p["cut"], cut, names, position, look)
+    texts = _texts(engine, without, ids, p["max_new_tokens"], done)
     report.measure(damage, heads_off=_heads(engine, p["cut"], cut), text_differs=texts.before != texts.after)
-    report.show_also(without_it=texts)
+    report.measure(look_cut=_look_cut(p["cut"], position, look), looks_at_itself=look == position)
+    report.show_also(without_it=pictures.next_words(engine, logits[0][-1], logits[1][-1], done), what_is_written=texts)
     yield report.frame(0.7)
 
     where = layer if p["changed_in"] == "this layer" else None
@@ -100,8 +106,17 @@ def _said(kind: str, cut: Sequence[Operation], names: Sequence[str], position: i
     if kind == "this head":
         heads = [head_name(off.layer, off.head) for off in cut if isinstance(off, HeadOff)]
         return f"without {', '.join(heads)}"
-    where = "in this head" if kind == "one look, here" else "in all heads"
+    if position == look:
+        return "nothing cut: a token always sees itself"
+    where = "in this head" if kind == "one look, here" else "in any head"
     return f"{spelt(names[position])} may not look at {spelt(names[look])} {where}"
+
+
+def _look_cut(kind: str, position: int, look: int) -> str:
+    """Where the look was cut: `everywhere`, `here`, or `nowhere`, since a token always sees itself."""
+    if kind == "this head" or position == look:
+        return "nowhere"
+    return "here" if kind == "one look, here" else "everywhere"
 
 
 def _heads(engine: Engine, kind: str, cut: Sequence[Operation]) -> int:
@@ -112,7 +127,7 @@ def _heads(engine: Engine, kind: str, cut: Sequence[Operation]) -> int:
 
 def _texts(engine: Engine, without: Engine, ids: Sequence[int], new_tokens: int, cut: str) -> Diff:
     text, changed = (e.write(ids, new_tokens) for e in (engine, without))
-    return Diff(f"what follows, and {cut}", text, changed, "all there", "cut")
+    return Diff(f"what is written, and {cut}", text, changed, "all there", "cut")
 
 
 def _strongest(kinds: HeadScores, kind: str, count: int, but: tuple[int, int]) -> list[HeadOff]:
@@ -122,9 +137,7 @@ def _strongest(kinds: HeadScores, kind: str, count: int, but: tuple[int, int]) -
     return [HeadOff(*place) for place in places if place != but][:count]
 
 
-def _ablation(engine: Engine, without: Engine, ids: Sequence[int]) -> dict[str, Any]:
-    keep = min(len(ids), KL_POSITIONS)
-    intact, changed = engine.logits(ids, keep), without.logits(ids, keep)
+def _damage(engine: Engine, intact: Tensor, changed: Tensor) -> dict[str, Any]:
     following = int(intact[-1].argmax())
     return {
         "kl_ablated_head": kl_nats(intact, changed),
@@ -136,12 +149,14 @@ def _ablation(engine: Engine, without: Engine, ids: Sequence[int]) -> dict[str, 
     }
 
 
-def _carried(weights: Tensor, values: Tensor) -> dict[str, float]:
+def _carried(weights: Tensor, values: Tensor) -> dict[str, float | bool]:
     """How long the first token's value is, against the others a token sees, and what that token takes home."""
     norms = values[: len(weights)].norm(dim=-1)
+    first, others = float(norms[0]), float(norms[1:].median()) if len(norms) > 1 else float(norms[0])
     return {
-        "value_length_first": float(norms[0]),
-        "value_length_others": float(norms[1:].median()) if len(norms) > 1 else float(norms[0]),
+        "value_length_first": first,
+        "value_length_others": others,
+        "first_sends_little": first < LITTLE * others,
         "carried_length": float((weights @ values[: len(weights)]).norm()),
     }
 

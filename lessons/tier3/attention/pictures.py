@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 
-from llm_holes.engine.frames import Array, Heatmap, Table
+from llm_holes.engine.engine import Engine
+from llm_holes.engine.frames import Array, Bars, Heatmap, Table
 from llm_holes.engine.model.decoder import causal_mask
 from llm_holes.engine.numbers import plural
 from llm_holes.engine.spelling import spelt
@@ -15,6 +17,8 @@ from llm_holes.lessons.shared.head_views import head_name
 from llm_holes.lessons.tier3.attention.one_head import OneHead
 
 TOP_KEYS = 10
+NEXT = 4
+"""Words that each of two models may put next."""
 
 
 def looks(found: OneHead, names: Sequence[str], tokens: int, place: tuple[int, int], row: int) -> Heatmap:
@@ -46,6 +50,20 @@ def _map(title: str, values: Tensor, names: Sequence[str], tokens: int, row: int
         row_control="position" if whole else "",
         column_control="look_at" if whole else "",
         cursor=(row, int(values[row].argmax())),
+    )
+
+
+def next_words(engine: Engine, intact: Tensor, changed: Tensor, done: str) -> Bars:
+    """The likeliest next words after the text, each as it is and as it is `done`, given the logits of both."""
+    before, after = intact.softmax(-1), changed.softmax(-1)
+    best = torch.maximum(before, after).topk(NEXT).indices.tolist()
+    names = [spelt(engine.token_text(i)) for i in best]
+    return Bars(
+        f"the next word as it is, and below: {done}",
+        tuple(label for name in names for label in (name, "cut")),
+        tuple(float(p[i]) for i in best for p in (before, after)),
+        "probability",
+        range=(0.0, 1.0),
     )
 
 

@@ -56,10 +56,10 @@ def bars(m: Mapping[str, Any], layer: int | None) -> Bars:
     }
     where = "every layer" if layer is None else f"layer {layer} alone"
     return Bars(
-        f"surprise at each next word, one part changed in {where}",
+        f"surprise at each next word; parts changed in {where}",
         tuple(labels.values()),
         tuple(m[f"loss_{name}"] for name in labels),
-        "nats, less is better",
+        "nats",
         marked=0,
         range=(0.0, 8.0),
     )

@@ -99,17 +99,29 @@ def test_what_is_taken_is_the_weight_times_what_is_sent(engine: Engine) -> None:
 
 def test_one_look_cut_in_all_heads_loses_the_name_and_in_one_head_does_not(engine: Engine) -> None:
     everywhere = measured(engine, "attention", cut="one look, everywhere", max_new_tokens=1)
-    assert (everywhere["looks_at"], everywhere["heads_off"]) == ("·Qu", 270)
+    assert (everywhere["looks_at"], everywhere["heads_off"]) == (" Qu", 270)
     assert everywhere["p_next_ablated"] < 0.01 < 0.4 < everywhere["p_next"]
     here = measured(engine, "attention", "one look of one head")
     assert (here["heads_off"], here["p_next_ablated"] > 0.4) == (1, True)
 
 
+def test_what_may_come_next_stands_beside_what_comes_with_the_look_cut(engine: Engine) -> None:
+    found = frames(engine, "attention", cut="one look, everywhere", max_new_tokens=1)[-1]
+    bars = next(view for view in found.views if view.key == "without it")
+    assert isinstance(bars, Bars)
+    pair = bars.labels.index("·Qu")
+    assert bars.labels[pair + 1] == "cut"
+    assert bars.values[pair : pair + 2] == (found.measured["p_next"], found.measured["p_next_ablated"])
+    itself = measured(engine, "attention", text="Q", cut="one look, everywhere", max_new_tokens=1)
+    assert (itself["look_cut"], itself["looks_at_itself"]) == ("nowhere", True)
+    assert itself["p_next"] == itself["p_next_ablated"]
+
+
 def test_what_was_read_before_comes_another_way(engine: Engine) -> None:
     m = measured(engine, "attention", "it came another way")
     assert m["p_next_ablated"] < 0.1 < 0.5 < m["p_next"]
-    assert (m["next_spelt"], m["looks_at"]) == ("·Mary", "·Mary")
-    texts = shown(engine, "without it", "it came another way")
+    assert (m["next_spelt"], m["looks_at"]) == ("·Mary", " Mary")
+    texts = shown(engine, "what is written", "it came another way")
     assert isinstance(texts, Diff)
     assert (texts.before.split()[0], texts.after.split()[0]) == ("Mary.", "her.")
 
