@@ -97,12 +97,13 @@ def _one_head_off_in_each(z: Tensor) -> Tensor:
 def _harm(model: Decoder, intact: Tensor, stream: Tensor) -> list[Harm]:
     """The harm done to each of the streams [variant, pos, d_model]; `intact` are log-probabilities [pos, d_vocab]."""
     p = intact.exp()
+    own = (p * intact).sum(-1)
     found: list[Harm] = []
     for part in torch.split(stream, max(rows_at_once(model) // stream.shape[1], 1)):
         if model.is_cancelled():
             raise Cancelled
         log_q = model.unembed(part).log_softmax(-1)
-        kls = (p * (intact - log_q)).sum(-1).mean(-1).clamp(min=0).tolist()
-        shares = ((p - log_q.exp()).abs().sum(-1).mean(-1) / 2).tolist()
+        kls = (own - (p * log_q).sum(-1)).mean(-1).clamp(min=0).tolist()
+        shares = (log_q.exp_().sub_(p).abs_().sum(-1).mean(-1) / 2).tolist()  # in place: these are large
         found += map(Harm, kls, shares)
     return found

@@ -55,5 +55,13 @@ def frames(engine: Engine, lesson_id: str, preset: str = "", **settings: Any) ->
     return run(engine, lesson_id, preset, **settings) if settings else RUNS.of(engine, lesson_id, preset)
 
 
+def first_with(engine: Engine, lesson_id: str, key: str, preset: str = "", **settings: Any) -> Frame:
+    """The first frame that shows the view `key`; the rest of the run is not made."""
+    lesson = catalog.load()[lesson_id]
+    given = {**(lesson.preset(preset).settings if preset else {}), **settings}
+    run = catalog.experiment(lesson).run(engine, validated(lesson, given, engine.info))
+    return next(frame for frame in run if any(view.key == key for view in frame.views))
+
+
 def measured(engine: Engine, lesson_id: str, preset: str = "", **settings: Any) -> dict[str, Any]:
     return frames(engine, lesson_id, preset, **settings)[-1].measured

@@ -106,8 +106,8 @@ def _price(engine: Engine, state: torch.Tensor) -> Cost:
 
 def _caption(measured: Mapping[str, Any]) -> str:
     layer, answer = measured["answer_first_top1_layer"], measured["answer"]
-    where = f"after layer {layer}" if layer >= 0 else "in the embedding"
+    where = f"after layer {layer} of {measured['layers']}" if layer >= 0 else "in the embedding"
     return (
-        f"It ends with {spelt(answer)} ({percent(measured['p_answer'])}); that is first on top {where} of "
-        f"{measured['layers']}, and has {percent(measured['p_answer_halfway'])} half-way."
+        f"It ends with {spelt(answer)} ({percent(measured['p_answer'])}), first the likeliest {where}; "
+        f"half-way it has {percent(measured['p_answer_halfway'])}."
     )

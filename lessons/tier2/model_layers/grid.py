@@ -59,6 +59,6 @@ def climb(engine: Engine, seen: Lens) -> tuple[dict[str, Any], RankRace]:
         "vocabulary": engine.model.config.d_vocab,
     }
     name = spelt(engine.token_text(int(seen.tokens[-1, -1, 0])))
-    title = f"the place of {name} among all words, after each layer"
+    title = f"the place of {name} after each layer"
     steps = ("table", *map(str, range(len(own) - 1)))
     return measured, RankRace(title, steps, (Runner(name, tuple(own)),), last=engine.model.config.d_vocab)

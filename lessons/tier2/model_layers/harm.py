@@ -25,7 +25,7 @@ def each_in_turn(left_out: Sequence[Harm], swapped: Sequence[Harm], tokens: int)
         lines.append(series("changes places with the next", range(len(swapped)), [harm.changed for harm in swapped]))
     worst = max(range(len(left_out)), key=lambda n: left_out[n].kl)
     return Curve(
-        f"share of next words that would be others, layer by layer ({plural(tokens, 'token')})",
+        f"next words that would be others ({plural(tokens, 'token')})",
         tuple(lines),
         y_label="share",
         y_range=(0, 1),

@@ -10,11 +10,14 @@ import torch
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import Cancelled, InputError
 from llm_holes.engine.frames import Heatmap, RankRace
+from llm_holes.engine.interpret.ablation_sweep import without_each_layer
 from llm_holes.engine.measure import fingerprint
 from llm_holes.engine.surgery.ablations import LayerSkipped, LayersSwapped
 from llm_holes.lessons.catalog import catalog
 from llm_holes.lessons.catalog.settings import validated
+from llm_holes.lessons.shared.passage import passage_ids
 from llm_holes.lessons.tier2.model_layers.chosen_layers import chosen, listed
+from llm_holes.lessons.tier2.model_layers.experiment import STRIP
 from tests.support.lessons import frames, measured
 
 
@@ -65,9 +68,9 @@ def test_the_middle_is_spared_and_order_matters_less_than_presence(engine: Engin
     assert m["words_changed_of_100"] < 30
     first = measured(engine, "model-layers", "without the first")
     assert first["words_changed_of_100"] >= 70
-    same = measured(engine, "model-layers", "without the first", kl_tokens=64)
-    assert same["words_changed_share"] == pytest.approx(same["changed_per_skipped_layer_share"][0], rel=1e-3)
-    assert same["kl_changed"] == pytest.approx(same["kl_per_skipped_layer"][0], rel=1e-3)
+    alone = next(without_each_layer(engine.model, passage_ids(engine, STRIP)))[0]
+    assert first["words_changed_share"] == pytest.approx(alone.changed, rel=1e-3)
+    assert first["kl_changed"] == pytest.approx(alone.kl, rel=1e-3)
 
 
 def test_the_first_layer_is_vital_and_two_in_the_middle_can_change_places(engine: Engine) -> None:
