@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 
@@ -11,7 +13,7 @@ from llm_holes.engine.interpret.head_types import head_scores
 from llm_holes.engine.surgery.ablations import SinkEvicted, WindowOnly
 from llm_holes.engine.surgery.operations import HeadOff, reweighted
 from llm_holes.lessons.shared.head_views import NONE, ORDER, shrunk
-from tests.support.lessons import frames, measured
+from tests.support.lessons import first_with, frames, measured
 
 LOOKS = "whom it looks at"
 
@@ -61,26 +63,26 @@ def test_the_sink_gets_the_weight_and_carries_little(engine: Engine) -> None:
 
 def test_in_a_long_text_an_early_token_is_shown_among_its_neighbours(engine: Engine) -> None:
     text = "The cat sat on the mat. " * 60
-    found = frames(engine, "attention", text=text, position=30, max_new_tokens=1, layer=2)
-    pattern, _, reads, *_ = found[-1].views
+    found = first_with(engine, "attention", "one token", text=text, position=30, layer=2)
+    pattern, _, reads = found.views
     assert isinstance(pattern, Heatmap)
     assert pattern.values.shape == (192, 192)
     assert isinstance(reads, Table)
     assert all(row[0] <= 30 for row in reads.rows)  # type: ignore[operator]
     assert sum(row[3] for row in reads.rows) <= 1.0001  # type: ignore[misc]
-    assert found[-1].measured["attention_reproduced_max_abs_diff"] < 1e-4  # type: ignore[operator]
+    assert found.measured["attention_reproduced_max_abs_diff"] < 1e-4  # type: ignore[operator]
 
 
 def test_what_is_drawn_is_what_the_model_does_and_not_what_its_queries_say(engine: Engine) -> None:
     seen = WindowOnly(6)
-    (narrow,) = [v for v in frames(engine.operated([seen]), "attention", max_new_tokens=1)[-1].views if v.key == LOOKS]
+    narrow = first_with(engine.operated([seen]), "attention", LOOKS).views[0]
     assert isinstance(narrow, Heatmap)
     weights = np.nan_to_num(narrow.values.numpy())
     assert np.tril(weights, -6).max() == 0 < np.tril(weights, -5).max()
-    last = frames(engine.operated([SinkEvicted()]), "attention", max_new_tokens=1)[-1]
-    assert last.measured["weight_on_first_token"] == 0
-    assert last.measured["attention_reproduced_max_abs_diff"] > 0.01  # type: ignore[operator]
-    assert "something changes it" in last.caption
+    first = first_with(engine.operated([SinkEvicted()]), "attention", LOOKS)
+    assert first.measured["weight_on_first_token"] == 0
+    assert first.measured["attention_reproduced_max_abs_diff"] > 0.01  # type: ignore[operator]
+    assert "something changes it" in first.caption
     assert "something changes it" not in frames(engine, "attention")[-1].caption
 
 
@@ -98,21 +100,22 @@ def test_what_is_taken_is_the_weight_times_what_is_sent(engine: Engine) -> None:
 
 
 def test_one_look_cut_in_all_heads_loses_the_name_and_in_one_head_does_not(engine: Engine) -> None:
-    everywhere = measured(engine, "attention", cut="one look, everywhere", max_new_tokens=1)
+    found = first_with(engine, "attention", "without it", cut="one look, everywhere", max_new_tokens=1)
+    everywhere: dict[str, Any] = found.measured  # type: ignore[assignment]
     assert (everywhere["looks_at"], everywhere["heads_off"]) == (" Qu", 270)
     assert everywhere["p_next_ablated"] < 0.01 < 0.4 < everywhere["p_next"]
-    here = measured(engine, "attention", "one look of one head")
-    assert (here["heads_off"], here["p_next_ablated"] > 0.4) == (1, True)
-
-
-def test_what_may_come_next_stands_beside_what_comes_with_the_look_cut(engine: Engine) -> None:
-    found = frames(engine, "attention", cut="one look, everywhere", max_new_tokens=1)[-1]
     bars = next(view for view in found.views if view.key == "without it")
     assert isinstance(bars, Bars)
     pair = bars.labels.index("·Qu")
     assert bars.labels[pair + 1] == "cut"
-    assert bars.values[pair : pair + 2] == (found.measured["p_next"], found.measured["p_next_ablated"])
-    itself = measured(engine, "attention", text="Q", cut="one look, everywhere", max_new_tokens=1)
+    assert bars.values[pair : pair + 2] == (everywhere["p_next"], everywhere["p_next_ablated"])
+    here = measured(engine, "attention", "one look of one head")
+    assert (here["heads_off"], here["p_next_ablated"] > 0.4) == (1, True)
+
+
+def test_the_look_of_a_token_at_itself_cannot_be_cut(engine: Engine) -> None:
+    found = first_with(engine, "attention", "without it", text="Q", cut="one look, everywhere", max_new_tokens=1)
+    itself = found.measured
     assert (itself["look_cut"], itself["looks_at_itself"]) == ("nowhere", True)
     assert itself["p_next"] == itself["p_next_ablated"]
 
