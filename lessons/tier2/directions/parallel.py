@@ -102,7 +102,7 @@ def parallelogram(engine: Engine, relation: str, which: str) -> Plane:
         Arrow(b, at[b][0], at[b][1], at[a][0], at[a][1], tail=a) for a, b in chosen(engine, relation, which)[0]
     )
     share = float(strengths[:2].square().sum() / strengths.square().sum())
-    return Plane(f"{relation}: two directions with {percent(share)} of their differences", arrows)
+    return Plane(f"{relation}, on a plane that keeps {percent(share)} of their differences", arrows)
 
 
 def parallel_bars(engine: Engine, relation: str, facts: dict[str, Any]) -> Bars:
