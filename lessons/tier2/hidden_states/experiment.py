@@ -79,11 +79,21 @@ def _tug_facts(
         "meaning_b_per_layer": list(leans[1]),
         "layers_apart_from": layers,
         "they_part": "never" if layers < 0 else f"in the {'lower' if layers <= half else 'upper'} half",
+        "words_before_pull": layers > 0 and first.position > 0 and second.position > 0,
         "apart": "never" if layers < 0 else f"after {plural(layers, 'layer')}" if layers else "from the start",
         "pulled_a": winners[0],
         "pulled_b": winners[1],
+        "pulled_both": winners[0] if winners[0] == winners[1] != NEITHER else "",
+        "nobody_wins": winners[0] == winners[1] == NEITHER,
+        "winner_a": _winner(winners[0], "Neither side"),
+        "winner_b": _winner(winners[1], "neither side"),
         "pulled_without_hint": winners[0] if same and winners[0] != NEITHER else "",
     }
+
+
+def _winner(name: str, nobody: str) -> str:
+    """Who wins, in a sentence; `nobody` if neither does."""
+    return nobody if name == NEITHER else f"“{name}”"
 
 
 def _cosine_facts(raw: Sequence[float], rest: Sequence[float]) -> dict[str, Any]:

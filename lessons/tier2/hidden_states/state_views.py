@@ -29,7 +29,7 @@ def cosine_curve(raw: Sequence[float], rest: Sequence[float], off: int) -> Curve
     xs = range(len(raw))
     lines = [series("all channels", xs, raw)]
     if off:
-        lines.append(series(f"without the {off} largest", xs, rest))
+        lines.append(series(f"without the {off} largest" if off > 1 else "without the largest", xs, rest))
     return Curve("how alike the two states are", tuple(lines), LAYERS, "cosine", y_range=(-1, 1))
 
 
