@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from llm_holes.engine.frames import View
+from msgspec import structs
+
+from llm_holes.engine.frames import Timeline, View
 from llm_holes.tui.views import widget_for
 from llm_holes.tui.views.walk import WalkView
 from tests.support.app import OpenApp
@@ -30,3 +32,18 @@ async def test_arrows_go_from_place_to_place_and_stay_inside(open_app: OpenApp) 
             await pilot.press("home", "up", "up")
             assert widget.describe().startswith(first)
             await widget.remove()
+
+
+async def test_what_is_said_at_the_cursor_is_said_of_the_newest_picture(open_app: OpenApp) -> None:
+    async with open_app() as (app, pilot):
+        widget = widget_for(TIMELINE)
+        await app.screen.mount(widget)
+        widget.focus()
+        await pilot.pause()
+        before = app.main.hint.text
+        first = TIMELINE.rows[0]
+        assert isinstance(widget.view, Timeline)
+        widget.view = structs.replace(TIMELINE, rows=(structs.replace(first, name="anew"), *TIMELINE.rows[1:]))
+        await pilot.pause()
+        assert before.startswith("short: prefill")
+        assert app.main.hint.text == before.replace("short", "anew")
