@@ -15,9 +15,9 @@ from llm_holes.engine.model.cache import ContiguousCache
 from llm_holes.engine.numbers import plural
 from llm_holes.lessons.shared.in_turn import in_turn
 
-OFTEN, SELDOM = 5, 3
-MANY = 128
-"""Tokens from which on a pass is timed less often."""
+OFTEN, SELDOM, TWICE = 5, 3, 2
+MANY, PAGE = 128, 400
+"""Tokens from which on a pass is timed less often, and from which on twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +48,13 @@ def second_turn(
         logits["anew"] = last_logits(engine.model, ids, ContiguousCache(engine.model.config, len(ids)))
 
     passes = {"kept": len(ids) - common, "anew": len(ids)}
-    *_, times = in_turn({"kept": kept, "anew": anew}, lambda way: OFTEN if passes[way] < MANY else SELDOM)
+    *_, times = in_turn({"kept": kept, "anew": anew}, lambda way: _repeats(passes[way]))
     difference = float((logits["kept"] - logits["anew"]).abs().max())
     return SecondTurn(len(ids), common, times["kept"], times["anew"], difference)
+
+
+def _repeats(tokens: int) -> int:
+    return OFTEN if tokens < MANY else SELDOM if tokens < PAGE else TWICE
 
 
 def _conversation(engine: Engine, messages: Sequence[str]) -> list[int]:
