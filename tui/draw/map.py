@@ -24,7 +24,8 @@ MOST_HEADS = 2
 FAINT = 0.03
 """Less than this part of the scale has the lightest shade."""
 TEXT_WIDTHS = (7, 12)
-"""Cells with a word in them: the narrowest and the widest."""
+"""Cells with a word in them: the narrowest, and the widest unless their column has a longer name."""
+NAMED_WIDTH = 28
 Cursor = tuple[int, int] | None
 """(row, column), or None when the cursor is elsewhere."""
 
@@ -163,7 +164,8 @@ def grid_of(view: Heatmap, rows: Cells, width: int, glyphs: bool) -> Grid:
     room = max(width - names - 1, 1)
     count = max(len(rows[0]) if rows else 1, 1)
     if view.texts:
-        cell = min(max(room // count, TEXT_WIDTHS[0]), TEXT_WIDTHS[1], room)
+        widest = min(max(TEXT_WIDTHS[1], _longest(view) + 1), NAMED_WIDTH)
+        cell = min(max(room // count, TEXT_WIDTHS[0]), widest, room)
         return Grid(names, cell, True, min(count, room // cell), _heads(view, cell))
     tall = glyphs or len(rows) <= LOW or (len(rows) <= TALL and 2 * count <= room)
     cell = min(max(room // count, 1), 6 if len(rows) <= LOW else 3) if tall else 1
@@ -172,8 +174,13 @@ def grid_of(view: Heatmap, rows: Cells, width: int, glyphs: bool) -> Grid:
 
 def _heads(view: Heatmap, cell: int) -> int:
     """How many rows the names of the columns need; 0 if there are none, or no room for them."""
-    longest = max((cell_len(named(name)) for name in view.column_names), default=0)
+    longest = _longest(view)
     return min(-(-(longest + 1) // cell), 1 if cell >= TEXT_WIDTHS[0] else MOST_HEADS) if longest and cell > 1 else 0
+
+
+def _longest(view: Heatmap) -> int:
+    """Columns that the longest name of a column takes."""
+    return max((cell_len(named(name)) for name in view.column_names), default=0)
 
 
 def head_row(view: Heatmap, grid: Grid, y: int, first: int, columns: int, cursor: Cursor) -> Row:

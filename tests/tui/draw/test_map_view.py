@@ -7,6 +7,7 @@ from rich.console import Console
 from textual.app import App, ComposeResult
 
 from llm_holes.engine.frames import Array, Heatmap
+from llm_holes.tui.draw.as_text import view_text
 from llm_holes.tui.views import widget_for
 from llm_holes.tui.views.heatmap import HeatmapView
 
@@ -65,3 +66,10 @@ async def test_rows_and_columns_that_count_from_one_do_so_at_the_cursor_and_on_e
         assert view.settings_here() == {"row": 2, "column": 1}
         assert lines(view)[-1].strip() == "▴ 1"
         assert view.describe() == "rank 2 × step 1 = 4"
+
+
+def test_columns_of_words_are_as_wide_as_their_names_where_there_is_room() -> None:
+    names = ("pour water over the tea", "add sugar")
+    view = Heatmap("map", Array.of([[0.2, 0.8]]), column_names=names, texts=("20 %", "80 %"))
+    assert all(name in view_text(view, 60) for name in names)
+    assert "pour wate… add sugar" in view_text(view, 24)
