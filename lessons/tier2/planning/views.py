@@ -29,13 +29,14 @@ from llm_holes.lessons.tier2.planning.helps import HELPS, Errand
 from llm_holes.lessons.tier2.planning.helps import Part as Piece
 
 ACTS = {
-    "task": "gives the task",
-    "plan": "writes the plan",
-    "cue": "asks for a step",
-    "choice": "takes a step",
-    "help": "puts in what shall help",
-    "noise": "puts in what came back",
+    "task": "gave the task",
+    "plan": "its plan",
+    "cue": "asked for a step",
+    "choice": "the step it takes",
+    "help": "put in what shall help",
+    "noise": "put in what came back",
 }
+YOUR_PLAN = "put in your plan"
 NAMED = {
     "task": "task",
     "plan": "plan",
@@ -97,7 +98,8 @@ def _transcript(engine: Engine, found: Findings) -> Transcript:
     """The whole text, each stretch under the name of who wrote it."""
     turns: list[Turn] = []
     for piece in found.walk.parts():
-        who, act = _who(piece, found.typed), ACTS[piece.kind]
+        who = _who(piece, found.typed)
+        act = YOUR_PLAN if piece.kind == "plan" and found.typed else ACTS[piece.kind]
         tokens = engine.tokens(engine.tokenizer.encode(piece.text))
         if turns and turns[-1].who == who == "software":
             turns[-1] = Turn(who, f"{turns[-1].what}, {act}", tokens=turns[-1].tokens + tokens)
