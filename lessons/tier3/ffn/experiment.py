@@ -147,9 +147,9 @@ def _named(p: Mapping[str, Any], neuron: int, most: int) -> str:
     return {
         "this neuron off": f"Neuron {neuron} off",
         "its largest weight zeroed": f"The largest weight of neuron {neuron} zeroed",
-        "strongest off": f"The {count} strongest off",
-        "random ones off": f"{count} random ones off",
-        "keep the strongest only": f"Only the {count} strongest of each token",
+        "strongest off": f"The {count:,} strongest off",
+        "random ones off": f"{count:,} random ones off",
+        "keep the strongest only": f"Only the {count:,} strongest of each token",
     }[p["change"]]
 
 
