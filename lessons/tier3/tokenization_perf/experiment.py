@@ -77,6 +77,7 @@ def _of_the_answer(tokens: Cut, single: Cut) -> dict[str, Any]:
         "ms_per_token": min(tokens.writing),
         "pieces_as_tokens": tokens.pieces,
         "pieces_as_bytes": single.pieces,
+        "pieces_ratio": single.pieces / tokens.pieces,
         "byte_answer_ms": single.model_ms,
         "byte_answer_vs_one": single.model_ms / tokens.model_ms,
     }
@@ -145,5 +146,5 @@ def _lists(engine: Engine, report: Report, bpe: BPE, text: str, depth: int) -> I
         bytes_read_at_best=best.nbytes,
     )
     report.show_also(how_long_a_list=pictures.how_long_a_list(found), the_bill=pictures.the_bill(found))
-    report.say(f"{plural(whole.tokens, 'token')}, each a pass of {duration(report.measured['ms_per_token'])}.")
+    report.say(f"{plural(whole.tokens, 'token')}, a pass of {duration(report.measured['ms_per_token'])} for each.")
     yield report.frame(0.8)

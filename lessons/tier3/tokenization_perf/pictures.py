@@ -59,11 +59,11 @@ def the_first_call(race: Race) -> Table:
 
 
 def one_long_word(trap: Trap) -> Curve:
-    between = f"a space after every {count(trap.every)}" if trap.every else "no space"
+    trap_name = f"a space after every {count(trap.every)}" if trap.every else "in the trap"
     return Curve(
         "how often the list of merges is asked",
         tuple(
-            series(name if name == AS_IT_IS else f"{name}, {between}", list(asked), list(asked.values()))
+            series(name if name == AS_IT_IS else f"{name}, {trap_name}", list(asked), list(asked.values()))
             for name, asked in trap.asked.items()
         ),
         "bytes of text",
@@ -80,8 +80,8 @@ def in_the_trap(times: Mapping[tuple[str, str], Timing], every: int) -> Timeline
         for (name, kind), timing in times.items()
         if kind != HALF
     ]
-    between = f"a space after every {count(every)}" if every else "no space"
-    return Timeline(f"{size(SIZES[-1])}; in the trap with {between}", tuple(rows))
+    spaces = f", in the trap a space after every {count(every)}" if every else ""
+    return Timeline(f"{size(SIZES[-1])} each{spaces}", tuple(rows))
 
 
 def how_long_a_list(found: Sequence[Reading]) -> Bars:

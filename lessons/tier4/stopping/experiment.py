@@ -5,17 +5,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from statistics import median
 from typing import Any
 
 from llm_holes.engine.engine import Engine
-from llm_holes.engine.frames import Frame, Heatmap
+from llm_holes.engine.frames import Frame
 from llm_holes.engine.generation.generate import Limits, Step
 from llm_holes.engine.generation.sampling import SamplingParams
 from llm_holes.engine.numbers import odds, percent, plural
-from llm_holes.engine.spelling import spelt
 from llm_holes.lessons.shared.report import Report
 from llm_holes.lessons.tier4.stopping import pictures
-from llm_holes.lessons.tier4.stopping.requests import boundaries, number_in, p_end, variants, without_number
+from llm_holes.lessons.tier4.stopping.endings import endings, what_ends_it
+from llm_holes.lessons.tier4.stopping.reading import MATTERS, asked_for, both_ends, of_the_request, prompt_for
+from llm_holes.lessons.tier4.stopping.requests import boundaries, without_number
 
 TOP = 6
 FAINT = 0.001
@@ -23,74 +25,96 @@ FAINT = 0.001
 
 
 def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
-    new_tokens: int = p["max_new_tokens"]
-    prompt = _prompt(engine, p, p["text"], new_tokens)
+    prompt = prompt_for(engine, p, p["text"], p["max_new_tokens"])
     writer = without_number(engine, prompt, p["text"]) if p["hide_number"] else engine
-    bias = -math.inf if p["ban_end"] else p["end_bias"]
-    limits = Limits(new_tokens, stop_strings=(p["stop_string"].replace("\\n", "\n"),), top=TOP)
-    report, natural = Report(), list[Step]()
-    for step in writer.generate(prompt, _params(engine, p, bias), limits):
-        natural.append(step)
-        report.show(the_answer=pictures.strip(engine, natural))
-        report.measure(_answer(engine, natural))
-        report.say(_caption(engine, natural))
-        yield report.frame(len(natural) / (2 * new_tokens))
+    report, natural, after = Report(), list[Step](), list[Step]()
+    yield from _write(engine, writer, p, prompt, report, natural)
     written = [step.token for step in natural if step.token not in engine.tokenizer.eos_ids]
-    after = list[Step]()
     if natural[-1].stop_reason == "end token":
-        banned, left = _params(engine, p, -math.inf), Limits(new_tokens - len(written), top=TOP)
-        for step in writer.generate(prompt + written, banned, left):
-            after.append(step)
-            report.show(
-                the_answer=pictures.strip(engine, natural), if_it_may_not_stop=pictures.longer(engine, natural, after)
-            )
-            yield report.frame(0.5 + len(after) / (3 * new_tokens))
+        yield from _write_on(engine, writer, p, [*prompt, *written], report, natural, after)
     read = engine.tokenizer.encode(p["text_b"].replace("\\n", "\n")) or written
     ends = boundaries(engine, read) or [0]
-    report.measure(_request(engine, p, read, ends), tokens_after_ban=len(after))
+    report.measure(of_the_request(engine, p, read, ends), tokens_after_ban=len(after))
+    report.measure(_of_the_race(natural, boundaries(engine, written)))
+    ways, both = both_ends(engine, p, read, ends, report.measured["boundary_of_peak"] - 1)
+    report.measure(both)
     report.show(
-        number_asked_for=_asked(engine, p, read, ends),
-        the_answer=pictures.strip(engine, natural),
         rank_race=pictures.race(writer, prompt, natural, boundaries(engine, written)),
+        number_asked_for=asked_for(engine, p, read, ends),
+        two_ends=ways,
+        the_answer=pictures.strip(engine, natural),
         if_it_may_not_stop=pictures.longer(engine, natural, after),
+    )
+    yield report.frame(0.9)
+
+    def write(held: Engine, limits: Limits) -> Iterator[Step]:
+        return held.generate(prompt, _params(engine, p), limits)
+
+    found = list(endings(writer, write, natural, len(prompt), _stop(p), p["context"]))
+    report.measure(prompt_tokens=len(prompt), tokens_until_full=len(found[-1].steps), context_end=found[-1].reason)
+    report.show_also(
+        what_ends_it=what_ends_it(found, len(prompt)),
         last_step=pictures.last_step(engine, natural[-1]),
     )
     yield report.frame()
 
 
-def _prompt(engine: Engine, p: Mapping[str, Any], message: str, more: int) -> list[int]:
-    return engine.chat(message, more) if p["chat_template"] else engine.encode(message, more)
+def _write(
+    engine: Engine, writer: Engine, p: Mapping[str, Any], prompt: list[int], report: Report, natural: list[Step]
+) -> Iterator[Frame]:
+    """The answer as it is set, one frame a token; its steps go to `natural`."""
+    limits = Limits(p["max_new_tokens"], stop_strings=(_stop(p),), top=TOP)
+    for step in writer.generate(prompt, _params(engine, p), limits):
+        natural.append(step)
+        ends = boundaries(engine, [step.token for step in natural if step.token not in engine.tokenizer.eos_ids])
+        report.show(
+            rank_race=pictures.race(engine, prompt, natural, ends, rivals=0),
+            the_answer=pictures.strip(engine, natural),
+        )
+        report.measure(_answer(engine, natural))
+        report.say(_caption(engine, natural))
+        yield report.frame(len(natural) / (2 * p["max_new_tokens"]))
 
 
-def _params(engine: Engine, p: Mapping[str, Any], bias: float) -> SamplingParams:
+def _write_on(
+    engine: Engine,
+    writer: Engine,
+    p: Mapping[str, Any],
+    written: list[int],
+    report: Report,
+    natural: Sequence[Step],
+    after: list[Step],
+) -> Iterator[Frame]:
+    """What comes instead of the end, up to the limit; its steps go to `after`."""
+    views, room = report.views, p["max_new_tokens"] - len(natural) + 1
+    for step in writer.generate(written, _params(engine, {**p, "ban_end": True}), Limits(room, top=TOP)):
+        after.append(step)
+        report.show(*views, if_it_may_not_stop=pictures.longer(engine, natural, after))
+        yield report.frame(0.5 + len(after) / (3 * p["max_new_tokens"]))
+
+
+def _stop(p: Mapping[str, Any]) -> str:
+    """The stop string, with its line breaks."""
+    text: str = p["stop_string"]
+    return text.replace("\\n", "\n")
+
+
+def _params(engine: Engine, p: Mapping[str, Any]) -> SamplingParams:
+    bias = -math.inf if p["ban_end"] else p["end_bias"]
     logit_bias = dict.fromkeys(engine.tokenizer.eos_ids, bias) if bias else {}
     return SamplingParams(temperature=p["temperature"], seed=p["seed"], logit_bias=logit_bias)
 
 
-def _asked(engine: Engine, p: Mapping[str, Any], read: Sequence[int], ends: Sequence[int]) -> Heatmap:
-    """P(end) at each end of the answer read, under each of the requests."""
-    rows: dict[str, list[float]] = {}
-    for number, message in variants(p["text"]).items():
-        prompt = _prompt(engine, p, message, len(read))
-        model = without_number(engine, prompt, message) if p["hide_number"] else engine
-        found = p_end(model, prompt, read)
-        rows[number] = [found[end] for end in ends]
-    return pictures.by_request(engine, rows, read, ends, number_in(p["text"]), p["hide_number"])
-
-
-def _request(engine: Engine, p: Mapping[str, Any], read: Sequence[int], ends: Sequence[int]) -> dict[str, Any]:
-    """Where in the answer read the end is likeliest, and how likely it is there without the number."""
-    prompt = _prompt(engine, p, p["text"], len(read))
-    seen = p_end(engine, prompt, read)
-    peak = max(range(len(ends)), key=lambda i: seen[ends[i]])
-    number, blinded = number_in(p["text"]), p_end(without_number(engine, prompt, p["text"]), prompt, read)
-    return {
-        "p_end_per_boundary": [seen[end] for end in ends],
-        "boundary_of_peak": peak + 1,
-        "p_end_at_peak": seen[ends[peak]],
-        "p_end_at_peak_blinded": blinded[ends[peak]],
-        "hidden": f"the number {spelt(number)}" if number else "the message",
-    }
+def _of_the_race(natural: Sequence[Step], ends: Sequence[int]) -> dict[str, Any]:
+    """The end's typical rank where a line or sentence is over, and elsewhere."""
+    found = [pictures.rank(step) for step in natural]
+    over = [found[i] for i in ends if i < len(found)]
+    inside = [rank for i, rank in enumerate(found) if i not in ends]
+    if not over or not inside:
+        return {"end_rank_at_ends": 0, "end_rank_inside": 0, "end_nearer_at_ends": False}
+    at_ends, elsewhere = round(median(over)), round(median(inside))
+    nearer = at_ends < MATTERS * elsewhere
+    return {"end_rank_at_ends": at_ends, "end_rank_inside": elsewhere, "end_nearer_at_ends": nearer}
 
 
 def _answer(engine: Engine, natural: Sequence[Step]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Array, Bars, Diff, Heatmap, RankRace, Runner, Text, Tokens
 from llm_holes.engine.generation.generate import Step
-from llm_holes.engine.numbers import percent
+from llm_holes.engine.numbers import odds, percent
 from llm_holes.engine.spelling import spaced, spelt
 from llm_holes.lessons.tier4.stopping.requests import ranks
 
@@ -41,12 +41,39 @@ def by_request(
         row_names=tuple(number or "no number" for number in rows),
         column_names=names,
         unit="probability",
+        first=1,
         cursor=(at_own, max(range(len(ends)), key=values[at_own].__getitem__)),
         details=tuple(
             f"asked for {number or 'no number'}, {place}: P(end) {percent(p)}"
             for number, row in rows.items()
             for place, p in zip(said, row, strict=True)
         ),
+    )
+
+
+def two_ends(
+    engine: Engine, rows: Mapping[str, Sequence[Sequence[float]]], tokens: Sequence[int], ends: Sequence[int]
+) -> Heatmap:
+    """P of each end token at the ends [end] of the answer read, for each way of putting the request."""
+    names, values, details = [], list[list[float]](), []
+    for n, token in enumerate(tokens):
+        for place, (way, found) in enumerate(rows.items()):
+            names.append(f" {way}" if place else engine.token_text(token))
+            values.append([found[n][end] for end in ends])
+            details += [f"{engine.token_text(token)}, {way}: {odds(p)}" for p in values[-1]]
+    ways = " and ".join(rows)
+    return Heatmap(
+        f"each end token after each line or sentence, {ways}",
+        Array.of(values),
+        row_label="end token",
+        column_label="after line",
+        row_names=tuple(names),
+        column_names=tuple(f"{i}{'' if end else ' (nothing)'}" for i, end in enumerate(ends, 1)),
+        unit="probability",
+        texts=tuple(percent(p).replace("under", "<") for row in values for p in row),
+        details=tuple(details),
+        first=1,
+        range=(0, 1),
     )
 
 
@@ -57,12 +84,14 @@ def strip(engine: Engine, steps: Sequence[Step]) -> Tokens:
     return Tokens("the answer, shaded by P(end)", tokens, tuple(step.p_end for step in steps), "P(end)")
 
 
-def race(engine: Engine, prompt: Sequence[int], steps: Sequence[Step], ends: Sequence[int]) -> RankRace:
+def race(
+    engine: Engine, prompt: Sequence[int], steps: Sequence[Step], ends: Sequence[int], rivals: int = RIVALS
+) -> RankRace:
     """The end's rank at each step, beside those of its strongest rivals where something ends."""
     stops = tuple(end for end in ends if end < len(steps))
-    rivals = list(dict.fromkeys(_rival(engine, steps[i]) for i in (*stops, len(steps) - 1)))[:RIVALS]
-    found = ranks(engine, prompt, [step.token for step in steps], rivals)
-    runners = [(spaced(engine.token_text(token)), tuple(line)) for token, line in zip(rivals, found, strict=True)]
+    others = list(dict.fromkeys(_rival(engine, steps[i]) for i in (*stops, len(steps) - 1)))[:rivals]
+    found = ranks(engine, prompt, [step.token for step in steps], others) if others else []
+    runners = [(spaced(engine.token_text(token)), tuple(line)) for token, line in zip(others, found, strict=True)]
     end = (engine.tokenizer.end_token or "end", tuple(rank(step) for step in steps))
     return RankRace(
         "the rank of the end among all tokens, step by step",

@@ -24,12 +24,19 @@ def number_in(message: str) -> str:
     return found[0] if found else ""
 
 
+def value_of(number: str) -> int:
+    """What a number as `number_in` finds it stands for; 0 for none."""
+    if number.isdigit():
+        return int(number)
+    return WORDS.index(number.lower()) + 1 if number else 0
+
+
 def variants(message: str) -> dict[str, str]:
     """The message by the number it asks for: with two, three, four and five for its own number, and as it is."""
     number = number_in(message)
     if not number:
         return {"": message}
-    own = int(number) if number.isdigit() else WORDS.index(number.lower()) + 1
+    own = value_of(number)
     asked = {n: str(n) if number.isdigit() else WORDS[n - 1] for n in sorted({*COMPARED, own})} | {own: number}
     return {word: NUMBER.sub(word, message, count=1) for word in asked.values()}
 
@@ -66,6 +73,26 @@ def p_end(engine: Engine, prompt: Sequence[int], answer: Sequence[int]) -> list[
     """The probability of the end before each token of the answer and after its last."""
     logits = engine.logits([*prompt, *answer], len(answer) + 1)
     return logits.softmax(-1)[:, sorted(engine.tokenizer.eos_ids)].sum(-1).tolist()
+
+
+ENDS = ("<|endoftext|>", "<|end_of_text|>", "<|im_end|>", "<|eot_id|>", "</s>", "<eos>", "<end_of_turn>")
+"""What tokens are called that end an answer or a text."""
+
+
+def end_tokens(engine: Engine) -> list[int]:
+    """The tokens at which the loop stops, the one of the chats first; then others that are called an end."""
+    stopping = sorted(
+        engine.tokenizer.eos_ids, key=lambda token: engine.token_text(token) != engine.tokenizer.end_token
+    )
+    named = [token for token in sorted(engine.tokenizer.special_ids) if engine.token_text(token) in ENDS]
+    return stopping + [token for token in named if token not in stopping]
+
+
+def each_p(engine: Engine, prompt: Sequence[int], answer: Sequence[int], tokens: Sequence[int]) -> list[list[float]]:
+    """For each of `tokens` its probability before each token of the answer and after its last."""
+    logits = engine.logits([*prompt, *answer], len(answer) + 1)
+    found: list[list[float]] = logits.softmax(-1)[:, list(tokens)].T.tolist()
+    return found
 
 
 def ranks(engine: Engine, prompt: Sequence[int], answer: Sequence[int], tokens: Sequence[int]) -> list[list[int]]:

@@ -81,6 +81,7 @@ def test_the_same_answer_is_written_in_both_cuts(engine: Engine, bpe: BPE) -> No
     written = engine.write(tokens, ANSWER_TOKENS)
     size = len((engine.tokenizer.decode(tokens) + written).encode())
     assert first["pieces_as_bytes"] == size, "every byte of this text has a piece"
+    assert first["pieces_ratio"] == pytest.approx(size / first["pieces_as_tokens"])
 
 
 def test_in_the_trap_twice_the_letters_are_four_times_the_questions(engine: Engine, bpe: BPE) -> None:

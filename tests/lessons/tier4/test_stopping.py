@@ -6,8 +6,11 @@ import pytest
 import torch
 
 from llm_holes.engine.engine import Engine
-from llm_holes.engine.frames import Diff, Heatmap, RankRace, Text, View
-from llm_holes.lessons.tier4.stopping.requests import boundaries, number_in, places, variants
+from llm_holes.engine.frames import Diff, Heatmap, RankRace, Table, Text, View
+from llm_holes.engine.generation.generate import Limits
+from llm_holes.engine.generation.sampling import SamplingParams
+from llm_holes.lessons.tier4.stopping.endings import astride, holding
+from llm_holes.lessons.tier4.stopping.requests import boundaries, end_tokens, number_in, places, value_of, variants
 from tests.support.lessons import frames, measured
 
 ID = "stopping"
@@ -54,6 +57,61 @@ def test_the_race_has_the_end_on_every_step_and_marks_where_lines_end(engine: En
     assert (rival.name, [rival.ranks[i] for i in race.stops]) == ("⏎", [1, 1, 2])
 
 
+def test_the_end_comes_near_only_where_a_line_is_over(engine: Engine) -> None:
+    m = measured(engine, ID)
+    assert m["end_nearer_at_ends"]
+    assert m["end_rank_at_ends"] < 20 < 500 < m["end_rank_inside"]
+    assert (m["peak_as_asked"], m["dark_before_peak"], m["look"]) == (True, True, "needed")
+
+
+def test_the_race_grows_with_the_answer(engine: Engine) -> None:
+    third = frames(engine, ID)[2].views[0]
+    assert isinstance(third, RankRace)
+    assert [runner.ranks for runner in third.runners] == [tuple(measured(engine, ID)["end_rank_per_step"][:3])]
+
+
+def test_of_two_ends_one_is_used_and_mostly_in_a_chat(engine: Engine) -> None:
+    assert [engine.token_text(token) for token in end_tokens(engine)] == ["<|im_end|>", "<|endoftext|>"]
+    found, m = shown(engine, "two ends"), measured(engine, ID)
+    assert isinstance(found, Heatmap)
+    assert found.row_names == ("<|im_end|>", " as bare text", "<|endoftext|>", " as bare text")
+    at_peak = found.values.numpy()[:, m["boundary_of_peak"] - 1].tolist()
+    assert at_peak[0] == pytest.approx(m["p_end_at_peak"], abs=1e-5)
+    assert at_peak[1] == pytest.approx(m["p_end_at_peak_bare"], abs=1e-6)
+    assert at_peak[2] == pytest.approx(m["p_other_end_at_peak"], abs=1e-9)
+    assert at_peak[0] > 50 * at_peak[1] > 50 * at_peak[2]
+    assert m["other_end_unused"]
+
+
+def test_the_same_answer_ends_in_four_ways(engine: Engine) -> None:
+    found, m = shown(engine, "what ends it"), measured(engine, ID)
+    assert isinstance(found, Table)
+    assert [row[1] for row in found.rows] == ["end token", "max tokens", "stop string", "context full"]
+    assert [row[2] for row in found.rows][::3] == [m["tokens_generated"], 46 - m["prompt_tokens"]]
+    assert all(str(row[3]).strip("“”")[:5] == "1. Re" for row in found.rows)
+
+
+def test_a_context_that_the_prompt_fills_leaves_no_room(engine: Engine) -> None:
+    m = measured(engine, ID, context=8, max_new_tokens=1)
+    assert (m["context_end"], m["tokens_until_full"]) == ("no room", 0)
+
+
+def test_a_small_context_runs_full_and_writes_the_same_until_then(engine: Engine) -> None:
+    prompt = engine.chat("Name three colors, as a numbered list.")
+    small = list(holding(engine, len(prompt) + 4).generate(prompt, SamplingParams(), Limits(20)))
+    free = list(engine.generate(prompt, SamplingParams(), Limits(4)))
+    assert small[-1].stop_reason == "context full"
+    assert [step.token for step in small] == [step.token for step in free]
+
+
+def test_a_stop_string_lies_astride_two_tokens(engine: Engine) -> None:
+    ids = engine.tokenizer.encode("The capital of France is Paris.")
+    stop = astride(engine, ids)
+    assert stop in "The capital of France is Paris."
+    assert not any(stop in engine.token_text(token) for token in ids)
+    assert astride(engine, engine.tokenizer.encode("a")) == ""
+
+
 def test_an_answer_that_something_else_ended_is_shown_as_it_is(engine: Engine) -> None:
     assert isinstance(shown(engine, "if it may not stop"), Diff)
     cut = shown(engine, "if it may not stop", "a stop string inside a token")
@@ -78,6 +136,7 @@ def test_the_number_in_a_message_is_found_and_replaced() -> None:
     assert variants("Name 6 colors") == {n: f"Name {n} colors" for n in "23456"}
     assert variants("Name Three colors")["Three"] == "Name Three colors"
     assert variants("Why?") == {"": "Why?"}
+    assert [value_of(number) for number in ("Three", "7", "")] == [3, 7, 0]
 
 
 def test_the_number_is_hidden_in_the_message_and_not_in_the_rest_of_the_prompt(engine: Engine) -> None:
