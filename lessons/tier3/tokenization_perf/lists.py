@@ -12,7 +12,7 @@ from llm_holes.engine.errors import Cancelled
 from llm_holes.engine.tokenizer.bpe import BPE
 from llm_holes.lessons.shared.counts import weight_bytes
 
-SIZES = (0, 64, 256, 1024, 4096, 16384)
+SIZES = (0, 256, 4096, 16384)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from llm_holes.lessons.tier3.tokenization_perf.answers import Cut
 from llm_holes.lessons.tier3.tokenization_perf.lists import Reading, least
 from llm_holes.lessons.tier3.tokenization_perf.race import Race
 from llm_holes.lessons.tier3.tokenization_perf.threads import Shared
-from llm_holes.lessons.tier3.tokenization_perf.trap import AS_IT_IS, HALF, SIZES, TEXT, Trap
+from llm_holes.lessons.tier3.tokenization_perf.trap import AS_IT_IS, HALF, HEAP, OBVIOUS, SIZES, TEXT, Trap
 
 GIB = 2**30
 
@@ -59,14 +59,12 @@ def the_first_call(race: Race) -> Table:
 
 
 def one_long_word(trap: Trap) -> Curve:
-    trap_name = f"a space after every {count(trap.every)}" if trap.every else "in the trap"
+    spaces = f", a space every {count(trap.every)}" if trap.every else ""
+    names = {OBVIOUS: f"the trap{spaces}", AS_IT_IS: AS_IT_IS, HEAP: f"the trap, {HEAP}"}
     return Curve(
-        "how often the list of merges is asked",
-        tuple(
-            series(name if name == AS_IT_IS else f"{name}, {trap_name}", list(asked), list(asked.values()))
-            for name, asked in trap.asked.items()
-        ),
-        "bytes of text",
+        "how often the list is asked, by bytes of text",
+        tuple(series(names[way], list(asked), list(asked.values())) for way, asked in trap.asked.items()),
+        "",
         "questions",
         x_range=(0.0, float(SIZES[-1])),
         y_range=(0.0, 1000.0),

@@ -17,7 +17,7 @@ from llm_holes.lessons.tier3.tokenization_perf.race import PYTHON, REPEATS, Enco
 
 SIZES = tuple(range(100, 601, 100))
 """Bytes of the texts that are counted."""
-OBVIOUS, HEAP, AS_IT_IS = "the obvious way", "with a heap", "the obvious way, text as it is"
+OBVIOUS, HEAP, AS_IT_IS = "the obvious way", "with a heap", "the text as it is"
 TEXT, TRAP, HALF = "text as it is", "in the trap", "half the trap"
 Merging = Callable[[BPE, bytes], Sequence[int]]
 

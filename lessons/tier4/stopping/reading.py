@@ -57,6 +57,7 @@ def of_the_request(engine: Engine, p: Mapping[str, Any], read: Sequence[int], en
         "p_end_before_peak": max(seen[:peak], default=0.0),
         "p_end_at_peak": seen[peak],
         "p_end_at_peak_blinded": blinded,
+        "names_number": bool(number),
         "hidden": f"the number {spelt(number)}" if number else "the message",
         "look": _look(seen[peak], blinded) if places(engine, prompt, p["text"]) else "nothing to hide",
     }
