@@ -53,8 +53,10 @@ def by_request(
 
 def two_ends(
     engine: Engine, rows: Mapping[str, Sequence[Sequence[float]]], tokens: Sequence[int], ends: Sequence[int]
-) -> Heatmap:
+) -> Heatmap | Text:
     """P of each end token at the ends [end] of the answer read, for each way of putting the request."""
+    if not tokens:
+        return Text("end tokens", "This model's vocabulary has none.")
     names, values, details = [], list[list[float]](), []
     for n, token in enumerate(tokens):
         for place, (way, found) in enumerate(rows.items()):

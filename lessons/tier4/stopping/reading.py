@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from llm_holes.engine.engine import Engine
-from llm_holes.engine.frames import Heatmap
+from llm_holes.engine.frames import Heatmap, Text
 from llm_holes.engine.spelling import spelt
 from llm_holes.lessons.tier4.stopping import pictures
 from llm_holes.lessons.tier4.stopping.requests import (
@@ -72,7 +72,7 @@ def _look(seen: float, blinded: float) -> str:
 
 def both_ends(
     engine: Engine, p: Mapping[str, Any], read: Sequence[int], ends: Sequence[int], peak: int
-) -> tuple[Heatmap, dict[str, Any]]:
+) -> tuple[Heatmap | Text, dict[str, Any]]:
     """Every end token after each line of the answer read, as a reply in a chat and as bare text."""
     tokens, rows = end_tokens(engine), dict[str, list[list[float]]]()
     if engine.tokenizer.has_chat:
