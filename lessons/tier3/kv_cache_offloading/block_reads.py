@@ -33,4 +33,5 @@ def reads_views(cache: OffloadedCache, block_size: int) -> tuple[Blocks, Heatmap
     rows = tuple(f"from {block * block_size}" for block in blocks)
     columns = tuple(str(place) for place in places)
     title = "hits over time: share of layers that found the block in memory"
-    return last, Heatmap(title, values, "block", "token", rows, columns)
+    newest = len(rows) - 1, len(columns) - 1
+    return last, Heatmap(title, values, "block", "token", rows, columns, cursor=newest)

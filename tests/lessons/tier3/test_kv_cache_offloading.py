@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from llm_holes.engine.engine import Engine
-from llm_holes.engine.frames import Bars, Blocks, Diff, Timeline, View
+from llm_holes.engine.frames import Bars, Blocks, Diff, Heatmap, Timeline, View
 from llm_holes.lessons.catalog import catalog
 from llm_holes.lessons.tier3.kv_cache_offloading.large_model import HBM, Step
 from llm_holes.lessons.tier3.kv_cache_offloading.links import Link, links
@@ -60,6 +60,10 @@ def test_the_map_shows_the_first_block_in_memory_where_it_is_kept(engine: Engine
     assert isinstance(window, Blocks)
     assert (lru.blocks[0].owners, window.blocks[0].owners) == (("!",), ("+",))
     assert lru.blocks[-1].filled == window.blocks[-1].filled == 1
+    over_time = view(engine, "over time")
+    assert isinstance(over_time, Heatmap)
+    assert over_time.cursor is not None
+    assert over_time.values.tolist()[over_time.cursor[0]][over_time.cursor[1]] == 1, "what was found is in sight"
 
 
 def test_each_token_waits_for_its_missing_bytes_divided_by_the_speed_of_the_link(engine: Engine) -> None:
