@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from msgspec import structs
+
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Frame, Turn
 from llm_holes.engine.generation.sampling import SamplingParams
@@ -34,6 +36,7 @@ EXAMPLES = (
     ("What is the price of a plum?", "lookup", {"key": "plum"}, "2"),
 )
 NOBODY = "nobody stopped it; we looked away"
+BY_HAND = "ran no tool: this result was given by hand"
 
 
 def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
@@ -88,6 +91,8 @@ def _with_harness(engine: Engine, talk: Conversation, events: Iterator[Event], p
         _add(talk, event)
         if isinstance(event, ToolReturned):
             talk.tool_ms += ms
+            if p["result"] and not event.result.refused:
+                talk.record.turns[-1] = structs.replace(talk.record.turns[-1], what=BY_HAND)
         yield _frame(engine, talk, p, 0.5)
 
 
@@ -117,12 +122,12 @@ def _frame(engine: Engine, talk: Conversation, p: Mapping[str, Any], progress: f
         first_answer_again=trials_table(talk.trials, p["temperature"], p["trials"]),
         held_in_the_grammar=held_map(engine, talk.held) if talk.held else None,
     )
-    talk.report.say(_caption(talk, p["steps_in"]))
+    talk.report.say(_caption(talk, p["steps_in"], bool(p["result"])))
     talk.report.measure(measured(talk, HELD if p["constrained"] and p["steps_in"] else FREE))
     return talk.report.frame(progress)
 
 
-def _caption(talk: Conversation, steps_in: bool) -> str:
+def _caption(talk: Conversation, steps_in: bool, by_hand: bool) -> str:
     record = talk.record
     first = record.found[0] if record.found else None
     if not steps_in:
@@ -133,5 +138,6 @@ def _caption(talk: Conversation, steps_in: bool) -> str:
         return "The model is writing; nothing runs while it does."
     if isinstance(first, Call) and record.results:
         result = spelt(record.results[0].text[:60])
-        return f"The model wrote a call; the software ran {first.tool.name} and pasted in {result}."
+        did = "ran no tool" if by_hand else f"ran {first.tool.name}"
+        return f"The model wrote a call; the software {did} and pasted in {result}."
     return "The model wrote no valid call, so the software ran nothing."

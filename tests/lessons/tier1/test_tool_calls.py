@@ -55,7 +55,9 @@ def test_the_same_weights_need_only_be_held_in_the_form(engine: Engine) -> None:
 
 
 def test_a_wrong_result_is_believed(engine: Engine) -> None:
-    m = measured(engine, "tool-calls", "a wrong result")
+    m, last = measured(engine, "tool-calls", "a wrong result"), frames(engine, "tool-calls", "a wrong result")[-1]
+    assert "ran no tool" in last.caption
+    assert next(turn.what for turn in turns(last) if "tool" in turn.what).startswith("ran no tool")
     assert m["tool_result"] == "7"
     assert m["answer_uses_result"] is True
     assert "309524" not in m["answer"]
@@ -74,25 +76,29 @@ def test_form_is_not_content(engine: Engine) -> None:
 ALONE: dict[str, Any] = {"steps_in": False, "text": "What is 12 * 3?", "trials": 1}
 
 
-def test_with_nobody_to_stop_it_the_model_writes_the_result_and_the_user_too(engine: Engine) -> None:
-    last = frames(engine, "tool-calls", **ALONE)[-1]
-    m: dict[str, Any] = dict(last.measured)
+@pytest.fixture(scope="module")
+def alone(engine: Engine) -> Frame:
+    return frames(engine, "tool-calls", **ALONE)[-1]
+
+
+def test_with_nobody_to_stop_it_the_model_writes_the_result_and_the_user_too(engine: Engine, alone: Frame) -> None:
+    m: dict[str, Any] = dict(alone.measured)
     assert m["invented_result"] is m["invented_user_turn"] is True
     assert m["result_written_by"] == "the model"
     assert str(calculate("12 * 3")) not in str(m["answer_alone"]), "what it made up is no product"
     assert (m["tool_result"], m["call_parsed"], m["tool_ms"]) == ("", False, 0)
-    written = [turn for turn in turns(last) if turn.who == "model"]
+    written = [turn for turn in turns(alone) if turn.who == "model"]
     assert sum(len(turn.tokens) for turn in written) == m["tokens_by_model"]
-    prompt = [token.id for turn in turns(last) if turn.who == "software" for token in turn.tokens]
+    prompt = [token.id for turn in turns(alone) if turn.who == "software" for token in turn.tokens]
     said = [token.id for turn in written for token in turn.tokens]
     for n in (0, 20, len(said) - 1):
         assert said[n] == int(engine.logits(prompt + said[:n], 1)[-1].argmax()), "each is the model's likeliest token"
     assert measured(engine, "tool-calls")["result_written_by"] == "the software"
 
 
-def test_left_alone_it_begins_with_the_turn_that_the_harness_stops(engine: Engine) -> None:
+def test_left_alone_it_begins_with_the_turn_that_the_harness_stops(engine: Engine, alone: Frame) -> None:
     stopped = measured(engine, "tool-calls", text=str(ALONE["text"]), trials=1)
-    first = next(turn for turn in turns(frames(engine, "tool-calls", **ALONE)[-1]) if turn.who == "model")
+    first = next(turn for turn in turns(alone) if turn.who == "model")
     assert b"".join(token.data for token in first.tokens).decode().startswith(str(stopped["call_text"]) + "<|im_end|>")
 
 
