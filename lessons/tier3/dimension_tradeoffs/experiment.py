@@ -8,9 +8,9 @@ from typing import Any
 import torch
 
 from llm_holes.engine.engine import Engine
-from llm_holes.engine.frames import Frame, Table
+from llm_holes.engine.frames import Bars, Frame
 from llm_holes.engine.measure import perplexity
-from llm_holes.engine.numbers import figure, percent, plural
+from llm_holes.engine.numbers import percent, plural
 from llm_holes.engine.surgery.low_rank import Directions, crowding, directions
 from llm_holes.lessons.shared.passage import passage_ids
 from llm_holes.lessons.shared.report import Report
@@ -53,10 +53,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
         points[r] = left
         if r == rank:
             report.measure(left.measured())
-            report.say(
-                f"{plural(rank, 'direction')} of {small:,}: {percent(left.energy)} of the energy, KL "
-                f"{figure(left.kl)} nats, perplexity {figure(left.perplexity)}."
-            )
+            report.say(f"The {plural(rank, 'strongest direction')} of {small:,}: {percent(left.energy)} of the energy.")
         report.show(*still)
         report.show_also(
             fewer_directions=fewer.energy_and_words(points, rank, small), the_saving=fewer.bill(report.measured)
@@ -80,9 +77,10 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     yield report.frame()
 
 
-def _real() -> Table:
-    columns = ("published model", "width", "layers", "weights of a layer", "in all matrices")
-    return Table("what width costs", columns, tuple(costs()))
+def _real() -> Bars:
+    """One layer of each published model, with its width."""
+    labels = tuple(f"{width:,} wide: {name}" for name, width, *_ in costs())
+    return Bars("weights of one layer, in millions", labels, tuple(layer / 1e6 for _, _, _, layer, _ in costs()))
 
 
 def _after_the_text(engine: Engine, found: dict[str, Directions], rank: int, ids: list[int]) -> dict[str, Any]:

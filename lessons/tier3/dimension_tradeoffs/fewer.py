@@ -12,7 +12,6 @@ from torch import Tensor
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Curve, Mark, Table, series
 from llm_holes.engine.measure import changed_share, kl_nats, perplexity
-from llm_holes.engine.numbers import figure
 from llm_holes.engine.surgery.low_rank import Directions, LowRank, ThinTables, break_even_rank, factored_parameters
 from llm_holes.engine.surgery.operations import PARTS, Operation, matrices
 
@@ -79,7 +78,7 @@ def energy_and_words(points: Mapping[int, Left], asked: int, width: int) -> Curv
     xs = sorted(known)
     energy = series("energy kept", xs, [known[x].energy for x in xs])
     words = series("next tokens that stay", xs, [known[x].same for x in xs])
-    mark = Mark(f"{asked:,} kept: KL {figure(points[asked].kl)} nats", asked, points[asked].same)
+    mark = Mark(f"{asked:,} kept", asked, points[asked].same)
     title = "energy, and next tokens of a passage"
     return Curve(title, (energy, words), "directions kept", "share", y_range=(0, 1), x_range=(0, width), marks=(mark,))
 

@@ -65,7 +65,7 @@ def where_it_lies(own: Directions, final: Tensor, token: str) -> tuple[float, Cu
         series(name, [x + 1 for x in xs], [ys[x] for x in xs])
         for name, ys in (("the table", energy), ("the last vector", vector))
     )
-    marks = (Mark("one direction", 1.0, energy[0]), Mark("weakest from here", float(start), vector[start - 1]))
-    title = f"the table and the vector after {spelt(token)}, in its strongest directions"
+    marks = (Mark("the strongest one", 1.0, energy[0]), Mark("weakest from here", float(start), vector[start - 1]))
+    title = f"the table, and the vector after {spelt(token)}"
     curve = Curve(title, lines, "directions, strongest first", "share", y_range=(0, 1), marks=marks)
     return 1 - vector[start - 1], curve

@@ -7,7 +7,7 @@ import torch
 
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import Cancelled
-from llm_holes.engine.frames import Curve
+from llm_holes.engine.frames import Bars, Curve
 from llm_holes.engine.model.decoder import Decoder
 from llm_holes.engine.surgery.low_rank import (
     Directions,
@@ -118,6 +118,15 @@ def test_the_curve_has_more_than_three_ranks_and_ends_with_the_whole_matrix(engi
     assert all(kept > same for kept, same in zip(energy.y[:-1], words.y[:-1], strict=True))
 
 
+def test_four_times_the_weights_for_twice_the_width(engine: Engine) -> None:
+    views = {view.key: view for view in frames(engine, "dimension-tradeoffs")[-1].views}
+    bars = views["published models"]
+    assert isinstance(bars, Bars)
+    millions = dict(zip(bars.labels, bars.values, strict=True))
+    narrow, wide = millions["4,096 wide: Llama-3-8B"], millions["8,192 wide: Llama-3-70B"]
+    assert wide / narrow == pytest.approx(4, rel=0.05)
+
+
 def test_one_layer_forgives_and_the_table_does_not(engine: Engine) -> None:
     layer = measured(engine, "dimension-tradeoffs", "half of one layer")
     table = measured(engine, "dimension-tradeoffs")
@@ -134,6 +143,15 @@ def test_one_layer_forgives_and_the_table_does_not(engine: Engine) -> None:
 
 @pytest.mark.parametrize("text", ["a", "🙂", "Der Kapitän öffnete die Tür und", "def f(x):"])
 def test_any_text_will_do(engine: Engine, text: str) -> None:
-    m = measured(engine, "dimension-tradeoffs", text=text, rank=1, features=2, vectors=2, part="one layer's attention")
+    m = measured(
+        engine,
+        "dimension-tradeoffs",
+        text=text,
+        rank=1,
+        features=2,
+        vectors=2,
+        part="one layer's attention",
+        kl_tokens=16,
+    )
     assert 0 < m["final_in_weakest_share"] < 1
     assert m["features_kept"] == 2
