@@ -9,6 +9,7 @@ from llm_holes.tui.draw.as_text import view_text
 from llm_holes.tui.draw.blocks import block_facts, blocks_rows
 from llm_holes.tui.draw.colours import HUES
 from llm_holes.tui.draw.spans import plain
+from llm_holes.tui.messages import Described
 from llm_holes.tui.views import widget_for
 from llm_holes.tui.views.blocks import BlocksView
 
@@ -94,3 +95,24 @@ async def test_arrows_walk_block_by_block_and_row_by_row() -> None:
         assert "block 7" in view.describe()
         view.view = Blocks("smaller", VIEW.blocks[:3])
         assert "block 2" in view.describe()
+
+
+class Listening(Shown):
+    def __init__(self) -> None:
+        super().__init__()
+        self.said: list[str] = []
+
+    def on_described(self, event: Described) -> None:
+        assert isinstance(event.widget, BlocksView)
+        self.said.append(event.widget.describe())
+
+
+async def test_what_is_under_the_cursor_is_said_anew_when_the_picture_changes() -> None:
+    app = Listening()
+    async with app.run_test(size=(30, 12)) as pilot:
+        view = app.query_one(BlocksView)
+        view.focus()
+        await pilot.pause()
+        view.view = Blocks("later", (Block(),))
+        await pilot.pause()
+        assert app.said[-1] == "block 0 · free"
