@@ -123,11 +123,11 @@ def test_one_token_long_texts_and_wrong_neurons(engine: Engine) -> None:
     assert short["token_isolation_max_abs_diff"] == 0
     assert short["others_read"] == 0
     assert short["p_others"] == {}
-    long = frames(engine, "ffn", text="one two three " * 200, layer=0, position=500, others="")[-1]
+    long = frames(engine, "ffn", text="one two three " * 90, layer=0, position=200, others="")[-1]
     along = next(view for view in long.views if view.key == "along the text")
     assert isinstance(along, Heatmap)
     assert len(along.column_names) == 16
     assert along.cursor is not None
-    assert along.first + along.cursor[1] == 500
+    assert along.first + along.cursor[1] == 200
     with pytest.raises(InputError):
         frames(engine, "ffn", neuron=1536)
