@@ -58,9 +58,6 @@ class WalkView(ViewWidget[V], Generic[V], can_focus=True):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         return bool(self.settings_here()) if action == "pick" else True
 
-    def watch_view(self) -> None:
-        self.post_message(Described(self))
-
     def watch_cursor(self) -> None:
         self.post_message(Described(self))
         if self.has_focus:
