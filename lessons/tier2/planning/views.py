@@ -136,6 +136,7 @@ def _map(found: Findings, kept: Sequence[Kept], title: str) -> Heatmap:
         tuple(f"{n + 1} {found.errand.plan[n]}" for n in steps),
         "probability",
         texts=tuple(percent(p) if p >= LEAST else "" for row in rows for p in row),
+        details=tuple(percent(p) for row in rows for p in row),
         range=(0, 1),
     )
 
