@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from llm_holes.engine.frames import Array, Block, Blocks, Heatmap
 from llm_holes.engine.kvcache.offloaded import OffloadedCache
+from llm_holes.engine.numbers import percent
 
 LEGEND = "+█ found in memory in all layers · +▄ in half of them · !_ fetched in all"
 
@@ -29,9 +30,13 @@ def reads_views(cache: OffloadedCache, block_size: int) -> tuple[Blocks, Heatmap
         ),
         legend=LEGEND,
     )
-    values = Array.of([[share(place, block) for place in places] for block in blocks])
+    shares = [[share(place, block) for place in places] for block in blocks]
     rows = tuple(f"from {block * block_size}" for block in blocks)
     columns = tuple(str(place) for place in places)
     title = "hits over time: share of layers that found the block in memory"
     newest = len(rows) - 1, len(columns) - 1
-    return last, Heatmap(title, values, "block", "token", rows, columns, cursor=newest)
+    details = tuple(
+        "not there yet" if p != p else f"found in {percent(p)} of the layers" for row in shares for p in row
+    )
+    view = Heatmap(title, Array.of(shares), "block", "token", rows, columns, cursor=newest, details=details)
+    return last, view

@@ -63,6 +63,8 @@ def test_the_map_shows_the_first_block_in_memory_where_it_is_kept(engine: Engine
     over_time = view(engine, "over time")
     assert isinstance(over_time, Heatmap)
     assert over_time.cursor is not None
+    assert over_time.details[-1] == "found in 100 % of the layers"
+    assert "not there yet" in over_time.details
     assert over_time.values.tolist()[over_time.cursor[0]][over_time.cursor[1]] == 1, "what was found is in sight"
 
 
