@@ -89,10 +89,11 @@ def _with_harness(engine: Engine, talk: Conversation, events: Iterator[Event], p
         if event is None:
             return
         _add(talk, event)
-        if isinstance(event, ToolReturned):
-            talk.tool_ms += ms
-            if p["result"] and not event.result.refused:
+        if isinstance(event, ToolReturned) and not event.result.refused:
+            if p["result"]:
                 talk.record.turns[-1] = structs.replace(talk.record.turns[-1], what=BY_HAND)
+            else:
+                talk.tool_ms += ms
         yield _frame(engine, talk, p, 0.5)
 
 

@@ -57,6 +57,7 @@ def test_the_same_weights_need_only_be_held_in_the_form(engine: Engine) -> None:
 def test_a_wrong_result_is_believed(engine: Engine) -> None:
     m, last = measured(engine, "tool-calls", "a wrong result"), frames(engine, "tool-calls", "a wrong result")[-1]
     assert "ran no tool" in last.caption
+    assert m["tool_ms"] == 0
     assert next(turn.what for turn in turns(last) if "tool" in turn.what).startswith("ran no tool")
     assert m["tool_result"] == "7"
     assert m["answer_uses_result"] is True
