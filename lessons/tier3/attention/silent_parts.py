@@ -56,7 +56,7 @@ def bars(m: Mapping[str, Any], layer: int | None) -> Bars:
     }
     where = "every layer" if layer is None else f"layer {layer} alone"
     return Bars(
-        f"surprise at each next word; parts changed in {where}",
+        f"log of the words it hesitates among, changed in {where}",
         tuple(labels.values()),
         tuple(m[f"loss_{name}"] for name in labels),
         "nats",
