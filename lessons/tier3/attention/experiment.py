@@ -75,7 +75,8 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     done = _said(p["cut"], cut, names, position, look)
     texts = _texts(engine, without, ids, p["max_new_tokens"], done)
     report.measure(damage, heads_off=_heads(engine, p["cut"], cut), text_differs=texts.before != texts.after)
-    report.measure(look_cut=_look_cut(p["cut"], position, look), looks_at_itself=look == position)
+    cut_look = p["cut"] != "this head"
+    report.measure(look_cut=_look_cut(p["cut"], position, look), look_stays=cut_look and look == position)
     report.show_also(without_it=pictures.next_words(engine, logits[0][-1], logits[1][-1], done), what_is_written=texts)
     yield report.frame(0.7)
 

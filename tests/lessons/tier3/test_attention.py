@@ -116,7 +116,7 @@ def test_one_look_cut_in_all_heads_loses_the_name_and_in_one_head_does_not(engin
 def test_the_look_of_a_token_at_itself_cannot_be_cut(engine: Engine) -> None:
     found = first_with(engine, "attention", "without it", text="Q", cut="one look, everywhere", max_new_tokens=1)
     itself = found.measured
-    assert (itself["look_cut"], itself["looks_at_itself"]) == ("nowhere", True)
+    assert (itself["look_cut"], itself["look_stays"]) == ("nowhere", True)
     assert itself["p_next"] == itself["p_next_ablated"]
 
 
