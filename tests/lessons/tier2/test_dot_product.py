@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -14,18 +15,31 @@ from llm_holes.engine.model.decoder import inverse_frequencies, rotary, rotate
 from llm_holes.engine.surgery.vectors import TABLE
 from llm_holes.lessons.tier2.dot_product.by_hand import Pair, dot, turning
 from llm_holes.lessons.tier2.dot_product.query_and_keys import turned
-from tests.support.lessons import frames, measured
+from tests.support.lessons import first_with, frames, measured
 
 
 def shown(engine: Engine, key: str, preset: str = "", **settings: object) -> View:
     return next(view for view in frames(engine, "dot-product", preset, **settings)[-1].views if view.key == key)
 
 
+def by_hand(engine: Engine, **settings: object) -> tuple[dict[str, Any], tuple[View, ...]]:
+    """What is measured and shown first, before the model has done anything."""
+    frame = first_with(engine, "dot-product", "shadow", **settings)
+    return frame.measured, frame.views  # type: ignore[return-value]
+
+
+def scored(engine: Engine, **settings: object) -> dict[str, Any]:
+    """What is measured once queries and keys were multiplied."""
+    found: dict[str, Any] = first_with(engine, "dot-product", "query and keys", **settings).measured  # type: ignore[assignment]
+    return found
+
+
 def test_the_sum_by_hand(engine: Engine) -> None:
-    m = measured(engine, "dot-product", vectors="2 3 1, 4 -1 5")
+    whole = frames(engine, "dot-product", vectors="2 3 1, 4 -1 5")[-1]
+    m: dict[str, Any] = whole.measured  # type: ignore[assignment]
     assert m["dot"] == 2 * 4 - 3 * 1 + 1 * 5
     assert m["cosine"] == pytest.approx(10 / (14 * 42) ** 0.5)
-    bars, table = shown(engine, "the terms"), shown(engine, "term by term", vectors="2 3 1, 4 -1 5")
+    bars, table = shown(engine, "the terms"), next(v for v in whole.views if v.key == "term by term")
     assert isinstance(bars, Bars)
     assert isinstance(table, Table)
     assert bars.values == (15, 4)
@@ -37,7 +51,7 @@ def test_the_sum_by_hand(engine: Engine) -> None:
 @pytest.mark.parametrize("vectors", ["3 4, 5 1", "2 3 1, 4 -1 5", "3, -2", "1 2 3 4, 2 4 6 8", "0 0 0, 1 2 3"])
 def test_the_shadow_times_the_other_length_is_the_sum(engine: Engine, vectors: str) -> None:
     """However long the lists, both arrows are drawn with their true lengths and the true angle."""
-    m, plane = measured(engine, "dot-product", vectors=vectors), shown(engine, "shadow", vectors=vectors)
+    m, (plane, *_) = by_hand(engine, vectors=vectors)
     assert isinstance(plane, Plane)
     a, b = plane.arrows
     assert m["shadow_length"] * m["b_length"] == pytest.approx(m["dot"])
@@ -56,10 +70,10 @@ def test_turning_leads_from_plus_through_nothing_to_minus() -> None:
 
 
 def test_turned_by_hand_the_angle_grows_by_the_dial(engine: Engine) -> None:
-    straight = measured(engine, "dot-product", vectors="3 4, 3 4", turn=90)
+    straight = by_hand(engine, vectors="3 4, 3 4", turn=90)[0]
     assert straight["dot"] == 0
     assert straight["toy_angle"] == pytest.approx(90)
-    assert measured(engine, "dot-product", vectors="3 4, 3 4", turn=180)["dot"] == pytest.approx(-25)
+    assert by_hand(engine, vectors="3 4, 3 4", turn=180)[0]["dot"] == pytest.approx(-25)
 
 
 def test_scores_and_logits_of_the_model_are_reproduced(engine: Engine) -> None:
@@ -147,9 +161,8 @@ def test_what_is_counted_while_it_runs_is_what_the_formula_says(engine: Engine) 
 
 
 def test_one_token_and_a_long_text(engine: Engine) -> None:
-    assert measured(engine, "dot-product", text="a")["attention_looks_at"] == "a"
-    long = measured(engine, "dot-product", text="The cat sat on the mat. " * 120)
-    assert long["attention_score_reproduced_max_abs_diff"] < 1e-4
+    assert scored(engine, text="a")["attention_looks_at"] == "a"
+    assert scored(engine, text="The cat sat on the mat. " * 120)["attention_score_reproduced_max_abs_diff"] < 1e-4
 
 
 @pytest.mark.parametrize(
