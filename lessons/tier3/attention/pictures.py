@@ -59,7 +59,7 @@ def next_words(engine: Engine, intact: Tensor, changed: Tensor, done: str) -> Ba
     best = torch.maximum(before, after).topk(NEXT).indices.tolist()
     names = [spelt(engine.token_text(i)) for i in best]
     return Bars(
-        f"the next word as it is, and below: {done}",
+        f"as it is, and below: {done}",
         tuple(label for name in names for label in (name, "cut")),
         tuple(float(p[i]) for i in best for p in (before, after)),
         "probability",
