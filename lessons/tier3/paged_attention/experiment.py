@@ -12,6 +12,7 @@ from llm_holes.engine.frames import Curve, Frame, Table, Text, Timeline, Tokens,
 from llm_holes.engine.kvcache.scheduler import PagedAllocator, Request, Scheduler
 from llm_holes.engine.measure import timed
 from llm_holes.engine.numbers import count, plural
+from llm_holes.engine.spelling import spelt
 from llm_holes.lessons.shared.architectures import requests_that_fit
 from llm_holes.lessons.shared.pace import pause
 from llm_holes.lessons.shared.report import Report, keyed
@@ -23,6 +24,7 @@ from llm_holes.lessons.tier3.paged_attention.serving import (
     check_room,
     course_of,
     dialogues,
+    paged_picture,
     stream,
 )
 from llm_holes.lessons.tier3.paged_attention.through_the_table import decoded
@@ -85,10 +87,13 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
         report.measure(_in_seconds(result, timings))
         report.say("Timing passes for one text and for many.")
         yield report.frame(0.8)
-    tokens, equal, difference = decoded(engine, found[0].prompt, size)
+    tokens, equal, difference, manager = decoded(engine, found[0].prompt, size)
     report.measure(tokens_equal=equal, logits_max_abs_diff=difference)
-    both = Tokens("read through a block table, in scrambled memory: what both ways wrote", engine.tokens(tokens))
-    report.show_also(through_the_table=both)
+    title = f"b read through its table: {spelt(engine.tokenizer.decode(tokens))};"
+    report.show_also(
+        through_the_table=paged_picture(title, manager),
+        what_both_wrote=Tokens("what both ways wrote", engine.tokens(tokens)),
+    )
     report.say(_caption(report.measured))
     yield report.frame()
 

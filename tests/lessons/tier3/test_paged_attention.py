@@ -7,7 +7,7 @@ import torch
 
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import InputError
-from llm_holes.engine.frames import Blocks, Curve, Timeline, View
+from llm_holes.engine.frames import Blocks, Curve, Timeline, Tokens, View
 from llm_holes.engine.generation.batched import answers
 from llm_holes.engine.measure import Timing
 from llm_holes.engine.model.decoder import Decoder
@@ -49,6 +49,18 @@ def test_blocks_admit_more_and_waste_less_and_change_no_token(engine: Engine) ->
     assert len(picture.tables) == m["admitted_paged"]
     assert any(len(block.owners) > 1 for block in picture.blocks)
     assert all(len(block.owners) <= 1 for block in stretches.blocks)
+
+
+def test_the_answer_is_read_through_a_table_out_of_order_that_shares_a_beginning(engine: Engine) -> None:
+    picture, wrote = view(engine, "through the table"), view(engine, "what both wrote")
+    assert isinstance(picture, Blocks)
+    first, own = picture.tables
+    assert (first.name, own.name) == ("a", "b")
+    assert own.blocks[:2] == first.blocks[:2]
+    assert own.blocks[2] != first.blocks[2]
+    assert list(own.blocks) != sorted(own.blocks)
+    assert isinstance(wrote, Tokens)
+    assert b"".join(token.data for token in wrote.tokens).decode() in picture.title
 
 
 def test_presets_show_what_they_promise(engine: Engine) -> None:
