@@ -27,7 +27,7 @@ from llm_holes.lessons.tier3.sparse_attention.ladder import (
     looks_needed,
     ways,
 )
-from llm_holes.lessons.tier3.sparse_attention.needle import hide, says
+from llm_holes.lessons.tier3.sparse_attention.needle import guessable, hide, says
 from llm_holes.lessons.tier3.sparse_attention.work import blocks, cells, work
 
 SMOOTH = 8
@@ -73,6 +73,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
         needle_p=cut.found[here].p,
         needle_found=cut.found[here].found,
         needle_distance=needles[here].distance,
+        guessable=guessable(engine, p["text"]),
         looks_needed=at_hand,
         outcome=_outcome(cut.found[here].found, full.found[here].found, at_hand),
         written_sparse=written,

@@ -64,6 +64,12 @@ def split(fact: str) -> tuple[str, str]:
     return bare[:half], bare[half:]
 
 
+def guessable(engine: Engine, fact: str) -> bool:
+    """Whether the beginning of the fact alone, which was hidden nowhere, makes the model finish it."""
+    beginning, answer = map(engine.tokenizer.encode, (f"\n{split(fact)[0]}", split(fact)[1]))
+    return look(engine, [Needle((*beginning, *answer), 0, 0, tuple(answer))])[0].found
+
+
 def look(engine: Engine, needles: Sequence[Needle]) -> list[Found]:
     """Reads each text up to the answer and compares what the model expects there.
 
@@ -75,8 +81,8 @@ def look(engine: Engine, needles: Sequence[Needle]) -> list[Found]:
             before = torch.tensor([needle.ids[cache.length : needle.at]])
             engine.model.forward(before, cache, logits_to_keep=1)
         size = len(needle.answer)
-        rest = torch.tensor([needle.ids[needle.at :]])
-        logits = engine.model.forward(rest, cache, logits_to_keep=size + 1).logits[0, :-1]
+        rest = torch.tensor([needle.ids[needle.at : -1]])  # what follows on the answer is not asked for
+        logits = engine.model.forward(rest, cache, logits_to_keep=size).logits[0]
         cache.length = needle.at  # the haystack before the fact is kept for the next
         answer = torch.tensor(needle.answer)
         p = logits.softmax(-1)[torch.arange(size), answer]

@@ -12,7 +12,7 @@ from llm_holes.engine.surgery.ablations import WindowOnly
 from llm_holes.engine.surgery.sparse_attention import SparseMask
 from llm_holes.lessons.shared.passage import passage
 from llm_holes.lessons.tier3.sparse_attention.ladder import Way, looks_needed
-from llm_holes.lessons.tier3.sparse_attention.needle import Found, Needle, hide, look, split
+from llm_holes.lessons.tier3.sparse_attention.needle import Found, Needle, guessable, hide, look, split
 from tests.support.lessons import measured
 
 
@@ -83,6 +83,11 @@ def _alone(engine: Engine, needle: Needle) -> Found:
     answer = torch.tensor(needle.answer)
     p = logits.softmax(-1).gather(1, answer[:, None]).prod()
     return Found(float(p), bool((logits.argmax(-1) == answer).all()))
+
+
+def test_an_ending_that_can_be_guessed_is_told_from_one_that_was_found(engine: Engine) -> None:
+    assert guessable(engine, "for (int i = 0; i < n; i++) { sum += a[i]; }") is True
+    assert guessable(engine, "The secret code is 7319.") is False
 
 
 def test_how_many_looks_lead_back_to_the_fact() -> None:
