@@ -56,7 +56,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
         future_leak=future_leak(attention_fn, heads[len(heads) // 2]),
         flash_max_abs_diff=max(_flash_diff(one) for one in heads),
     )
-    report.say(f"{p['method']}: what attention brings home is off by {percent(error)} of its length.")
+    report.say(f"“{p['method']}”: the vectors that attention adds are off by {percent(error)} of their length.")
     exact_weights = weights_of(fused_attention, shown, p["head"])[1:]
     report.measure(weight_on_best=float(exact_weights.amax(-1).mean()))
     report.show(
