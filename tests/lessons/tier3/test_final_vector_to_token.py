@@ -179,6 +179,9 @@ def test_all_that_is_read_for_a_token_is_counted_once(engine: Engine) -> None:
     assert m["table_bytes"] == 4 * engine.info.d_model * engine.info.d_vocab
     assert 0.02 < m["table_share_of_step"] < 0.6
     assert 0.15 < m["table_share_of_bytes"] < 0.25
+    line = frames(engine, ID)[-1].cost
+    assert line is not None
+    assert line.steps == m["table_share_of_step"]
 
 
 def test_every_stage_leaves_less_undecided(engine: Engine) -> None:
