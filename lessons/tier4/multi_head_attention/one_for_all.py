@@ -9,6 +9,7 @@ import torch
 
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Bars
+from llm_holes.engine.interpret.logit_lens import residual_stream
 from llm_holes.engine.measure import changed_share, kl_nats, loss_nats, perplexity
 from llm_holes.engine.surgery.attention_parts import PatternShared
 from llm_holes.lessons.shared.layer_choice import chosen
@@ -25,10 +26,15 @@ def sharing(engine: Engine, place: str, layer: int) -> PatternShared:
 def in_every_place(engine: Engine, layer: int, chosen_place: str) -> Iterator[dict[str, dict[str, Any]]]:
     """For the places tried so far, what sharing there does to the passage; the chosen one is tried too."""
     ids = passage_ids(engine, TOKENS)
-    text, intact = torch.tensor(ids), engine.logits(ids)
+    text, stream = torch.tensor(ids), residual_stream(engine.model, ids)
+    intact = engine.model.unembed(stream[-1])
     found: dict[str, dict[str, Any]] = {}
     for place in dict.fromkeys((*PLACES, chosen_place)):
-        changed = engine.operated([sharing(engine, place, layer)]).logits(ids)
+        shared = sharing(engine, place, layer)
+        # below the first layer that shares nothing changes
+        first = min(shared.layers)
+        model = engine.operated([shared]).model
+        changed = model.unembed(model.run_layers(stream[first][None], first)[0])
         found[place] = {
             "loss_intact": loss_nats(intact, text),
             "perplexity_intact": perplexity(intact, text),

@@ -8,15 +8,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import Cancelled
-from llm_holes.engine.frames import Bars, Diff, Frame, Gallery, Heatmap, Table, View
+from llm_holes.engine.frames import Bars, Diff, Frame, Gallery, Heatmap, View
+from llm_holes.engine.interpret.ablation_sweep import without_each_head
 from llm_holes.engine.measure import fingerprint, kl_nats
 from llm_holes.engine.numbers import figure
 from llm_holes.engine.surgery.operations import HeadOff
 from llm_holes.lessons.shared.architectures import scores_of_layers
-from llm_holes.lessons.tier4.multi_head_attention.head_costs import tile_map
+from llm_holes.lessons.tier4.multi_head_attention.head_costs import cost_table, costs, tile_map
 from tests.support.lessons import frames, measured
 
 
@@ -60,10 +62,8 @@ def test_one_look_for_all_ruins_the_model_though_hardly_one_layer_needs_its_own(
 
 def test_one_wide_head_is_not_compared_with_itself(engine: Engine) -> None:
     for heads, rows in ((1, 2), (0, 3)):
-        table = shown(
-            frames(engine, "multi-head-attention", heads=heads, text="a b", max_new_tokens=1), "what they cost"
-        )
-        assert isinstance(table, Table)
+        found = costs(engine, torch.randn(2, 576), 0, 4096, heads) | {"heads": 9}
+        table = cost_table(found, 4096)
         assert len({row[0] for row in table.rows}) == len(table.rows) == rows
         assert table.rows[0] == ("1 head as wide as all", "49.5 billion", "64 MiB")
 
@@ -89,17 +89,23 @@ def test_every_head_is_silenced_with_progress_and_the_distribution_is_shown(engi
     bars = shown(found, "how many matter")
     assert isinstance(bars, Bars)
     assert sum(bars.values) == 270
+    assert m["head_importance"][9:18] == pytest.approx(
+        measured(engine, "multi-head-attention")["head_importance"], rel=1e-2, abs=1e-5
+    )
     assert m["share_hardly_missed"] > 0.25
     assert m["kl_most_important_head"] > 20 * m["kl_median_head"]
 
 
 def test_importance_equals_silencing_the_head_alone(engine: Engine) -> None:
-    m = measured(engine, "multi-head-attention", ablate="every head", max_new_tokens=1)
     ids = engine.encode("The dog chased the cat because it")
     intact = engine.logits(ids)
-    for layer, head in ((1, 5), (18, 6), (29, 0)):
+    found = [layer for some in without_each_head(engine.model, ids, [1, 18, 29]) for layer in some]
+    for n, (layer, head) in enumerate(((1, 5), (18, 6), (29, 0))):
         alone = kl_nats(intact, engine.operated([HeadOff(layer, head)]).logits(ids))
-        assert m["head_importance"][9 * layer + head] == pytest.approx(alone, rel=1e-2, abs=1e-5)
+        assert found[n][head] == pytest.approx(alone, rel=1e-2, abs=1e-5)
+    m = measured(engine, "multi-head-attention")
+    alone = kl_nats(intact[:5], engine.operated([HeadOff(1, 5)]).logits(ids[:5]))
+    assert m["head_importance"][5] == pytest.approx(alone, rel=1e-2, abs=1e-5)
 
 
 def test_costs_are_met_by_counting_and_do_not_depend_on_the_number_of_heads(engine: Engine) -> None:
@@ -107,7 +113,7 @@ def test_costs_are_met_by_counting_and_do_not_depend_on_the_number_of_heads(engi
     assert m["flops_counted_to_formula"] == m["score_bytes_counted_to_formula"] == 1
     assert m["flops_multi"] == m["flops_single"]
     assert m["score_bytes"] == 9 * m["score_bytes_single"] == 9 * 100_000**2 * 4
-    nine = measured(engine, "multi-head-attention", text="a b", ablate="this layer", layer=29, tokens=100)
+    nine = costs(engine, torch.randn(2, 576), 29, 100, 0)
     assert nine["score_bytes"] == 9 * nine["score_bytes_single"]
 
 
@@ -127,9 +133,11 @@ def test_a_copying_head_alone_is_hardly_missed(engine: Engine) -> None:
 
 
 def test_one_token_and_long_texts(engine: Engine) -> None:
-    one = frames(engine, "multi-head-attention", text="a", ablate="this layer", layer=29, tile=128)[-1]
+    one = frames(engine, "multi-head-attention", text="a", ablate="this layer", layer=29, tile=128, max_new_tokens=1)[
+        -1
+    ]
     assert one.measured["tiled_equals_plain_max_abs_diff"] < 1e-4  # type: ignore[operator]
-    long = frames(engine, "multi-head-attention", text="one 🙂 zwei " * 400, layer=29, head=2, max_new_tokens=1)[-1]
+    long = frames(engine, "multi-head-attention", text="one 🙂 zwei " * 60, layer=29, head=2, max_new_tokens=1)[-1]
     gallery = next(view for view in long.views if isinstance(view, Gallery))
     assert gallery.values.shape == (10, 16, 16)
     assert gallery.cursor == 2
