@@ -33,13 +33,14 @@ def rungs(engine: Engine, rounding: Rounding) -> tuple[NumberLine, float]:
     the share of them that rounds to zero."""
     names = matrices(engine.model, rounding.part) or [LOADED]
     name = min(names, key=lambda n: engine.model.weights[n].numel())
+    short = name.removeprefix("model.").removesuffix(".weight")
     block = _block_of_largest(engine.model.weights[name], rounding)
     left, zeros = (_left(block, rounding), _zeros(block, rounding)) if rounding.part != "none" else (block[0, :0], 0.0)
     if isinstance(rounding, CastWeights):  # numbers far beyond the weights would leave these no room
         left = left[left.abs() <= block.abs().max() * 1.01]
     counts, edges = torch.histogram(block[0], BINS)
     view = NumberLine(
-        f"{count(block.shape[1])} weights of {name} that share {_scale(rounding)}",
+        f"{count(block.shape[1])} weights of {short} that share {_scale(rounding)}",
         tuple(edges.tolist()),
         tuple(counts.tolist()),
         tuple(left.tolist()),
