@@ -77,7 +77,7 @@ def _from(model: Decoder, x: Tensor, layer: int) -> Tensor:
 def damage(shares: Sequence[float], n_layers: int, tokens: int) -> Curve:
     """What each layer loses, as far as it was tried."""
     return Curve(
-        f"one layer changed, all others as built, on {plural(tokens, 'token')}: next words that become others",
+        f"one layer changed, on {plural(tokens, 'token')}: next words that become others",
         (series("", range(len(shares)), shares),),
         "the layer",
         "share",

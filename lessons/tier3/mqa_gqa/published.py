@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Bars, Scalar, Table
-from llm_holes.engine.numbers import plural
+from llm_holes.engine.numbers import plural, size
 from llm_holes.lessons.shared.architectures import Architecture, with_this_model
 
-GB = 1e9
+GIB = 2**30
 HALF = 2
 """Bytes of a number in the calculator: most models keep their cache in 16 bits."""
 
@@ -32,9 +32,9 @@ class DeepSeek:
 def ways(model: Architecture, tokens: int) -> Bars:
     """One model's cache, shared more and more."""
     kept = ((model.n_heads, "one each"), (model.n_kv_heads, "as published"), (1, "one for all"))
-    sizes = tuple(model.kv_bytes(tokens, HALF) * heads / model.n_kv_heads / GB for heads, _ in kept)
+    sizes = tuple(model.kv_bytes(tokens, HALF) * heads / model.n_kv_heads / GIB for heads, _ in kept)
     labels = tuple(f"{plural(heads, 'KV head')}, {way}" for heads, way in kept)
-    return Bars(f"{model.name}: the cache of {plural(tokens, 'token')}, 16 bits each", labels, sizes, "GB", marked=1)
+    return Bars(f"{model.name}: the cache of {plural(tokens, 'token')}, 16 bits each", labels, sizes, "GiB", marked=1)
 
 
 def table(engine: Engine, tokens: int) -> Table:
@@ -44,12 +44,12 @@ def table(engine: Engine, tokens: int) -> Table:
             a.name,
             a.n_heads,
             str(a.n_kv_heads),
-            a.kv_bytes(tokens, HALF, grouped=False) / GB,
-            a.kv_bytes(tokens, HALF) / GB,
+            size(a.kv_bytes(tokens, HALF, grouped=False)),
+            size(a.kv_bytes(tokens, HALF)),
         )
         for a in with_this_model(engine)
     ]
-    own, kept = DeepSeek.kv_bytes_if_own(tokens) / GB, DeepSeek.kv_bytes(tokens) / GB
+    own, kept = size(DeepSeek.kv_bytes_if_own(tokens)), size(DeepSeek.kv_bytes(tokens))
     rows.insert(1, (DeepSeek.name, DeepSeek.heads, "MLA: a list", own, kept))
-    columns = ("", "query heads", "KV heads", "GB if own", "GB")
+    columns = ("", "query heads", "KV heads", "if each its own", "cache")
     return Table(f"published models: the cache of {plural(tokens, 'token')}, 16 bits each", columns, tuple(rows))
