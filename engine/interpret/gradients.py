@@ -91,7 +91,7 @@ def sgd_step(model: Decoder, grads: Gradients, learning_rate: float) -> Decoder:
     weights = dict(model.weights)
     while grads.by_name:
         name, g = grads.by_name.popitem()
-        weights[name] = g.mul_(-learning_rate).add_(weights[name])
+        weights[name] = torch.sub(weights[name], g, alpha=learning_rate, out=g)
     return replace(model, weights=weights)
 
 

@@ -11,8 +11,10 @@ from llm_holes.engine.frames import Curve, series
 from llm_holes.engine.interpret.gradients import Step, norm
 from llm_holes.engine.measure import Timing
 from llm_holes.engine.spelling import spelt
-from llm_holes.lessons.tier2.gradients.valley import HIGHEST
+from llm_holes.lessons.tier2.gradients.valley import above
 
+HIGHEST = 25.0
+"""Losses of the walk are drawn up to here, nats."""
 NO_NUMBER = 1e6
 """Published for a loss that has grown beyond all numbers."""
 
@@ -35,13 +37,13 @@ class Course:
         self.p_target.append(p if isfinite(p) else 0.0)
         if step.ms:
             self.ms.append(step.ms)
-        if step.found is not None:
+        if step.found is not None and not self.promised:
             self.promised.append(self.losses[-1] - rate * norm(list(step.found.by_name.values())) ** 2)
 
     def walk(self, target: str) -> Curve:
         """The loss step by step, from where it began."""
         lines = (series("loss", range(len(self.losses)), [min(loss, HIGHEST) for loss in self.losses]),)
-        title = f"loss, step by step; the text ends in {spelt(target)}"
+        title = f"loss, step by step; the text ends in {spelt(target)}{above(self.losses, HIGHEST)}"
         return Curve(title, lines, y_label="loss")
 
     def chance(self, target: str) -> Curve:

@@ -10,12 +10,18 @@ from typing import Any
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Curve, Mark, series
 from llm_holes.engine.interpret.gradients import Gradients, losses_along, norm
+from llm_holes.engine.numbers import exact
 
 SHARES = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 3 / 4, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0)
 """The sizes of the steps; 1 is where the straight line reaches a loss of 0."""
 HIGHEST = 15.0
 """Losses are drawn up to here, nats: knowing nothing is below it, and more would flatten the valley."""
 FLAT = 1e-9
+
+
+def above(losses: Sequence[float], highest: float) -> str:
+    """For a title: what is beyond the end of the picture is drawn there."""
+    return f"; more than {exact(highest)} is drawn as {exact(highest)}" if max(losses) > highest else ""
 
 
 @dataclass
@@ -51,7 +57,7 @@ class Valley:
         )
         best = Mark("lowest", *drawn[self.best])
         return Curve(
-            f"loss after one step, by the size of the step; the text ends in {target}",
+            f"loss after one step, by its size; the text ends in {target}{above(self.losses, HIGHEST)}",
             lines,
             y_label="loss",
             x_range=(0.0, SHARES[-1] * self.promised_zero),
