@@ -304,6 +304,6 @@ def cell_facts(view: Heatmap, rows: Cells, row: int, column: int) -> str:
     shown = "nothing here" if math.isnan(value) else f"{number} {visible(view.unit)}".rstrip()
     sides = []
     for label, names, index in ((view.row_label, view.row_names, row), (view.column_label, view.column_names, column)):
-        name = f" {named(names[index])}" if index < len(names) else ""
+        name = f": {named(names[index])}" if index < len(names) else ""
         sides.append(f"{visible(label)} {view.first + index}{name}")
     return f"{sides[0]} × {sides[1]} = {shown}"

@@ -329,7 +329,7 @@ def test_axis_names_the_column_of_the_cursor() -> None:
     grid = grid_of(view, rows, 20, False)
     assert plain(axis_row(view, grid, 0, 3, (0, 2))).endswith("▴ ·c")
     assert plain(axis_row(view, grid, 0, 3, None)).strip() == "to 0–2"
-    assert cell_facts(view, rows, 0, 2) == "from 0 × to 2 ·c = 3"
+    assert cell_facts(view, rows, 0, 2) == "from 0 × to 2: ·c = 3"
 
 
 def test_legend_gives_the_ends_of_the_scale() -> None:
