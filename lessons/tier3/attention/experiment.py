@@ -21,6 +21,7 @@ from llm_holes.lessons.shared.position_choice import position_of, window_start
 from llm_holes.lessons.shared.report import Report
 from llm_holes.lessons.tier3.attention import pictures, silent_parts
 from llm_holes.lessons.tier3.attention.one_head import columns_zeroed, sent, tapped
+from llm_holes.lessons.tier3.attention.softmax_by_hand import by_hand
 
 WINDOW = 192
 KL_POSITIONS = 512
@@ -82,7 +83,9 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
 
     where = layer if p["changed_in"] == "this layer" else None
     report.measure(silent_parts.without_each(engine, where))
-    report.show_also(silent_parts=silent_parts.bars(report.measured, where))
+    toy, shares = by_hand(engine, p["scores"])
+    report.measure(shares)
+    report.show_also(silent_parts=silent_parts.bars(report.measured, where), by_hand=toy)
     report.say_also(
         f"Cut: P({damage['next_spelt']}) {percent(damage['p_next'])} → {percent(damage['p_next_ablated'])}."
     )

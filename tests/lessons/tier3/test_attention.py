@@ -5,14 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 
 from llm_holes.engine.engine import Engine
+from llm_holes.engine.errors import InputError
 from llm_holes.engine.frames import Bars, Diff, Gallery, Heatmap, Table, View
 from llm_holes.engine.interpret.head_types import head_scores
 from llm_holes.engine.surgery.ablations import SinkEvicted, WindowOnly
 from llm_holes.engine.surgery.operations import HeadOff, reweighted
 from llm_holes.lessons.shared.head_views import NONE, ORDER, shrunk
+from llm_holes.lessons.tier3.attention.softmax_by_hand import by_hand, weights
 from tests.support.lessons import first_with, frames, measured
 
 LOOKS = "whom it looks at"
@@ -155,3 +158,18 @@ def test_in_one_low_layer_peeking_spoils_the_guess(engine: Engine) -> None:
     m = measured(engine, "attention", "peeking spoils it")
     assert m["loss_future_visible"] > m["loss_intact"] + 0.1
     assert m["perplexity_ratio"] > 1.15
+
+
+def test_softmax_by_hand_is_softmax_and_undivided_scores_leave_one_word_nearly_all() -> None:
+    scores = torch.tensor([3.0, 2.0, 1.0])
+    assert weights(scores) == pytest.approx(scores.softmax(0).tolist())
+    assert max(weights(scores)) < 0.7 < 0.999 < max(weights(scores * 8))
+    assert sum(weights(torch.tensor([-1.5]))) == 1
+
+
+def test_the_scores_are_the_learners(engine: Engine) -> None:
+    shown, shares = by_hand(engine, "0 0 0 0")
+    assert shown.values == pytest.approx((0.25,) * 8)
+    assert shares["by_hand_best_share"] == pytest.approx(0.25)
+    with pytest.raises(InputError, match="not a list of numbers"):
+        by_hand(engine, "one two")
