@@ -12,6 +12,7 @@ from llm_holes.engine.cost import cost
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import InputError
 from llm_holes.engine.frames import Bars, Context, Frame, Text, Tokens, Transcript, Turn
+from llm_holes.engine.generation.continuations import common, prefill
 from llm_holes.engine.harness.prompt import ids_of, pieces
 from llm_holes.engine.numbers import count, percent, plural
 from llm_holes.lessons.shared.report import Report
@@ -70,8 +71,10 @@ def _run(engine: Engine, p: Mapping[str, Any], store: MemoryStore) -> Iterator[F
     found: dict[str, float] = {}
     others = placing.OTHERS[p["others"]]
     shown = report.views
-    for name, ids in placing.placed(engine, question, told, rival if rival != told else "", others):
-        found[name] = chance(engine, ids, p["opening"], fact)
+    prompts = dict(placing.placed(engine, question, told, rival if rival != told else "", others))
+    start = prefill(engine.model, new.ids[: common([*prompts.values()])])
+    for name, ids in prompts.items():
+        found[name] = chance(engine, ids, p["opening"], fact, start)
         report.show(*shown, where_it_is_pasted=placing.bars(fact, found))
         yield report.frame(0.3 + 0.03 * len(found))
     report.measure(placing.published(found))
@@ -81,7 +84,9 @@ def _run(engine: Engine, p: Mapping[str, Any], store: MemoryStore) -> Iterator[F
     report.show_also(what_would_be_kept=saving.bars(keep))
     yield report.frame(0.7)
 
-    without, with_memory = (recall(engine, each, p["opening"], fact, p["max_new_tokens"]) for each in (new, pasted))
+    without, with_memory = (
+        recall(engine, each, p["opening"], fact, p["max_new_tokens"], start) for each in (new, pasted)
+    )
     weights = attention(engine, pasted, p["opening"])
     report.measure(
         _answers(engine, fact, without, with_memory),

@@ -38,6 +38,8 @@ NAMES = {
     "after a denial": "p_fact_told_last",
 }
 """How a place is called in the picture, and under which name its probability is published."""
+KNOWN, HARMED = 0.01, 0.8
+"""From which probability on a memory counts as read, and below which share of it others have done harm."""
 
 
 def placed(
@@ -72,7 +74,9 @@ def bars(fact: str, found: dict[str, float]) -> Bars:
 def published(found: dict[str, float]) -> dict[str, Any]:
     """Without a memory that contradicts, its two places are 0."""
     by_name = {published: found.get(name, 0.0) for name, published in NAMES.items()}
-    return by_name | {"contradicted": "then denied" in found, "among_to_alone": _ratio(by_name)}
+    ratio = _ratio(by_name)
+    effect = "nothing" if by_name["p_fact_alone"] < KNOWN else "draw away" if ratio < HARMED else "little"
+    return by_name | {"contradicted": "then denied" in found, "among_to_alone": ratio, "others_do": effect}
 
 
 def _ratio(by_name: dict[str, float]) -> float:

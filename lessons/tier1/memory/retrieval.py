@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 
 from llm_holes.engine.engine import Engine
-from llm_holes.engine.generation.continuations import prefill
+from llm_holes.engine.generation.continuations import prefill, score_continuations
 from llm_holes.engine.generation.generate import Limits
 from llm_holes.engine.generation.sampling import SamplingParams
 from llm_holes.engine.harness.prompt import SYSTEM, Message, ids_of, pieces
 from llm_holes.engine.measure import Timing, timed
+from llm_holes.engine.model.cache import ContiguousCache
 from llm_holes.engine.model.hook_names import in_all_layers, tap
 
 REPEATS = 5
@@ -74,18 +75,22 @@ def asked(engine: Engine, question: str, memories: Sequence[str]) -> Prompt:
     return Prompt(ids_of(found), start, start + len(engine.tokenizer.encode(pasted)))
 
 
-def recall(engine: Engine, prompt: Prompt, opening: str, fact: str, new_tokens: int) -> Recall:
+def recall(
+    engine: Engine, prompt: Prompt, opening: str, fact: str, new_tokens: int, start: ContiguousCache | None = None
+) -> Recall:
     """`opening` begins the answer for the model, so that there is one place for the fact; the free answer has none."""
-    p = chance(engine, prompt.ids, opening, fact)
+    p = chance(engine, prompt.ids, opening, fact, start)
     answer = engine.generate(prompt.ids, SamplingParams(), Limits(new_tokens)) if new_tokens else ()
     return Recall(p, tuple(step.token for step in answer))
 
 
-def chance(engine: Engine, ids: Sequence[int], opening: str, word: str) -> float:
-    """P of the word where the answer has begun with `opening`. Raises InputError if it does not fit the context."""
+def chance(engine: Engine, ids: Sequence[int], opening: str, word: str, start: ContiguousCache | None = None) -> float:
+    """P of the word where the answer has begun with `opening`; `start` may hold the first tokens, read already. Raises
+    InputError if it does not fit the context."""
     place, wanted = [*ids, *engine.tokenizer.encode(opening)], engine.tokenizer.encode(f" {word}")
-    log_p = engine.logits(engine.fits([*place, *wanted]), len(wanted) + 1)[:-1].log_softmax(-1)
-    return float(log_p[range(len(wanted)), wanted].sum().exp())
+    engine.fits([*place, *wanted])
+    read = ContiguousCache(engine.model.config, len(place)) if start is None else start
+    return score_continuations(engine.model, read, [place[read.length :]], [wanted])[0].p
 
 
 def prefills(engine: Engine, prompts: Sequence[Prompt]) -> list[Timing]:

@@ -59,6 +59,7 @@ def test_likeness_drowns_a_memory_and_number_does_not(engine: Engine) -> None:
     assert alike["p_fact_alone"] == different["p_fact_alone"] > 0.7
     assert alike["p_fact_among_others"] < 0.2
     assert different["p_fact_among_others"] > 0.5
+    assert (alike["others_do"], different["others_do"]) == ("draw away", "little")
     assert alike["p_fact_first_of_others"] > 0.7, "the first place is safe even then"
     assert alike["p_fact_told_last"] > alike["p_fact_told_first"], "of two that contradict, the later counts more"
 
