@@ -35,8 +35,10 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     start = prefill(engine.model, prompt[:shared])
     cache = start.copies(1, len(prompt) - shared + longest + ROOM)
     last_logits(engine.model, prompt[shared:], cache)
-    straight = written(engine, cache, last_logits(engine.model, encode(ANSWER), cache))
-    cache.truncate(len(prompt))
+    straight = ""
+    if not p["expected"].strip() and sum_in(p["text"]) is None:
+        straight = written(engine, cache, last_logits(engine.model, encode(ANSWER), cache))
+        cache.truncate(len(prompt))
     trace = wanted(p, straight)
     trace.outcomes.append(answered(engine, cache, NONE, 0, 0.0, encode(ANSWER), trace.expected))
     yield frame(engine, trace, prompt, 0.1)

@@ -29,6 +29,8 @@ COUNTS = tuple(
 )
 """The names the numbers of right answers are published under, in the order of KINDS."""
 MOST_NAMED = 5
+READ = 0.01
+"""Below this probability an answer was not read off the notes."""
 LEAST = 0.001
 """Smaller probabilities are not written into the map."""
 
@@ -201,6 +203,7 @@ def _measured(engine: Engine, trace: ThinkingTrace) -> dict[str, Any]:
         "p_answer_with_good_notes": trace.of(CORRECT).p,
         "p_answer_with_wrong_notes": edited.p,
         "p_answer_with_filler": trace.of(FILLER).p,
+        "good_notes_help": trace.of(CORRECT).p > max(direct.p, trace.of(FILLER).p, READ),
         "answer_follows_edit": edited.answer.strip(" .").casefold() == comes_to.casefold(),
         "edited_result": comes_to,
         "edited_false_steps": false_steps(trace.edited),
