@@ -9,11 +9,13 @@ from dataclasses import dataclass
 import torch
 
 from llm_holes.engine.generation.generate import PREFILL_CHUNK
-from llm_holes.engine.model.cache import ContiguousCache
+from llm_holes.engine.model.cache import ContiguousCache, side_by_side
 from llm_holes.engine.model.decoder import Decoder
 
 BATCH = 16
 Ids = Sequence[int]
+Start = ContiguousCache | Sequence[ContiguousCache]
+"""What was read before: the same for all texts, or one for each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +42,23 @@ def common(texts: Sequence[Ids]) -> int:
     return next((n for n in range(shortest - 1) if any(t[n] != texts[0][n] for t in texts)), shortest - 1)
 
 
-def score_continuations(
-    model: Decoder, start: ContiguousCache, texts: Sequence[Ids], wanted: Sequence[Ids]
-) -> list[Scored]:
+def read(model: Decoder, start: Start, texts: Sequence[Ids]) -> list[ContiguousCache]:
+    """For each text a cache that holds what was read before, and the text. `start` is left as it was."""
+    starts, found = _each(start, texts), dict[int, ContiguousCache]()
+    for rows in _alike([(s.length, len(text)) for s, text in zip(starts, texts, strict=True)]):
+        cache = side_by_side([starts[row] for row in rows], len(texts[rows[0]]))
+        model.forward(torch.tensor([list(texts[row]) for row in rows]), cache, logits_to_keep=1)
+        found |= zip(rows, cache.rows(), strict=True)
+    return [found[row] for row in range(len(texts))]
+
+
+def score_continuations(model: Decoder, start: Start, texts: Sequence[Ids], wanted: Sequence[Ids]) -> list[Scored]:
     """For each text, read after `start`, how the wanted ids would follow it. `start` is left as it was."""
-    found: dict[int, Scored] = {}
-    for rows in _alike([(len(t), len(w)) for t, w in zip(texts, wanted, strict=True)]):
+    starts, found = _each(start, texts), dict[int, Scored]()
+    for rows in _alike([(s.length, len(t), len(w)) for s, t, w in zip(starts, texts, wanted, strict=True)]):
         ids = torch.tensor([[*texts[row], *wanted[row]] for row in rows])
         count = len(wanted[rows[0]])
-        cache = start.copies(len(rows), ids.shape[1])
+        cache = side_by_side([starts[row] for row in rows], ids.shape[1])
         logits = model.forward(ids, cache, logits_to_keep=count + 1).logits
         best = logits.argmax(-1)
         right = ids[:, ids.shape[1] - count :]
@@ -59,12 +69,13 @@ def score_continuations(
 
 
 def greedy_continuations(
-    model: Decoder, start: ContiguousCache, texts: Sequence[Ids], limit: int, ends: Callable[[int], bool]
+    model: Decoder, start: Start, texts: Sequence[Ids], limit: int, ends: Callable[[int], bool]
 ) -> list[list[int]]:
     """What the model writes after each text, taking the likeliest token, up to the one that `ends` or to `limit`."""
+    starts = _each(start, texts)
     found: list[list[int]] = [[] for _ in texts]
-    for rows in _alike([len(text) for text in texts]):
-        cache = start.copies(len(rows), len(texts[rows[0]]) + limit)
+    for rows in _alike([(s.length, len(text)) for s, text in zip(starts, texts, strict=True)]):
+        cache = side_by_side([starts[row] for row in rows], len(texts[rows[0]]) + limit)
         pending = torch.tensor([list(texts[row]) for row in rows])
         running = set(rows)
         for _ in range(limit):
@@ -77,6 +88,10 @@ def greedy_continuations(
                 break
             pending = best[:, None]
     return found
+
+
+def _each(start: Start, texts: Sequence[Ids]) -> Sequence[ContiguousCache]:
+    return [start] * len(texts) if isinstance(start, ContiguousCache) else start
 
 
 def _alike(keys: Sequence[object]) -> Iterator[list[int]]:

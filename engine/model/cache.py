@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import torch
@@ -77,16 +78,23 @@ class ContiguousCache:
 
     def copies(self, batch: int, room: int) -> ContiguousCache:
         """What this one (of batch 1) holds, `batch` times side by side, each with `room` for more positions."""
-        copy = ContiguousCache.__new__(ContiguousCache)
-        copy.length = self.length
-        copy._store = [
-            torch.cat(
-                (
-                    layer[:, :, :, : self.length].expand(-1, batch, -1, -1, -1),
-                    layer.new_empty(2, batch, layer.shape[2], room, layer.shape[4]),
-                ),
-                dim=3,
-            )
-            for layer in self._store
-        ]
-        return copy
+        return side_by_side([self] * batch, room)
+
+    def rows(self) -> list[ContiguousCache]:
+        """Each of the batch as a cache of its own, in the memory of this one."""
+        return [self._of([layer[:, n : n + 1] for layer in self._store]) for n in range(self._store[0].shape[1])]
+
+    def _of(self, store: list[Tensor]) -> ContiguousCache:
+        other = ContiguousCache.__new__(ContiguousCache)
+        other.length, other._store = self.length, store
+        return other
+
+
+def side_by_side(caches: Sequence[ContiguousCache], room: int) -> ContiguousCache:
+    """Copies of caches that hold as many positions each, as one batch, with `room` for more positions."""
+    first = caches[0]
+    store = []
+    for layers in zip(*(cache._store for cache in caches), strict=True):
+        held = torch.cat([layer[:, :, :, : first.length] for layer in layers], dim=1)
+        store.append(torch.cat((held, held.new_empty(*held.shape[:3], room, held.shape[4])), dim=3))
+    return first._of(store)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from llm_holes.engine.engine import Engine
-from llm_holes.engine.generation.continuations import greedy_continuations, score_continuations
+from llm_holes.engine.generation.continuations import Start, greedy_continuations, read, score_continuations
 from llm_holes.engine.measure import wilson
 from llm_holes.engine.model.cache import ContiguousCache
 from llm_holes.lessons.tier1.thinking.sums import ANSWER, MISTAKE, NOTES, Sum
@@ -35,11 +35,11 @@ def rates(
     """One rate per kind of notes, the same sums for each; `rest` is what each question adds to what `start` holds."""
     model, encode = engine.model, engine.tokenizer.encode
     answer = encode(f"\n{ANSWER}")
+    asked = read(model, start, rest)
 
     def finished(openings: Sequence[list[int]]) -> list[list[int]]:
         """Each opening with what the model adds to it, up to a new line."""
-        prompts = [r + opening for r, opening in zip(rest, openings, strict=True)]
-        added = greedy_continuations(model, start, prompts, limit, lambda token: ends_notes(engine, token))
+        added = greedy_continuations(model, asked, openings, limit, lambda token: ends_notes(engine, token))
         return [opening + ids + answer for opening, ids in zip(openings, added, strict=True)]
 
     notes = {
@@ -53,17 +53,16 @@ def rates(
         ],
     }
     for kind in KINDS if sums else ():
-        texts = [r + n for r, n in zip(rest, notes[kind](), strict=True)]
-        found = _answers(engine, start, texts, [s.total for s in sums])
-        followed = (
-            sum(_answers(engine, start, texts, [s.total + MISTAKE for s in sums])[0]) if kind == "one mistake" else 0
-        )
-        right, p = found
+        begun, texts, followed = asked, notes[kind](), 0
+        if kind == "one mistake":  # two answers to look for, so the notes are read once
+            begun, texts = read(model, asked, [text[:-1] for text in texts]), [text[-1:] for text in texts]
+            followed = sum(_answers(engine, begun, texts, [s.total + MISTAKE for s in sums])[0])
+        right, p = _answers(engine, begun, texts, [s.total for s in sums])
         yield Rate(kind, len(sums), sum(right), sum(p) / len(p), followed)
 
 
 def _answers(
-    engine: Engine, start: ContiguousCache, texts: Sequence[list[int]], wanted: Sequence[int]
+    engine: Engine, start: Start, texts: Sequence[list[int]], wanted: Sequence[int]
 ) -> tuple[list[bool], list[float]]:
     """For each text whether the wanted number is what the model answers, and its probability."""
     found = score_continuations(

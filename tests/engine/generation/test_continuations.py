@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from llm_holes.engine.generation.continuations import common, greedy_continuations, prefill, score_continuations
+from llm_holes.engine.generation.continuations import common, greedy_continuations, prefill, read, score_continuations
 from llm_holes.engine.model.decoder import Decoder
 
 START = [3, 14, 15, 9, 26]
@@ -22,6 +22,21 @@ def test_scores_are_those_of_the_whole_text(tiny: Decoder) -> None:
         assert abs(score.p - p) < 1e-6
         assert score.chosen == (logits[:-1].argmax(-1).tolist() == wanted)
         assert score.after == logits[-1].argmax()
+
+
+def test_what_each_text_follows_may_be_its_own(tiny: Decoder) -> None:
+    start = prefill(tiny, START)
+    begun = read(tiny, start, TEXTS)
+    assert [cache.length for cache in (start, *begun)] == [5, 7, 8, 7]
+    ends = [[1], [1], [2]]
+    whole = [text + end for text, end in zip(TEXTS, ends, strict=True)]
+    for one, other in zip(
+        score_continuations(tiny, begun, ends, WANTED), score_continuations(tiny, start, whole, WANTED), strict=True
+    ):
+        assert abs(one.p - other.p) < 1e-6
+        assert (one.chosen, one.after) == (other.chosen, other.after)
+    written = greedy_continuations(tiny, begun, ends, 4, lambda token: False)
+    assert written == greedy_continuations(tiny, start, whole, 4, lambda token: False)
 
 
 def test_written_alone_or_side_by_side_is_the_same(tiny: Decoder) -> None:
