@@ -1,6 +1,6 @@
 """A GGUF file as the Hugging Face folder it came from: config.json, tokenizer files and fp32 model.safetensors.
 
-Torch-free. Covers the architectures llama (Mistral files say llama too), qwen2 and qwen3 with byte-level BPE.
+Torch-free. Covers the architectures llama (Mistral files say llama too), qwen2 and qwen3.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from llm_holes.engine.checkpoint import gguf
 from llm_holes.engine.checkpoint.finite import SPECIAL, finite_bits, special
-from llm_holes.engine.checkpoint.gguf_tokenizer import NONE, write_tokenizer
+from llm_holes.engine.checkpoint.gguf_tokenizer import special_id, write_tokenizer
 from llm_holes.engine.checkpoint.tensors import HEAD, shapes
 from llm_holes.engine.errors import ModelError
 from llm_holes.engine.model.config import from_hugging_face
@@ -127,7 +127,7 @@ def _config(file: gguf.File) -> dict[str, Any]:
         "max_position_embeddings": _get(file, key + "context_length", int),
         "vocab_size": _tensor(file, "token_embd.weight").shape[0],
         "tie_word_embeddings": "output.weight" not in file.tensors,
-        "bos_token_id": file.metadata.get("tokenizer.ggml.bos_token_id"),
+        "bos_token_id": special_id(file, "bos"),
         "eos_token_id": _end_ids(file),
         "dtype": "float32",
     }
@@ -192,8 +192,8 @@ def _llama3_scaling(file: gguf.File, theta: float, head_dim: int) -> dict[str, A
 
 
 def _end_ids(file: gguf.File) -> int | list[int] | None:
-    ids = [file.metadata.get(f"tokenizer.ggml.{name}_token_id") for name in ("eos", "eot")]
-    found = sorted({int(i) for i in ids if isinstance(i, int) and i not in NONE})
+    ids = {special_id(file, name) for name in ("eos", "eot")}
+    found = sorted(index for index in ids if index is not None)
     return found[0] if len(found) == 1 else found or None
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llm_holes.engine.checkpoint.gguf import File
+from llm_holes.engine.checkpoint.gguf_sentencepiece import bad, sentencepiece_bpe, sentencepiece_unigram
 from llm_holes.engine.errors import ModelError
 from llm_holes.engine.tokenizer.chat_template import MAX_TEMPLATE
 
 if TYPE_CHECKING:
-    from tokenizers import pre_tokenizers
+    from tokenizers import Tokenizer, pre_tokenizers
 
 CONTROL, USER_DEFINED = 3, 4
 
@@ -24,9 +26,15 @@ TEKKEN = (
     rf"[^\r\n\p{{L}}\p{{N}}]?[{UPPER}]*[{LOWER}]+|[^\r\n\p{{L}}\p{{N}}]?[{UPPER}]+[{LOWER}]*|\p{{N}}"
     r"| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
+ENDINGS = "(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
+GPT4O = (
+    rf"[^\r\n\p{{L}}\p{{N}}]?[{UPPER}]*[{LOWER}]+{ENDINGS}|[^\r\n\p{{L}}\p{{N}}]?[{UPPER}]+[{LOWER}]*{ENDINGS}|\p{{N}}{{1,3}}"
+    r"| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
 SPLITS = {
-    **dict.fromkeys(("llama-bpe", "llama3", "llama-v3", "smaug-bpe"), LLAMA3),
-    **dict.fromkeys(("qwen2", "deepseek-r1-qwen", "stablelm2"), QWEN2),
+    **dict.fromkeys(("llama-bpe", "llama3", "llama-v3", "smaug-bpe", "dbrx", "falcon3", "pixtral", "lfm2"), LLAMA3),
+    **dict.fromkeys(("qwen2", "deepseek-r1-qwen", "stablelm2", "megrez"), QWEN2),
+    "gpt-4o": GPT4O,
     "tekken": TEKKEN,
 }
 SINGLE_DIGITS = ("smollm", "starcoder", "refact", "command-r", "codeshell")
@@ -50,35 +58,64 @@ def assumes_pre_tokenizer(file: File) -> bool:
 
 def write_tokenizer(file: File, folder: Path) -> None:
     """Write tokenizer.json and tokenizer_config.json. Raises ModelError for a vocabulary it cannot reproduce."""
-    from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers
-
-    tokens, merges = _strings(file, "tokens"), _strings(file, "merges")
-    known = (*SPLITS, *SINGLE_DIGITS, *GPT2)
-    split = "default" if assumes_pre_tokenizer(file) else _choice(file, "pre", known)
-    _choice(file, "model", ("gpt2",))
+    tokens = _strings(file, "tokens")
     if len(tokens) > file.tensors["token_embd.weight"].shape[0] or len(set(tokens)) != len(tokens):
-        raise _bad(file, "has a vocabulary that does not fit its embedding")
-    pairs = [(left, right) for left, _, right in (merge.partition(" ") for merge in merges)]
+        raise bad(file, "has a vocabulary that does not fit its embedding")
+    kind = _choice(file, "model", tuple(MAKE))
     try:
-        model = models.BPE(
-            vocab={token: i for i, token in enumerate(tokens)}, merges=pairs, ignore_merges=split in WHOLE_WORDS_FIRST
-        )
-    except Exception as error:  # the library raises bare Exception
-        raise _bad(file, f"has merges that do not fit its vocabulary: {error}") from None
-    tokenizer = Tokenizer(model)
-    tokenizer.pre_tokenizer = _pre_tokenizer(split)
-    tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.post_processor = _post_processor(file, tokens, split)
-    if split in COMPOSED:
-        tokenizer.normalizer = normalizers.NFC()
-    kinds = file.metadata.get("tokenizer.ggml.token_type", [])
-    for token, kind in zip(tokens, kinds, strict=False):
-        if kind in (CONTROL, USER_DEFINED):
-            special = kind == CONTROL
-            add = tokenizer.add_special_tokens if special else tokenizer.add_tokens
-            add([AddedToken(token, normalized=False, special=special)])
+        tokenizer = MAKE[kind](file, tokens)
+        # of the tokens as they are spelt now
+        tokens = [str(tokenizer.id_to_token(index)) for index in range(len(tokens))]
+        tokenizer.post_processor = _post_processor(file, tokens, kind)
+        _add_tokens(file, tokens, tokenizer)
+    except ModelError:
+        raise
+    except BaseException as error:  # the library raises bare Exception, and panics as something that is none
+        if isinstance(error, (KeyboardInterrupt, MemoryError)):
+            raise
+        raise bad(file, f"has a vocabulary that is none: {error}") from None
     (folder / "tokenizer.json").write_text(tokenizer.to_str(), encoding="utf-8")
     _write_config(file, tokens, folder)
+
+
+def _byte_level(file: File, tokens: list[str]) -> Tokenizer:
+    """Byte-level BPE, as in GPT-2 and most models since."""
+    from tokenizers import Tokenizer, decoders, models, normalizers
+
+    split = _split(file)
+    pairs = [(left, right) for left, _, right in (merge.partition(" ") for merge in _strings(file, "merges"))]
+    vocabulary = {token: i for i, token in enumerate(tokens)}
+    if outside := next((pair for pair in pairs if not {*pair, "".join(pair)} <= vocabulary.keys()), None):
+        raise bad(file, f"has merges that do not fit its vocabulary: {outside!r:.80}")
+    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=pairs, ignore_merges=split in WHOLE_WORDS_FIRST))
+    tokenizer.pre_tokenizer = _pre_tokenizer(split)
+    tokenizer.decoder = decoders.ByteLevel()
+    if split in COMPOSED:
+        tokenizer.normalizer = normalizers.NFC()
+    return tokenizer
+
+
+MAKE: dict[str, Callable[[File, list[str]], Tokenizer]] = {
+    "gpt2": _byte_level,
+    "llama": sentencepiece_bpe,
+    "t5": sentencepiece_unigram,
+}
+"""By `tokenizer.ggml.model`, what makes the tokenizer of a file and its tokens."""
+
+
+def _split(file: File) -> str:
+    known = (*SPLITS, *SINGLE_DIGITS, *GPT2)
+    return "default" if assumes_pre_tokenizer(file) else _choice(file, "pre", known)
+
+
+def _add_tokens(file: File, tokens: list[str], tokenizer: Tokenizer) -> None:
+    """Control tokens are special; those of the user are found whole in a text before anything else is."""
+    from tokenizers import AddedToken
+
+    kinds = file.metadata.get("tokenizer.ggml.token_type", [])
+    for wanted, special in ((CONTROL, True), (USER_DEFINED, False)):
+        found = [token for token, kind in zip(tokens, kinds, strict=False) if kind == wanted and token]
+        tokenizer.add_tokens([AddedToken(token, normalized=False, special=special) for token in found])
 
 
 def _pre_tokenizer(name: str) -> pre_tokenizers.PreTokenizer:
@@ -95,39 +132,41 @@ def _pre_tokenizer(name: str) -> pre_tokenizers.PreTokenizer:
     return pre_tokenizers.Sequence([*cuts, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
 
 
-def _post_processor(file: File, tokens: list[str], split: str) -> Any:
-    """What is put in front of a text: the BOS, if the file says so or, saying nothing, is of a kind that has one."""
+def _post_processor(file: File, tokens: list[str], kind: str) -> Any:
+    """What is put around a text: the BOS and the end that the file asks for or, saying nothing, its kind has."""
     from tokenizers import processors
 
-    bos = file.metadata.get("tokenizer.ggml.bos_token_id")
-    if not file.metadata.get("tokenizer.ggml.add_bos_token", split in WHOLE_WORDS_FIRST):
-        return processors.ByteLevel(trim_offsets=False)
-    if not isinstance(bos, int) or not 0 <= bos < len(tokens):
-        return processors.ByteLevel(trim_offsets=False)
-    return processors.TemplateProcessing(single=f"{tokens[bos]} $A", special_tokens=[(tokens[bos], bos)])
+    begins = kind == "llama" or (kind == "gpt2" and _split(file) in WHOLE_WORDS_FIRST)
+    places = {"bos": begins, "eos": kind == "t5"}
+    asked = {name for name, default in places.items() if file.metadata.get(f"tokenizer.ggml.add_{name}_token", default)}
+    found = {name: index for name in asked if (index := special_id(file, name)) is not None}
+    if not found:
+        return (
+            processors.ByteLevel(trim_offsets=False) if kind == "gpt2" else processors.TemplateProcessing(single="$A")
+        )
+    names = {name: tokens[index] for name, index in found.items()}
+    single = [name for name in (names.get("bos"), "$A", names.get("eos")) if name]
+    return processors.TemplateProcessing(single=single, special_tokens=[(tokens[i], i) for i in found.values()])
 
 
-NONE = (-1, 2**32 - 1)
-"""What files say for a special token that the model does not have."""
+def special_id(file: File, name: str) -> int | None:
+    """The id of a special token, None if the model has none: files say -1 or 2**32 - 1 then, or leave it out."""
+    index, tokens = (file.metadata.get(f"tokenizer.ggml.{key}") for key in (f"{name}_token_id", "tokens"))
+    return index if type(index) is int and isinstance(tokens, list) and 0 <= index < len(tokens) else None
 
 
 def _write_config(file: File, tokens: list[str], folder: Path) -> None:
     config: dict[str, Any] = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "clean_up_tokenization_spaces": False,
-        "add_bos_token": bool(file.metadata.get("tokenizer.ggml.add_bos_token", False)),
     }
-    for name, key in {"bos": "bos", "eos": "eos", "unk": "unknown", "pad": "padding"}.items():
-        index = file.metadata.get(f"tokenizer.ggml.{key}_token_id")
-        if index is None or index in NONE:
-            continue
-        if not isinstance(index, int) or not 0 <= index < len(tokens):
-            raise _bad(file, f"names {index!r} as its {key} token")
-        config[f"{name}_token"] = tokens[index]
+    for name, key in {"bos": "bos", "eos": "eos", "pad": "padding"}.items():
+        if (index := special_id(file, key)) is not None:
+            config[f"{name}_token"] = tokens[index]
     template = file.metadata.get("tokenizer.chat_template")
     if template is not None:
         if not isinstance(template, str) or len(template.encode()) > MAX_TEMPLATE:
-            raise _bad(file, f"has a chat template over the limit of {MAX_TEMPLATE:,} bytes")
+            raise bad(file, f"has a chat template over the limit of {MAX_TEMPLATE:,} bytes")
         config["chat_template"] = template
     (folder / "tokenizer_config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
@@ -135,19 +174,12 @@ def _write_config(file: File, tokens: list[str], folder: Path) -> None:
 def _strings(file: File, name: str) -> list[str]:
     value = file.metadata.get(f"tokenizer.ggml.{name}")
     if not isinstance(value, list) or not value:
-        raise _bad(file, f"has no tokenizer {name}")
+        raise bad(file, f"has no tokenizer {name}")
     return value
 
 
 def _choice(file: File, name: str, known: tuple[str, ...]) -> str:
     value = file.metadata.get(f"tokenizer.ggml.{name}")
     if not isinstance(value, str) or value not in known:
-        raise _bad(file, f"has a tokenizer of kind {value!r:.40}; known are {', '.join(known)}")
+        raise bad(file, f"has a tokenizer of kind {value!r:.40}; known are {', '.join(known)}")
     return value
-
-
-def _bad(file: File, what: str) -> ModelError:
-    return ModelError(
-        f"{file.path.name} {what}",
-        "Use the model's Hugging Face folder (with tokenizer.json) instead of this GGUF file.",
-    )

@@ -17,11 +17,11 @@ from typing import Any
 
 import tokenizers
 
-from llm_holes.engine.errors import InputError, ModelError
+from llm_holes.engine.errors import InputError
+from llm_holes.engine.tokenizer.backend import content, load_backend, read_json
 from llm_holes.engine.tokenizer.chat_template import TemplateRefusal, named_templates, read_templates, render
 from llm_holes.engine.tokenizer.turns import NO_TEMPLATE, PLAIN, Message, arrangements
 
-MAX_FILE = 32 * 2**20
 SPECIALS = ("bos", "eos", "unk", "sep", "pad", "cls", "mask")
 
 
@@ -45,8 +45,8 @@ class Tokenizer:
         self._added = {index: token.content for index, token in added.items()}
         self._special = {token.content: index for index, token in added.items() if token.special}
         self._byte_level = _is_byte_level(backend)
-        self.begin, self.close = _around(backend)
-        self._names = {f"{name}_token": _content(config.get(f"{name}_token")) for name in SPECIALS}
+        self.begin, self.close = (tuple(i for i in ids if i < rows) for ids in _around(backend))
+        self._names = {f"{name}_token": content(config.get(f"{name}_token")) for name in SPECIALS}
         self._templates = named_templates(config.get("chat_template"))
         self._tell: Callable[[str], None] = lambda note: None
         named = backend.token_to_id(self._names["eos_token"])
@@ -61,18 +61,7 @@ class Tokenizer:
         """Read tokenizer.json and what belongs to it from a model folder; `rows` is the length of the model's table.
         Raises ModelError."""
         folder = Path(folder)
-        path = folder / "tokenizer.json"
-        try:
-            if path.stat().st_size > MAX_FILE:
-                raise ModelError(f"{path} is larger than {MAX_FILE:,} bytes", "Use a model with a smaller tokenizer.")
-            backend = tokenizers.Tokenizer.from_file(str(path))
-        except OSError as error:
-            raise ModelError(f"cannot read {path}: {error.strerror}", "The model folder needs it.") from None
-        except Exception as error:  # the library raises bare Exception
-            if isinstance(error, ModelError):
-                raise
-            raise ModelError(f"{path} is not a tokenizer: {error}", "Fetch the model again.") from None
-        config = _json(folder / "tokenizer_config.json")
+        backend, config = load_backend(folder)
         config["chat_template"] = read_templates(folder, config)
         return cls(backend, config, _eos_ids(folder), rows)
 
@@ -116,6 +105,10 @@ class Tokenizer:
     def encode_whole(self, text: str) -> list[int]:
         """The ids of a text that is all the model reads: with what the tokenizer puts before and after one."""
         return [*self.begin, *self.encode(text), *self.close]
+
+    def in_front(self, text: str) -> str:
+        """The space that some tokenizers put in front of a text, to spell its first word like one inside it."""
+        return " " if text and self.decode(self.encode(text)) == f" {text}" else ""
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of `ids`, special tokens included; bytes that are not UTF-8 become U+FFFD."""
@@ -294,30 +287,9 @@ def _map_text(value: Any, pattern: re.Pattern[str], replace: Any) -> Any:
     return value
 
 
-def _json(path: Path) -> dict[str, Any]:
-    """A small JSON object, {} if the file is not there."""
-    try:
-        if path.stat().st_size > MAX_FILE:
-            raise ModelError(f"{path} is larger than {MAX_FILE:,} bytes", "Use another model.")
-        value = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, RecursionError) as error:
-        raise ModelError(f"cannot read {path}: {error}", "Fetch the model again.") from None
-    if not isinstance(value, dict):
-        raise ModelError(f"{path} is not a JSON object", "Fetch the model again.")
-    return value
-
-
 def _eos_ids(folder: Path) -> set[int]:
     found: set[int] = set()
     for name in ("config.json", "generation_config.json"):
-        value = _json(folder / name).get("eos_token_id")
+        value = read_json(folder / name).get("eos_token_id")
         found |= {i for i in (value if isinstance(value, list) else [value]) if type(i) is int}
     return found
-
-
-def _content(token: Any) -> str:
-    """A special token's text; the file has it as a string or as an object with `content`."""
-    text = token.get("content") if isinstance(token, dict) else token
-    return text if isinstance(text, str) else ""

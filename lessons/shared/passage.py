@@ -19,7 +19,8 @@ def passage() -> str:
 
 
 def passage_ids(engine: Engine, count: int) -> list[int]:
-    """The first `count` tokens of the passage, from its start again where it ends; no more than the context holds."""
-    ids = engine.tokenizer.encode(passage())
+    """The first `count` tokens of the passage, with the BOS in front where the tokenizer puts one there; from the start
+    of its text again where it ends; no more than the context holds."""
+    begin, ids = engine.tokenizer.begin, engine.tokenizer.encode(passage())
     count = min(count, engine.model.config.n_ctx)
-    return (ids * (1 + count // len(ids)))[:count]
+    return [*begin, *ids * (1 + count // len(ids))][:count]

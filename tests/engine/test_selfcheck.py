@@ -16,6 +16,7 @@ from llm_holes.engine.model.decoder import Decoder
 from llm_holes.lessons.shared.passage import passage
 from llm_holes.tui.cli.doctor import failures
 from tests.support import tiny_gguf
+from tests.support import tokenizer_kinds as kinds
 
 
 def test_logits_equal_transformers_on_the_default_model(engine: Engine) -> None:
@@ -79,3 +80,12 @@ def test_a_tokenizer_that_fails_is_told_and_ends_nothing(tmp_path: Path, monkeyp
     assert len(frames) == len(selfcheck.CHECKS)
     assert "texts that change on the way to ids and back" in failures(frames[-1])
     assert "model files that differ from their checksum" not in failures(frames[-1])
+
+
+@pytest.mark.parametrize("kind", ["space_bpe", "unigram"])
+def test_every_self_check_holds_where_the_tokenizer_is_of_sentencepiece(kind: str, tmp_path: Path) -> None:
+    folder = kinds.write_model(tmp_path / "m", getattr(kinds, kind)(), {"tokenizer_class": "PreTrainedTokenizerFast"})
+    engine = Engine.load(locate(str(folder), lambda status: None), threads=1)
+    assert engine.tokenizer.in_front("hello") == " "
+    assert engine.encode("hello") == engine.tokenizer.encode_whole("hello")
+    assert list(selfcheck.run(engine, {}))[-1].measured["failed"] == 0

@@ -31,16 +31,17 @@ def vocabulary() -> list[str]:
     ]
 
 
-def weights(architecture: str, seed: int = 0) -> Weights:
-    """Random weights under Hugging Face's names."""
-    random = np.random.default_rng(seed)
+def weights(architecture: str, vocab: int = 0) -> Weights:
+    """Random weights under Hugging Face's names; `vocab` is the length of the tables."""
+    random = np.random.default_rng(0)
+    vocab = vocab or len(vocabulary())
 
     def new(*shape: int) -> npt.NDArray[np.float32]:
         return random.standard_normal(shape, dtype=np.float32)
 
-    found = {"model.embed_tokens.weight": new(len(vocabulary()), WIDTH), "model.norm.weight": new(WIDTH)}
+    found = {"model.embed_tokens.weight": new(vocab, WIDTH), "model.norm.weight": new(WIDTH)}
     if architecture != "qwen2":
-        found["lm_head.weight"] = new(len(vocabulary()), WIDTH)
+        found["lm_head.weight"] = new(vocab, WIDTH)
     for layer in range(LAYERS):
         for name, rows in {"q": WIDTH, "k": KV_HEADS * HEAD_DIM, "v": KV_HEADS * HEAD_DIM, "o": WIDTH}.items():
             found[f"model.layers.{layer}.self_attn.{name}_proj.weight"] = new(rows, WIDTH)
@@ -101,14 +102,6 @@ def write_gguf(
     }
     for key, value in (keys or {}).items():
         add[type(value)](key, value)
-    writer.add_block_count(LAYERS)
-    writer.add_context_length(128)
-    writer.add_embedding_length(WIDTH)
-    writer.add_feed_forward_length(MLP)
-    writer.add_head_count(HEADS)
-    writer.add_head_count_kv(KV_HEADS)
-    writer.add_rope_freq_base(5000.0)
-    writer.add_layer_norm_rms_eps(1e-5)
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre(pre)
     writer.add_token_list(vocabulary())
@@ -119,7 +112,20 @@ def write_gguf(
     writer.add_chat_template(template)
     for name, value in (extra or {}).items():
         writer.add_tensor(name, value)
-    found = weights(architecture)
+    return write_model(writer, architecture)
+
+
+def write_model(writer: GGUFWriter, architecture: str, vocab: int = 0) -> Weights:
+    """Ends a file with the sizes and the weights of a model, whose tables have `vocab` rows; returns the weights."""
+    writer.add_block_count(LAYERS)
+    writer.add_context_length(128)
+    writer.add_embedding_length(WIDTH)
+    writer.add_feed_forward_length(MLP)
+    writer.add_head_count(HEADS)
+    writer.add_head_count_kv(KV_HEADS)
+    writer.add_rope_freq_base(5000.0)
+    writer.add_layer_norm_rms_eps(1e-5)
+    found = weights(architecture, vocab)
     for name, value in found.items():
         if architecture == "llama" and ("q_proj" in name or "k_proj" in name):
             value = value.reshape(-1, 2, HEAD_DIM // 2, WIDTH).swapaxes(1, 2).reshape(value.shape)

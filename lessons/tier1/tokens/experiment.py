@@ -33,15 +33,15 @@ def _cut(engine: Engine, report: Report, text: str) -> None:
     own = engine.tokens(ids, notes=[describe(engine.tokenizer.token_bytes(i)) for i in ids])
     before, after = (added(engine, ids) for ids in (engine.tokenizer.begin, engine.tokenizer.close))
     other = cl100k(text)
-    size = len(text.encode())
+    size, in_front = len(text.encode()), engine.tokenizer.in_front(text)
     report.measure(
         characters=len(text),
         bytes=size,
         tokens=len(own),
         bytes_per_token=size / len(own),
         tokens_cl100k=len(other),
-        roundtrip_exact=engine.tokenizer.decode(ids) == text,
-        bytes_lost=size - sum(len(token.data) for token in own),
+        roundtrip_exact=engine.tokenizer.decode(ids) == in_front + text,
+        bytes_lost=size + len(in_front) - sum(len(token.data) for token in own),
         partial_tokens=sum(not is_text(token.data) for token in own),
     )
     report.show(

@@ -116,7 +116,8 @@ def disturbed(engine: Engine, chooser: Chooser, errand: Errand) -> Iterator[tupl
 
 def note(engine: Engine, count: int) -> str:
     """A line with this many tokens of a book in it; nothing for 0."""
-    text = " ".join(engine.tokenizer.decode(passage_ids(engine, count)).split())
+    ids = [token for token in passage_ids(engine, count) if token not in engine.tokenizer.special_ids]
+    text = " ".join(engine.tokenizer.decode(ids).split())
     return f"Note: {text}\n" if count else ""
 
 

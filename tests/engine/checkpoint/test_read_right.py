@@ -268,8 +268,8 @@ def test_weights_that_are_no_numbers_are_told_when_they_are_loaded(
 def test_weights_of_a_gguf_file_that_are_no_numbers_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     weights = tiny_gguf.weights
 
-    def with_nan(architecture: str) -> Any:
-        found = weights(architecture)
+    def with_nan(architecture: str, vocab: int) -> Any:
+        found = weights(architecture, vocab)
         found[UP][3, 3] = np.nan
         return found
 

@@ -10,13 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llm_holes.engine.checkpoint import store
+from llm_holes.engine.checkpoint import gguf, store
 from llm_holes.engine.checkpoint.convert import convert
+from llm_holes.engine.checkpoint.gguf_tokenizer import write_tokenizer
 from llm_holes.engine.checkpoint.store import ModelFiles
 from llm_holes.engine.errors import InputError, ModelError
 from llm_holes.engine.tokenizer.chat_template import MAX_PROMPT
 from llm_holes.engine.tokenizer.tokenizer import Detokenizer, Tokenizer
 from tests.support import tiny_gguf
+from tests.support import tokenizer_kinds as kinds
 
 TEXTS = [
     "Hello world",
@@ -259,6 +261,50 @@ def test_a_whole_text_has_what_transformers_puts_around_it(single: str, tmp_path
     for text in TEXTS:
         assert tokenizer.encode_whole(text) == reference(text)["input_ids"]
         assert tokenizer.encode(text) == reference(text, add_special_tokens=False)["input_ids"]
+
+
+@pytest.mark.parametrize("prefix", [True, False])
+def test_a_sentencepiece_gguf_file_says_whether_a_space_comes_in_front(prefix: bool, tmp_path: Path) -> None:
+    kinds.write_gguf(tmp_path / "m.gguf", "llama", add_space_prefix=prefix)
+    convert(tmp_path / "m.gguf", tmp_path, lambda done, total: None)
+    tokenizer = Tokenizer.load(tmp_path)
+    assert tokenizer.in_front("hello") == (" " if prefix else "")
+    for text in ("hello", "  two  spaces ", "é 😀\n"):
+        assert tokenizer.decode(tokenizer.encode(text)) == tokenizer.in_front(text) + text
+    assert tokenizer.begin == (1,)
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({"tokenizer.ggml.scores": [0.0, 1.0]}, "no score for each"),
+        ({"tokenizer.ggml.model": "rwkv"}, "of kind 'rwkv'"),
+        ({"tokenizer.ggml.merges": ["never heard"]}, "a vocabulary that is none"),
+    ],
+)
+def test_a_sentencepiece_gguf_file_that_makes_no_sense_is_refused(
+    keys: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    kinds.write_gguf(tmp_path / "m.gguf", "llama")
+    file = gguf.read(tmp_path / "m.gguf")
+    with pytest.raises(ModelError, match=said):
+        write_tokenizer(file._replace(metadata=file.metadata | keys), tmp_path)
+
+
+@pytest.mark.parametrize("index", [-1, 2**32 - 1, 70_000])
+def test_special_tokens_of_a_gguf_file_that_it_has_not_are_none(index: int, tmp_path: Path) -> None:
+    kinds.write_gguf(tmp_path / "m.gguf", "llama")
+    file = gguf.read(tmp_path / "m.gguf")
+    keys = {f"tokenizer.ggml.{name}_token_id": index for name in ("bos", "eos")}
+    write_tokenizer(file._replace(metadata=file.metadata | keys), tmp_path)
+    tokenizer = Tokenizer.load(tmp_path)
+    assert (tokenizer.begin, tokenizer.eos_ids) == ((), frozenset())
+
+
+def test_a_bos_without_a_row_in_the_table_is_left_out(tmp_path: Path) -> None:
+    folder = kinds.write_folder(tmp_path / "m", kinds.space_bpe(), {})
+    assert Tokenizer.load(folder).begin == (1,)
+    assert Tokenizer.load(folder, rows=1).begin == ()
 
 
 def test_a_gguf_file_that_names_no_pre_tokenizer_says_what_was_assumed(
