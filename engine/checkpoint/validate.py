@@ -55,7 +55,7 @@ def check(folder: Path) -> Checkpoint:
 
 def _check(folder: Path) -> Checkpoint:
     weights = _weights(folder)
-    config = _json(folder / "config.json", MAX_JSON)
+    config = read_json(folder / "config.json", MAX_JSON)
     try:
         shape = from_hugging_face(config)
     except (LookupError, TypeError, ValueError, ArithmeticError, msgspec.MsgspecError) as error:
@@ -63,20 +63,20 @@ def _check(folder: Path) -> Checkpoint:
     _size(folder / "tokenizer.json", MAX_TOKENIZER)
     tokenizer_config = folder / "tokenizer_config.json"
     if tokenizer_config.exists():
-        value = _json(tokenizer_config, MAX_TOKENIZER_CONFIG)
+        value = read_json(tokenizer_config, MAX_TOKENIZER_CONFIG)
         _check_templates(tokenizer_config, value)
     if (folder / OLDER_FILE).exists():
-        _check_templates(folder / OLDER_FILE, _json(folder / OLDER_FILE, MAX_JSON))
+        _check_templates(folder / OLDER_FILE, read_json(folder / OLDER_FILE, MAX_JSON))
     for path in template_files(folder).values():
         _size(path, MAX_TEMPLATE)
     found: dict[str, Stored] = {}
     for path in weights:
-        tensors = _tensors(path)
+        tensors = read_tensors(path)
         if twice := found.keys() & tensors.keys():
             raise ModelError(f"the tensor {min(twice)!r} is in {found[min(twice)].path.name} and {path.name}", HINT)
         found |= tensors
     for path in {*folder.glob("*.safetensors")} - {*weights}:
-        _tensors(path)
+        read_tensors(path)
     block = fp8_block(config)
     kept = used(shape, found, block)
     counts: dict[str, int] = {}
@@ -95,7 +95,7 @@ def _weights(folder: Path) -> tuple[Path, ...]:
     if single.exists():
         return (single,)
     if index.exists():
-        shards = _json(index, MAX_JSON).get("weight_map")
+        shards = read_json(index, MAX_JSON).get("weight_map")
         names = sorted(set(shards.values())) if isinstance(shards, dict) and _all_names(shards.values()) else []
         if missing := [name for name in names if not (folder / name).exists()]:
             raise ModelError(
@@ -106,8 +106,6 @@ def _weights(folder: Path) -> tuple[Path, ...]:
             return tuple(folder / name for name in names)
         raise ModelError(f"{index} does not name safetensors files of its own folder", HINT)
     names = sorted(path.name for path in folder.iterdir())
-    if "adapter_config.json" in names:
-        raise _adapter(folder)
     if any(Path(name).suffix in PICKLES for name in names):
         raise ModelError(f"{folder} has only pickled weights, which can run code when loaded", HINT)
     if files := [name for name in names if name.endswith(".gguf")]:
@@ -124,16 +122,6 @@ def _weights(folder: Path) -> tuple[Path, ...]:
     raise ModelError(f"{folder} has no model.safetensors", HINT)
 
 
-def _adapter(folder: Path) -> ModelError:
-    adapter = _json(folder / "adapter_config.json", MAX_JSON)
-    base = adapter.get("base_model_name_or_path") or "its base model, which adapter_config.json does not name"
-    kind = adapter.get("peft_type") or "PEFT"
-    return ModelError(
-        f"{folder} is an adapter ({kind!s:.20}) for {base!s:.200}, not a model of its own",
-        "Merge it into the base (peft: merge_and_unload, then save_pretrained) and give the merged folder.",
-    )
-
-
 def _all_names(values: Any) -> bool:
     return all(isinstance(v, str) and v == Path(v).name and v.endswith(".safetensors") for v in values)
 
@@ -148,7 +136,8 @@ def _size(path: Path, limit: int) -> int:
     return status.st_size
 
 
-def _json(path: Path, limit: int) -> dict[str, Any]:
+def read_json(path: Path, limit: int) -> dict[str, Any]:
+    """A JSON object of at most `limit` bytes. Raises ModelError."""
     _size(path, limit)
     return _parse(path, path.read_bytes())
 
@@ -163,7 +152,7 @@ def _parse(path: Path, text: bytes) -> dict[str, Any]:
     return value
 
 
-def _tensors(path: Path) -> dict[str, Stored]:
+def read_tensors(path: Path) -> dict[str, Stored]:
     """What a safetensors header names, which lies in the file."""
     size = _size(path, 2**63)
     with path.open("rb") as handle:

@@ -104,20 +104,18 @@ MISNAMED = ("phi3", "qwen2")
 """Types whose folders often name a wrong class: the registered one goes before it."""
 
 
-def tokenizer_class(model_type: Any, named: Any, byte_level: bool) -> str:
-    """The class that AutoTokenizer takes, without `Fast`, for the class that a folder's files name, if any."""
+def tokenizer_class(model_type: Any, told: Any, byte_level: bool) -> str:
+    """The class that AutoTokenizer takes, without `Fast`, for the class that a folder's files tell, if any."""
     registered = REGISTERED.get(model_type, "") if isinstance(model_type, str) else ""
-    if not isinstance(named, str) or not named:
+    if not isinstance(told, str) or not told:
         return registered
-    named = str(named).removesuffix("Fast")
+    named: str = told.removesuffix("Fast")
     # folders of Llama 3 name the class of Llama 2
     if named == "LlamaTokenizer" and byte_level and registered != "MistralCommonBackend" and model_type not in MISNAMED:
         return "TokenizersBackend"
     if not registered or registered == named:
         return named
-    if registered in GENERAL:
-        return registered
-    return registered if model_type in MISNAMED else named
+    return registered if registered in GENERAL or model_type in MISNAMED else named
 
 
 def _rules(model: Json, config: Json, byte_level: bool) -> Rules | None:

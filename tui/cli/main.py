@@ -273,20 +273,9 @@ def _doctor(args: argparse.Namespace) -> int:
 
 
 def _models(args: argparse.Namespace) -> int:
-    from llm_holes.engine.checkpoint import store
-    from llm_holes.engine.numbers import size
-    from llm_holes.tui.cli.json import dumps
-    from llm_holes.tui.draw.sanitize import clean
+    from llm_holes.tui.cli import models
 
-    models = store.cached()
-    if args.json:
-        print(dumps(models))
-        return 0
-    for model in models:
-        print(clean(f"{model.name:<28}{size(model.bytes):>11}  {model.source}\n    {model.folder}"))
-    if not models:
-        print(f"No model yet in {clean(str(store.root()))}. The first start fetches the default one, {store.DEFAULT}.")
-    return 0
+    return models.main(args.json)
 
 
 def _find(name: str) -> Lesson:

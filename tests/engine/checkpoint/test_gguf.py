@@ -244,6 +244,48 @@ def test_what_is_no_gguf_file_of_today_is_named(start: bytes, said: str, tmp_pat
     assert "fetch" not in caught.value.hint
 
 
+def split(path: Path, folder: Path) -> list[Path]:
+    """The file's tensors as llama-gguf-split cuts them into three files: all metadata is in the first."""
+    from gguf import GGUFReader, GGUFValueType, GGUFWriter
+
+    reader = GGUFReader(path)
+    made = []
+    for part in range(3):
+        writer = GGUFWriter(folder / f"m-{part + 1:05}-of-00003.gguf", "llama")
+        for key, field in reader.fields.items():
+            if part == 0 and not key.startswith("GGUF.") and key != "general.architecture":
+                kind = field.types[0]
+                inner = field.types[-1] if kind == GGUFValueType.ARRAY else None
+                writer.add_key_value(key, field.contents(), kind, inner)
+        writer.add_uint16("split.no", part)
+        writer.add_uint16("split.count", 3)
+        for tensor in reader.tensors[part::3]:
+            writer.add_tensor(tensor.name, tensor.data)
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
+        writer.close()
+        made.append(folder / f"m-{part + 1:05}-of-00003.gguf")
+    return made
+
+
+def test_a_model_split_into_several_files_is_read_as_one_from_any_of_them(tmp_path: Path) -> None:
+    tiny_gguf.write_gguf(tmp_path / "m.gguf")
+    whole = convert_quietly(tmp_path / "m.gguf", tmp_path / "whole")
+    paths = split(tmp_path / "m.gguf", tmp_path)
+    for number, path in enumerate(paths):
+        folder = convert_quietly(path, tmp_path / f"out{number}")
+        for name in ("model.safetensors", "config.json", "tokenizer.json"):
+            assert (folder / name).read_bytes() == (whole / name).read_bytes(), name
+    paths[2].unlink()
+    with pytest.raises(ModelError, match=r"m-00003-of-00003\.gguf cannot be found"):
+        gguf.read(paths[0])
+    paths[1].replace(paths[2])
+    (tmp_path / "m.gguf").replace(paths[1])
+    with pytest.raises(ModelError, match="no part of the same model"):
+        gguf.read(paths[0])
+
+
 def test_a_directory_or_pipe_is_no_gguf_file(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.gguf")
     for path in (tmp_path, tmp_path / "pipe.gguf", tmp_path / "missing.gguf"):

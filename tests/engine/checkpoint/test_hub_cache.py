@@ -75,6 +75,19 @@ def test_the_main_revision_goes_before_newer_ones(tmp_path: Path) -> None:
     assert store.locate("me/tiny", quiet).folder == str(new)
 
 
+def test_a_revision_is_taken_where_one_is_named(tmp_path: Path) -> None:
+    main, old = snapshot(tmp_path / "hub", "a" * 40, "a" * 40), snapshot(tmp_path / "hub", "b" * 40, "a" * 40)
+    (tmp_path / "hub" / "models--me--tiny" / "refs" / "v1.0").write_text("b" * 40)
+    (tmp_path / "hub" / "models--me--tiny" / "refs" / "pr").mkdir()
+    (tmp_path / "hub" / "models--me--tiny" / "refs" / "pr" / "1").write_text("b" * 40)
+    for revision in ("v1.0", "pr/1", "b" * 40, "bbbbbbb"):
+        assert store.locate(f"me/tiny@{revision}", quiet).folder == str(old)
+    assert store.locate("me/tiny@main", quiet).folder == store.locate("me/tiny", quiet).folder == str(main)
+    for revision in ("v2.0", "bb", "c" * 40):
+        with pytest.raises(ModelError, match="the hub was asked for me/tiny"):
+            store.locate(f"me/tiny@{revision}", quiet)
+
+
 @pytest.mark.parametrize("missing", ["model.safetensors", "config.json", "tokenizer.json"])
 def test_an_incomplete_snapshot_is_not_taken(missing: str, tmp_path: Path) -> None:
     folder = snapshot(tmp_path / "hub")

@@ -291,11 +291,12 @@ def test_a_pointer_of_git_lfs_is_named(file: str, tmp_path: Path) -> None:
 def test_an_adapter_is_named_with_its_base(tmp_path: Path) -> None:
     folder = written(tmp_path / "m")
     (folder / "model.safetensors").rename(folder / "adapter_model.safetensors")
-    adapter = {"peft_type": "LORA", "base_model_name_or_path": "org/base"}
-    (folder / "adapter_config.json").write_text(json.dumps(adapter))
-    said = refusal(folder)
-    assert "adapter (LORA)" in said
-    assert "org/base" in said
+    for base in ("org/base", None):
+        adapter = {"peft_type": "LORA", "base_model_name_or_path": base}
+        (folder / "adapter_config.json").write_text(json.dumps(adapter))
+        with pytest.raises(ModelError, match=r"is an adapter \(LORA\) for") as caught:
+            load(folder)
+        assert (base or "adapter_config.json") in str(caught.value) + str(caught.value.hint)
 
 
 @pytest.mark.parametrize(

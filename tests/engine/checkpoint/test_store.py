@@ -103,9 +103,26 @@ def test_a_damaged_cache_is_replaced_and_said(damage: Callable[[Path], None], mo
     assert store.cached() == []
     seen: list[Status] = []
     assert store.locate(str(model), seen.append) == files
-    assert "is damaged" in seen[0].message
+    assert "is damaged or old" in seen[0].message
     assert store.verify(files) == []
     assert visible(cache) == [Path(files.folder).name], "the damaged copy goes once the new one is there"
+
+
+def test_what_an_older_converter_made_is_made_anew(
+    model: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(store, "CONVERTER", store.CONVERTER - 1)
+    files = store.locate(str(model), quiet)
+    (Path(files.folder) / "tokenizer_config.json").touch()
+    monkeypatch.undo()
+    monkeypatch.setenv("LLM_HOLES_CACHE", str(cache))
+    seen: list[Status] = []
+    assert store.cached() == []
+    assert store.locate(str(model), seen.append) == files
+    assert {status.phase for status in seen} == {"downloading", "converting"}
+    assert [model.name for model in store.cached()] == ["tiny"]
+    folder = tiny_gguf.write_folder(tmp_path / "hub" / "models--me--tiny" / "snapshots" / "abc")
+    assert store.locate(str(folder), quiet).folder == str(folder), "what was not converted stays as it is"
 
 
 def test_verify_finds_a_change_that_keeps_the_size(model: Path) -> None:
