@@ -105,7 +105,7 @@ def load_weights(checkpoint: Checkpoint) -> dict[str, Tensor]:
                     if stored.path == path:
                         weights[name] = file.get_tensor(stored.name).float()
         except Exception as error:  # safetensors raises its own, undeclared errors
-            raise ModelError(f"{path} cannot be read: {error}", "Give an undamaged copy of it.") from None
+            raise ModelError(f"{path} cannot be read: {error!s:.200}", "Give an undamaged copy of it.") from None
     for name in [name for name in weights if name.endswith(SCALE)]:
         matrix = name.removesuffix(SCALE)
         weights[matrix] = unscaled(weights[matrix], weights.pop(name), checkpoint.block)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+LONGEST = 800
+
 
 class Cancelled(Exception):
     """The run was asked to stop; raised within one layer of one forward pass."""
@@ -16,8 +18,10 @@ class InputError(ValueError):
 
 
 class ModelError(Exception):
-    """No usable model; the message says why, `hint` what to do about it."""
+    """No usable model; the message says why in one line, `hint` what to do about it."""
 
     def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(message)
+        # what it quotes of a model's files may be of any length
+        line = " ".join(message.split())
+        super().__init__(line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…")
         self.hint = hint

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from llm_holes.engine.checkpoint.gguf import File
 from llm_holes.engine.checkpoint.gguf_sentencepiece import bad, sentencepiece_bpe, sentencepiece_unigram
-from llm_holes.engine.errors import ModelError
+from llm_holes.engine.tokenizer.backend import failing_as
 from llm_holes.engine.tokenizer.chat_template import MAX_TEMPLATE
 
 if TYPE_CHECKING:
@@ -62,18 +62,12 @@ def write_tokenizer(file: File, folder: Path) -> None:
     if len(tokens) > file.tensors["token_embd.weight"].shape[0] or len(set(tokens)) != len(tokens):
         raise bad(file, "has a vocabulary that does not fit its embedding")
     kind = _choice(file, "model", tuple(MAKE))
-    try:
+    with failing_as(lambda said: bad(file, f"has a vocabulary that is none: {said}")):
         tokenizer = MAKE[kind](file, tokens)
         # of the tokens as they are spelt now
         tokens = [str(tokenizer.id_to_token(index)) for index in range(len(tokens))]
         tokenizer.post_processor = _post_processor(file, tokens, kind)
         _add_tokens(file, tokens, tokenizer)
-    except ModelError:
-        raise
-    except BaseException as error:  # the library raises bare Exception, and panics as something that is none
-        if isinstance(error, (KeyboardInterrupt, MemoryError)):
-            raise
-        raise bad(file, f"has a vocabulary that is none: {error}") from None
     (folder / "tokenizer.json").write_text(tokenizer.to_str(), encoding="utf-8")
     _write_config(file, tokens, folder)
 

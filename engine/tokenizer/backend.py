@@ -8,14 +8,15 @@ that the file may not know. Torch-free; transformers is not imported, which woul
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import tokenizers
 from tokenizers import AddedToken, Regex, decoders, normalizers, pre_tokenizers
 
-from llm_holes.engine.errors import ModelError
+from llm_holes.engine.errors import InputError, ModelError
 
 MAX_FILE = 32 * 2**20
 QWEN2 = (
@@ -46,21 +47,27 @@ def load_backend(folder: Path) -> tuple[tokenizers.Tokenizer, Json]:
         if path.stat().st_size > MAX_FILE:
             raise ModelError(f"{path} is larger than {MAX_FILE:,} bytes", "Use a model with a smaller tokenizer.")
         data = path.read_bytes()
-        backend = tokenizers.Tokenizer.from_buffer(data)
     except OSError as error:
         raise ModelError(f"cannot read {path}: {error.strerror}", "The model folder needs it.") from None
-    except Exception as error:  # the library raises bare Exception
-        if isinstance(error, ModelError):
-            raise
-        raise ModelError(f"{path} is not a tokenizer: {error}", "Use the tokenizer.json of the model.") from None
+    hint = "Use the tokenizer files of the model, unchanged."
+    with failing_as(lambda said: ModelError(f"{path} is not a tokenizer: {said}", hint)):
+        backend = tokenizers.Tokenizer.from_buffer(data)
     config = _config(folder)
     rules = _rules(read_json(folder / "config.json"), config, b'"ByteLevel"' in data)
-    try:
+    with failing_as(lambda said: ModelError(f"the special tokens that {folder} names are none: {said}", hint)):
         return _made(backend, rules, folder, config), config
-    except Exception as error:  # the same library, of tokens that cannot be added
-        raise ModelError(
-            f"the special tokens that {folder} names are no tokens: {error}", "Use the tokenizer files of the model."
-        ) from None
+
+
+@contextmanager
+def failing_as(told: Callable[[str], Exception]) -> Iterator[None]:
+    """Raises what `told` makes of the words of an error that is none of ours: the library raises bare Exception,
+    and for a panic in its Rust code something that is not even that."""
+    try:
+        yield
+    except (ModelError, InputError, KeyboardInterrupt, SystemExit, MemoryError):
+        raise
+    except BaseException as error:
+        raise told(f"{error!s:.200}") from None
 
 
 def read_json(path: Path) -> Json:

@@ -18,10 +18,11 @@ from typing import Any
 import tokenizers
 
 from llm_holes.engine.errors import InputError
-from llm_holes.engine.tokenizer.backend import content, load_backend, read_json
+from llm_holes.engine.tokenizer.backend import content, failing_as, load_backend, read_json
 from llm_holes.engine.tokenizer.chat_template import TemplateRefusal, named_templates, read_templates, render
 from llm_holes.engine.tokenizer.turns import NO_TEMPLATE, PLAIN, Message, arrangements
 
+FAILS = "Type another text, or use the tokenizer files of the model, unchanged."
 SPECIALS = ("bos", "eos", "unk", "sep", "pad", "cls", "mask")
 
 
@@ -90,9 +91,9 @@ class Tokenizer:
     def encode(self, text: str, specials: bool = False) -> list[int]:
         """The ids of `text`, with nothing added. `<|im_end|>` in it is plain text unless `specials`.
 
-        Raises InputError if one of them has no row in the model's table.
+        Raises InputError if one of them has no row in the model's table, or if the tokenizer fails with the text.
         """
-        with self._lock:
+        with self._lock, failing_as(lambda said: InputError(f"the tokenizer fails with this text: {said}", FAILS)):
             self._backend.encode_special_tokens = not specials
             ids = list(self._backend.encode(text, add_special_tokens=False).ids)
         if (last := max(ids, default=0)) >= self._rows:

@@ -141,12 +141,13 @@ def write_gguf(path: Path, kind: str, architecture: str = "llama", **keys: Any) 
     return path
 
 
-def write_model(folder: Path, made: Tokenizer, config: dict[str, Any], **model: Any) -> Path:
-    """A whole model: the tokenizer's folder with the weights for it."""
+def write_model(folder: Path, made: Tokenizer, config: dict[str, Any], pad_rows: int = 0, **model: Any) -> Path:
+    """A whole model: the tokenizer's folder with the weights for it, and with rows of the tables that no token has."""
     from safetensors.numpy import save_file
 
-    folder = write_folder(folder, made, config, vocab_size=made.get_vocab_size(), **model)
-    weights = tiny_gguf.weights("llama", made.get_vocab_size())
+    rows = made.get_vocab_size() + pad_rows
+    folder = write_folder(folder, made, config, **{"vocab_size": rows, **model})
+    weights = tiny_gguf.weights("llama", rows)
     small = {name: value * (0.2 if value.ndim == 2 else 1) for name, value in weights.items()}
     save_file(small, folder / "model.safetensors", {"format": "pt"})
     return folder

@@ -301,6 +301,21 @@ def test_special_tokens_of_a_gguf_file_that_it_has_not_are_none(index: int, tmp_
     assert (tokenizer.begin, tokenizer.eos_ids) == ((), frozenset())
 
 
+@pytest.mark.parametrize("normalizer", [b"\x04\0\0\0\xff\xff\xff\xffabc\0", None])
+def test_a_tokenizer_that_fails_with_a_text_is_an_input_error(normalizer: bytes | None, tmp_path: Path) -> None:
+    """Also where the library's own code panics, as it does on a table of characters that is nonsense."""
+    from tokenizers import Tokenizer as Backend
+    from tokenizers import models, normalizers
+
+    backend = Backend(models.Unigram([("a", -1.0)], None if normalizer is None else 0))
+    if normalizer:
+        backend.normalizer = normalizers.Precompiled(normalizer)
+    backend.save(str(tmp_path / "tokenizer.json"))
+    tokenizer = Tokenizer.load(tmp_path)
+    with pytest.raises(InputError, match="fails with this text"):
+        tokenizer.encode("xy")
+
+
 def test_a_bos_without_a_row_in_the_table_is_left_out(tmp_path: Path) -> None:
     folder = kinds.write_folder(tmp_path / "m", kinds.space_bpe(), {})
     assert Tokenizer.load(folder).begin == (1,)
