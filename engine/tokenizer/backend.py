@@ -70,6 +70,20 @@ def failing_as(told: Callable[[str], Exception]) -> Iterator[None]:
         raise told(f"{error!s:.200}") from None
 
 
+@contextmanager
+def inside_a_text(backend: tokenizers.Tokenizer) -> Iterator[None]:
+    """For a piece that is not the first of its text: without the space that is put in front of the first only."""
+    cut = backend.pre_tokenizer
+    if not isinstance(cut, pre_tokenizers.Metaspace) or cut.prepend_scheme != "first":
+        yield
+        return
+    cut.prepend_scheme = "never"
+    try:
+        yield
+    finally:
+        cut.prepend_scheme = "first"
+
+
 def read_json(path: Path) -> Json:
     """A small JSON object, {} if the file is not there."""
     hint = "Use an undamaged copy of it."

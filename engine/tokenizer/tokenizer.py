@@ -10,6 +10,7 @@ import secrets
 import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from functools import cache
 from itertools import chain
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import Any
 import tokenizers
 
 from llm_holes.engine.errors import InputError
-from llm_holes.engine.tokenizer.backend import content, failing_as, load_backend, read_json
+from llm_holes.engine.tokenizer.backend import content, failing_as, inside_a_text, load_backend, read_json
 from llm_holes.engine.tokenizer.chat_template import TemplateRefusal, named_templates, read_templates, render
 from llm_holes.engine.tokenizer.turns import NO_TEMPLATE, PLAIN, Message, arrangements
 
@@ -88,14 +89,16 @@ class Tokenizer:
         with self._lock:
             return str(self._backend.to_str())
 
-    def encode(self, text: str, specials: bool = False) -> list[int]:
-        """The ids of `text`, with nothing added. `<|im_end|>` in it is plain text unless `specials`.
+    def encode(self, text: str, specials: bool = False, inside: bool = False) -> list[int]:
+        """The ids of `text`, with nothing added. `<|im_end|>` in it is plain text unless `specials`. What comes after a
+        special token is `inside`.
 
         Raises InputError if one of them has no row in the model's table, or if the tokenizer fails with the text.
         """
         with self._lock, failing_as(lambda said: InputError(f"the tokenizer fails with this text: {said}", FAILS)):
             self._backend.encode_special_tokens = not specials
-            ids = list(self._backend.encode(text, add_special_tokens=False).ids)
+            with inside_a_text(self._backend) if inside else nullcontext():
+                ids = list(self._backend.encode(text, add_special_tokens=False).ids)
         if (last := max(ids, default=0)) >= self._rows:
             raise InputError(
                 f"the text has token {last:,}, {self.decode([last])!r}; the model's table has {self._rows:,} rows",
@@ -201,7 +204,7 @@ class Tokenizer:
         at = 0
         for found in [*pattern.finditer(text), None]:
             between = text[at : found.start() if found else len(text)]
-            ids += self.encode(marker.sub(lambda m: hidden[int(m[1])], between))
+            ids += self.encode(marker.sub(lambda m: hidden[int(m[1])], between), inside=at > 0)
             if found:
                 ids.append(self._special[found[0]])
                 at = found.end()

@@ -49,7 +49,8 @@ def hide(engine: Engine, fact: str, depth: float, tokens: int) -> Needle:
     stated, asked, answered = encode(f"\n{fact.strip()}\n"), encode(f"\n{beginning}"), encode(answer)
     room = engine.model.config.n_ctx - len(stated) - len(asked) - len(answered)
     hay = passage_ids(engine, max(0, min(tokens, room)))
-    at = round(depth * len(hay))
+    # nothing comes before a BOS
+    at = max(round(depth * len(hay)), min(len(engine.tokenizer.begin), len(hay)))
     ids = engine.fits([*hay[:at], *stated, *hay[at:], *asked, *answered])
     return Needle(tuple(ids), at, len(stated), tuple(answered))
 

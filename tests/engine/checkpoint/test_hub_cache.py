@@ -75,6 +75,14 @@ def test_the_main_revision_goes_before_newer_ones(tmp_path: Path) -> None:
     assert store.locate("me/tiny", quiet).folder == str(new)
 
 
+def test_a_model_of_no_organization_is_found(tmp_path: Path) -> None:
+    folder = snapshot(tmp_path / "hub", repository="gpt2")
+    files = store.locate("gpt2", quiet)
+    assert (files.name, files.folder) == ("gpt2", str(folder))
+    with pytest.raises(ModelError, match="there is no model 'gpt3'"):
+        store.locate("gpt3", quiet)
+
+
 def test_a_revision_is_taken_where_one_is_named(tmp_path: Path) -> None:
     main, old = snapshot(tmp_path / "hub", "a" * 40, "a" * 40), snapshot(tmp_path / "hub", "b" * 40, "a" * 40)
     (tmp_path / "hub" / "models--me--tiny" / "refs" / "v1.0").write_text("b" * 40)

@@ -143,6 +143,18 @@ def test_ids_are_those_of_transformers(both: tuple[Tokenizer, Any], text: str) -
     assert whole(tokenizer, text) == reference(text)["input_ids"]
 
 
+@pytest.mark.parametrize("text", ["hi", "a</s><s>  b", "<s>", " </s> "])
+def test_what_is_typed_neither_ends_a_turn_nor_moves_a_space(text: str, tmp_path: Path) -> None:
+    template = "{% for m in messages %}<s>[{{ m.content }}]</s>{% endfor %}"
+    config = of_class("LlamaTokenizer", chat_template=template, **NAMED)
+    tokenizer = Tokenizer.load(kinds.write_folder(tmp_path, kinds.space_bpe(), config))
+    messages = [{"role": "user", "content": content} for content in (text, "ok")]
+    ids = tokenizer.chat_ids(messages)
+    assert tokenizer.decode(ids) == tokenizer.chat(messages)
+    assert [i for i in ids if i in tokenizer.special_ids] == [1, 2, 1, 2]
+    assert tokenizer.encode("hi") == tokenizer.encode(" hi"), "the space in front is there again afterwards"
+
+
 @soaked
 @given(text=texts)
 def test_ids_from_a_gguf_file_are_those_of_transformers(both_of_gguf: tuple[Tokenizer, Any], text: str) -> None:
