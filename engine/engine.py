@@ -6,24 +6,21 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import msgspec
 import torch
-from safetensors import safe_open
 from torch import Tensor
 
 from llm_holes.engine.checkpoint.store import ModelFiles
-from llm_holes.engine.checkpoint.tensors import HEAD, SCALE, TABLE
-from llm_holes.engine.checkpoint.validate import Checkpoint, check
-from llm_holes.engine.errors import InputError, ModelError
+from llm_holes.engine.checkpoint.validate import check
+from llm_holes.engine.errors import InputError
 from llm_holes.engine.frames import Token
 from llm_holes.engine.generation.generate import Limits, Step, generate
 from llm_holes.engine.generation.sampling import SamplingParams
 from llm_holes.engine.ipc.messages import ModelInfo
 from llm_holes.engine.model.config import Config, Sizes, read_config
 from llm_holes.engine.model.decoder import Decoder
-from llm_holes.engine.model.quantized_formats import Block
 from llm_holes.engine.surgery.operations import Surgery, operated
 from llm_holes.engine.tokenizer.tokenizer import Tokenizer
+from llm_holes.engine.weights import load_weights, rearranged, tied
 
 
 @dataclass(frozen=True)
@@ -38,7 +35,8 @@ class Engine:
         """Maps the weights and reads the tokenizer. Raises ModelError."""
         torch.set_num_threads(threads)
         folder = Path(files.folder)
-        config, weights = tied(read_config(folder), load_weights(check(folder)))
+        config = read_config(folder)
+        config, weights = tied(config, rearranged(config, load_weights(check(folder))))
         model = Decoder(config, weights)
         return cls(model, Tokenizer.load(folder, config.d_vocab), files, _info(files, config, weights, threads))
 
@@ -92,43 +90,6 @@ class Engine:
 
     def token_text(self, token: int) -> str:
         return self.tokenizer.token_bytes(token).decode("utf-8", "replace")
-
-
-def load_weights(checkpoint: Checkpoint) -> dict[str, Tensor]:
-    """The tensors that the decoder reads, by name: mapped from disk where they are fp32 already, FP8 ones multiplied by
-    the scales of their blocks. Raises ModelError."""
-    weights: dict[str, Tensor] = {}
-    for path in checkpoint.weights:
-        try:
-            with safe_open(path, framework="pt") as file:
-                for name, stored in checkpoint.tensors.items():
-                    if stored.path == path:
-                        weights[name] = file.get_tensor(stored.name).float()
-        except Exception as error:  # safetensors raises its own, undeclared errors
-            raise ModelError(f"{path} cannot be read: {error!s:.200}", "Give an undamaged copy of it.") from None
-    for name in [name for name in weights if name.endswith(SCALE)]:
-        matrix = name.removesuffix(SCALE)
-        weights[matrix] = unscaled(weights[matrix], weights.pop(name), checkpoint.block)
-    return weights
-
-
-def unscaled(codes: Tensor, scales: Tensor, block: Block | None) -> Tensor:
-    """The matrix [out, in] whose blocks of `block` rows and columns were divided by `scales` [blocks, blocks]."""
-    rows, columns = block or codes.shape
-    wide = scales.repeat_interleave(rows, 0).repeat_interleave(columns, 1)
-    return codes.mul_(wide[: codes.shape[0], : codes.shape[1]])
-
-
-def tied(config: Config, weights: dict[str, Tensor]) -> tuple[Config, dict[str, Tensor]]:
-    """What a config that says the output table is the input table means beside a file that holds both, as
-    transformers 5 has it: one table where they are equal (a copy counts once), else the two that are there."""
-    head = weights.get(HEAD)
-    if not config.tied_embeddings or head is None:
-        return config, weights
-    rest = {name: w for name, w in weights.items() if name != HEAD}
-    if torch.equal(rest.setdefault(TABLE, head), head):
-        return config, rest
-    return msgspec.structs.replace(config, tied_embeddings=False), weights
 
 
 def _info(files: ModelFiles, config: Config, weights: dict[str, Tensor], threads: int) -> ModelInfo:

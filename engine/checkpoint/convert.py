@@ -18,7 +18,7 @@ import numpy.typing as npt
 from llm_holes.engine.checkpoint import fp32_file, gguf
 from llm_holes.engine.checkpoint.finite import SPECIAL, finite_bits, special
 from llm_holes.engine.checkpoint.gguf_tokenizer import special_id, write_tokenizer
-from llm_holes.engine.checkpoint.tensors import HEAD, shapes
+from llm_holes.engine.checkpoint.layouts import HEAD, shapes
 from llm_holes.engine.errors import ModelError
 from llm_holes.engine.model.config import from_hugging_face
 

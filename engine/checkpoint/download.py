@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from llm_holes.engine.checkpoint.hashes import file_hash
 from llm_holes.engine.errors import ModelError
 from llm_holes.engine.ipc.messages import Status
-from llm_holes.engine.model.config import FAMILIES
+from llm_holes.engine.model.families import FAMILIES
 from llm_holes.engine.model.quantized_formats import fp8_block
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ def fetch_hub(name: str, revision: str, folder: Path, report: Report) -> None:
 
 def _wanted_files(name: str, info: ModelInfo) -> list[RepoSibling]:
     """The files to fetch. Raises ModelError, before anything is fetched, if the model cannot be used."""
-    family = (info.config or {}).get("model_type", FAMILIES[0])
+    family = (info.config or {}).get("model_type", "llama")
     if family not in FAMILIES:
         raise ModelError(f"{name} is of type {family!r}", f"Supported: {', '.join(FAMILIES)}.")
     quantized = (info.config or {}).get("quantization_config") or {}

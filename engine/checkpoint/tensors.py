@@ -9,17 +9,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from llm_holes.engine.checkpoint.layouts import HEAD, TABLE, layout, sources, stored_name
 from llm_holes.engine.errors import ModelError
 from llm_holes.engine.model.config import Config
 from llm_holes.engine.model.quantized_formats import TENSORS, Block, refused
 
-TABLE, HEAD = "model.embed_tokens.weight", "lm_head.weight"
 SCALE = "_scale_inv"
 READ = {"F32": 4, "BF16": 2, "F16": 2}
 FP8 = "F8_E4M3"
 HINT = "Use an unchanged checkpoint of one of the families that `llm-holes` reads."
 # buffers that older versions of transformers saved; they follow from the config
-INERT = re.compile(r"(.+\.)?(rotary_emb\.(inv_freq|cos_cached|sin_cached)|(self_)?attn\.(masked_bias|bias))")
+INERT = re.compile(
+    r"(.+\.)?(rotary_emb\.(inv_freq|cos_cached|sin_cached)|(self_attn|attn|attention)\.(masked_bias|bias))"
+)
 
 
 class Stored(NamedTuple):
@@ -33,42 +35,18 @@ class Stored(NamedTuple):
     bytes: int
 
 
-def shapes(config: Config) -> dict[str, tuple[int, ...]]:
-    """The shape of every tensor that the decoder reads, by name."""
-    q, kv, d, mlp = config.n_heads * config.d_head, config.n_kv_heads * config.d_head, config.d_model, config.d_mlp
-    matrices: dict[str, tuple[int, ...]] = {
-        "self_attn.q_proj": (q, d),
-        "self_attn.k_proj": (kv, d),
-        "self_attn.v_proj": (kv, d),
-        "self_attn.o_proj": (d, q),
-        "mlp.gate_proj": (mlp, d),
-        "mlp.up_proj": (mlp, d),
-        "mlp.down_proj": (d, mlp),
-    }
-    layer: dict[str, tuple[int, ...]] = {f"{name}.weight": shape for name, shape in matrices.items()}
-    layer |= {f"{name}.bias": matrices[name][:1] for name in config.biases}
-    layer |= dict.fromkeys(("input_layernorm.weight", "post_attention_layernorm.weight"), (d,))
-    if config.family == "qwen3":
-        layer |= dict.fromkeys(("self_attn.q_norm.weight", "self_attn.k_norm.weight"), (config.d_head,))
-    found: dict[str, tuple[int, ...]] = {TABLE: (config.d_vocab, d), "model.norm.weight": (d,)}
-    if not config.tied_embeddings:
-        found[HEAD] = found[TABLE]
-    for index in range(config.n_layers):
-        found |= {f"model.layers.{index}.{name}": shape for name, shape in layer.items()}
-    return found
-
-
 def used(config: Config, stored: Mapping[str, Stored], block: Block | None) -> dict[str, Stored]:
-    """The tensors to load, by the name the decoder has for them.
+    """The tensors to load, by the name that the family has for them.
 
     Raises ModelError for one that is missing, of another shape, of a type that is not read, or that nobody reads.
     """
-    named = {name: tensor for name, tensor in _named(stored).items() if not INERT.fullmatch(name)}
-    expected = shapes(config)
-    if config.tied_embeddings and HEAD in named:
-        expected[HEAD] = expected[TABLE]
-        if TABLE not in named:  # transformers ties whichever of the two is there to the other
-            del expected[TABLE]
+    table, head = stored_name(config, TABLE), stored_name(config, HEAD)
+    named = {name: t for name, t in _named(config, stored, table, head).items() if not INERT.fullmatch(name)}
+    expected = {source.name: source.shape for source in sources(config).values()}
+    if config.tied_embeddings and head in named:
+        expected[head] = expected[table]
+        if table not in named:  # transformers ties whichever of the two is there to the other
+            del expected[table]
     if block:
         expected |= _scales(named, expected, block)
     for name in named.keys() - expected.keys():
@@ -110,14 +88,16 @@ def _scales(
     }
 
 
-def _named(stored: Mapping[str, Stored]) -> dict[str, Stored]:
-    """The tensors with `model.` before their names, where it was left out (the body of a model saved on its own)."""
-    table = TABLE.removeprefix("model.")
-    if TABLE in stored or not (place := next((name for name in stored if name.endswith(table)), None)):
+def _named(config: Config, stored: Mapping[str, Stored], table: str, head: str) -> dict[str, Stored]:
+    """The tensors with the family's `model.` before their names, where it was left out (the body of a model saved on
+    its own)."""
+    body = f"{layout(config).body}."
+    bare = table.removeprefix(body)
+    if table in stored or not (place := next((name for name in stored if name.endswith(bare)), None)):
         return dict(stored)
-    if prefix := place.removesuffix(table):
+    if prefix := place.removesuffix(bare):
         raise ModelError(
-            f"the checkpoint's tensors begin with {prefix!r} where those of a model begin with 'model.'",
+            f"the checkpoint's tensors begin with {prefix!r} where those of a model begin with {body!r}",
             "Save the model itself, without what was wrapped around it, or rename its tensors.",
         )
-    return {name if name == HEAD else f"model.{name}": tensor for name, tensor in stored.items()}
+    return {name if name == head else f"{body}{name}": tensor for name, tensor in stored.items()}

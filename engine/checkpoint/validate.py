@@ -10,11 +10,12 @@ from typing import Any, NamedTuple
 import msgspec
 
 from llm_holes.engine.checkpoint.finite import refuse_special
+from llm_holes.engine.checkpoint.layouts import Layout, layout
 from llm_holes.engine.checkpoint.lfs import refuse_pointer
 from llm_holes.engine.checkpoint.tensors import Stored, used
 from llm_holes.engine.errors import ModelError
 from llm_holes.engine.model.config import from_hugging_face
-from llm_holes.engine.model.quantized_formats import Block, fp8_block
+from llm_holes.engine.model.quantized_formats import Block, fp8_block, refused
 from llm_holes.engine.tokenizer.chat_template import (
     MAX_TEMPLATE,
     OLDER_FILE,
@@ -78,6 +79,8 @@ def _check(folder: Path) -> Checkpoint:
     for path in {*folder.glob("*.safetensors")} - {*weights}:
         read_tensors(path)
     block = fp8_block(config)
+    if block and layout(shape) != Layout():
+        raise refused(f"FP8 in the layout of {shape.family}")
     kept = used(shape, found, block)
     counts: dict[str, int] = {}
     for tensor in kept.values():

@@ -65,5 +65,5 @@ def counted(model: Decoder, layer: int, x: Tensor) -> tuple[int, int]:
         return value
 
     with FlopCounterMode(display=False) as counter:
-        model.attention(layer, x[None], rotary(model.config, 0, len(x)), None, at, {name})
+        model.attention(layer, x[None], rotary(model.config.ropes[layer], 0, len(x)), None, at, {name})
     return int(counter.get_total_flops()), sizes[0]

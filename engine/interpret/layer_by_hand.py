@@ -14,11 +14,12 @@ import torch
 from torch import Tensor
 
 from llm_holes.engine.interpret.logit_lens import tapped
-from llm_holes.engine.model.decoder import Decoder, rotary, rotate
+from llm_holes.engine.model.decoder import ACT_FNS, Decoder, rotary, rotate
 from llm_holes.engine.model.hook_names import PER_LAYER, tap
 from llm_holes.engine.surgery.operations import weight
 
 FLOAT = 4
+ACT_NAMES = {"silu": "SiLU", "gelu": "GELU", "gelu_tanh": "GELU", "relu": "ReLU"}
 UNTAPPED = {"attn.hook_attn_scores", "attn.hook_pattern"}
 
 
@@ -60,21 +61,41 @@ class _Layer:
 
     def parts(self) -> list[Part]:
         x = self.recorded["hook_resid_pre"][self.place]
-        d = len(x)
-        normed = self.add(
-            "norm", "x / rms(x) · g", d, self.norm(x, "input_layernorm"), 4 * d, FLOAT * d, "ln1.hook_normalized"
-        )
+        normed = self.normed(x, "input_layernorm", "ln1.hook_normalized")
         x = self.attended(x, normed)
-        normed = self.norm(x, "post_attention_layernorm")
-        normed = self.add("norm", "x / rms(x) · g", d, normed, 4 * d, FLOAT * d, "ln2.hook_normalized")
+        normed = self.normed(x, "post_attention_layernorm", "ln2.hook_normalized")
+        self.updated(x, self.fed_forward(normed), "post_mlp_layernorm", "hook_mlp_out", "hook_resid_post")
+        return self.done
+
+    def fed_forward(self, normed: Tensor) -> Tensor:
+        """What the FFN makes of the normed stream."""
         gate = self.product("mlp.gate_proj", "gate", normed, "mlp.hook_pre")
         up = self.product("mlp.up_proj", "up", normed, "mlp.hook_pre_linear")
-        act_fn = self.model.act_fns.get(self.layer, torch.nn.functional.silu)
-        width = len(gate)
-        post = self.add("nonlinearity", "SiLU(gate) · up", width, act_fn(gate) * up, 5 * width, 0, "mlp.hook_post")
-        mlp_out = self.product("mlp.down_proj", "FFN update", post, "hook_mlp_out")
-        self.add("add", "stream + update", d, x + mlp_out, d, 0, "hook_resid_post")
-        return self.done
+        act, width = self.config.act, len(gate)
+        act_fn = self.model.act_fns.get(self.layer, ACT_FNS[act])
+        formula = f"{ACT_NAMES[act]}(gate) · up"
+        post = self.add("nonlinearity", formula, width, act_fn(gate) * up, 5 * width, 0, "mlp.hook_post")
+        return self.product("mlp.down_proj", "FFN update", post, self.unless("post_mlp_layernorm", "hook_mlp_out"))
+
+    def unless(self, norm: str, point: str) -> str:
+        """The point where a matrix's output is tapped, if no norm or factor comes between."""
+        return "" if norm in self.config.norms or self.config.update_scale != 1 else point
+
+    def updated(self, x: Tensor, update: Tensor, norm: str, added: str, after: str) -> Tensor:
+        """The stream with what attention or FFN made added to it, normed and scaled first where the family does so."""
+        if norm in self.config.norms:
+            point = "" if self.config.update_scale != 1 else added
+            update = self.normed(update, norm, point)
+        if (scale := self.config.update_scale) != 1:
+            update = self.add("scale", f"update · {scale:g}", len(x), update * scale, len(x), 0, added)
+        return self.add("add", "stream + update", len(x), x + update, len(x), 0, after)
+
+    def normed(self, x: Tensor, name: str, point: str) -> Tensor:
+        """x after the norm of this name, which some families do not have."""
+        if name not in self.config.norms:
+            return x
+        d = len(x)
+        return self.add("norm", "x / rms(x) · g", d, self.norm(x, name), 4 * d, FLOAT * d, point)
 
     def attended(self, x: Tensor, normed: Tensor) -> Tensor:
         """The stream after attention, from the stream and its normed copy."""
@@ -83,7 +104,7 @@ class _Layer:
         q = self.heads("q", normed, c.n_heads)
         k = self.heads("k", normed, c.n_kv_heads)
         v = self.product("self_attn.v_proj", "value", normed, "attn.hook_v", (c.n_kv_heads, c.d_head))
-        rotation = rotary(c, self.place, self.place + 1)
+        rotation = rotary(c.ropes[self.layer], self.place, self.place + 1)
         q = self.add(
             "rotate",
             "by its position",
@@ -102,14 +123,18 @@ class _Layer:
         pattern = self.add("softmax", "to shares of 1", scores.numel(), scores.softmax(-1), 5 * scores.numel(), 0, "")
         z = torch.einsum("hk,khd->hd", pattern, values)
         z = self.add("mix", "shares · values", pattern.numel(), z, 2 * q.numel() * count, cache, "attn.hook_z")
-        attn_out = self.product("self_attn.o_proj", "attention update", z.flatten(), "hook_attn_out")
-        return self.add("add", "stream + update", len(x), x + attn_out, len(x), 0, "hook_resid_mid")
+        after = "post_self_attn_layernorm"
+        made = self.product("self_attn.o_proj", "attention update", z.flatten(), self.unless(after, "hook_attn_out"))
+        return self.updated(x, made, after, "hook_attn_out", "hook_resid_mid")
 
     def heads(self, name: str, normed: Tensor, count: int) -> Tensor:
         shape = (count, self.config.d_head)
         label = {"q": "query", "k": "key"}[name]
-        result = self.product(f"self_attn.{name}_proj", label, normed, "", shape, keep=False)
-        result = self.model.norm(result, f"{self.prefix}self_attn.{name}_norm.weight")
+        result = self.product(f"self_attn.{name}_proj", label, normed, "", keep=False)
+        result = result if self.config.qk_norm == "all heads" else result.view(shape)
+        result = self.model.norm(result, f"{self.prefix}self_attn.{name}_norm").view(shape)
+        if name == "q":
+            result = result * self.config.query_scale
         return self.add(
             label, f"W_{name} · x", len(normed), result, *self.cost(f"self_attn.{name}_proj"), f"attn.hook_{name}"
         )

@@ -74,6 +74,6 @@ def isolation(model: Decoder, layer: int, stream: Tensor, position: int, seed: i
     noise = torch.nn.functional.normalize(noise, dim=-1) * stream.norm(dim=-1).mean()
     original, replaced = torch.cat((stream, noise[0, -1:])), noise[1].clone()
     replaced[position] = stream[position]
-    norm = f"model.layers.{layer}.post_attention_layernorm.weight"
+    norm = f"model.layers.{layer}.post_attention_layernorm"
     one, other = (model.ffn(layer, model.norm(x, norm), lambda name, y: y)[position] for x in (original, replaced))
     return float((one - other).abs().max())

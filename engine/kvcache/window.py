@@ -7,6 +7,7 @@ from torch import Tensor
 
 from llm_holes.engine.model.config import Config
 from llm_holes.engine.model.decoder import Rotation, rotary, rotate
+from llm_holes.engine.model.rope import Rope
 
 
 class WindowCache:
@@ -28,7 +29,7 @@ class WindowCache:
         empty = torch.empty(2, batch, config.n_kv_heads, 0, config.d_head)
         self._held = [empty] * config.n_layers
         self._next = list(self._held)
-        self._rotation = rotary(config, 0, 0)
+        self._rotations: dict[Rope, Rotation] = {}
         self.kept: list[int] = []
         self._read = 0
 
@@ -42,12 +43,16 @@ class WindowCache:
 
     def append(self, layer: int, k: Tensor, v: Tensor, q: Tensor | None = None) -> tuple[Tensor, Tensor]:
         end = self.length + k.shape[2]
-        if len(self._rotation.cos) != end:
-            self._rotation = rotary(self._config, 0, end)
-        cos, sin = self._rotation.cos, self._rotation.sin
+        rotation = self._rotation(self._config.ropes[layer], end)
+        cos, sin = rotation.cos, rotation.sin
         unrotated = _rotated(k, Rotation(cos[self.length :], -sin[self.length :]))
         self._next[layer] = store = torch.cat((self._held[layer], torch.stack((unrotated, v))), dim=3)
-        return _rotated(store[0], self._rotation), store[1]
+        return _rotated(store[0], rotation), store[1]
+
+    def _rotation(self, rope: Rope, end: int) -> Rotation:
+        if rope not in self._rotations or len(self._rotations[rope].cos) != end:
+            self._rotations[rope] = rotary(rope, 0, end)
+        return self._rotations[rope]
 
     def advance(self, positions: int) -> None:
         kept = [*self.kept, *range(self._read, self._read + positions)]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from llm_holes.engine.errors import ModelError
+from llm_holes.engine.model.families import Family
 
 USED = {
     "model_type",
@@ -140,12 +141,15 @@ WITHOUT_EFFECT: dict[str, Any] = {
 INERT_PREFIXES = ("_", "unsloth_")
 
 
-def refuse_unknown(raw: Mapping[str, Any]) -> None:
+def refuse_unknown(raw: Mapping[str, Any], family: Family | None = None) -> None:
     """Raises ModelError for a key that says something nobody here reads. A key that is null says nothing."""
+    used, fixed = USED, WITHOUT_EFFECT
+    if family:
+        used, fixed = USED | family.keys | family.renamed.keys(), {**WITHOUT_EFFECT, **family.fixed}
     for key, value in raw.items():
-        if key in USED or key in INERT or key.startswith(INERT_PREFIXES) or value is None:
+        if key in used or key in INERT or key.startswith(INERT_PREFIXES) or value is None:
             continue
-        if key not in WITHOUT_EFFECT or value != WITHOUT_EFFECT[key]:
+        if key not in fixed or value != fixed[key]:
             raise ModelError(
                 f"config.json has {key!r} = {value!r:.60}, which llm-holes does not know and might have to honour",
                 "If it changes nothing that is computed, take it out of config.json; else use another model.",

@@ -1,4 +1,5 @@
-"""The decoder: one readable forward pass for the Llama family (Llama, Mistral, SmolLM2, Qwen2, Qwen3).
+"""The decoder: one readable forward pass for all families of `families.py`, which differ by their config and by which
+weights they have.
 
 Shapes are [batch, pos, …]; activations carry TransformerLens' names (`blocks.3.attn.hook_pattern`), so a learner meets
 the same addresses in papers. At each named point `at` applies the surgery's hooks and records what was asked for.
@@ -12,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -23,9 +25,10 @@ from torch import Tensor
 
 from llm_holes.engine.errors import Cancelled
 from llm_holes.engine.model.cache import KVCache
-from llm_holes.engine.model.config import Config, Rope
+from llm_holes.engine.model.config import Act, Config
 from llm_holes.engine.model.hook_names import unknown
 from llm_holes.engine.model.packed import PackedWeight
+from llm_holes.engine.model.rope import Rope
 
 Hook = Callable[[Tensor], Tensor]
 ActFn = Callable[[Tensor], Tensor]
@@ -34,6 +37,13 @@ AttentionFn = Callable[[Tensor, Tensor, Tensor], Tensor]
 """Another way from q [batch, head, query, d_head] and k, v [batch, kv_head, key, d_head] to z, shaped like q. Queries
 are the last of the keys' positions."""
 Acts = dict[str, npt.NDArray[Any]]
+
+ACT_FNS: Mapping[Act, ActFn] = {
+    "silu": F.silu,
+    "gelu": F.gelu,
+    "gelu_tanh": partial(F.gelu, approximate="tanh"),
+    "relu": F.relu,
+}
 
 
 def never() -> bool:
@@ -54,7 +64,7 @@ class Decoder:
 
     `packed` holds matrices stored in fewer bits, `hooks` change activations at named points, `attention_fns` replace
     scores, softmax and sum of a layer's attention (it then has no window, and no scores or pattern to tap or hook),
-    `act_fns` stand for SiLU in a layer's FFN, `is_cancelled` is polled once per layer. Nothing is ever written into a
+    `act_fns` stand for the nonlinearity of a layer's FFN, `is_cancelled` is polled once per layer. Nothing is ever written into a
     weight: a changed model is a new Decoder over other weights.
     """
 
@@ -96,7 +106,8 @@ class Decoder:
                 acts[name] = np.array(x.float().numpy())
             return x
 
-        x = self.run_layers(self.embed(ids, at), cache=cache, at=at, taps=taps)
+        start = cache.length if cache is not None else 0
+        x = self.run_layers(self.embed(ids, at, start), cache=cache, at=at, taps=taps)
         if cache is not None:
             cache.advance(ids.shape[1])
         if logits_to_keep is not None:
@@ -109,9 +120,14 @@ class Decoder:
             x = hook(x)
         return x
 
-    def embed(self, ids: Tensor, at: At | None = None) -> Tensor:
-        """A row of the embedding table for each of `ids` [batch, pos]: [batch, pos, d_model]."""
-        return (at or self.at)("hook_embed", F.embedding(ids, self.weights["model.embed_tokens.weight"]))
+    def embed(self, ids: Tensor, at: At | None = None, start: int = 0) -> Tensor:
+        """A row of the embedding table for each of `ids` [batch, pos], and in a model that learned its places a row for
+        each place from `start` on: [batch, pos, d_model]."""
+        x = F.embedding(ids, self.weights["model.embed_tokens.weight"]) * self.config.embedding_scale
+        places = self.weights.get("model.embed_positions.weight")
+        if places is not None:
+            x = x + places[start : start + ids.shape[1]]
+        return (at or self.at)("hook_embed", x)
 
     def run_layers(
         self,
@@ -127,33 +143,33 @@ class Decoder:
         Its positions follow those in `cache`, which is not advanced here. Raises Cancelled.
         """
         past = cache.length if cache is not None else 0
-        rotation = rotary(self.config, past, past + x.shape[1])
+        rotations = {rope: rotary(rope, past, past + x.shape[1]) for rope in set(self.config.ropes)}
         for layer in range(first, self.config.n_layers if end is None else end):
             if self.is_cancelled():
                 raise Cancelled
-            x = self.block(layer, x, rotation, cache, at or self.at, taps)
+            x = self.block(layer, x, rotations[self.config.ropes[layer]], cache, at or self.at, taps)
         return x
 
     def unembed(self, x: Tensor, at: At | None = None) -> Tensor:
         """Final norm of x [..., d_model], then one dot product with each row of the output table: logits
         [..., d_vocab]."""
-        x = (at or self.at)("ln_final.hook_normalized", self.norm(x, "model.norm.weight"))
-        return self.linear(x, "model.embed_tokens" if self.config.tied_embeddings else "lm_head")
+        config = self.config
+        x = (at or self.at)("ln_final.hook_normalized", self.norm(x, "model.norm"))
+        return self.linear(x * config.logit_scale, "model.embed_tokens" if config.tied_embeddings else "lm_head")
 
     def block(
         self, layer: int, x: Tensor, rotation: Rotation, cache: KVCache | None, at: At, taps: Collection[str]
     ) -> Tensor:
         """One layer, from residual stream [batch, pos, d_model] to residual stream: attention and FFN each read the
-        normed stream and add their result to it."""
-        hook = f"blocks.{layer}."
-        name = f"model.layers.{layer}."
+        normed stream and add their result to it, in some families normed too."""
+        hook, name, scale = f"blocks.{layer}.", f"model.layers.{layer}.", self.config.update_scale
         x = at(f"{hook}hook_resid_pre", x)
-        normed = at(f"{hook}ln1.hook_normalized", self.norm(x, f"{name}input_layernorm.weight"))
-        x = x + at(f"{hook}hook_attn_out", self.attention(layer, normed, rotation, cache, at, taps))
-        x = at(f"{hook}hook_resid_mid", x)
-        normed = at(f"{hook}ln2.hook_normalized", self.norm(x, f"{name}post_attention_layernorm.weight"))
-        x = x + at(f"{hook}hook_mlp_out", self.ffn(layer, normed, at))
-        return at(f"{hook}hook_resid_post", x)
+        normed = at(f"{hook}ln1.hook_normalized", self.norm(x, f"{name}input_layernorm"))
+        update = self.norm(self.attention(layer, normed, rotation, cache, at, taps), f"{name}post_self_attn_layernorm")
+        x = at(f"{hook}hook_resid_mid", x + at(f"{hook}hook_attn_out", update * scale))
+        normed = at(f"{hook}ln2.hook_normalized", self.norm(x, f"{name}post_attention_layernorm"))
+        update = self.norm(self.ffn(layer, normed, at), f"{name}post_mlp_layernorm")
+        return at(f"{hook}hook_resid_post", x + at(f"{hook}hook_mlp_out", update * scale))
 
     def attention(
         self, layer: int, x: Tensor, rotation: Rotation, cache: KVCache | None, at: At, taps: Collection[str]
@@ -161,7 +177,7 @@ class Decoder:
         """Each position of x [batch, pos, d_model] asks with q, offers k and carries v; only here do positions exchange
         anything. What they bring home, [batch, pos, d_model], is to be added to the stream."""
         config, hook, name = self.config, f"blocks.{layer}.attn.hook_", f"model.layers.{layer}.self_attn."
-        q = at(f"{hook}q", self.heads(x, f"{name}q", config.n_heads))
+        q = at(f"{hook}q", self.heads(x, f"{name}q", config.n_heads) * config.query_scale)
         k = at(f"{hook}k", self.heads(x, f"{name}k", config.n_kv_heads))
         v = at(f"{hook}v", self.heads(x, f"{name}v", config.n_kv_heads))
         q = at(f"{hook}rot_q", rotate(q, rotation)).transpose(1, 2)
@@ -179,23 +195,31 @@ class Decoder:
         return self.linear(z.flatten(2), f"{name}o_proj")
 
     def heads(self, x: Tensor, name: str, count: int) -> Tensor:
-        """Projects the whole vector for each head: [batch, pos, d_model] to [batch, pos, head, d_head]."""
-        y = self.linear(x, f"{name}_proj")
-        return self.norm(y.view(*y.shape[:-1], count, self.config.d_head), f"{name}_norm.weight")
+        """Projects the whole vector for each head, [batch, pos, d_model] to [batch, pos, head, d_head], and norms each
+        head, or all of them as one vector, where the model has a norm for it."""
+        y, shape = self.linear(x, f"{name}_proj"), (*x.shape[:-1], count, self.config.d_head)
+        if self.config.qk_norm == "all heads":
+            return self.norm(y, f"{name}_norm").view(shape)
+        return self.norm(y.view(shape), f"{name}_norm")
 
     def ffn(self, layer: int, x: Tensor, at: At) -> Tensor:
-        """SwiGLU of x [..., d_model], each position on its own: down(SiLU(gate(x)) · up(x)), d_mlp wide inside, d_model
+        """The FFN of x [..., d_model], each position on its own: down(act(gate(x)) · up(x)), d_mlp wide inside, d_model
         again outside."""
         hook, name = f"blocks.{layer}.mlp.hook_", f"model.layers.{layer}.mlp."
+        act_fn = self.act_fns.get(layer, ACT_FNS[self.config.act])
         gate = at(f"{hook}pre", self.linear(x, f"{name}gate_proj"))
         up = at(f"{hook}pre_linear", self.linear(x, f"{name}up_proj"))
-        return self.linear(at(f"{hook}post", self.act_fns.get(layer, F.silu)(gate) * up), f"{name}down_proj")
+        return self.linear(at(f"{hook}post", act_fn(gate) * up), f"{name}down_proj")
 
     def norm(self, x: Tensor, name: str) -> Tensor:
-        """RMSNorm over the last dimension of x [..., d]: x / rms(x) · gain, where the gain is the weight
-        `name` [d]; x itself where the model has no such norm."""
-        gain = self.weights.get(name)
-        return x if gain is None else F.rms_norm(x, x.shape[-1:], gain, self.config.norm_eps)
+        """RMSNorm over the last dimension of x [..., d]: x / rms(x) · gain, where the gain is the weight of `name` [d];
+        LayerNorm in older families; x itself where the model has no such norm."""
+        gain = self.weights.get(f"{name}.weight")
+        if gain is None:
+            return x
+        if self.config.norm == "layer":
+            return F.layer_norm(x, x.shape[-1:], gain, self.weights[f"{name}.bias"], self.config.norm_eps)
+        return F.rms_norm(x, x.shape[-1:], gain, self.config.norm_eps)
 
     def linear(self, x: Tensor, name: str) -> Tensor:
         """x [..., in] through the matrix `name` [out, in]: [..., out]."""
@@ -208,23 +232,23 @@ class Decoder:
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """cos and sin of the position angles, [pos, d_head]."""
+    """cos and sin of the position angles, [pos, dims]."""
 
     cos: Tensor
     sin: Tensor
 
 
-def rotary(config: Config, start: int, end: int) -> Rotation:
-    """RoPE angles for positions start … end-1: pair i of a head turns by position / theta^(2i/d_head)."""
-    frequency = scaled(config.rope, inverse_frequencies(config))
+def rotary(rope: Rope, start: int, end: int) -> Rotation:
+    """RoPE angles for positions start … end-1: pair i of a head turns by position / theta^(2i/dims)."""
+    frequency = scaled(rope, inverse_frequencies(rope))
     angles = torch.arange(start, end).float()[:, None] * frequency
     angles = torch.cat((angles, angles), dim=-1)
     return Rotation(angles.cos(), angles.sin())
 
 
-def inverse_frequencies(config: Config) -> Tensor:
-    """Radians that each pair of a head's dimensions turns per position, [d_head / 2]: 1 / theta^(2i/d_head)."""
-    return 1.0 / config.rope.rope_theta ** (torch.arange(0, config.d_head, 2).float() / config.d_head)
+def inverse_frequencies(rope: Rope) -> Tensor:
+    """Radians that each pair of the rotated dimensions turns per position, [dims / 2]: 1 / theta^(2i/dims)."""
+    return 1.0 / rope.rope_theta ** (torch.arange(0, rope.dims, 2).float() / rope.dims)
 
 
 def scaled(rope: Rope, frequency: Tensor) -> Tensor:
@@ -240,10 +264,14 @@ def scaled(rope: Rope, frequency: Tensor) -> Tensor:
 
 
 def rotate(x: Tensor, rotation: Rotation) -> Tensor:
-    """Turns each head's pairs (i, i + d_head/2) of x [batch, pos, head, d_head] by the position's angles."""
-    left, right = x.chunk(2, dim=-1)
+    """Turns the pairs (i, i + dims/2) of the first `dims` numbers of each head of x [batch, pos, head, d_head] by the
+    position's angles; the other numbers say nothing of places."""
+    dims = rotation.cos.shape[-1]
+    turned, rest = x[..., :dims], x[..., dims:]
+    left, right = turned.chunk(2, dim=-1)
     cos, sin = rotation.cos[:, None], rotation.sin[:, None]
-    return x * cos + torch.cat((-right, left), dim=-1) * sin
+    turned = turned * cos + torch.cat((-right, left), dim=-1) * sin
+    return turned if dims == x.shape[-1] else torch.cat((turned, rest), dim=-1)
 
 
 def causal_mask(queries: int, keys: int, window: int | None = None) -> Tensor:

@@ -16,9 +16,9 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from llm_holes.engine.model.decoder import Decoder, Hook, rotary, rotate
+from llm_holes.engine.model.decoder import Decoder, Hook
 from llm_holes.engine.model.hook_names import in_all_layers, tap
-from llm_holes.engine.surgery.operations import hooked, weight
+from llm_holes.engine.surgery.operations import hooked, turned_further, weight
 from llm_holes.engine.surgery.sparse_attention import SparseMask
 from llm_holes.engine.surgery.weights import MatricesNoised, WeightScaled
 
@@ -77,8 +77,7 @@ class PositionsShifted:
     layer: int | None = None
 
     def apply(self, model: Decoder) -> Decoder:
-        further = rotary(model.config, self.shift, self.shift + 1)
-        return _hooked(model, self.layer, "attn.hook_rot_k", lambda k: rotate(k, further))
+        return turned_further(model, self.layer, "attn.hook_rot_k", self.shift)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,13 +156,13 @@ class LayersSwapped:
 
 @dataclass(frozen=True, slots=True)
 class NormRemoved:
-    """Attention and FFN of the layer read the stream as it is, at its own length."""
+    """Attention and FFN of the layer read the stream as it is, at its own length, and add to it what they make."""
 
     layer: int
 
     def apply(self, model: Decoder) -> Decoder:
         place = f"model.layers.{self.layer}."
-        norms = {f"{place}input_layernorm.weight", f"{place}post_attention_layernorm.weight"}
+        norms = {f"{place}{norm}.weight" for norm in model.config.norms}
         return replace(model, weights={name: w for name, w in model.weights.items() if name not in norms})
 
 

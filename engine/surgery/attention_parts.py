@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor
 
-from llm_holes.engine.model.decoder import Decoder, Hook, rotary, rotate
+from llm_holes.engine.model.decoder import Decoder, Hook
 from llm_holes.engine.model.hook_names import tap
-from llm_holes.engine.surgery.operations import AttentionReplaced, hooked
+from llm_holes.engine.surgery.operations import AttentionReplaced, hooked, turned_further
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +51,8 @@ class PlacesMoved:
     layer: int | None = None
 
     def apply(self, model: Decoder) -> Decoder:
-        further = rotary(model.config, self.by, self.by + 1)
         for point in ("attn.hook_rot_q", "attn.hook_rot_k"):
-            model = _hooked(model, self.layer, point, lambda x: rotate(x, further))
+            model = turned_further(model, self.layer, point, self.by)
         return model
 
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections import ChainMap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
 
 from llm_holes.engine.model.config import Config
-from llm_holes.engine.model.decoder import AttentionFn, Decoder, Hook
+from llm_holes.engine.model.decoder import AttentionFn, Decoder, Hook, rotary, rotate
 from llm_holes.engine.model.hook_names import tap
 from llm_holes.engine.model.packed import PackedWeight
 from llm_holes.engine.model.quantize import Granularity, int4_weight, int8_weight, quantize, stored_bytes
@@ -53,6 +54,14 @@ def operated(model: Decoder, surgery: Surgery) -> Decoder:
 def hooked(model: Decoder, name: str, hook: Hook) -> Decoder:
     """The model with the activation at the point `name` changed by `hook`, after the hooks it has there."""
     return replace(model, hooks={**model.hooks, name: (*model.hooks.get(name, ()), hook)})
+
+
+def turned_further(model: Decoder, layer: int | None, point: str, by: int) -> Decoder:
+    """The model that at this point of a layer (None: of every one) turns what is there by `by` places more."""
+    for place in range(model.config.n_layers) if layer is None else (layer,):
+        further = rotary(model.config.ropes[place], by, by + 1)
+        model = hooked(model, tap(place, point), partial(rotate, rotation=further))
+    return model
 
 
 def reweighted(model: Decoder, changed: Mapping[str, Tensor]) -> Decoder:

@@ -65,7 +65,8 @@ class Passed:
             return x
 
         with torch.no_grad():
-            model.block(layer, stream[None], rotary(model.config, 0, len(stream)), None, at, names)
+            rotation = rotary(model.config.ropes[layer], 0, len(stream))
+            model.block(layer, stream[None], rotation, None, at, names)
         return cls(found)
 
 

@@ -24,11 +24,13 @@ NAMED = 4
 
 
 def turned(x: Tensor, frequency: Tensor, start: int = 0) -> Tensor:
-    """RoPE of x [pos, d_head], written anew with complex numbers: pair i at position m turns by m · frequency[i]."""
-    left, right = x.double().chunk(2, dim=-1)
+    """RoPE of x [pos, d_head], written anew with complex numbers: pair i at position m turns by m · frequency[i]; what
+    is behind the pairs stays."""
+    dims = 2 * len(frequency)
+    left, right = x[:, :dims].double().chunk(2, dim=-1)
     angle = torch.arange(start, start + len(x)).double()[:, None] * frequency.double()
     pairs = torch.complex(left, right) * torch.polar(torch.ones_like(angle), angle)
-    return torch.cat((pairs.real, pairs.imag), dim=-1)
+    return torch.cat((pairs.real, pairs.imag, x[:, dims:].double()), dim=-1)
 
 
 def query_and_keys(engine: Engine, ids: Sequence[int], layer: int, head: int) -> tuple[dict[str, Any], Plane, Table]:
@@ -39,7 +41,7 @@ def query_and_keys(engine: Engine, ids: Sequence[int], layer: int, head: int) ->
     q, k, theirs = (torch.from_numpy(acts[tap(layer, x)][0]) for x in points)
     query, keys = q[-1:, head], k[:, head // config.kv_group]
     plain = (keys.double() @ query[0].double()).tolist()
-    frequency = scaled(config.rope, inverse_frequencies(config))
+    frequency = scaled(config.ropes[layer], inverse_frequencies(config.ropes[layer]))
     keys, query = turned(keys, frequency), turned(query, frequency, len(ids) - 1)[0]
     dots = keys @ query
     ours, model = dots / math.sqrt(config.d_head), theirs[head, -1].double()

@@ -68,7 +68,7 @@ def _read(engine: Engine, ids: Sequence[int], name: str, place: WeightScaled) ->
         return here[:, None].expand(-1, config.d_model)
     if name in (TABLE, FINAL_NORM):
         stream = _tapped(engine, ids, config.n_layers - 1, "hook_resid_post")
-        return model.norm(stream, f"{FINAL_NORM}.weight") if name == TABLE else stream
+        return model.norm(stream, FINAL_NORM) if name == TABLE else stream
     return _tapped(engine, ids, int(place.name.split(".")[2]), READS[name])
 
 

@@ -41,7 +41,7 @@ def test_conversion_gives_back_the_hugging_face_weights(architecture: str, tmp_p
         np.testing.assert_array_equal(found[name], value, err_msg=name)
     config = read_config(folder)
     assert (config.family, config.n_heads, config.n_kv_heads, config.d_head) == (architecture, 4, 2, 16)
-    assert (config.d_mlp, config.n_ctx, config.norm_eps, config.rope.rope_theta) == (96, 128, 1e-5, 5000.0)
+    assert (config.d_mlp, config.n_ctx, config.norm_eps, config.ropes[0].rope_theta) == (96, 128, 1e-5, 5000.0)
     assert config.tied_embeddings == (architecture == "qwen2")
 
 
@@ -60,7 +60,7 @@ def test_llama3_rope_scaling_is_recovered_from_its_frequencies(tmp_path: Path) -
     smooth = np.clip((8192 / wavelength - 1) / 3, 0, 1)
     factors = (1 / ((1 - smooth) / 8 + smooth)).astype(np.float32)
     tiny_gguf.write_gguf(tmp_path / "m.gguf", extra={"rope_freqs.weight": factors})
-    rope = read_config(convert_quietly(tmp_path / "m.gguf", tmp_path / "out")).rope
+    rope = read_config(convert_quietly(tmp_path / "m.gguf", tmp_path / "out")).ropes[0]
     assert (rope.rope_type, rope.rope_theta, rope.factor) == ("llama3", 5000.0, 8.0)
     assert (rope.low_freq_factor, rope.high_freq_factor, rope.original_max_position_embeddings) == (1.0, 4.0, 8192)
 
@@ -225,7 +225,7 @@ def test_old_and_new_keys_of_rope_scaling_mean_what_they_mean_to_llama_cpp(
     keys: dict[str, Any], factor: float | None, tmp_path: Path
 ) -> None:
     tiny_gguf.write_gguf(tmp_path / "m.gguf", keys=keys)
-    rope = read_config(convert_quietly(tmp_path / "m.gguf", tmp_path / "out")).rope
+    rope = read_config(convert_quietly(tmp_path / "m.gguf", tmp_path / "out")).ropes[0]
     assert (rope.rope_type, rope.factor) == (("default", 1.0) if factor is None else ("linear", factor))
 
 

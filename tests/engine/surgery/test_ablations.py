@@ -93,7 +93,7 @@ def attention_by_hand(tiny: Decoder, layer: int, key_places: Tensor, seen: Calla
     names = [tap(layer, f"attn.hook_{x}") for x in ("q", "k", "v")]
     q, k, v = (torch.tensor(tiny.forward(IDS, taps=names).acts[name]) for name in names)
     places = torch.arange(IDS.shape[1])
-    every = rotary(tiny.config, -50, 50)
+    every = rotary(tiny.config.ropes[0], -50, 50)
     q = rotate(q, replace(every, cos=every.cos[places + 50], sin=every.sin[places + 50]))
     k = rotate(k, replace(every, cos=every.cos[key_places + 50], sin=every.sin[key_places + 50]))
     z = torch.zeros_like(q)

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from llm_holes.engine.model.cache import ContiguousCache
-from llm_holes.engine.model.config import Rope
 from llm_holes.engine.model.decoder import Decoder, fused_attention
 from llm_holes.engine.model.hook_names import tap
+from llm_holes.engine.model.rope import Rope
 from llm_holes.engine.surgery.attention_parts import (
     FutureVisible,
     PatternShared,
@@ -30,7 +30,7 @@ def logits(model: Decoder, *operations: Operation, ids: torch.Tensor = IDS) -> t
 
 
 def test_without_places_is_a_model_whose_angles_are_all_0(tiny: Decoder) -> None:
-    still = msgspec.structs.replace(tiny.config, rope=Rope(rope_type="linear", factor=float("inf")))
+    still = msgspec.structs.replace(tiny.config, ropes=(Rope(0),) * 3)
     assert torch.allclose(logits(tiny, PlacesUntold()), logits(replace(tiny, config=still)), atol=1e-5)
     assert not torch.allclose(logits(tiny, PlacesUntold()), logits(tiny), atol=1e-3)
 

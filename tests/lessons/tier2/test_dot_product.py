@@ -86,14 +86,14 @@ def test_scores_and_logits_of_the_model_are_reproduced(engine: Engine) -> None:
 def test_turning_by_complex_numbers_is_the_decoders_rotation(engine: Engine) -> None:
     config = engine.model.config
     x = torch.randn(6, config.d_head, generator=torch.Generator().manual_seed(0))
-    theirs = rotate(x[None, :, None], rotary(config, 3, 9))[0, :, 0]
-    assert (turned(x, inverse_frequencies(config), 3) - theirs).abs().max() < 1e-5
+    theirs = rotate(x[None, :, None], rotary(config.ropes[0], 3, 9))[0, :, 0]
+    assert (turned(x, inverse_frequencies(config.ropes[0]), 3) - theirs).abs().max() < 1e-5
 
 
 def test_only_the_distance_between_query_and_key_counts(engine: Engine) -> None:
     config = engine.model.config
     q, k = torch.randn(2, 1, config.d_head, generator=torch.Generator().manual_seed(0))
-    frequency = inverse_frequencies(config)
+    frequency = inverse_frequencies(config.ropes[0])
     near, far = (float(turned(q, frequency, n + 5) @ turned(k, frequency, n)[0]) for n in (0, 4000))
     assert near == pytest.approx(far, abs=1e-3)
 

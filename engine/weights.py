@@ -1,0 +1,71 @@
+"""From the files of a checkpoint to the tensors that the decoder reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+import torch
+from safetensors import safe_open
+from torch import Tensor
+
+from llm_holes.engine.checkpoint.layouts import HEAD, TABLE, Source, layout, sources
+from llm_holes.engine.checkpoint.tensors import SCALE
+from llm_holes.engine.checkpoint.validate import Checkpoint
+from llm_holes.engine.errors import ModelError
+from llm_holes.engine.model.config import Config
+from llm_holes.engine.model.quantized_formats import Block
+
+
+def load_weights(checkpoint: Checkpoint) -> dict[str, Tensor]:
+    """The tensors of the checkpoint that are read, by name: mapped from disk where they are fp32 already, FP8 ones multiplied by
+    the scales of their blocks. Raises ModelError."""
+    weights: dict[str, Tensor] = {}
+    for path in checkpoint.weights:
+        try:
+            with safe_open(path, framework="pt") as file:
+                for name, stored in checkpoint.tensors.items():
+                    if stored.path == path:
+                        weights[name] = file.get_tensor(stored.name).float()
+        except Exception as error:  # safetensors raises its own, undeclared errors
+            raise ModelError(f"{path} cannot be read: {error!s:.200}", "Give an undamaged copy of it.") from None
+    for name in [name for name in weights if name.endswith(SCALE)]:
+        matrix = name.removesuffix(SCALE)
+        weights[matrix] = unscaled(weights[matrix], weights.pop(name), checkpoint.block)
+    return weights
+
+
+def unscaled(codes: Tensor, scales: Tensor, block: Block | None) -> Tensor:
+    """The matrix [out, in] whose blocks of `block` rows and columns were divided by `scales` [blocks, blocks]."""
+    rows, columns = block or codes.shape
+    wide = scales.repeat_interleave(rows, 0).repeat_interleave(columns, 1)
+    return codes.mul_(wide[: codes.shape[0], : codes.shape[1]])
+
+
+def tied(config: Config, weights: dict[str, Tensor]) -> tuple[Config, dict[str, Tensor]]:
+    """What a config that says the output table is the input table means beside a file that holds both, as
+    transformers 5 has it: one table where they are equal (a copy counts once), else the two that are there."""
+    head = weights.get(HEAD)
+    if not config.tied_embeddings or head is None:
+        return config, weights
+    rest = {name: w for name, w in weights.items() if name != HEAD}
+    if torch.equal(rest.setdefault(TABLE, head), head):
+        return config, rest
+    return msgspec.structs.replace(config, tied_embeddings=False), weights
+
+
+def rearranged(config: Config, stored: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors by the decoder's names and in its shapes, from those of a complete checkpoint. What lies in it as the
+    decoder has it is not copied."""
+    both = sources(msgspec.structs.replace(config, tied_embeddings=False))  # a tied model may have either table
+    return {name: _part(config, stored[source.name], source) for name, source in both.items() if source.name in stored}
+
+
+def _part(config: Config, w: Tensor, source: Source) -> Tensor:
+    w = w.T if source.transposed else w
+    if source.rows == len(w):
+        return w.contiguous()
+    if not layout(config).by_head:
+        return w[source.first : source.first + source.rows].contiguous()
+    heads = w.view(config.n_heads, -1, config.d_head, *w.shape[1:])
+    return heads[:, source.first // source.rows].flatten(0, 1)
