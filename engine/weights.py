@@ -18,8 +18,8 @@ from llm_holes.engine.model.quantized_formats import Block
 
 
 def load_weights(checkpoint: Checkpoint) -> dict[str, Tensor]:
-    """The tensors of the checkpoint that are read, by name: mapped from disk where they are fp32 already, FP8 ones multiplied by
-    the scales of their blocks. Raises ModelError."""
+    """The tensors of the checkpoint that are read, by name: mapped from disk where they are fp32 already, FP8 ones
+    multiplied by the scales of their blocks. Raises ModelError."""
     weights: dict[str, Tensor] = {}
     for path in checkpoint.weights:
         try:
@@ -58,10 +58,16 @@ def rearranged(config: Config, stored: Mapping[str, Tensor]) -> dict[str, Tensor
     """The tensors by the decoder's names and in its shapes, from those of a complete checkpoint. What lies in it as the
     decoder has it is not copied."""
     both = sources(msgspec.structs.replace(config, tied_embeddings=False))  # a tied model may have either table
-    return {name: _part(config, stored[source.name], source) for name, source in both.items() if source.name in stored}
+    found = {name: _made(config, stored, name, way) for name, way in both.items() if way.names[0] in stored}
+    if offset := layout(config).gain_offset:
+        found |= {name: w + offset for name, w in found.items() if name.endswith("norm.weight")}
+    return found
 
 
-def _part(config: Config, w: Tensor, source: Source) -> Tensor:
+def _made(config: Config, stored: Mapping[str, Tensor], name: str, source: Source) -> Tensor:
+    if len(source.names) > 1:
+        return torch.cat([stored[part] for part in source.names], dim=1 if "down_proj" in name else 0)
+    w = stored[source.names[0]]
     w = w.T if source.transposed else w
     if source.rows == len(w):
         return w.contiguous()

@@ -42,7 +42,7 @@ def used(config: Config, stored: Mapping[str, Stored], block: Block | None) -> d
     """
     table, head = stored_name(config, TABLE), stored_name(config, HEAD)
     named = {name: t for name, t in _named(config, stored, table, head).items() if not INERT.fullmatch(name)}
-    expected = {source.name: source.shape for source in sources(config).values()}
+    expected = {name: source.shape for source in sources(config).values() for name in source.names}
     if config.tied_embeddings and head in named:
         expected[head] = expected[table]
         if table not in named:  # transformers ties whichever of the two is there to the other

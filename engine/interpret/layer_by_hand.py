@@ -14,12 +14,13 @@ import torch
 from torch import Tensor
 
 from llm_holes.engine.interpret.logit_lens import tapped
-from llm_holes.engine.model.decoder import ACT_FNS, Decoder, rotary, rotate
+from llm_holes.engine.model.decoder import ACT_FNS, Decoder, capped, rotary, rotate
 from llm_holes.engine.model.hook_names import PER_LAYER, tap
 from llm_holes.engine.surgery.operations import weight
 
 FLOAT = 4
 ACT_NAMES = {"silu": "SiLU", "gelu": "GELU", "gelu_tanh": "GELU", "relu": "ReLU"}
+NORM_FORMULAS = {"rms": "x / rms(x) · g", "layer": "(x - mean) / std · g + b"}
 UNTAPPED = {"attn.hook_attn_scores", "attn.hook_pattern"}
 
 
@@ -62,19 +63,26 @@ class _Layer:
     def parts(self) -> list[Part]:
         x = self.recorded["hook_resid_pre"][self.place]
         normed = self.normed(x, "input_layernorm", "ln1.hook_normalized")
-        x = self.attended(x, normed)
-        normed = self.normed(x, "post_attention_layernorm", "ln2.hook_normalized")
+        before, x = x, self.attended(x, normed)
+        read = before if self.config.parallel else x
+        normed = self.normed(read, "post_attention_layernorm", "ln2.hook_normalized")
         self.updated(x, self.fed_forward(normed), "post_mlp_layernorm", "hook_mlp_out", "hook_resid_post")
         return self.done
 
     def fed_forward(self, normed: Tensor) -> Tensor:
         """What the FFN makes of the normed stream."""
-        gate = self.product("mlp.gate_proj", "gate", normed, "mlp.hook_pre")
-        up = self.product("mlp.up_proj", "up", normed, "mlp.hook_pre_linear")
-        act, width = self.config.act, len(gate)
+        act, gated = self.config.act, self.config.gated
         act_fn = self.model.act_fns.get(self.layer, ACT_FNS[act])
-        formula = f"{ACT_NAMES[act]}(gate) · up"
-        post = self.add("nonlinearity", formula, width, act_fn(gate) * up, 5 * width, 0, "mlp.hook_post")
+        gate = self.product(
+            "mlp.gate_proj" if gated else "mlp.up_proj", "gate" if gated else "up", normed, "mlp.hook_pre"
+        )
+        up = self.product("mlp.up_proj", "up", normed, "mlp.hook_pre_linear") if gated else torch.ones(())
+        formula, point = f"{ACT_NAMES[act]}(gate) · up" if gated else f"{ACT_NAMES[act]}(up)", "mlp.hook_post"
+        width, routed = len(gate), self.config.router is not None
+        post = self.add("nonlinearity", formula, width, act_fn(gate) * up, 5 * width, 0, "" if routed else point)
+        if self.config.router:
+            shares = self.model.shares(normed, f"{self.prefix}mlp.router", self.config.router)
+            post = self.add("route", "· share of its expert", width, post * shares, *self.cost("mlp.router"), point)
         return self.product("mlp.down_proj", "FFN update", post, self.unless("post_mlp_layernorm", "hook_mlp_out"))
 
     def unless(self, norm: str, point: str) -> str:
@@ -95,7 +103,7 @@ class _Layer:
         if name not in self.config.norms:
             return x
         d = len(x)
-        return self.add("norm", "x / rms(x) · g", d, self.norm(x, name), 4 * d, FLOAT * d, point)
+        return self.add("norm", NORM_FORMULAS[self.config.norm], d, self.norm(x, name), 4 * d, FLOAT * d, point)
 
     def attended(self, x: Tensor, normed: Tensor) -> Tensor:
         """The stream after attention, from the stream and its normed copy."""
@@ -118,7 +126,7 @@ class _Layer:
         keys = torch.cat((self.recorded["attn.hook_rot_k"][:-1], k[None]))[-count:].repeat_interleave(c.kv_group, 1)
         values = torch.cat((self.recorded["attn.hook_v"][:-1], v[None]))[-count:].repeat_interleave(c.kv_group, 1)
         cache = FLOAT * count * c.n_kv_heads * c.d_head
-        scores = torch.einsum("hd,khd->hk", q, keys) / math.sqrt(c.d_head)
+        scores = capped(torch.einsum("hd,khd->hk", q, keys) / math.sqrt(c.d_head), c.attn_softcap)
         scores = self.add("scores", "q · k / √d", q.numel(), scores, 2 * q.numel() * count, cache, "")
         pattern = self.add("softmax", "to shares of 1", scores.numel(), scores.softmax(-1), 5 * scores.numel(), 0, "")
         z = torch.einsum("hk,khd->hd", pattern, values)
@@ -140,8 +148,13 @@ class _Layer:
         )
 
     def norm(self, x: Tensor, name: str) -> Tensor:
-        gain = self.model.weights.get(f"{self.prefix}{name}.weight")
-        return x if gain is None else x * (x.square().mean() + self.config.norm_eps).rsqrt() * gain
+        gain, bias = (self.model.weights.get(f"{self.prefix}{name}.{kind}") for kind in ("weight", "bias"))
+        if gain is None:
+            return x
+        if self.config.norm == "layer":
+            x = x - x.mean()
+        y = x * (x.square().mean() + self.config.norm_eps).rsqrt() * gain
+        return y if bias is None else y + bias
 
     def cost(self, name: str) -> tuple[int, int]:
         count = self.model.weights[f"{self.prefix}{name}.weight"].numel()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -15,7 +16,7 @@ from llm_holes.engine.model.config_numbers import count, number
 from llm_holes.engine.model.families import FAMILIES, PRE, Family, Norm, QKNorm
 from llm_holes.engine.model.quantized_formats import fp8_block
 from llm_holes.engine.model.rope import Rope, read_rope
-from llm_holes.engine.model.windows import SLIDING, layer_kinds, read_window
+from llm_holes.engine.model.windows import FULL, SLIDING, layer_kinds, read_window
 
 MAX_LAYERS = 2_000
 Act = Literal["silu", "gelu", "gelu_tanh", "relu"]
@@ -44,13 +45,23 @@ class Sizes(msgspec.Struct, frozen=True):
     tied_embeddings: bool
 
 
+class Router(msgspec.Struct, frozen=True):
+    """A mixture of `experts`, of which each token gets `chosen`, with shares that add up to 1 if `renormalized`."""
+
+    experts: int
+    chosen: int
+    renormalized: bool
+
+
 class Config(Sizes, frozen=True):
     """What the decoder has to know of a model besides its weights.
 
     `biases` are the matrices of a layer that have one (`self_attn.q_proj`). For each layer, `ropes` says how queries
     and keys are turned, and `windows` how many positions a query sees, itself the last of them; None for all (Beltagy
     et al. 2020, Jiang et al. 2023). `norms` are the norms that a layer has. What the embedding, a query, each update
-    and the logits are multiplied with is 1 in most models; scores are always divided by √d_head.
+    and the logits are multiplied with is 1 in most models; scores are always divided by √d_head. Soft caps bend scores
+    and logits so that none is larger. A `parallel` layer gives its FFN what it gave its attention. With a router, d_mlp
+    counts the neurons of all experts.
     """
 
     family: str
@@ -66,6 +77,12 @@ class Config(Sizes, frozen=True):
     query_scale: float = 1.0
     update_scale: float = 1.0
     logit_scale: float = 1.0
+    attn_softcap: float | None = None
+    logit_softcap: float | None = None
+    gated: bool = True
+    parallel: bool = False
+    learned_places: bool = False
+    router: Router | None = None
 
     @property
     def kv_group(self) -> int:
@@ -99,7 +116,8 @@ def from_hugging_face(raw: dict[str, Any]) -> Config:
     family = FAMILIES[name]
     refuse_unknown(raw, family)
     raw = _spoken(raw, family)
-    sizes = _sizes(raw)
+    router = _router(raw)
+    sizes = _sizes(raw, family, router)
     turned = _turned(raw, sizes.n_layers)
     window = read_window(raw, family)
     kinds = layer_kinds(raw, family, window, turned)
@@ -107,27 +125,48 @@ def from_hugging_face(raw: dict[str, Any]) -> Config:
         **msgspec.structs.asdict(sizes),
         family=name,
         norm_eps=number(raw["rms_norm_eps"], "rms_norm_eps"),
-        ropes=_ropes(raw, sizes.d_head, turned),
+        ropes=_ropes(raw, family, sizes.d_head, turned, kinds),
         biases=_biases(raw, family),
         windows=tuple(window if kind == SLIDING else None for kind in kinds),
         act=_act(raw),
         norm=family.norm,
         norms=family.norms,
         qk_norm=family.qk_norm,
-        embedding_scale=_scale(raw, "embedding_multiplier"),
+        embedding_scale=sizes.d_model**0.5 if family.scaled_embedding else _scale(raw, "embedding_multiplier"),
         query_scale=_query_scale(raw, sizes.d_head),
         update_scale=_scale(raw, "residual_multiplier"),
         logit_scale=1 / _scale(raw, "logits_scaling"),
+        attn_softcap=_softcap(raw, "attn_logit_softcapping"),
+        logit_softcap=_softcap(raw, "final_logit_softcapping"),
+        gated=family.gated,
+        parallel=bool(raw.get("use_parallel_residual")),
+        learned_places=family.learned_places,
+        router=router,
     )
 
 
 def _spoken(raw: Mapping[str, Any], family: Family) -> dict[str, Any]:
     """The config with what the family leaves unsaid, under the keys that others have."""
-    own = {family.renamed[key]: value for key, value in raw.items() if key in family.renamed}
+    own = {family.renamed[key]: value for key, value in raw.items() if key in family.renamed and value is not None}
     return {**family.silent, **raw, **own}
 
 
-def _sizes(raw: Mapping[str, Any]) -> Sizes:
+def _router(raw: Mapping[str, Any]) -> Router | None:
+    if "num_experts" not in raw:
+        return None
+    experts = count(raw["num_experts"], "num_experts")
+    chosen = count(raw["num_experts_per_tok"], "num_experts_per_tok", experts)
+    return Router(experts, chosen, bool(raw["norm_topk_prob"]))
+
+
+def _width(raw: Mapping[str, Any], family: Family, router: Router | None) -> int:
+    """Neurons of an FFN, those of all experts if there are several."""
+    if family.mlp_ratio and "intermediate_size" not in raw:
+        return family.mlp_ratio * count(raw["hidden_size"], "hidden_size")
+    return count(raw["intermediate_size"], "intermediate_size") * (router.experts if router else 1)
+
+
+def _sizes(raw: Mapping[str, Any], family: Family, router: Router | None) -> Sizes:
     n_heads = count(raw["num_attention_heads"], "num_attention_heads")
     n_kv_heads = count(raw.get("num_key_value_heads") or n_heads, "num_key_value_heads")
     if n_heads % n_kv_heads:
@@ -138,7 +177,7 @@ def _sizes(raw: Mapping[str, Any]) -> Sizes:
         n_heads=n_heads,
         n_kv_heads=n_kv_heads,
         d_head=count(raw.get("head_dim") or raw["hidden_size"] // n_heads, "head_dim"),
-        d_mlp=count(raw["intermediate_size"], "intermediate_size"),
+        d_mlp=_width(raw, family, router),
         d_vocab=count(raw["vocab_size"], "vocab_size"),
         n_ctx=count(raw["max_position_embeddings"], "max_position_embeddings"),
         tied_embeddings=bool(raw.get("tie_word_embeddings", False)),
@@ -158,9 +197,22 @@ def _turned(raw: Mapping[str, Any], n_layers: int) -> list[bool]:
     return [bool(value) for value in given[:n_layers]]
 
 
-def _ropes(raw: Mapping[str, Any], d_head: int, turned: Sequence[bool]) -> tuple[Rope, ...]:
-    rope = read_rope(raw, raw.get("rope_scaling") or raw.get("rope_parameters") or {}, d_head)
-    return tuple(rope if rotates else Rope(0) for rotates in turned)
+def _ropes(
+    raw: Mapping[str, Any], family: Family, d_head: int, turned: Sequence[bool], kinds: Sequence[str]
+) -> tuple[Rope, ...]:
+    """One for each layer; in Gemma 3 those with a window have another than the rest."""
+    if family.learned_places:
+        return (Rope(0),) * len(turned)
+    given = raw.get("rope_scaling") or raw.get("rope_parameters") or {}
+    by_kind = dict.fromkeys(kinds, given)
+    if "rope_local_base_freq" in raw:
+        own = {SLIDING: {"rope_theta": raw["rope_local_base_freq"]}, FULL: {}}
+        if isinstance(given, dict) and {*given} <= {SLIDING, FULL}:
+            by_kind = {kind: own[kind] | (given.get(kind) or {}) for kind in kinds}
+        else:
+            by_kind = {FULL: given, SLIDING: own[SLIDING]}
+    ropes = {kind: read_rope(raw, by_kind[kind], d_head) for kind in {*kinds}}
+    return tuple(ropes[kind] if rotates else Rope(0) for kind, rotates in zip(kinds, turned, strict=True))
 
 
 def _biases(raw: Mapping[str, Any], family: Family) -> tuple[str, ...]:
@@ -179,6 +231,17 @@ def _scale(raw: Mapping[str, Any], key: str) -> float:
     return number(raw.get(key, 1.0), key)
 
 
+def _softcap(raw: Mapping[str, Any], key: str) -> float | None:
+    if raw.get(key) is None:
+        return None
+    cap = _scale(raw, key)
+    if cap <= 0:
+        raise ValueError(f"{key} = {cap}")
+    return cap
+
+
 def _query_scale(raw: Mapping[str, Any], d_head: int) -> float:
     """What makes of the division by √d_head the factor that the family has for scores."""
+    if (scalar := raw.get("query_pre_attn_scalar")) is not None:
+        return math.sqrt(d_head / number(scalar, "query_pre_attn_scalar"))
     return 1.0 if raw.get("attention_multiplier") is None else _scale(raw, "attention_multiplier") * d_head**0.5

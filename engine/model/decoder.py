@@ -25,7 +25,7 @@ from torch import Tensor
 
 from llm_holes.engine.errors import Cancelled
 from llm_holes.engine.model.cache import KVCache
-from llm_holes.engine.model.config import Act, Config
+from llm_holes.engine.model.config import Act, Config, Router
 from llm_holes.engine.model.hook_names import unknown
 from llm_holes.engine.model.packed import PackedWeight
 from llm_holes.engine.model.rope import Rope
@@ -63,9 +63,9 @@ class Decoder:
     """A model is its config and its weights by Hugging Face name.
 
     `packed` holds matrices stored in fewer bits, `hooks` change activations at named points, `attention_fns` replace
-    scores, softmax and sum of a layer's attention (it then has no window, and no scores or pattern to tap or hook),
-    `act_fns` stand for the nonlinearity of a layer's FFN, `is_cancelled` is polled once per layer. Nothing is ever written into a
-    weight: a changed model is a new Decoder over other weights.
+    scores, softmax and sum of a layer's attention (it then has no window, no cap, no scores or pattern to tap or hook),
+    `act_fns` stand for the nonlinearity of a layer's FFN, `is_cancelled` is polled once per layer. Nothing is ever
+    written into a weight: a changed model is a new Decoder over other weights.
     """
 
     config: Config
@@ -155,7 +155,8 @@ class Decoder:
         [..., d_vocab]."""
         config = self.config
         x = (at or self.at)("ln_final.hook_normalized", self.norm(x, "model.norm"))
-        return self.linear(x * config.logit_scale, "model.embed_tokens" if config.tied_embeddings else "lm_head")
+        logits = self.linear(x * config.logit_scale, "model.embed_tokens" if config.tied_embeddings else "lm_head")
+        return capped(logits, config.logit_softcap)
 
     def block(
         self, layer: int, x: Tensor, rotation: Rotation, cache: KVCache | None, at: At, taps: Collection[str]
@@ -166,10 +167,11 @@ class Decoder:
         x = at(f"{hook}hook_resid_pre", x)
         normed = at(f"{hook}ln1.hook_normalized", self.norm(x, f"{name}input_layernorm"))
         update = self.norm(self.attention(layer, normed, rotation, cache, at, taps), f"{name}post_self_attn_layernorm")
-        x = at(f"{hook}hook_resid_mid", x + at(f"{hook}hook_attn_out", update * scale))
-        normed = at(f"{hook}ln2.hook_normalized", self.norm(x, f"{name}post_attention_layernorm"))
+        mid = at(f"{hook}hook_resid_mid", x + at(f"{hook}hook_attn_out", update * scale))
+        read = x if self.config.parallel else mid
+        normed = at(f"{hook}ln2.hook_normalized", self.norm(read, f"{name}post_attention_layernorm"))
         update = self.norm(self.ffn(layer, normed, at), f"{name}post_mlp_layernorm")
-        return at(f"{hook}hook_resid_post", x + at(f"{hook}hook_mlp_out", update * scale))
+        return at(f"{hook}hook_resid_post", mid + at(f"{hook}hook_mlp_out", update * scale))
 
     def attention(
         self, layer: int, x: Tensor, rotation: Rotation, cache: KVCache | None, at: At, taps: Collection[str]
@@ -187,8 +189,8 @@ class Decoder:
             k, v = cache.append(layer, k, v, q)
         if layer in self.attention_fns:
             z = self.attention_fns[layer](q, k, v)
-        elif any(p in taps or p in self.hooks for p in (f"{hook}attn_scores", f"{hook}pattern")):
-            z = explicit_attention(q, k, v, config.kv_group, at, hook, config.windows[layer])
+        elif config.attn_softcap or any(p in taps or p in self.hooks for p in (f"{hook}attn_scores", f"{hook}pattern")):
+            z = explicit_attention(q, k, v, config, at, hook, config.windows[layer])
         else:
             z = fused_attention(q, k, v, config.windows[layer])
         z = at(f"{hook}z", z.transpose(1, 2))
@@ -203,13 +205,25 @@ class Decoder:
         return self.norm(y.view(shape), f"{name}_norm")
 
     def ffn(self, layer: int, x: Tensor, at: At) -> Tensor:
-        """The FFN of x [..., d_model], each position on its own: down(act(gate(x)) · up(x)), d_mlp wide inside, d_model
-        again outside."""
+        """The FFN of x [..., d_model], each position on its own: down(act(gate(x)) · up(x)), or down(act(up(x))) in
+        families without a gate; d_mlp wide inside, d_model again outside."""
         hook, name = f"blocks.{layer}.mlp.hook_", f"model.layers.{layer}.mlp."
         act_fn = self.act_fns.get(layer, ACT_FNS[self.config.act])
-        gate = at(f"{hook}pre", self.linear(x, f"{name}gate_proj"))
-        up = at(f"{hook}pre_linear", self.linear(x, f"{name}up_proj"))
-        return self.linear(at(f"{hook}post", act_fn(gate) * up), f"{name}down_proj")
+        gate = at(f"{hook}pre", self.linear(x, f"{name}{'gate' if self.config.gated else 'up'}_proj"))
+        up = at(f"{hook}pre_linear", self.linear(x, f"{name}up_proj") if self.config.gated else torch.ones_like(gate))
+        values = act_fn(gate) * up
+        if self.config.router:
+            values = values * self.shares(x, f"{name}router", self.config.router)
+        return self.linear(at(f"{hook}post", values), f"{name}down_proj")
+
+    def shares(self, x: Tensor, name: str, router: Router) -> Tensor:
+        """What part the neurons have in the FFN's update at each position of x [..., d_model]: [..., d_mlp]. The router
+        chooses a few experts, which are blocks of neurons, and those of the others have none (Shazeer et al. 2017). All
+        are computed here, which is easy to read and slow."""
+        best = self.linear(x, name).softmax(-1).topk(router.chosen)
+        parts = best.values / best.values.sum(-1, keepdim=True) if router.renormalized else best.values
+        by_expert = x.new_zeros(*x.shape[:-1], router.experts).scatter(-1, best.indices, parts)
+        return by_expert.repeat_interleave(self.config.d_mlp // router.experts, -1)
 
     def norm(self, x: Tensor, name: str) -> Tensor:
         """RMSNorm over the last dimension of x [..., d]: x / rms(x) · gain, where the gain is the weight of `name` [d];
@@ -274,6 +288,11 @@ def rotate(x: Tensor, rotation: Rotation) -> Tensor:
     return turned if dims == x.shape[-1] else torch.cat((turned, rest), dim=-1)
 
 
+def capped(x: Tensor, cap: float | None) -> Tensor:
+    """x bent so that nothing in it is larger than `cap` (Gemma 2); x itself without one."""
+    return x if cap is None else cap * (x / cap).tanh()
+
+
 def causal_mask(queries: int, keys: int, window: int | None = None) -> Tensor:
     """True where the key may be seen, [queries, keys]: a query sees itself and what came before, or of these only the
     last `window`."""
@@ -283,11 +302,11 @@ def causal_mask(queries: int, keys: int, window: int | None = None) -> Tensor:
 
 
 def explicit_attention(
-    q: Tensor, k: Tensor, v: Tensor, kv_group: int, at: At, hook: str, window: int | None = None
+    q: Tensor, k: Tensor, v: Tensor, config: Config, at: At, hook: str, window: int | None = None
 ) -> Tensor:
     """Attention written out so that scores and pattern [batch, head, query, key] can be seen and changed."""
-    k, v = k.repeat_interleave(kv_group, dim=1), v.repeat_interleave(kv_group, dim=1)
-    scores = q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1])
+    k, v = k.repeat_interleave(config.kv_group, dim=1), v.repeat_interleave(config.kv_group, dim=1)
+    scores = capped(q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1]), config.attn_softcap)
     scores = scores.masked_fill(~causal_mask(q.shape[2], k.shape[2], window), -torch.inf)
     pattern = at(f"{hook}pattern", at(f"{hook}attn_scores", scores).softmax(-1))
     return pattern @ v

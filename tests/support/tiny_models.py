@@ -46,7 +46,21 @@ CLASSES = {
     "smollm3": "SmolLM3{}",
     "olmo2": "Olmo2{}",
     "granite": "Granite{}",
+    "phi3": "Phi3{}",
+    "gemma2": "Gemma2{}",
+    "gemma3": "Gemma3{}",
+    "neox": "GPTNeoX{}",
+    "gpt2": "GPT2{}",
+    "mixtral": "Mixtral{}",
+    "qwen3moe": "Qwen3Moe{}",
 }
+GEMMA3_ROPE = {
+    "full_attention": {"rope_type": "linear", "rope_theta": 1e5, "factor": 4.0},
+    "sliding_attention": {"rope_type": "default", "rope_theta": 500.0},
+}
+NEOX = {"head_dim": None, "hidden_size": 96, "num_key_value_heads": None}
+GPT2 = {"n_embd": 48, "n_layer": 3, "n_head": 6, "n_positions": 64}
+QWEN3_MOE = {"num_experts": 6, "num_experts_per_tok": 3, "moe_intermediate_size": 20}
 VARIANTS: dict[str, dict[str, Any]] = {
     "llama": {},
     "llama-bias": {"attention_bias": True},
@@ -76,6 +90,25 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "olmo2-tied-bias": {"head_dim": 8, "tie_word_embeddings": True, "attention_bias": True},
     "granite": {"head_dim": 8, **MULTIPLIERS},
     "granite-tied": {"head_dim": 8, "tie_word_embeddings": True, "mlp_bias": True, **MULTIPLIERS},
+    "phi3": {"head_dim": 8, "pad_token_id": 0},
+    "phi3-part-window": {
+        "head_dim": 8,
+        "pad_token_id": 0,
+        "sliding_window": 7,
+        "rope_parameters": {"rope_type": "default", "rope_theta": 1e4, "partial_rotary_factor": 0.5},
+    },
+    "gemma2-window": {"sliding_window": 5, "query_pre_attn_scalar": 24, "attn_logit_softcapping": 2.0},
+    "gemma2-untied": {"tie_word_embeddings": False, "final_logit_softcapping": 3.0},
+    "gemma3-window": {"sliding_window": 5, "sliding_window_pattern": 2, "query_pre_attn_scalar": 24},
+    "gemma3-linear": {"rope_parameters": GEMMA3_ROPE, "sliding_window_pattern": 2},
+    "neox": NEOX,
+    "neox-in-turn": {**NEOX, "use_parallel_residual": False, "attention_bias": False, "tie_word_embeddings": True},
+    "gpt2": GPT2,
+    "gpt2-untied": {**GPT2, "n_inner": 40, "tie_word_embeddings": False},
+    "mixtral": {"num_local_experts": 5},
+    "mixtral-window": {"num_local_experts": 3, "sliding_window": 7, "tie_word_embeddings": True},
+    "qwen3moe": QWEN3_MOE,
+    "qwen3moe-renormalized": {**QWEN3_MOE, "norm_topk_prob": True},
 }
 
 
@@ -84,9 +117,16 @@ def reference(variant: str) -> Any:
     import transformers
 
     name = CLASSES[variant.split("-")[0]]
-    config_class, model_class = (getattr(transformers, name.format(kind)) for kind in ("Config", "ForCausalLM"))
+    config_class = getattr(transformers, name.format("TextConfig" if name.startswith("Gemma3") else "Config"))
+    model_class = getattr(transformers, name.format("LMHeadModel" if name.startswith("GPT2") else "ForCausalLM"))
+    sizes = {"vocab_size": SIZES["vocab_size"]} if name.startswith("GPT2") else SIZES
+    arguments = {
+        key: value
+        for key, value in {**sizes, **VARIANTS[variant]}.items()
+        if value is not None or key == "sliding_window"
+    }
     torch.manual_seed(1)
-    model = model_class(config_class(**{**SIZES, **VARIANTS[variant]}, attn_implementation="eager")).eval()
+    model = model_class(config_class(**arguments, attn_implementation="eager")).eval()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.2)

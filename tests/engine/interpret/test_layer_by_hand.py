@@ -24,6 +24,7 @@ def test_every_part_is_what_the_model_had(variant: str) -> None:
     assert max(part.difference for part in parts) < 1e-4
     changed_before_added = model.config.update_scale != 1 or "post_mlp_layernorm" in model.config.norms
     untapped = {"scores", "softmax", *(("attention update", "FFN update") if changed_before_added else ())}
+    untapped |= {"nonlinearity"} if model.config.router else set()
     assert {part.name for part in parts if not part.point} == untapped
     last = model.forward(torch.tensor([IDS]), taps=[tap(1, "hook_resid_post")]).acts[tap(1, "hook_resid_post")]
     assert torch.allclose(parts[-1].result, torch.from_numpy(last[0, 5]), atol=1e-4)
