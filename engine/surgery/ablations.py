@@ -39,6 +39,11 @@ def weight_name(layer: int, matrix: Matrix) -> str:
     return f"model.layers.{layer}.{matrix}.weight"
 
 
+def matrices_of(model: Decoder) -> tuple[Matrix, ...]:
+    """The matrices that a layer of this model has: families without a gate have one less."""
+    return tuple(matrix for matrix in MATRICES if weight_name(0, matrix) in model.weights)
+
+
 @dataclass(frozen=True, slots=True)
 class AttentionOff:
     """The layer's attention adds nothing to the stream; what the cache holds for it is still computed."""

@@ -93,14 +93,16 @@ def best_heads(model: Decoder, ids: Sequence[int]) -> tuple[int, ...]:
 
 
 def _heads_changed(model: Decoder, layers: Sequence[int], change: Callable[[int, Tensor], Tensor]) -> dict[str, Tensor]:
-    """The key and value matrices (and biases) of the layers, `change(layer, w)` done to their heads [kv_head, …]."""
+    """The key and value matrices (and biases, and a norm's gains for all keys) of the layers, `change(layer, w)` done to
+    their heads [kv_head, …]."""
     changed: dict[str, Tensor] = {}
+    parts = (*KV, "self_attn.k_norm") if model.config.qk_norm == "all heads" else KV
     for layer in layers:
-        for matrix in KV:
+        for part in parts:
             for kind in ("weight", "bias"):
-                name = f"model.layers.{layer}.{matrix}.{kind}"
+                name = f"model.layers.{layer}.{part}.{kind}"
                 if name in model.weights:
-                    w = weight(model, name) if kind == "weight" else model.weights[name]
+                    w = weight(model, name) if part in KV and kind == "weight" else model.weights[name]
                     heads = w.reshape(model.config.n_kv_heads, model.config.d_head, *w.shape[1:])
                     changed[name] = change(layer, heads).flatten(0, 1)
     return changed

@@ -18,7 +18,7 @@ from llm_holes.engine.frames import Bars, Frame, Table, Tokens
 from llm_holes.engine.model.decoder import Decoder, rotary
 from llm_holes.engine.model.hook_names import tap
 from llm_holes.engine.numbers import figure, percent, plural
-from llm_holes.engine.surgery.ablations import MATRICES, weight_name
+from llm_holes.engine.surgery.ablations import matrices_of, weight_name
 from llm_holes.engine.surgery.operations import weight
 from llm_holes.lessons.game.streams import Streams
 from llm_holes.lessons.shared.report import Report
@@ -168,7 +168,7 @@ def _moved(a: Tensor, b: Tensor) -> Tensor:
 def _levels(model: Decoder, layer: int) -> dict[str, float | int | str | bool]:
     """How many different values a row of each matrix has, on average over its first ROWS."""
     found: dict[str, float | int | str | bool] = {}
-    for matrix in MATRICES:
+    for matrix in matrices_of(model):
         rows = weight(model, weight_name(layer, matrix))[:ROWS].sort(-1).values
         found[matrix.rpartition(".")[2]] = float((rows.diff(dim=-1) != 0).sum(-1).add(1).float().mean())
     return found

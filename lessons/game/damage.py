@@ -15,7 +15,6 @@ from llm_holes.engine.measure import kl_nats, perplexity
 from llm_holes.engine.model.decoder import Decoder
 from llm_holes.engine.numbers import exact
 from llm_holes.engine.surgery.ablations import (
-    MATRICES,
     AttentionOff,
     FfnOff,
     LayerSkipped,
@@ -25,6 +24,7 @@ from llm_holes.engine.surgery.ablations import (
     PositionsShifted,
     SinkEvicted,
     WindowOnly,
+    matrices_of,
     super_weight,
     weight_name,
 )
@@ -173,13 +173,13 @@ def head_off(draw: Draw) -> Damage:
 
 
 def two_bit(draw: Draw) -> Damage:
-    layer, matrix = draw.layer(), draw.rng.choice(MATRICES)
+    layer, matrix = draw.layer(), draw.rng.choice(matrices_of(draw.model))
     rounding = QuantizedWeights(2, names=(weight_name(layer, matrix),))
     return Damage("two-bit-matrix", (layer,), f"{matrix} of layer {layer} was rounded to 2 bits", (rounding,))
 
 
 def noisy(draw: Draw) -> Damage:
-    layer, matrix = draw.layer(), draw.rng.choice(MATRICES)
+    layer, matrix = draw.layer(), draw.rng.choice(matrices_of(draw.model))
     sigma = 1.0 if draw.level < 3 else 0.4
     noise = NoisyWeights(layer, matrix, sigma, draw.rng.randrange(2**31))
     text = f"{matrix} of layer {layer} had noise added, {exact(sigma)} times its own spread"

@@ -112,19 +112,17 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 
 
-def reference(variant: str) -> Any:
-    """A transformers model with random weights, every vector of it (norms and biases too) away from its default."""
+def reference(variant: str, **more: Any) -> Any:
+    """A transformers model with random weights, every vector of it (norms and biases too) away from its default. `more`
+    are keys of its config."""
     import transformers
 
     name = CLASSES[variant.split("-")[0]]
     config_class = getattr(transformers, name.format("TextConfig" if name.startswith("Gemma3") else "Config"))
     model_class = getattr(transformers, name.format("LMHeadModel" if name.startswith("GPT2") else "ForCausalLM"))
     sizes = {"vocab_size": SIZES["vocab_size"]} if name.startswith("GPT2") else SIZES
-    arguments = {
-        key: value
-        for key, value in {**sizes, **VARIANTS[variant]}.items()
-        if value is not None or key == "sliding_window"
-    }
+    given = {**sizes, **VARIANTS[variant], **more}
+    arguments = {key: value for key, value in given.items() if value is not None or key == "sliding_window"}
     torch.manual_seed(1)
     model = model_class(config_class(**arguments, attn_implementation="eager")).eval()
     with torch.no_grad():

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Arrow, Dots, Plane, Table
-from llm_holes.engine.model.decoder import inverse_frequencies, scaled
+from llm_holes.engine.model.decoder import capped, inverse_frequencies, scaled
 from llm_holes.engine.model.hook_names import tap
 from llm_holes.engine.numbers import count, plural
 from llm_holes.engine.spelling import spelt
@@ -44,7 +44,7 @@ def query_and_keys(engine: Engine, ids: Sequence[int], layer: int, head: int) ->
     frequency = scaled(config.ropes[layer], inverse_frequencies(config.ropes[layer]))
     keys, query = turned(keys, frequency), turned(query, frequency, len(ids) - 1)[0]
     dots = keys @ query
-    ours, model = dots / math.sqrt(config.d_head), theirs[head, -1].double()
+    ours, model = capped(dots / math.sqrt(config.d_head), config.attn_softcap), theirs[head, -1].double()
     shown = best(ours, SHOWN)
     names = labels(engine, ids)
     rows = tuple((i, names[i], plain[i], float(dots[i]), float(ours[i]), float(model[i])) for i in shown)

@@ -53,6 +53,8 @@ def at_work(engine: Engine, ids: Sequence[int], place: WeightScaled) -> AtWork:
     row = as_matrix(weight(engine.model, place.name))[place.row]
     inputs = _read(engine, ids, name, place)
     if "norm" in name:
+        if engine.model.config.norm == "layer":
+            inputs = inputs - inputs.mean(-1, keepdim=True)
         one = slice(place.column, place.column + 1)
         scale = (inputs.square().mean(-1, keepdim=True) + engine.model.config.norm_eps).rsqrt()
         return AtWork(row[one], (inputs * scale)[:, one], 0)

@@ -7,6 +7,7 @@ from random import Random
 from typing import Any
 
 from llm_holes.engine.engine import Engine
+from llm_holes.engine.errors import InputError
 from llm_holes.engine.interpret.weight_map import full_name, kind
 from llm_holes.engine.numbers import exact, percent
 from llm_holes.engine.surgery.operations import Operation, matrices
@@ -29,6 +30,8 @@ def chosen(engine: Engine, p: Mapping[str, Any], matters: WeightScaled) -> Weigh
     if p["target"] == "the one found":
         return WeightScaled(matters.name, matters.row, matters.column, factor)
     name = full_name(p["kind"], p["layer"])
+    if name not in engine.model.weights:
+        raise InputError(f"this model has no {p['kind']}", "Choose another kind of weight, or use the default model.")
     rows, columns = as_matrix(engine.model.weights[name]).shape
     if p["target"] == "drawn at random":
         rng = Random(p["seed"])

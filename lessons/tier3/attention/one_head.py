@@ -11,7 +11,7 @@ from torch import Tensor
 
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.model.cache import ContiguousCache
-from llm_holes.engine.model.decoder import causal_mask
+from llm_holes.engine.model.decoder import capped, causal_mask
 from llm_holes.engine.model.hook_names import tap
 from llm_holes.engine.surgery.operations import weight
 
@@ -45,14 +45,14 @@ def tapped(engine: Engine, ids: Sequence[int], place: tuple[int, int], start: in
             parts.append(engine.model.forward(text, cache, [tap(layer, x) for x in points], 1).acts)
     k, v = (torch.cat([torch.from_numpy(acts[tap(layer, x)][0]) for acts in parts])[:, group] for x in PAST)
     q, scores, weights, z = (torch.from_numpy(parts[-1][tap(layer, x)][0]) for x in POINTS[2:])
-    anew = scaled_scores(q[:, head], k, config.windows[layer]).softmax(-1) @ v
+    anew = scaled_scores(q[:, head], k, config.windows[layer], config.attn_softcap).softmax(-1) @ v
     return OneHead(start, scores[head], weights[head], v, z, float((anew - z[:, head]).abs().max()))
 
 
-def scaled_scores(q: Tensor, k: Tensor, window: int | None) -> Tensor:
+def scaled_scores(q: Tensor, k: Tensor, window: int | None, cap: float | None = None) -> Tensor:
     """q·k/√d_head of the last queries with all keys, [query, key], future keys and those before the window at minus
     infinity; written anew, to check the decoder."""
-    scores = q @ k.T / math.sqrt(q.shape[-1])
+    scores = capped(q @ k.T / math.sqrt(q.shape[-1]), cap)
     return scores.masked_fill(~causal_mask(len(q), len(k), window), -torch.inf)
 
 

@@ -14,6 +14,7 @@ from llm_holes.engine.frames import Frame
 from llm_holes.engine.interpret.logit_lens import tapped
 from llm_holes.engine.interpret.neurons import NeuronsOff, StrongestOnly, columns, isolation, strengths
 from llm_holes.engine.measure import changed_share, kl_nats
+from llm_holes.engine.model.decoder import ACT_FNS
 from llm_holes.engine.model.hook_names import tap
 from llm_holes.engine.numbers import figure, percent
 from llm_holes.engine.spelling import spaced, spelt
@@ -55,7 +56,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     lengths = strengths(engine.model, layer, values)
     order = lengths[here].argsort(descending=True)
     neuron = _neuron(p["neuron"], order, engine.model.config.d_mlp)
-    by_hand = engine.model.linear(torch.nn.functional.silu(gate) * up, f"model.layers.{layer}.mlp.down_proj")
+    by_hand = engine.model.linear(ACT_FNS[engine.model.config.act](gate) * up, f"model.layers.{layer}.mlp.down_proj")
     report.measure(
         _facts(engine, gate[here], lengths[here], order, neuron),
         ffn_reproduced_relative_diff=float((by_hand - added).abs().max() / added.abs().max()),
