@@ -93,8 +93,8 @@ def best_heads(model: Decoder, ids: Sequence[int]) -> tuple[int, ...]:
 
 
 def _heads_changed(model: Decoder, layers: Sequence[int], change: Callable[[int, Tensor], Tensor]) -> dict[str, Tensor]:
-    """The key and value matrices (and biases, and a norm's gains for all keys) of the layers, `change(layer, w)` done to
-    their heads [kv_head, …]."""
+    """The key and value matrices (and biases, and the gains of a norm over all keys) of the layers, `change(layer, w)`
+    done to their heads [kv_head, …]."""
     changed: dict[str, Tensor] = {}
     parts = (*KV, "self_attn.k_norm") if model.config.qk_norm == "all heads" else KV
     for layer in layers:

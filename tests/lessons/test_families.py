@@ -12,7 +12,7 @@ from llm_holes.lessons.catalog import catalog
 from llm_holes.lessons.catalog.settings import validated
 from tests.support.tiny_families import loaded, write_family
 
-LESSONS = ("ffn", "attention", "mqa-gqa", "final-vector-to-token", "dot-product")
+LESSONS = ("ffn", "attention", "mqa-gqa", "final-vector-to-token", "dot-product", "layer-transforms")
 
 COMPUTED_ANEW = (
     "attention_reproduced_max_abs_diff",

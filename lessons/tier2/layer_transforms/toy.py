@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import NamedTuple
 
+import msgspec
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -52,7 +53,8 @@ def toy(model: Decoder, wide: Tensor, narrow: Tensor, bend: str) -> Decoder:
         f"{mlp}up_proj.bias": torch.ones(len(wide)),
         f"{mlp}down_proj.weight": narrow,
     }
-    return replace(model, weights=weights, packed={}, hooks={}, act_fns={0: BENDS[bend]})
+    config = msgspec.structs.replace(model.config, gated=True, router=None)
+    return replace(model, config=config, weights=weights, packed={}, hooks={}, act_fns={0: BENDS[bend]})
 
 
 def stages(model: Decoder, x: Tensor) -> Stages:
