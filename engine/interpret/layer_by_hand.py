@@ -99,10 +99,10 @@ class _Layer:
         return self.add("add", "stream + update", len(x), x + update, len(x), 0, after)
 
     def normed(self, x: Tensor, name: str, point: str) -> Tensor:
-        """x after the norm of this name, which some families do not have."""
-        if name not in self.config.norms:
-            return x
+        """x after the norm of this name; where the family has none, x is read as it is."""
         d = len(x)
+        if name not in self.config.norms:
+            return self.add("no norm", "x as it is", d, x, 0, 0, point)
         return self.add("norm", NORM_FORMULAS[self.config.norm], d, self.norm(x, name), 4 * d, FLOAT * d, point)
 
     def attended(self, x: Tensor, normed: Tensor) -> Tensor:

@@ -35,7 +35,8 @@ def turned(x: Tensor, frequency: Tensor, start: int = 0) -> Tensor:
 
 def query_and_keys(engine: Engine, ids: Sequence[int], layer: int, head: int) -> tuple[dict[str, Any], Plane, Table]:
     """The last token's query with every key, from q and k before RoPE, beside the score the model computed."""
-    config, ids = engine.model.config, ids[-WINDOW:]
+    config = engine.model.config
+    ids = ids[-min(WINDOW, config.windows[layer] or WINDOW) :]
     points = ("attn.hook_q", "attn.hook_k", "attn.hook_attn_scores")
     acts = engine.model.forward(torch.tensor([ids]), taps=[tap(layer, x) for x in points], logits_to_keep=1).acts
     q, k, theirs = (torch.from_numpy(acts[tap(layer, x)][0]) for x in points)

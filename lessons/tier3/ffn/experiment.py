@@ -14,7 +14,7 @@ from llm_holes.engine.frames import Frame
 from llm_holes.engine.interpret.logit_lens import tapped
 from llm_holes.engine.interpret.neurons import NeuronsOff, StrongestOnly, columns, isolation, strengths
 from llm_holes.engine.measure import changed_share, kl_nats
-from llm_holes.engine.model.decoder import ACT_FNS
+from llm_holes.engine.model.decoder import ACT_FNS, Decoder
 from llm_holes.engine.model.hook_names import tap
 from llm_holes.engine.numbers import figure, percent
 from llm_holes.engine.spelling import spaced, spelt
@@ -27,7 +27,14 @@ from llm_holes.lessons.tier3.ffn.pictures import contexts, firing, spread, who_a
 from llm_holes.lessons.tier3.ffn.readable import readable_pushes
 from llm_holes.lessons.tier3.ffn.writer import Held, Writers, held, split, who_writes_it, without_it, writers
 
-POINTS = ("hook_resid_mid", "mlp.hook_pre", "mlp.hook_pre_linear", "mlp.hook_post", "hook_mlp_out")
+POINTS = (
+    "hook_resid_mid",
+    "ln2.hook_normalized",
+    "mlp.hook_pre",
+    "mlp.hook_pre_linear",
+    "mlp.hook_post",
+    "hook_mlp_out",
+)
 WINDOW = 256
 TOP = 10
 PASSAGE, KL_TOKENS = 192, 128
@@ -51,12 +58,12 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     position = position_of(p["position"], len(ids))
     start = window_start(position, len(ids), WINDOW)
     acts = tapped(engine.model, ids[: start + WINDOW], [tap(layer, x) for x in POINTS], WINDOW)
-    stream, gate, up, values, added = (torch.from_numpy(acts[tap(layer, x)][0]) for x in POINTS)
+    stream, normed, gate, up, values, added = (torch.from_numpy(acts[tap(layer, x)][0]) for x in POINTS)
     here = position - (min(len(ids), start + WINDOW) - len(values))
     lengths = strengths(engine.model, layer, values)
     order = lengths[here].argsort(descending=True)
     neuron = _neuron(p["neuron"], order, engine.model.config.d_mlp)
-    by_hand = engine.model.linear(ACT_FNS[engine.model.config.act](gate) * up, f"model.layers.{layer}.mlp.down_proj")
+    by_hand = _by_hand(engine.model, layer, normed, gate, up)
     report.measure(
         _facts(engine, gate[here], lengths[here], order, neuron),
         ffn_reproduced_relative_diff=float((by_hand - added).abs().max() / added.abs().max()),
@@ -83,6 +90,15 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     report.measure(ablated)
     report.say(f"{_named(p, neuron, len(order))}: {_what_changed(ablated)}.")
     yield report.frame()
+
+
+def _by_hand(model: Decoder, layer: int, normed: Tensor, gate: Tensor, up: Tensor) -> Tensor:
+    """What the FFN adds at each token, [pos, d_model], from what its two inner products are."""
+    config, place = model.config, f"model.layers.{layer}."
+    made = ACT_FNS[config.act](gate) * up
+    if config.router:
+        made = made * model.shares(normed, f"{place}mlp.router", config.router)
+    return model.norm(model.linear(made, f"{place}mlp.down_proj"), f"{place}post_mlp_layernorm") * config.update_scale
 
 
 def _of_the_writer(engine: Engine, found: Writers, own: Held, others: Sequence[Held]) -> dict[str, Any]:

@@ -84,7 +84,7 @@ def test_without_residual_the_answers_take_the_streams_place(tiny: Decoder) -> N
     points = [tap(1, point) for point in ("ln2.hook_normalized", "hook_resid_post")]
     acts = operated(tiny, [ResidualRemoved(1)]).forward(IDS, taps=points).acts
     normed, after = (torch.tensor(acts[point]) for point in points)
-    assert torch.allclose(normed, tiny.norm(answer, "model.layers.1.post_attention_layernorm.weight"), atol=1e-4)
+    assert torch.allclose(normed, tiny.norm(answer, "model.layers.1.post_attention_layernorm"), atol=1e-4)
     assert torch.allclose(after, tiny.ffn(1, normed, lambda _, x: x), atol=1e-4)
 
 

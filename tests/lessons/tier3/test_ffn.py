@@ -78,7 +78,7 @@ def test_what_a_neuron_adds_to_a_score_is_the_difference_it_makes(engine: Engine
     stream, values = torch.from_numpy(acts[end][0, -1]), torch.from_numpy(acts[post][0, -1])
     rms = stream.square().mean().sqrt()
     neuron = int(found.added[last].argmax())
-    written = engine.model.norm(column[:, neuron] * values[neuron], "model.norm.weight")
+    written = engine.model.norm(column[:, neuron] * values[neuron], "model.norm")
     scale = (column[:, neuron] * values[neuron]).square().mean().sqrt() / rms
     scores = engine.model.linear(written, "model.embed_tokens") * scale
     assert float(found.added[last, neuron]) == pytest.approx(float(scores[found.answer] - scores.mean()), rel=1e-3)
