@@ -25,6 +25,7 @@ from llm_holes.engine.ipc.server import private_pipes, serve
 from llm_holes.lessons.catalog import catalog
 from llm_holes.lessons.catalog.settings import SettingsError, validated
 from llm_holes.lessons.game.rules import FIND_THE_HOLE, checked_move
+from llm_holes.lessons.shared.model_limits import about
 
 if TYPE_CHECKING:
     from llm_holes.engine.engine import Engine
@@ -83,13 +84,16 @@ class EngineHost:
             engine = self._cases.damaged(engine, case)
         notes: dict[str, None] = {}
         engine = replace(engine, tokenizer=engine.tokenizer.telling(notes.setdefault))
-        return checked, _with_notes(catalog.experiment(found).run(engine, checked), notes)
+        frames = catalog.experiment(found).run(engine, checked)
+        return checked, _with_notes(frames, notes, about(lesson, engine.model.config))
 
 
-def _with_notes(frames: Iterator[Frame], notes: Mapping[str, None]) -> Iterator[Frame]:
-    """The frames, each with what the tokenizer has told so far of how the prompt differs from what was meant."""
+def _with_notes(frames: Iterator[Frame], notes: Mapping[str, None], limits: Sequence[str]) -> Iterator[Frame]:
+    """The frames, each with what the tokenizer has told so far of how the prompt differs from what was meant, and with
+    what the model cannot show."""
     for frame in frames:
-        said = (Text("about the prompt", "\n".join(notes)),) if notes else ()
+        told = {"about the prompt": notes, "about this model": limits}
+        said = tuple(Text(title, "\n".join(lines)) for title, lines in told.items() if lines)
         yield structs.replace(frame, views=(*frame.views, *said)) if said else frame
 
 

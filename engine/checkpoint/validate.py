@@ -25,6 +25,7 @@ from llm_holes.engine.tokenizer.chat_template import (
 
 HINT = "Use a folder with config.json, tokenizer.json and model.safetensors, or a GGUF file."
 MAX_JSON = 2**20
+MAX_INDEX = 4 * 2**20
 MAX_TOKENIZER = 32 * 2**20
 MAX_TOKENIZER_CONFIG = 4 * 2**20
 MAX_TENSORS = 2_000
@@ -98,7 +99,7 @@ def _weights(folder: Path) -> tuple[Path, ...]:
     if single.exists():
         return (single,)
     if index.exists():
-        shards = read_json(index, MAX_JSON).get("weight_map")
+        shards = read_json(index, MAX_INDEX).get("weight_map")
         names = sorted(set(shards.values())) if isinstance(shards, dict) and _all_names(shards.values()) else []
         if missing := [name for name in names if not (folder / name).exists()]:
             raise ModelError(
