@@ -22,10 +22,12 @@ SHARES = (0.0, 0.1, 0.2, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.8, 0
 CANDIDATES = 5
 BEGUN, OVER = 0.9, 0.1
 """A fall is under way from nine tenths of its height down to one tenth."""
+FALL = 0.1
+"""What falls by less than this share of itself hardly falls."""
 SWITCH, LINE = 0.3, 0.6
 """A fall within less of the way is a switch; one that takes more is a line: an even one would take 80 %."""
 
-Shape = Literal["switch", "curve", "line", "none"]
+Shape = Literal["switch", "curve", "line", "uneven", "none"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +48,20 @@ class Way:
 
     @property
     def falls(self) -> bool:
-        """Whether the first answer is less likely at the end, by more than rounding."""
-        return self.p_first[0] - self.p_first[-1] > 1e-4
+        """Whether the first answer is clearly less likely at the end, by more than rounding."""
+        return self.p_first[0] - self.p_first[-1] > max(FALL * self.p_first[0], 1e-4)
+
+    @property
+    def uneven(self) -> bool:
+        """Whether it is ever far above where the fall begins, or far below where it ends."""
+        margin = OVER * (self.p_first[0] - self.p_first[-1])
+        return max(self.p_first) > self.p_first[0] + margin or min(self.p_first) < self.p_first[-1] - margin
 
     @property
     def tipping_share(self) -> float:
-        """Which share of the way the fall takes, from nine tenths of its height to one tenth; 1 if there is none."""
-        if not self.falls:
+        """Which share of the way the fall takes, from nine tenths of its height to one tenth; 1 if there is none or an
+        uneven one."""
+        if not self.falls or self.uneven:
             return 1.0
         low, height = self.p_first[-1], self.p_first[0] - self.p_first[-1]
         return _crossing(self.p_first, low + OVER * height) - _crossing(self.p_first, low + BEGUN * height)
@@ -61,6 +70,8 @@ class Way:
     def shape(self) -> Shape:
         if not self.falls:
             return "none"
+        if self.uneven:
+            return "uneven"
         return "switch" if self.tipping_share < SWITCH else "line" if self.tipping_share >= LINE else "curve"
 
 
@@ -80,7 +91,7 @@ def way_picture(engine: Engine, way: Way, a: int, b: int) -> Curve:
     ends = dict.fromkeys(((way.first, way.p_first), (way.last, way.p_last)))
     lines = tuple(series(spelt(engine.token_text(i)), [100 * share for share in SHARES], p) for i, p in ends)
     start, end = (spelt(name) for name in labels(engine, (a, b)))
-    title = f"what comes next while the row of {start} becomes that of {end}"
+    title = f"what comes next while {start} becomes {end}"
     return Curve(title, lines, "% of the way", "probability", y_range=(0, 1))
 
 
@@ -102,8 +113,8 @@ class Changed:
         before = engine.logits(ids, 1)[-1]
         after = next_chances(engine.operated([operation]), ids)
         undone = torch.equal(engine.logits(ids, 1)[-1], before)
-        how = f"the rows of {start} and {end} swapped" if swapped else f"{start} moved {percent(share or 0)} to {end}"
-        return cls(before.softmax(-1), after, undone, f"the next token, before and after: {how}")
+        how = f"rows of {start} and {end} swapped" if swapped else f"{start} moved {percent(share or 0)} to {end}"
+        return cls(before.softmax(-1), after, undone, f"next token: {how}")
 
 
 def before_and_after(engine: Engine, changed: Changed) -> Bars:

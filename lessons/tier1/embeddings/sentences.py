@@ -71,6 +71,4 @@ def _cosines(a: Tensor, b: Tensor) -> tuple[float, ...]:
 def nearness_picture(found: Nearness, sentence: str, same: str, alike: str) -> Curve:
     at = range(len(found.same))
     lines = (series(same, at, found.same), series(alike, at, found.alike))
-    return Curve(
-        f"how near to “{sentence}”", lines, "0: its rows; then after each layer", "cosine, less what all texts have"
-    )
+    return Curve(f"how near to “{sentence}”", lines, "0: its rows; then after each layer", "cosine")

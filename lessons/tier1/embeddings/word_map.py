@@ -44,7 +44,7 @@ def word_map(engine: Engine, names: Sequence[str], looked_up: Word) -> tuple[flo
     words = [word(engine, name, "words") for name in names]
     plane, share = principal_plane(torch.stack([w.vector for w in words]))
     return share, Scatter(
-        f"your words, in the two directions in which they differ most ({percent(share)} of the variance)",
+        f"your words, flattened ({percent(share)} of the differences kept)",
         tuple(names),
         tuple(plane[:, 0].tolist()),
         tuple(plane[:, 1].tolist()),

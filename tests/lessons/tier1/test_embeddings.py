@@ -97,6 +97,9 @@ def test_where_the_model_was_never_sure_nothing_tips(engine: Engine) -> None:
         (tuple(float(share < 0.5) for share in SHARES), 0.04, "switch"),
         (tuple(share for share in SHARES), 1.0, "none"),
         ((0.5,) * len(SHARES), 1.0, "none"),
+        ((0.5, *(0.4,) * (len(SHARES) - 2), 0.46), 1.0, "none"),
+        ((0.5, *(0.9,) * (len(SHARES) - 2), 0.4), 1.0, "uneven"),
+        ((0.5, *(0.1,) * (len(SHARES) - 2), 0.4), 1.0, "uneven"),
         (tuple(max(0.0, 1 - 2 * share) for share in SHARES), 0.4, "curve"),
     ],
 )
