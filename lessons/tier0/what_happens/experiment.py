@@ -63,7 +63,7 @@ def _before_the_model(engine: Engine, trace: MessageTrace, p: Mapping[str, Any])
     template_ms = template.median if template and used else 0.0
     why_bare = "off" if not p["chat_template"] else "this model has none"
     trace.stages.template(text, p["text"], "" if used else why_bare, template_ms)
-    trace.report.say(f"The model will be given {plural(len(text), 'character')}; {len(p['text']):,} are yours.")
+    trace.report.say(f"The model will be given {plural(len(text), 'character')}, {len(p['text']):,} of them yours.")
     yield _frame(engine, trace, 0.0)
 
     _, tokenize = repeated(REPEATS, tokenizer.encode, text, specials=used)
