@@ -26,9 +26,8 @@ def test_small_changes_of_a_text_unseat_its_likeliest_next_token(engine: Engine)
     paris = engine.tokenizer.encode(" Paris")[0]
     m = measured(engine, "tokens")
     assert (m["p_next_lower_case"], m["p_next_typos"]) == (bars.values[3], bars.values[4])
-    assert measured(engine, "tokens", "a well-worn line", prompt="to be")["p_next_lower_case"] == pytest.approx(
-        measured(engine, "tokens", "a well-worn line", prompt="to be")["p_next"]
-    )
+    small = measured(engine, "tokens", prompt="to be")
+    assert small["p_next_lower_case"] == pytest.approx(small["p_next"])
     for (_, text), p in zip(changed("The capital of France is"), bars.values, strict=True):
         assert float(engine.logits(engine.encode(text), 1)[-1].softmax(-1)[paris]) == pytest.approx(p, abs=1e-5)
     assert measured(engine, "tokens", "a well-worn line")["changes_that_unseat"] < 3
