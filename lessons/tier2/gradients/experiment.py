@@ -35,7 +35,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     ids, target = taught(engine, p["text"])
     probe, rate = engine.encode(p["text_b"]), float(p["learning_rate"])
     report, course = Report(), Course()
-    end = "".join(map(engine.token_text, ids[-target:]))
+    end = engine.tokenizer.decode(ids[-target:])
     report.measure(target=end, taught_tokens=len(ids))
     untouched: Untouched | None = None
     for step in training(engine.model, ids, rate, p["steps"]):
