@@ -15,6 +15,9 @@ from llm_holes.engine.spelling import spelt
 
 Write = Callable[[Engine, Limits], Iterator[Step]]
 
+REPLACED = "\ufffd"
+"""What a token reads that holds only a part of a character."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ending:
@@ -57,7 +60,7 @@ def astride(engine: Engine, answer: Sequence[int]) -> str:
     """A text across the border of two tokens of the answer, which ends inside the second; "" if there is none."""
     pieces = [engine.token_text(token) for token in answer if token not in engine.tokenizer.special_ids]
     for left, right in zip(pieces[len(pieces) // 3 :], pieces[len(pieces) // 3 + 1 :], strict=False):
-        if len(right) > 3 and right[:3].strip() and left.strip():
+        if len(right) > 3 and right[:3].strip() and left.strip() and REPLACED not in left + right[:3]:
             return left[-1] + right[:3]
     return ""
 

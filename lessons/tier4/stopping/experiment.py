@@ -15,16 +15,20 @@ from llm_holes.engine.generation.sampling import SamplingParams
 from llm_holes.engine.numbers import odds, percent, plural
 from llm_holes.lessons.shared.report import Report
 from llm_holes.lessons.tier4.stopping import pictures
-from llm_holes.lessons.tier4.stopping.endings import endings, what_ends_it
+from llm_holes.lessons.tier4.stopping.endings import REPLACED, endings, what_ends_it
 from llm_holes.lessons.tier4.stopping.reading import MATTERS, asked_for, both_ends, of_the_request, prompt_for
 from llm_holes.lessons.tier4.stopping.requests import boundaries, without_number
 
 TOP = 6
 FAINT = 0.001
 """A smaller probability is said as odds."""
+LONGEST = 400
+"""Tokens of the message and of the answer to read, which are read in a dozen ways: more are left out."""
 
 
 def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
+    message = _end_of(engine, p["text"])
+    cut, p = message != p["text"], {**p, "text": message}
     prompt = prompt_for(engine, p, p["text"], p["max_new_tokens"])
     writer = without_number(engine, prompt, p["text"]) if p["hide_number"] else engine
     report, natural, after = Report(), list[Step](), list[Step]()
@@ -32,9 +36,9 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     written = [step.token for step in natural if step.token not in engine.tokenizer.eos_ids]
     if natural[-1].stop_reason == "end token":
         yield from _write_on(engine, writer, p, [*prompt, *written], report, natural, after)
-    read = engine.tokenizer.encode(p["text_b"].replace("\\n", "\n")) or written
+    read = engine.tokenizer.encode(p["text_b"].replace("\\n", "\n"))[:LONGEST] or written
     ends = boundaries(engine, read) or [0]
-    report.measure(of_the_request(engine, p, read, ends), tokens_after_ban=len(after))
+    report.measure(of_the_request(engine, p, read, ends), tokens_after_ban=len(after), message_cut=cut)
     report.measure(_of_the_race(natural, boundaries(engine, written)))
     ways, both = both_ends(engine, p, read, ends, report.measured["boundary_of_peak"] - 1)
     report.measure(both)
@@ -57,6 +61,12 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
         last_step=pictures.last_step(engine, natural[-1]),
     )
     yield report.frame()
+
+
+def _end_of(engine: Engine, message: str) -> str:
+    """The message, of a very long one its end."""
+    ids = engine.tokenizer.encode(message)
+    return engine.tokenizer.decode(ids[-LONGEST:]).lstrip(REPLACED) if len(ids) > LONGEST else message
 
 
 def _write(

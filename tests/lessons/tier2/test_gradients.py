@@ -101,13 +101,15 @@ def test_training_keeps_four_numbers_where_a_chat_keeps_one(engine: Engine) -> N
     assert 1.5 < many / few < 2.5, "activations grow with the text"
 
 
-@pytest.mark.parametrize(("text", "word"), [("a", "a"), ("日本の首都は", None), ("It is Zorbulon.", " Zorbulon.")])
+@pytest.mark.parametrize(
+    ("text", "word"), [("a", "a"), ("日本の首都は", None), ("It is Zorbulon.", " Zorbulon."), ("🥐 👩‍🚀?", " 👩‍🚀?")]
+)
 def test_any_text_has_an_end_to_teach(engine: Engine, text: str, word: str | None) -> None:
     ids, target = taught(engine, text)
     assert len(ids) >= 2
     assert 1 <= target < len(ids)
     if word is not None:
-        assert "".join(map(engine.token_text, ids[-target:])) == word
+        assert engine.tokenizer.decode(ids[-target:]) == word
 
 
 def test_of_a_long_text_the_end_is_taught(engine: Engine) -> None:

@@ -10,6 +10,7 @@ from llm_holes.engine.frames import Diff, Heatmap, RankRace, Table, Text, View
 from llm_holes.engine.generation.generate import Limits
 from llm_holes.engine.generation.sampling import SamplingParams
 from llm_holes.lessons.tier4.stopping.endings import astride, holding
+from llm_holes.lessons.tier4.stopping.experiment import LONGEST
 from llm_holes.lessons.tier4.stopping.requests import boundaries, end_tokens, number_in, places, value_of, variants
 from tests.support.lessons import frames, measured
 
@@ -117,6 +118,16 @@ def test_an_answer_that_something_else_ended_is_shown_as_it_is(engine: Engine) -
     cut = shown(engine, "if it may not stop", "a stop string inside a token")
     assert isinstance(cut, Text)
     assert cut.text == measured(engine, ID, "a stop string inside a token")["answer"]
+
+
+def test_of_a_message_beyond_reading_in_many_ways_the_end_is_used(engine: Engine) -> None:
+    long = measured(
+        engine, ID, text="It rains. " * 200 + "Name two colors.", text_b="1. Red\\n2. Blue", max_new_tokens=1
+    )
+    assert long["message_cut"] is True
+    assert long["hidden"] == "the number two"
+    assert LONGEST < long["prompt_tokens"] < LONGEST + 50
+    assert measured(engine, ID)["message_cut"] is False
 
 
 def test_lines_and_sentences_end_where_a_reader_would_say(engine: Engine) -> None:
