@@ -23,6 +23,7 @@ from llm_holes.lessons.tier4.stopping.requests import (
 MATTERS = 0.7
 """What falls below this part of what it was has changed enough to speak of."""
 UNUSED = 0.1
+FAR = 0.03
 DARK, LIKELY = 0.2, 0.2
 
 
@@ -59,12 +60,14 @@ def of_the_request(engine: Engine, p: Mapping[str, Any], read: Sequence[int], en
         "p_end_at_peak_blinded": blinded,
         "names_number": bool(number),
         "hidden": f"the number {spelt(number)}" if number else "the message",
-        "look": _look(seen[peak], blinded) if places(engine, prompt, p["text"]) else "nothing to hide",
+        "look": look_at_number(seen[peak], blinded) if places(engine, prompt, p["text"]) else "nothing to hide",
     }
 
 
-def _look(seen: float, blinded: float) -> str:
+def look_at_number(seen: float, blinded: float) -> str:
     """What the end makes of the look at the number."""
+    if max(seen, blinded) < FAR:
+        return "far from an end"
     if blinded < MATTERS * seen:
         return "needed"
     return "in the way" if seen < MATTERS * blinded else "hardly"

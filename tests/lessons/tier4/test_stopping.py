@@ -11,6 +11,7 @@ from llm_holes.engine.generation.generate import Limits
 from llm_holes.engine.generation.sampling import SamplingParams
 from llm_holes.lessons.tier4.stopping.endings import astride, holding
 from llm_holes.lessons.tier4.stopping.experiment import LONGEST
+from llm_holes.lessons.tier4.stopping.reading import look_at_number
 from llm_holes.lessons.tier4.stopping.requests import boundaries, end_tokens, number_in, places, value_of, variants
 from tests.support.lessons import frames, measured
 
@@ -90,6 +91,12 @@ def test_the_same_answer_ends_in_four_ways(engine: Engine) -> None:
     assert [row[1] for row in found.rows] == ["end token", "max tokens", "stop string", "context full"]
     assert [row[2] for row in found.rows][::3] == [m["tokens_generated"], 46 - m["prompt_tokens"]]
     assert all(str(row[3]).strip("“”")[:5] == "1. Re" for row in found.rows)
+
+
+def test_little_is_said_of_an_end_that_is_far_away() -> None:
+    assert [look_at_number(*found) for found in ((0.002, 0.004), (0.8, 0.1), (0.1, 0.8), (0.8, 0.7))] == [
+        "far from an end", "needed", "in the way", "hardly"
+    ]  # fmt: skip
 
 
 def test_a_context_that_the_prompt_fills_leaves_no_room(engine: Engine) -> None:
