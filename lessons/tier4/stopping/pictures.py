@@ -65,7 +65,7 @@ def two_ends(
             details += [f"{engine.token_text(token)}, {way}: {odds(p)}" for p in values[-1]]
     ways = " and ".join(rows)
     return Heatmap(
-        f"each end token after each line or sentence, {ways}",
+        f"each end token, {ways}",
         Array.of(values),
         row_label="end token",
         column_label="after line",
