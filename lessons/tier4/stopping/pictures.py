@@ -34,7 +34,7 @@ def by_request(
     at_own = list(rows).index(own)
     said = [f"after {spelt(engine.token_text(read[end - 1]))}" if end else "before anything" for end in ends]
     return Heatmap(
-        "P(end) after each line or sentence of one answer" + (", the number hidden from it" if hidden else ""),
+        "P(end) after each line or sentence" + (", the number hidden" if hidden else ""),
         Array.of(values),
         row_label="asked for",
         column_label="after line",
@@ -60,7 +60,7 @@ def two_ends(
     names, values, details = [], list[list[float]](), []
     for n, token in enumerate(tokens):
         for place, (way, found) in enumerate(rows.items()):
-            names.append(f" {way}" if place else engine.token_text(token))
+            names.append(way if place else engine.token_text(token))
             values.append([found[n][end] for end in ends])
             details += [f"{engine.token_text(token)}, {way}: {odds(p)}" for p in values[-1]]
     ways = " and ".join(rows)

@@ -76,7 +76,7 @@ def test_of_two_ends_one_is_used_and_mostly_in_a_chat(engine: Engine) -> None:
     assert [engine.token_text(token) for token in end_tokens(engine)] == ["<|im_end|>", "<|endoftext|>"]
     found, m = shown(engine, "two ends"), measured(engine, ID)
     assert isinstance(found, Heatmap)
-    assert found.row_names == ("<|im_end|>", " as bare text", "<|endoftext|>", " as bare text")
+    assert found.row_names == ("<|im_end|>", "as bare text", "<|endoftext|>", "as bare text")
     at_peak = found.values.numpy()[:, m["boundary_of_peak"] - 1].tolist()
     assert at_peak[0] == pytest.approx(m["p_end_at_peak"], abs=1e-5)
     assert at_peak[1] == pytest.approx(m["p_end_at_peak_bare"], abs=1e-6)
