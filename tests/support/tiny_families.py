@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -23,6 +24,9 @@ def write_family(folder: Path, variant: str, n_ctx: int = 128, shard: str = "1GB
     dtype = more.pop("dtype", torch.float32)
     tiny_gguf.write_folder(folder)
     (folder / "model.safetensors").unlink()
+    told = folder / "tokenizer_config.json"
+    # its bytes are no family's own tokenizer
+    told.write_text(json.dumps({**json.loads(told.read_text()), "tokenizer_class": "PreTrainedTokenizerFast"}))
     sizes = {"vocab_size": len(tiny_gguf.vocabulary()), "bos_token_id": 1, "eos_token_id": 2}
     context = "n_positions" if variant.startswith("gpt2") else "max_position_embeddings"
     model = reference(variant, **{**sizes, context: n_ctx, **more})

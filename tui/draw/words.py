@@ -37,6 +37,16 @@ def word_rows(text: str, values: Values, width: int, head: Row | None = None) ->
     return rows or wrapped_spans(head or [], width)
 
 
+def marked_rows(text: str, width: int, role: str = "") -> list[Row]:
+    """A short text in lines of at most `width` cells, marked."""
+    return wrapped_spans(marked(text, role), width)
+
+
+def marked(text: str, role: str = "") -> Row:
+    """A short text in which what stands between backticks is marked as it is in the words."""
+    return [Span(part, "code" if n % 2 else role) for n, part in enumerate(visible(text).split("`"))]
+
+
 def link_at(row: Row, x: int) -> str:
     """The lesson that column `x` of a row leads to, or nothing."""
     for span in row:

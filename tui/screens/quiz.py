@@ -18,6 +18,7 @@ from llm_holes.lessons.learner.events import Answered, Event, Hinted
 from llm_holes.lessons.learner.grading import Measured, Outcome, explained, grade
 from llm_holes.tui.content import lines
 from llm_holes.tui.draw.spans import POINTER, Row, Span, wrapped
+from llm_holes.tui.draw.words import marked_rows
 from llm_holes.tui.screens.dialog import Dialog
 from llm_holes.tui.screens.help import Sheet
 from llm_holes.tui.widgets.predict import FIRST_SURE, RIGHT, WRONG, option_rows, sure_row, surer
@@ -150,7 +151,7 @@ class QuizScreen(Dialog[None]):
 
     def _rows(self, lesson: Lesson, question: Question, width: int) -> list[Row]:
         rows: list[Row] = [[Span(f"question {self.at + 1} of {len(self.cards)} · {lesson.title}", "dim")], []]
-        rows += [[Span(line, "strong")] for line in wrapped(question.question, width)]
+        rows += marked_rows(question.question, width, "strong")
         rows.append([])
         if self.outcome is None:
             rows += [*option_rows(question.options, self.chosen, width), [], sure_row(self.sure)]
@@ -158,9 +159,9 @@ class QuizScreen(Dialog[None]):
             rows += self._explained(lesson, question, width)
         for n, hint in enumerate(question.hints[: self.hints], 1):
             head = f"hint {n} of {len(question.hints)}  "
-            for line in wrapped(hint, width - len(head)):
+            for row in marked_rows(hint, width - len(head)):
                 rows += [[]] if head.strip() else []
-                rows.append([Span(head, "dim"), Span(line)])
+                rows.append([Span(head, "dim"), *row])
                 head = " " * len(head)
         return rows
 
@@ -171,11 +172,12 @@ class QuizScreen(Dialog[None]):
         if self.outcome.right is None:
             return rows
         for n, option in enumerate(explained(question, self._measured(lesson), self.model)):
-            pointer = POINTER if n == self.chosen else "  "
-            head = f"{RIGHT if option.right else '  '}{option.text}"
+            pointer, right = POINTER if n == self.chosen else "  ", RIGHT if option.right else "  "
             rows.append([])
-            rows += [[Span(pointer, "act-strong"), Span(line, "strong")] for line in wrapped(head, width - 2)]
-            rows += [[Span("    "), Span(line)] for line in wrapped(option.because, width - 4)]
+            for row in marked_rows(option.text, width - 4, "strong"):
+                rows.append([Span(pointer, "act-strong"), Span(right, "strong"), *row])
+                right = "  "
+            rows += [[Span("    "), *row] for row in marked_rows(option.because, width - 4)]
         if self._measured(lesson) is None and any("{measured." in option.because for option in question.options):
             rows += [[], *_dim("For … there is a number once the lesson was run.", width)]
         return rows

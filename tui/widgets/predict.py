@@ -15,7 +15,7 @@ from llm_holes.lessons.catalog.schema import Bet, Option
 from llm_holes.tui.actions import PREDICT, bindings
 from llm_holes.tui.content import lines
 from llm_holes.tui.draw.spans import POINTER, Row, Span, wrapped
-from llm_holes.tui.draw.words import wrapped_spans
+from llm_holes.tui.draw.words import marked, marked_rows, wrapped_spans
 from llm_holes.tui.messages import Decided
 from llm_holes.tui.widgets.dial import BACK, ON
 
@@ -65,7 +65,7 @@ class PredictForm(Widget, can_focus=True):
         if self.question is None:
             return []
         width = max(across, 20)
-        rows: list[Row] = [[Span(line, "strong")] for line in wrapped(self.question.question, width)]
+        rows = marked_rows(self.question.question, width, "strong")
         return [*rows, *self._answers(width), self._keys()]
 
     def _answers(self, width: int) -> list[Row]:
@@ -167,7 +167,7 @@ class Verdict(Widget):
         said = {True: RIGHT, False: WRONG, None: ""}[outcome.right] + outcome.sentence
         if self.past:
             return [[Span(line, "dim")] for line in wrapped(f"your bet: {said}", width)]
-        because = [Span(" " + outcome.because)] if outcome.right is not None and outcome.because else []
+        because = marked(" " + outcome.because) if outcome.right is not None and outcome.because else []
         return wrapped_spans([Span(said, "measured"), *because], width)
 
 
@@ -176,10 +176,9 @@ def option_rows(options: tuple[Option, ...], chosen: int | None, width: int) -> 
     rows: list[Row] = []
     for n, option in enumerate(options):
         here = n == chosen
-        first, *rest = wrapped(option.text, width - 5) or [""]
-        role = "act-strong" if here else ""
-        rows.append([Span(POINTER if here else "  ", "act-strong"), Span(f"{n + 1}  ", "act"), Span(first, role)])
-        rows += [[Span("     "), Span(line, role)] for line in rest]
+        first, *rest = marked_rows(option.text, width - 5, "act-strong" if here else "")
+        rows.append([Span(POINTER if here else "  ", "act-strong"), Span(f"{n + 1}  ", "act"), *first])
+        rows += [[Span("     "), *row] for row in rest]
     return rows
 
 

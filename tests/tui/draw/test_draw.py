@@ -45,6 +45,7 @@ from llm_holes.tui.draw.map import (
 from llm_holes.tui.draw.sanitize import clean
 from llm_holes.tui.draw.scatter import scatter_rows
 from llm_holes.tui.draw.spans import (
+from llm_holes.tui.draw.words import marked_rows
     Row,
     aligned,
     bar_rows,
@@ -480,3 +481,9 @@ def test_an_axis_has_no_powers_of_ten_where_words_do(view: Curve, labels: list[s
     shown = [line.split("┤")[0].strip() for line in texts(curve_rows(view, 60)) if "┤" in line]
     assert [label for label in shown if label in labels] == labels
     assert not any("e" in label.replace("percent", "") for label in shown)
+
+
+def test_what_stands_between_backticks_is_marked_and_the_backticks_are_gone() -> None:
+    first, second = marked_rows("Does `the cat` sit?", 9, "strong")
+    assert (plain(first), plain(second)) == ("Does the", "cat sit?")
+    assert [span.role for span in (*first, *second)] == ["strong", "code", "code", "strong"]
