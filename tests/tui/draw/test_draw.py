@@ -45,7 +45,6 @@ from llm_holes.tui.draw.map import (
 from llm_holes.tui.draw.sanitize import clean
 from llm_holes.tui.draw.scatter import scatter_rows
 from llm_holes.tui.draw.spans import (
-from llm_holes.tui.draw.words import marked_rows
     Row,
     aligned,
     bar_rows,
@@ -58,6 +57,7 @@ from llm_holes.tui.draw.words import marked_rows
     wrapped,
     written,
 )
+from llm_holes.tui.draw.words import marked_rows
 from llm_holes.tui.views.base import contrast, shades
 
 FOREIGN = st.text(st.characters(), max_size=30) | st.sampled_from(["[/]", "[b]x", "\x1b[2J", "a\u202eb", "今天", ""])
