@@ -219,7 +219,7 @@ def _largest(view: RankRace) -> str:
 def place_facts(view: RankRace, n: int, step: int) -> str:
     """Who, at which step, at which rank and from where, for the line that describes the cursor's place."""
     runner = view.runners[n]
-    name = f" {named(view.steps[step])}" if step < len(view.steps) else ""
+    name = f": {named(view.steps[step])}" if step < len(view.steps) else ""
     where = f"{LETTERS[n % MOST]} {named(runner.name)} · step {step + 1}{name}"
     if step >= len(runner.ranks):
         return f"{where} · not in the race"

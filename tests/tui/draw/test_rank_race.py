@@ -56,8 +56,8 @@ def test_several_runners_are_told_apart_by_letters_and_named_where_they_end() ->
 
 def test_the_cursor_is_on_the_axis_and_says_the_rank_and_the_one_before() -> None:
     assert "◆" in plain(rank_race_rows(RANK_RACE, 76, cursor=(0, 7))[12])
-    assert place_facts(RANK_RACE, 0, 7) == "A <end> · step 8 <end> · rank 1 · 106 before"
-    assert place_facts(RANK_RACE, 1, 6) == "B ·It · step 7 . · rank 1 · 90 before · the end of a sentence"
+    assert place_facts(RANK_RACE, 0, 7) == "A <end> · step 8: <end> · rank 1 · 106 before"
+    assert place_facts(RANK_RACE, 1, 6) == "B ·It · step 7: . · rank 1 · 90 before · the end of a sentence"
 
 
 @pytest.mark.parametrize("view", [*ODD, RANK_RACE, LEAP])
