@@ -209,7 +209,7 @@ NAMES: tuple[tuple[Kind, str], ...] = (
     ("count", r"bytes|bytes_dropped|bytes_lost|bytes_as_tokens|(pieces|questions)_by_bytes|characters"),
     ("figure", r"bytes_per_token|bits_per_weight|.*_counted_to_formula|doubled_.*|random_pair_cosine_spread"),
     ("times", r".*speedup|.*slowdown|.*_vs_one|.*_vs_best|admitted_ratio|perplexity_ratio|flops_ratio_masked"),
-    ("times", r"(read|sums)_growth|ffn_to_attention_ratio|expansion|tiktoken_vs_python|surprise_ratio"),
+    ("times", r"(read|sums)_growth|(pieces|asked|ffn_to_attention)_ratio|expansion|tiktoken_vs_python|surprise_ratio"),
     ("gb_per_s", r".*gb_per_s"),
     ("mb_per_s", r".*mb_per_s"),
     ("gflop_per_s", r".*gflop_per_s"),

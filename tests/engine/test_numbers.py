@@ -144,7 +144,8 @@ PLAIN_FLOATS = {
     "promised_zero_step",
     "best_step_size", "best_step_loss", "best_to_promised", "breaks_at_step", "training_to_chat",
     "gradient_to_forward_time", "alpha_most", "by_hand_out", "meaning_a_per_layer", "meaning_b_per_layer",
-    "gain_by_next_step", "sent_growth", "cosines_apart", "among_to_alone",
+    "sent_growth", "cosines_apart", "among_to_alone", "activation_max", "activation_typical", "number_in_e4m3",
+    "number_in_e5m2", "number_in_fp4", "table_in_layers",
 }  # fmt: skip
 """Published numbers whose names tell no kind, and that read right as figures."""
 
