@@ -18,21 +18,8 @@ from llm_holes.engine.checkpoint import store
 from llm_holes.engine.errors import InputError, ModelError
 from llm_holes.lessons.catalog import catalog
 from llm_holes.lessons.catalog.settings import validated
-from tests.support.tiny_families import loaded, with_tokenizer, write_family
+from tests.support.tiny_families import FAMILIES, loaded, with_tokenizer, write_family
 
-FAMILIES = (
-    "llama-rope3",
-    "smollm3",
-    "olmo2",
-    "granite",
-    "phi3",
-    "gemma2-window",
-    "gemma3-window",
-    "neox",
-    "gpt2",
-    "mixtral",
-    "qwen3moe",
-)
 VOCABULARY, CONTEXT = 49_152, 8_192
 
 

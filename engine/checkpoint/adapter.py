@@ -15,12 +15,14 @@ import numpy as np
 import numpy.typing as npt
 
 from llm_holes.engine.checkpoint import fp32_file, validate
-from llm_holes.engine.checkpoint.tensors import FP8, Stored
+from llm_holes.engine.checkpoint.tensors import FP8, READ, Stored
 from llm_holes.engine.errors import ModelError
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 PREFIX, MATRICES = "base_model.model.", ("lora_A.weight", "lora_B.weight")
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja")
+TOKENIZER_FILES = (
+    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja", "added_tokens.json",
+)  # fmt: skip
 USED = {"alpha_pattern", "base_model_name_or_path", "fan_in_fan_out", "lora_alpha", "peft_type", "r", "use_rslora"}
 # of training, or told by the tensors themselves
 INERT = {
@@ -111,7 +113,7 @@ def _check(adapter: Path, name: str, pair: Pair, weight: Stored | None, turned: 
             "Give the base it was made for.",
         )
     for stored in pair:
-        if stored.bytes != math.prod(stored.shape) * BYTES.get(stored.dtype, -1):
+        if stored.bytes != math.prod(stored.shape) * READ.get(stored.dtype, -1):
             raise ModelError(f"{stored.path} has {stored.bytes:,} bytes of {stored.dtype} for {stored.name}", HINT)
 
 
@@ -124,9 +126,6 @@ def _scale(config: Mapping[str, Any], name: str, pair: Pair) -> float:
     if not isinstance(alpha, int | float) or not math.isfinite(alpha):
         raise ModelError(f"the adapter has lora_alpha = {alpha!r:.40}", HINT)
     return float(alpha) / (math.sqrt(rank) if config.get("use_rslora") else rank)
-
-
-BYTES = {"F32": 4, "BF16": 2, "F16": 2}
 
 
 def numbers(stored: Stored) -> npt.NDArray[np.float32]:
@@ -147,6 +146,6 @@ def _copy_files(adapter: Path, base: Path, folder: Path) -> None:
     if (base / "generation_config.json").exists():
         shutil.copyfile(base / "generation_config.json", folder / "generation_config.json")
     source = adapter if (adapter / "tokenizer.json").is_file() else base
-    for name in (*TOKENIZER_FILES, "added_tokens.json"):
+    for name in TOKENIZER_FILES:
         if (source / name).is_file():
             shutil.copyfile(source / name, folder / name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -23,12 +24,7 @@ class FormatWeights:
     part: Part = "all"
 
     def apply(self, model: Decoder) -> Decoder:
-        changed: dict[str, Tensor] = {}
-        for name in matrices(model, self.part):
-            if model.is_cancelled():
-                break  # the next forward pass raises Cancelled
-            changed[name] = rounded(weight(model, name), self.format, self.granularity, self.group_size)
-        return reweighted(model, changed)
+        return _each(model, self.part, lambda w: rounded(w, self.format, self.granularity, self.group_size))
 
     def stored_bytes(self, shape: torch.Size) -> int:
         """Bytes of a matrix of this shape as codes and scales."""
@@ -45,13 +41,18 @@ class CastWeights:
     part: Part = "all"
 
     def apply(self, model: Decoder) -> Decoder:
-        changed: dict[str, Tensor] = {}
-        for name in matrices(model, self.part):
-            if model.is_cancelled():
-                break  # the next forward pass raises Cancelled
-            changed[name] = cast(weight(model, name) * self.factor, self.kind) / self.factor
-        return reweighted(model, changed)
+        return _each(model, self.part, lambda w: cast(w * self.factor, self.kind) / self.factor)
 
     def stored_bytes(self, shape: torch.Size) -> int:
         """Bytes of a matrix of this shape as codes."""
         return (shape.numel() * (self.kind if isinstance(self.kind, int) else BITS[self.kind]) + 7) // 8
+
+
+def _each(model: Decoder, part: Part, stored: Callable[[Tensor], Tensor]) -> Decoder:
+    """The model with the matrices of `part` as they are `stored`."""
+    changed: dict[str, Tensor] = {}
+    for name in matrices(model, part):
+        if model.is_cancelled():
+            break  # the next forward pass raises Cancelled
+        changed[name] = stored(weight(model, name))
+    return reweighted(model, changed)

@@ -15,6 +15,20 @@ from llm_holes.engine.engine import Engine
 from tests.support import tiny_gguf
 from tests.support.tiny_models import reference
 
+FAMILIES = (
+    "llama-rope3",
+    "smollm3",
+    "olmo2",
+    "granite",
+    "phi3",
+    "gemma2-window",
+    "gemma3-window",
+    "neox",
+    "gpt2",
+    "mixtral",
+    "qwen3moe",
+)
+"""One variant of each family that is not Llama's near kin."""
 TOKENIZER = ("tokenizer.json", "tokenizer_config.json")
 
 

@@ -53,6 +53,7 @@ def read_back(x: Tensor, arrows: Tensor, added: Tensor) -> Tensor:
 
 def trained(features: int, presence: float, seed: int, is_cancelled: Callable[[], bool]) -> Iterator[Squeezed]:
     """The models after every so many steps of Adam (Kingma & Ba 2015); the last ones are done. Raises Cancelled."""
+    # torch.optim would import for a second before the first picture
     draw = torch.Generator().manual_seed(seed)
     w = torch.randn(STARTS, 2, features, generator=draw).mul_(0.5).requires_grad_()
     b = torch.zeros(STARTS, 1, features, requires_grad=True)

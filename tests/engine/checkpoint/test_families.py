@@ -13,21 +13,8 @@ from llm_holes.engine import selfcheck
 from llm_holes.engine.checkpoint.layouts import shapes
 from llm_holes.engine.errors import ModelError
 from llm_holes.engine.model.config import from_hugging_face
-from tests.support.tiny_families import loaded, write_family
+from tests.support.tiny_families import FAMILIES, loaded, write_family
 
-FAMILIES = (
-    "llama-rope3",
-    "smollm3",
-    "olmo2",
-    "granite",
-    "phi3",
-    "gemma2-window",
-    "gemma3-window",
-    "neox",
-    "gpt2",
-    "mixtral",
-    "qwen3moe",
-)
 IDS = list(range(3, 40))
 
 

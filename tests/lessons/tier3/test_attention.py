@@ -171,5 +171,10 @@ def test_the_scores_are_the_learners(engine: Engine) -> None:
     shown, shares = by_hand(engine, "0 0 0 0")
     assert shown.values == pytest.approx((0.25,) * 8)
     assert shares["by_hand_best_share"] == pytest.approx(0.25)
+    shown, shares = by_hand(engine, "3 2 1")
+    scores, size = torch.tensor([3.0, 2.0, 1.0]), engine.model.config.d_head
+    assert shown.values[::2] == pytest.approx(scores.softmax(0).tolist())
+    assert shown.values[1::2] == pytest.approx((scores * size**0.5).softmax(0).tolist())
+    assert shares["by_hand_best_share_undivided"] == shown.values[1]
     with pytest.raises(InputError, match="not a list of numbers"):
         by_hand(engine, "one two")
