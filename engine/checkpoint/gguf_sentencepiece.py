@@ -7,17 +7,15 @@ A GGUF file has pieces and scores, no merges and no rules of cutting: both follo
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
 
 from llm_holes.engine.checkpoint.gguf import File
 from llm_holes.engine.errors import ModelError
+from llm_holes.engine.tokenizer.backend import SPACE, gemma, sentencepiece, with_rules
 
-if TYPE_CHECKING:
-    from tokenizers import Tokenizer
-
-SPACE = "\u2581"
 GEMMA = ("gemma", "gemma2", "gemma3")
 MAX_PIECE = 512
 MAX_CHARACTERS = 2**22
@@ -27,10 +25,6 @@ UNKNOWN = 2
 
 def sentencepiece_bpe(file: File, tokens: list[str]) -> Tokenizer:
     """BPE on characters with spaces as `\u2581`, as of Llama 2, Mistral, Gemma and Phi-3."""
-    from tokenizers import Tokenizer, models, normalizers
-
-    from llm_holes.engine.tokenizer.backend import gemma, sentencepiece, with_rules
-
     architecture = file.metadata.get("general.architecture")
     scores = _scores(file, tokens)
     if architecture in GEMMA:
@@ -56,8 +50,6 @@ def sentencepiece_bpe(file: File, tokens: list[str]) -> Tokenizer:
 
 def sentencepiece_unigram(file: File, tokens: list[str]) -> Tokenizer:
     """Unigram, as of T5: of all ways to cut a text the one whose pieces have the highest scores."""
-    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
-
     unknown = file.metadata.get("tokenizer.ggml.unknown_token_id", UNKNOWN)
     pieces = list(_scores(file, tokens).items())
     tokenizer = Tokenizer(models.Unigram(pieces, unk_id=int(unknown), byte_fallback=False))

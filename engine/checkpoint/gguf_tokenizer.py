@@ -5,22 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
 from llm_holes.engine.checkpoint.gguf import File
 from llm_holes.engine.checkpoint.gguf_sentencepiece import bad, sentencepiece_bpe, sentencepiece_unigram
-from llm_holes.engine.tokenizer.backend import failing_as
+from llm_holes.engine.tokenizer.backend import QWEN2, failing_as
 from llm_holes.engine.tokenizer.chat_template import MAX_TEMPLATE
-
-if TYPE_CHECKING:
-    from tokenizers import Tokenizer, pre_tokenizers
 
 CONTROL, USER_DEFINED = 3, 4
 
 # How text is cut before merging, as published with each model's tokenizer; GGUF stores only the name of it.
 WORDS = r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 LLAMA3 = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}" + WORDS
-QWEN2 = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}" + WORDS
 UPPER, LOWER = r"\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}", r"\p{Ll}\p{Lm}\p{Lo}\p{M}"
 TEKKEN = (
     rf"[^\r\n\p{{L}}\p{{N}}]?[{UPPER}]*[{LOWER}]+|[^\r\n\p{{L}}\p{{N}}]?[{UPPER}]+[{LOWER}]*|\p{{N}}"
@@ -74,8 +72,6 @@ def write_tokenizer(file: File, folder: Path) -> None:
 
 def _byte_level(file: File, tokens: list[str]) -> Tokenizer:
     """Byte-level BPE, as in GPT-2 and most models since."""
-    from tokenizers import Tokenizer, decoders, models, normalizers
-
     split = _split(file)
     pairs = [(left, right) for left, _, right in (merge.partition(" ") for merge in _strings(file, "merges"))]
     vocabulary = {token: i for i, token in enumerate(tokens)}
@@ -104,8 +100,6 @@ def _split(file: File) -> str:
 
 def _add_tokens(file: File, tokens: list[str], tokenizer: Tokenizer) -> None:
     """Control tokens are special; those of the user are found whole in a text before anything else is."""
-    from tokenizers import AddedToken
-
     kinds = file.metadata.get("tokenizer.ggml.token_type", [])
     for wanted, special in ((CONTROL, True), (USER_DEFINED, False)):
         found = [token for token, kind in zip(tokens, kinds, strict=False) if kind == wanted and token]
@@ -113,8 +107,6 @@ def _add_tokens(file: File, tokens: list[str], tokenizer: Tokenizer) -> None:
 
 
 def _pre_tokenizer(name: str) -> pre_tokenizers.PreTokenizer:
-    from tokenizers import Regex, pre_tokenizers
-
     if name in GPT2:
         return pre_tokenizers.ByteLevel(add_prefix_space=False)
     if name in SINGLE_DIGITS:
@@ -128,8 +120,6 @@ def _pre_tokenizer(name: str) -> pre_tokenizers.PreTokenizer:
 
 def _post_processor(file: File, tokens: list[str], kind: str) -> Any:
     """What is put around a text: the BOS and the end that the file asks for or, saying nothing, its kind has."""
-    from tokenizers import processors
-
     begins = kind == "llama" or (kind == "gpt2" and _split(file) in WHOLE_WORDS_FIRST)
     places = {"bos": begins, "eos": kind == "t5"}
     asked = {name for name, default in places.items() if file.metadata.get(f"tokenizer.ggml.add_{name}_token", default)}
