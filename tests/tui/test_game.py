@@ -247,6 +247,16 @@ async def test_how_a_case_went_can_be_passed_on(open_app: OpenApp, engine: FakeE
         assert app.clipboard == "llm-holes · find the hole · case 42 loud · 80 of 100 · 1 probe, par 5"
 
 
+async def test_the_focus_is_never_on_a_picture_that_is_gone(open_app: OpenApp) -> None:
+    async with open_app() as (app, pilot):
+        await press(pilot, "f", "down", "4", "2", "enter", "r")
+        await done(app, pilot)
+        app.main.stage.target.focus()
+        await press(pilot, "f", "enter")
+        await until(pilot, lambda: app.main.game.open_case is None and app.main.focused is app.main.stage.target)
+        assert app.main.stage.target.display
+
+
 @pytest.mark.parametrize("size", [SMALL, MIDDLE], ids=str)
 @pytest.mark.parametrize("keys", [(), ("enter", "r"), ("enter", "r", "f"), ("enter", "r", "f", "enter")], ids=len)
 def test_game(

@@ -336,8 +336,14 @@ class LessonScreen(Screen[None]):
             self.hint.text = event.widget.describe()  # type: ignore[attr-defined]
 
     def _focus_moved(self, focused: Widget | None) -> None:
+        self.call_after_refresh(self._keep_focus)
         describe = getattr(focused, "describe", None)
         self.hint.text = describe() if describe else ""
+
+    def _keep_focus(self) -> None:
+        """A view that leaves the stage takes the focus with it, and a closed dialog may give it back to such a one."""
+        if self.is_current and (self.focused is None or not self.focused.display):
+            self.stage.target.focus()
 
     def on_resize(self) -> None:
         self._lay_out()
