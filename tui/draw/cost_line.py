@@ -15,8 +15,8 @@ def cost_line(cost: Cost, width: int) -> str:
     wide, with fewer words."""
     bound = NEITHER if cost.bound_by == "neither" else f"bound by {cost.bound_by}"
     line = ""
-    for step in ("decode step", "step", ""):
-        parts = (duration(cost.ms), _beside(cost.steps, step) if step else "", *_traffic(cost), bound)
+    for step, told in (("decode step", 2), ("step", 2), ("", 2), ("", 1)):
+        parts = (duration(cost.ms), _beside(cost.steps, step) if step else "", *_traffic(cost)[:told], bound)
         line = f"{cost.what}: {' · '.join(part for part in parts if part)}"
         if len(line) <= width:
             break

@@ -148,7 +148,7 @@ def _stretch(row: TimelineRow, n: int, groups: dict[str, str], width: int, here:
     kind = list(groups).index(stretch.group)
     letter, fill, name = groups[stretch.group], FILLS[kind % len(FILLS)], visible(stretch.name)
     role = "cursor" if n == here else HUES[kind % len(HUES)]
-    fill = " " if n == here and not plain else fill  # a full block would hide the cursor's colour
+    fill = " " if n == here else fill  # a full block would hide the cursor's colour
     opened = "▸" if n == here and not plain else "["
     if plain:
         return Span((opened + fill * (width - 2) + "]" if width > 2 else opened + fill)[:width], role)

@@ -20,6 +20,7 @@ def test_it_names_time_bytes_and_what_the_machine_waits_for() -> None:
 def test_it_uses_fewer_words_where_there_is_less_room() -> None:
     assert cost_line(TOKEN, 78) == "one token: 41 ms · 98 % of a step · 513 MiB · 0.5 FLOP/byte · bound by reading"
     assert cost_line(TOKEN, 70) == "one token: 41 ms · 513 MiB · 0.5 FLOP/byte · bound by reading"
+    assert cost_line(TOKEN, 50) == "one token: 41 ms · 513 MiB · bound by reading"
 
 
 def test_what_takes_several_steps_says_how_many() -> None:

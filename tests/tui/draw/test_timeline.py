@@ -70,6 +70,9 @@ def test_a_stretch_too_short_for_a_column_takes_one_from_a_long_neighbour() -> N
 
 def test_the_cursor_needs_no_colour_and_says_what_when_and_how_much() -> None:
     assert "[p████████]▸d[d[dd" in plain(timeline_rows(TIMELINE, 76, (0, 1))[1])
+    here = [span for row in timeline_rows(TIMELINE, 120, (0, 0), 6)[1:3] for span in row if span.role == "cursor"]
+    assert len(here) == 2, "in each of the bar's lines"
+    assert not any("█" in span.text for span in here), "a full block would hide the cursor's colour"
     assert stretch_facts(TIMELINE, 0, 1) == "short: token · 52 ms from 340 ms on · 6 % of 860 ms"
 
 
