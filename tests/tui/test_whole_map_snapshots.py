@@ -24,9 +24,8 @@ def test_all_holes_are_on_the_map(snap_compare: Compare, size: tuple[int, int]) 
 
     async def run_before(pilot: Pilot[None]) -> None:
         await after("run")(pilot)
-        tree = app.screen.query_one(LessonTree)
-        tree.focus()
-        tree.root.expand_all()
+        await pilot.press("escape")
+        app.screen.query_one(LessonTree).root.expand_all()
         await settle(pilot)
 
     assert snap_compare(app, terminal_size=size, run_before=run_before)

@@ -18,7 +18,7 @@ async def test_arrows_go_from_place_to_place_and_stay_inside(open_app: OpenApp) 
             "short: prefill 39 tokens · 340 ms from 0 ms on",
         ),
         CACHE_GRID: ("step 1 · token 12 ·He · empty", "step 0 · token 1 The · written now"),
-        RANK_RACE: ("B ·It · step 8 <end> · rank 3 · 1 before", "A <end> · step 1 The · rank 31,000"),
+        RANK_RACE: ("B ·It · step 8: <end> · rank 3 · 1 before", "A <end> · step 1: The · rank 31,000"),
     }
     async with open_app() as (app, pilot):
         for view, (last, first) in said.items():
