@@ -17,7 +17,8 @@ from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Bars, Frame, Table, Tokens
 from llm_holes.engine.model.decoder import Decoder, rotary
 from llm_holes.engine.model.hook_names import tap
-from llm_holes.engine.numbers import figure, percent, plural
+from llm_holes.engine.numbers import figure, odds, percent, plural
+from llm_holes.engine.spelling import spaced, spelt
 from llm_holes.engine.surgery.ablations import matrices_of, weight_name
 from llm_holes.engine.surgery.operations import weight
 from llm_holes.lessons.game.streams import Streams
@@ -43,6 +44,10 @@ PLACES = {
 }
 """The stations of a layer in the order they are computed, and the points where they are tapped."""
 LAST = "what leaves the layer"
+TOP = 5
+"""So many of each model's likeliest tokens stand in the lens."""
+FAINTEST = 1e-12
+"""Probabilities below this are taken for it, so that none is infinitely far from another."""
 ROWS = 64
 """So many rows of a matrix are looked at to say how many different values a row has."""
 
@@ -114,6 +119,7 @@ def compared(engine: Engine, broken: Decoder, ids: Sequence[int], streams: Strea
             "share",
             range=(0, 1),
         ),
+        in_words=_in_words(engine, ids[-1], streams[layer + 1][-1], own[layer + 1][-1], layer),
         its_matrices=_matrices(report.measured),
     )
     return report.frame()
@@ -163,6 +169,23 @@ def _before(by_token: Tensor) -> int:
 def _moved(a: Tensor, b: Tensor) -> Tensor:
     """Which numbers [pos, d_model] differ by more than the order of additions explains."""
     return (a - b).abs() > EQUAL * a.abs().clamp_min(float(a.norm() / a.numel() ** 0.5))
+
+
+def _in_words(engine: Engine, last: int, intact: Tensor, broken: Tensor, layer: int) -> Bars:
+    """What both streams [d_model] say of the next token, read with the intact model's table: by how many powers of ten
+    the likeliest of both became likelier."""
+    with torch.no_grad():
+        p, q = engine.model.unembed(torch.stack([intact, broken])).softmax(-1)
+    tokens = list(dict.fromkeys([*p.topk(TOP).indices.tolist(), *q.topk(TOP).indices.tolist()]))
+    factors = (q[tokens].clamp_min(FAINTEST) / p[tokens].clamp_min(FAINTEST)).log10()
+    labels = (f"{spaced(engine.token_text(n))} {odds(float(p[n]))} → {odds(float(q[n]))}" for n in tokens)
+    return Bars(
+        f"what follows {spelt(engine.token_text(last))} at layer {layer}, intact → broken",
+        tuple(labels),
+        tuple(map(float, factors)),
+        "powers of ten",
+        range=(-3, 3),
+    )
 
 
 def _levels(model: Decoder, layer: int) -> dict[str, float | int | str | bool]:

@@ -11,6 +11,7 @@ import torch
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Bars, Frame
 from llm_holes.engine.ipc.messages import Case
+from llm_holes.engine.spelling import spaced
 from llm_holes.engine.surgery.operations import HeadOff, operated
 from llm_holes.lessons.game.compare import compared
 from llm_holes.lessons.game.engine_side import Cases, names
@@ -71,6 +72,21 @@ def test_the_layer_with_the_damage_shows_the_first_place_that_parts_and_the_head
     assert frames[1].caption.endswith("Given the same, its heads bring home part first.")
     bars = next(view for view in frames[1].views if isinstance(view, Bars) and view.key == "head by head")
     assert bars.values[HEAD] == 1
+
+
+def test_the_lens_says_how_much_likelier_each_next_token_became_in_powers_of_ten(
+    engine: Engine, frames: list[Frame]
+) -> None:
+    before, at = (next(view for view in frame.views if view.key == "in words") for frame in frames[:2])
+    assert isinstance(before, Bars)
+    assert set(before.values) == {0}
+    broken = operated(engine.model, [HeadOff(LAYER, HEAD)])
+    p, q = (engine.model.unembed(streams_of(model, IDS)[LAYER + 1][-1]).softmax(-1) for model in (engine.model, broken))
+    likeliest = int(p.argmax())
+    assert isinstance(at, Bars)
+    assert at.labels[0].startswith(f"{spaced(engine.token_text(likeliest))} ")
+    assert at.values[0] == pytest.approx(float((q / p).log10()[likeliest]), abs=1e-5)
+    assert at.values[0] != 0
 
 
 def test_the_streams_that_are_compared_are_those_of_the_whole_model(engine: Engine) -> None:
