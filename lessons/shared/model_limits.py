@@ -22,6 +22,12 @@ def about(lesson: str, config: Config) -> list[str]:
             "The FFN of this model has no gate: the nonlinearity is on its one inner product, and what stands for the "
             f"other is 1. {OFFER}"
         )
+    if lesson in ("ffn", "layer-transforms") and config.act != "silu":
+        bend = {"gelu": "GELU", "gelu_tanh": "GELU", "relu": "ReLU"}[config.act]
+        said.append(
+            f"This model bends with {bend} where the text says SiLU: {bend} in its place changes little or nothing. "
+            f"{OFFER}"
+        )
     if lesson in ("ffn", "layer-transforms") and config.router:
         said.append(
             f"The FFN of this model is {config.router.experts} experts, of which each token gets "

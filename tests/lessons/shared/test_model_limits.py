@@ -23,6 +23,7 @@ def config(family: str, **more: Any) -> Config:
         ("gpt2", "mqa-gqa", "no sharing to undo"),
         ("gpt2", "attention", "no query or key is turned"),
         ("gpt_neox", "ffn", "no gate"),
+        ("gpt_neox", "layer-transforms", "bends with GELU"),
         ("mixtral", "ffn", "8 experts, of which each token gets 2"),
     ],
 )
