@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Generic
+from typing import Generic, Self
 
 from textual.events import Click
 from textual.geometry import Region
@@ -70,6 +70,10 @@ class WalkView(ViewWidget[V], Generic[V], can_focus=True):
         if followed != self.cursor:
             self.call_after_refresh(self.follow)
 
+    def focus(self, scroll_visible: bool = False) -> Self:
+        """Takes the focus; the pane scrolls to the cursor, not to the middle of the picture."""
+        return super().focus(scroll_visible)
+
     def on_focus(self) -> None:
         self.post_message(Described(self))
         self.call_after_refresh(self.follow)
@@ -82,6 +86,7 @@ class WalkView(ViewWidget[V], Generic[V], can_focus=True):
         """Scrolls the pane so that the cursor is in sight."""
         for pane in self.ancestors:
             if isinstance(pane, Widget) and pane.allow_vertical_scroll:
-                origin = self.region.offset - pane.content_region.offset + pane.scroll_offset
-                pane.scroll_to_region(self.cursor_region().translate(origin), animate=False)
+                pane.scroll_to_region(
+                    self.cursor_region().translate(self.virtual_region.offset), animate=False, immediate=True
+                )
                 return

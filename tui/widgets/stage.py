@@ -131,6 +131,8 @@ class Picture(VerticalScroll, can_focus=True):
         target = self.target
         if self._arrived and isinstance(target, WalkView) and target.region:
             self._arrived = False
+            # from where it stood, what was seen would depend on how it came there
+            self.scroll_to(y=0, animate=False, immediate=True)
             target.follow()
 
     def describe(self) -> str:
