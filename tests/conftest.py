@@ -28,6 +28,11 @@ MARKED_BY_FIXTURE = {
 SCREENS = Path(__file__).parent / "tui"
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: a third of the time, tests wait for a terminal, a timer or another process."""
+    return (os.cpu_count() or 1) + 1
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What a test costs is known by what it uses, directly or by another fixture."""
