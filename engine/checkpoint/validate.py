@@ -20,6 +20,7 @@ from llm_holes.engine.tokenizer.chat_template import (
     MAX_TEMPLATE,
     OLDER_FILE,
     named_templates,
+    size,
     template_files,
 )
 
@@ -90,7 +91,7 @@ def _check(folder: Path) -> Checkpoint:
 
 
 def _check_templates(path: Path, value: dict[str, Any]) -> None:
-    if any(len(text.encode()) > MAX_TEMPLATE for text in named_templates(value.get("chat_template")).values()):
+    if any(size(text) > MAX_TEMPLATE for text in named_templates(value.get("chat_template")).values()):
         raise ModelError(f"{path} has a chat template over {MAX_TEMPLATE:,} bytes", HINT)
 
 

@@ -10,11 +10,9 @@ import pytest
 
 from llm_holes.engine.checkpoint.validate import check
 from llm_holes.engine.errors import InputError, ModelError
-from llm_holes.engine.tokenizer.chat_template import render
 from llm_holes.engine.tokenizer.tokenizer import Tokenizer
 from llm_holes.engine.tokenizer.turns import IN_TURNS, NO_SYSTEM, NO_TEMPLATE
 from tests.support import tiny_gguf
-from tests.support.clock import AtMost
 
 CHATML = """\
 {% for m in messages %}{{ '<|im_start|>' + m['role'] + '\\n' + m['content'] + '<|im_end|>' + '\\n' }}{% endfor %}
@@ -225,26 +223,3 @@ def test_the_older_file_is_read_where_no_other_has_a_template(tmp_path: Path) ->
 def test_a_template_of_64_kib_is_rendered(folder: Path) -> None:
     long = "{# " + "x" * (60 * 2**10) + " #}" + CHATML
     assert tokenizer(folder, long).chat([USER]) == tokenizer(folder, CHATML).chat([USER])
-
-
-HOSTILE_TEMPLATES = {
-    "loops": "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
-    "nested loops over text": "{% set s = 'x' * 4000 %}{% for a in s %}{% for b in s %}{% for c in s %}{% endfor %}"
-    "{% endfor %}{% endfor %}",
-    "endless output": "{% for a in range(99999) %}{{ 'x' * 1000 }}{% endfor %}",
-    "reaching into Python": "{{ ''.__class__.__mro__[1].__subclasses__() }}",
-    "reaching through a global": "{{ raise_exception.__globals__.os.name }}",
-    "changing its input": "{{ messages.append(1) }}",
-    "division by zero": "{{ 1 // 0 }}",
-    "syntax": "{% for %}",
-    "nesting": "{{ " + "(" * 5000 + "1" + ")" * 5000 + " }}",
-    "length": "x" * 70_000,
-    "too much memory": "{{ 'x' * 10 ** 15 }}",
-    "its own refusal": "{{ raise_exception('system messages are not supported') }}",
-}
-
-
-@pytest.mark.parametrize("name", HOSTILE_TEMPLATES)
-def test_a_hostile_template_ends_in_time_with_an_error(name: str, at_most: AtMost) -> None:
-    with at_most(5), pytest.raises((ModelError, InputError)):
-        render(HOSTILE_TEMPLATES[name], {"messages": [{"role": "user", "content": "hi"}]})
