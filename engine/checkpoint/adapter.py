@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from llm_holes.engine.checkpoint import fp32_file, validate
+from llm_holes.engine.checkpoint import files, fp32_file, validate
 from llm_holes.engine.checkpoint.tensors import FP8, READ, Stored
 from llm_holes.engine.errors import ModelError
+from llm_holes.engine.model.config_numbers import number
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 PREFIX, MATRICES = "base_model.model.", ("lora_A.weight", "lora_B.weight")
@@ -44,7 +45,7 @@ class Pair(NamedTuple):
 def base_name(folder: Path) -> str:
     """What the adapter says its base is. Raises ModelError if it is of another kind than is merged here, or says it
     nowhere."""
-    config = validate.read_json(folder / CONFIG, validate.MAX_JSON)
+    config = files.read_json(folder / CONFIG)
     kind, base = config.get("peft_type"), config.get("base_model_name_or_path")
     told = f"{folder} is an adapter ({kind!s:.20}) for {base or 'a base model that it does not name'!s:.200}"
     if kind != "LORA":
@@ -66,7 +67,7 @@ def merge(adapter: Path, base: Path, folder: Path, progress: Callable[[int, int]
     The tokenizer is the adapter's if it has one, else that of the base. Raises ModelError, OSError if the disk fails.
     """
     checkpoint = validate.check(base)
-    config = validate.read_json(adapter / CONFIG, validate.MAX_JSON)
+    config = files.read_json(adapter / CONFIG)
     if checkpoint.block:
         raise ModelError(f"{adapter} cannot be merged into {base}, which is in FP8", "Use the base in BF16.")
     by_name = {stored.name: stored for stored in checkpoint.tensors.values()}
@@ -123,9 +124,11 @@ def _scale(config: Mapping[str, Any], name: str, pair: Pair) -> float:
     module = name.removesuffix(".weight")
     alpha = next((v for key, v in pattern.items() if module == key or module.endswith(f".{key}")), None)
     alpha = config.get("lora_alpha", 8) if alpha is None else alpha
-    if not isinstance(alpha, int | float) or not math.isfinite(alpha):
-        raise ModelError(f"the adapter has lora_alpha = {alpha!r:.40}", HINT)
-    return float(alpha) / (math.sqrt(rank) if config.get("use_rslora") else rank)
+    try:
+        alpha = number(alpha, "lora_alpha")
+    except ValueError as error:
+        raise ModelError(f"the adapter has {error}", HINT) from None
+    return alpha / (math.sqrt(rank) if config.get("use_rslora") else rank)
 
 
 def numbers(stored: Stored) -> npt.NDArray[np.float32]:
@@ -142,10 +145,9 @@ def numbers(stored: Stored) -> npt.NDArray[np.float32]:
 
 
 def _copy_files(adapter: Path, base: Path, folder: Path) -> None:
-    shutil.copyfile(base / "config.json", folder / "config.json")
-    if (base / "generation_config.json").exists():
-        shutil.copyfile(base / "generation_config.json", folder / "generation_config.json")
     source = adapter if (adapter / "tokenizer.json").is_file() else base
-    for name in TOKENIZER_FILES:
-        if (source / name).is_file():
-            shutil.copyfile(source / name, folder / name)
+    copied = [base / "config.json", base / "generation_config.json", *(source / name for name in TOKENIZER_FILES)]
+    for path in copied:
+        if path.is_file():
+            files.check(path)
+            shutil.copyfile(path, folder / path.name)

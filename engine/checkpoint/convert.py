@@ -16,9 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from llm_holes.engine.checkpoint import fp32_file, gguf
+from llm_holes.engine.checkpoint.download import check_space
 from llm_holes.engine.checkpoint.finite import SPECIAL, finite_bits, special
 from llm_holes.engine.checkpoint.gguf_tokenizer import special_id, write_tokenizer
 from llm_holes.engine.checkpoint.layouts import HEAD, shapes
+from llm_holes.engine.checkpoint.room import FP32, refuse_too_large
 from llm_holes.engine.errors import ModelError
 from llm_holes.engine.model.config import from_hugging_face
 
@@ -83,6 +85,7 @@ def convert(source: Path, folder: Path, progress: Callable[[int, int], None]) ->
     """
     file = gguf.read(source)
     config, names = check(file)
+    check_space(folder, FP32 * _numbers(file))
     write_tokenizer(file, folder)
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     _write_weights(file, config, names, folder / "model.safetensors", progress)
@@ -91,7 +94,13 @@ def convert(source: Path, folder: Path, progress: Callable[[int, int], None]) ->
 def check(file: gguf.File) -> tuple[dict[str, Any], dict[str, str]]:
     """The config, and the file's name of each tensor by the one it gets. Raises ModelError for what is not read."""
     config = _config(file)
-    return config, _names(file, config)
+    names = _names(file, config)
+    refuse_too_large(_numbers(file))
+    return config, names
+
+
+def _numbers(file: gguf.File) -> int:
+    return sum(math.prod(tensor.shape) for tensor in file.tensors.values())
 
 
 def _config(file: gguf.File) -> dict[str, Any]:
@@ -198,10 +207,8 @@ def _end_ids(file: gguf.File) -> int | list[int] | None:
 
 def _names(file: gguf.File, config: dict[str, Any]) -> dict[str, str]:
     """Hugging Face name → GGUF name, complete and with the right shapes."""
-    # the reader allows 2,000 tensors, so more layers than that cannot all be there
-    layers = min(config["num_hidden_layers"], gguf.MAX_TENSORS)
     try:
-        expected = shapes(from_hugging_face({**config, "num_hidden_layers": layers, "tie_word_embeddings": False}))
+        expected = shapes(from_hugging_face({**config, "tie_word_embeddings": False}))
     except ValueError as error:
         raise _unsupported(file, str(error)) from None
     names: dict[str, str] = {}

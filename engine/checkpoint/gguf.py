@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from llm_holes.engine.checkpoint.files import refuse_holes
 from llm_holes.engine.checkpoint.lfs import refuse_pointer
 from llm_holes.engine.errors import ModelError
 
@@ -109,6 +110,7 @@ def _read(path: Path) -> File:
             refuse_pointer(path)
             with mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as view:
                 metadata, tensors = _Header(view, path.name).parse()
+        refuse_holes(path)
     except OSError as error:
         raise ModelError(f"cannot read {path}: {error.strerror}", "Check the path and its permissions.") from None
     return File(path, metadata, tensors, (path,))

@@ -12,6 +12,7 @@ import re
 from pathlib import Path
 
 REVISION = "main"
+MAX_INDEX = 4 * 2**20
 HASH = re.compile(r"[0-9a-f]{7,40}")
 
 
@@ -64,10 +65,17 @@ def _expanded(path: str) -> Path:
 
 def _reference(path: Path) -> str:
     try:
-        with path.open(encoding="utf-8") as handle:
-            return handle.read(100).strip()
+        return _beginning(path, 100).decode().strip()
     except (OSError, ValueError):
         return ""
+
+
+def _beginning(path: Path, length: int) -> bytes:
+    """The first bytes of a file, none of what is no regular one. Raises OSError."""
+    if not path.is_file():
+        return b""
+    with path.open("rb") as handle:
+        return handle.read(length)
 
 
 def holds_model(path: Path) -> bool:
@@ -89,7 +97,7 @@ def complete(path: Path) -> bool:
     if (path / "model.safetensors").is_file():
         return True
     try:
-        names = set(json.loads(index.read_bytes())["weight_map"].values())
+        names = set(json.loads(_beginning(index, MAX_INDEX))["weight_map"].values())
         return bool(names) and all((path / name).is_file() for name in names)
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return False

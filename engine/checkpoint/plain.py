@@ -9,6 +9,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from llm_holes.engine.checkpoint import files
+
 REWRITTEN = {"config.json", "tokenizer_config.json", "generation_config.json"}
 LINKED = {
     "tokenizer.json",
@@ -25,7 +27,7 @@ def plain(folder: Path) -> Iterator[Path]:
     with TemporaryDirectory(prefix="llm-holes-") as name:
         for path in folder.iterdir():
             if path.name in REWRITTEN:
-                value = json.loads(path.read_bytes())
+                value = files.read_json(path)
                 (Path(name) / path.name).write_text(json.dumps(without_code(value)), encoding="utf-8")
             elif path.name in LINKED or path.suffix == ".safetensors":
                 (Path(name) / path.name).symlink_to(path.absolute())

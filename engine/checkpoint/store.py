@@ -17,6 +17,7 @@ from pathlib import Path
 import msgspec
 
 from llm_holes.engine.checkpoint import hub_cache
+from llm_holes.engine.checkpoint.files import HINT
 from llm_holes.engine.checkpoint.hashes import file_hash, hash_or_empty, weights_hash
 from llm_holes.engine.errors import ModelError
 from llm_holes.engine.ipc.messages import Status
@@ -237,6 +238,7 @@ def _fetch_hub(name: str, revision: str, folder: Path, report: Report) -> ModelF
     source = f"{name} from the Hugging Face hub" + (f", revision {revision}" if revision else "")
     if (found := hub_cache.find(name, revision)) and hub_cache.complete(found):
         source = _source(name, found)
+        validate.check(found)
         for path in found.iterdir():
             if download.is_wanted(path.name):
                 shutil.copyfile(path, folder / path.name)
@@ -255,8 +257,9 @@ def _gguf(path: Path, report: Report, source: str = "") -> ModelFiles:
     mark = _mark(paths)
 
     def fetch(folder: Path, aside: Path) -> ModelFiles:
-        digest = weights_hash(paths, lambda path: None)
-        return _convert(path, folder, ModelFiles(path.stem, "", digest, source or str(path), "", str(path)), report)
+        made = _convert(path, folder, ModelFiles(path.stem, "", "", source or str(path), "", str(path)), report)
+        # after the conversion, which refuses a file before all of it is read
+        return msgspec.structs.replace(made, sha256=weights_hash(paths, lambda path: None))
 
     return _cached_or(f"{path.stem}-{mark}", fetch, report)
 
@@ -297,7 +300,7 @@ def _folder(path: Path, name: str, source: str, report: Report) -> ModelFiles:
     try:
         digest = weights_hash(checkpoint.weights, checkpoint.refuse_special, root() / HASHES)
     except OSError as error:
-        raise ModelError(f"cannot read {error.filename}: {error.strerror}", validate.HINT) from None
+        raise ModelError(f"cannot read {error.filename}: {error.strerror}", HINT) from None
     return ModelFiles(name, str(path), digest, source, _format(checkpoint.dtype))
 
 

@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
-import json
-import stat
+import math
+import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import msgspec
-
+from llm_holes.engine.checkpoint import files
+from llm_holes.engine.checkpoint.files import HINT, MAX_TEMPLATE
 from llm_holes.engine.checkpoint.finite import refuse_special
 from llm_holes.engine.checkpoint.layouts import Layout, layout
-from llm_holes.engine.checkpoint.lfs import refuse_pointer
+from llm_holes.engine.checkpoint.room import refuse_too_large
 from llm_holes.engine.checkpoint.tensors import Stored, used
 from llm_holes.engine.errors import ModelError
-from llm_holes.engine.model.config import from_hugging_face
+from llm_holes.engine.model.config import checked
 from llm_holes.engine.model.quantized_formats import Block, fp8_block, refused
-from llm_holes.engine.tokenizer.chat_template import (
-    MAX_TEMPLATE,
-    OLDER_FILE,
-    named_templates,
-    size,
-    template_files,
-)
+from llm_holes.engine.tokenizer.chat_template import OLDER_FILE, named_templates, size, template_files
 
-HINT = "Use a folder with config.json, tokenizer.json and model.safetensors, or a GGUF file."
-MAX_JSON = 2**20
-MAX_INDEX = 4 * 2**20
-MAX_TOKENIZER = 32 * 2**20
-MAX_TOKENIZER_CONFIG = 4 * 2**20
+READ_LATER = ("generation_config.json", "special_tokens_map.json", "added_tokens.json")
+MAX_HEADER = 2**20
 MAX_TENSORS = 2_000
 PICKLES = {".bin", ".pt", ".pth", ".ckpt", ".pkl"}
 
@@ -58,20 +49,15 @@ def check(folder: Path) -> Checkpoint:
 
 def _check(folder: Path) -> Checkpoint:
     weights = _weights(folder)
-    config = read_json(folder / "config.json", MAX_JSON)
-    try:
-        shape = from_hugging_face(config)
-    except (LookupError, TypeError, ValueError, ArithmeticError, msgspec.MsgspecError) as error:
-        raise ModelError(f"{folder / 'config.json'} lacks or garbles {error}", HINT) from None
-    _size(folder / "tokenizer.json", MAX_TOKENIZER)
-    tokenizer_config = folder / "tokenizer_config.json"
-    if tokenizer_config.exists():
-        value = read_json(tokenizer_config, MAX_TOKENIZER_CONFIG)
-        _check_templates(tokenizer_config, value)
-    if (folder / OLDER_FILE).exists():
-        _check_templates(folder / OLDER_FILE, read_json(folder / OLDER_FILE, MAX_JSON))
-    for path in template_files(folder).values():
-        _size(path, MAX_TEMPLATE)
+    config = files.read_json(folder / "config.json")
+    shape = checked(config, folder / "config.json")
+    files.check(folder / "tokenizer.json")
+    for name in ("tokenizer_config.json", OLDER_FILE):
+        if (folder / name).exists():
+            _check_templates(folder / name, files.read_json(folder / name))
+    for path in (*template_files(folder).values(), *(folder / name for name in READ_LATER)):
+        if path.exists():
+            files.check(path)
     found: dict[str, Stored] = {}
     for path in weights:
         tensors = read_tensors(path)
@@ -84,6 +70,7 @@ def _check(folder: Path) -> Checkpoint:
     if block and layout(shape) != Layout():
         raise refused(f"FP8 in the layout of {shape.family}")
     kept = used(shape, found, block)
+    refuse_too_large(sum(math.prod(tensor.shape) for tensor in kept.values()))
     counts: dict[str, int] = {}
     for tensor in kept.values():
         counts[tensor.dtype] = counts.get(tensor.dtype, 0) + tensor.bytes
@@ -97,10 +84,10 @@ def _check_templates(path: Path, value: dict[str, Any]) -> None:
 
 def _weights(folder: Path) -> tuple[Path, ...]:
     index, single = folder / "model.safetensors.index.json", folder / "model.safetensors"
-    if single.exists():
+    if single.exists() or single.is_symlink():
         return (single,)
     if index.exists():
-        shards = read_json(index, MAX_INDEX).get("weight_map")
+        shards = files.read_json(index).get("weight_map")
         names = sorted(set(shards.values())) if isinstance(shards, dict) and _all_names(shards.values()) else []
         if missing := [name for name in names if not (folder / name).exists()]:
             raise ModelError(
@@ -113,8 +100,8 @@ def _weights(folder: Path) -> tuple[Path, ...]:
     names = sorted(path.name for path in folder.iterdir())
     if any(Path(name).suffix in PICKLES for name in names):
         raise ModelError(f"{folder} has only pickled weights, which can run code when loaded", HINT)
-    if files := [name for name in names if name.endswith(".gguf")]:
-        raise ModelError(f"{folder} has {files[0]}, but no model.safetensors", f"Give the file: {folder / files[0]}.")
+    if ggufs := [name for name in names if name.endswith(".gguf")]:
+        raise ModelError(f"{folder} has {ggufs[0]}, but no model.safetensors", f"Give the file: {folder / ggufs[0]}.")
     if any(name.startswith("consolidated") for name in names):
         raise ModelError(
             f"{folder} is in the layout of Mistral's own programs (consolidated.safetensors, params.json)", HINT
@@ -131,40 +118,14 @@ def _all_names(values: Any) -> bool:
     return all(isinstance(v, str) and v == Path(v).name and v.endswith(".safetensors") for v in values)
 
 
-def _size(path: Path, limit: int) -> int:
-    status = path.stat()
-    if not stat.S_ISREG(status.st_mode):
-        raise ModelError(f"{path} is not a regular file", HINT)
-    if status.st_size > limit:
-        raise ModelError(f"{path} has {status.st_size:,} bytes; the limit is {limit:,}", HINT)
-    refuse_pointer(path)
-    return status.st_size
-
-
-def read_json(path: Path, limit: int) -> dict[str, Any]:
-    """A JSON object of at most `limit` bytes. Raises ModelError."""
-    _size(path, limit)
-    return _parse(path, path.read_bytes())
-
-
-def _parse(path: Path, text: bytes) -> dict[str, Any]:
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        raise ModelError(f"{path} is not valid JSON", HINT) from None
-    if not isinstance(value, dict):
-        raise ModelError(f"{path} is not a JSON object", HINT)
-    return value
-
-
 def read_tensors(path: Path) -> dict[str, Stored]:
-    """What a safetensors header names, which lies in the file."""
-    size = _size(path, 2**63)
-    with path.open("rb") as handle:
+    """What a safetensors header names: tensors that fill the rest of the file. Raises ModelError, OSError."""
+    with files.opened(path) as handle:
+        size = os.fstat(handle.fileno()).st_size
         length = int.from_bytes(handle.read(8), "little")
-        if length > MAX_JSON or 8 + length > size:
-            raise ModelError(f"{path} announces a header of {length:,} bytes; the limit is {MAX_JSON:,}", HINT)
-        header = _parse(path, handle.read(length))
+        if length > MAX_HEADER or 8 + length > size:
+            raise ModelError(f"{path} announces a header of {length:,} bytes; the limit is {MAX_HEADER:,}", HINT)
+        header = files.parse(path, handle.read(length))
     header.pop("__metadata__", None)
     if not 0 < len(header) <= MAX_TENSORS:
         raise ModelError(f"{path} has {len(header):,} tensors; the limit is {MAX_TENSORS:,}", HINT)
@@ -172,9 +133,21 @@ def read_tensors(path: Path) -> dict[str, Stored]:
     for name, entry in header.items():
         match entry:
             case {"dtype": str(dtype), "shape": [*shape], "data_offsets": [int(start), int(end)]} if (
-                0 <= start <= end <= size - 8 - length and all(isinstance(n, int) for n in shape)
+                0 <= start <= end <= size - 8 - length and all(type(n) is int and n >= 0 for n in shape)
             ):
                 found[name] = Stored(path, name, dtype, tuple(shape), 8 + length + start, end - start)
             case _:
                 raise ModelError(f"{path} is damaged: the tensor {name!r} lies outside the file", HINT)
+    _refuse_gaps(path, found, 8 + length, size)
+    files.refuse_holes(path)
     return found
+
+
+def _refuse_gaps(path: Path, tensors: dict[str, Stored], start: int, end: int) -> None:
+    """Raises ModelError unless the tensors lie one after another from `start` to `end`."""
+    for tensor in sorted(tensors.values(), key=lambda tensor: (tensor.start, tensor.bytes)):
+        if tensor.start != start:
+            raise ModelError(f"{path} is damaged: its tensors do not lie one after another at {tensor.name!r}", HINT)
+        start += tensor.bytes
+    if start != end:
+        raise ModelError(f"{path} is damaged: it has {end - start:,} bytes after its last tensor", HINT)

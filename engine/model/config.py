@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from llm_holes.engine.checkpoint.files import read_json
 from llm_holes.engine.errors import ModelError
 from llm_holes.engine.model.config_keys import refuse_unknown
 from llm_holes.engine.model.config_numbers import count, number
@@ -18,7 +18,6 @@ from llm_holes.engine.model.quantized_formats import fp8_block
 from llm_holes.engine.model.rope import Rope, read_rope
 from llm_holes.engine.model.windows import FULL, SLIDING, layer_kinds, read_window
 
-MAX_LAYERS = 2_000
 Act = Literal["silu", "gelu", "gelu_tanh", "relu"]
 ACTS: Mapping[str, Act] = {
     "silu": "silu",
@@ -98,10 +97,17 @@ def read_config(folder: Path) -> Config:
     """The config of the checkpoint in `folder`. Raises ModelError if it is missing, broken or of another family."""
     path = folder / "config.json"
     try:
-        raw: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return checked(read_json(path), path)
+    except OSError as error:
+        raise ModelError(
+            f"{path} cannot be read: {error.strerror}", "Give --model a folder with config.json in it."
+        ) from None
+
+
+def checked(raw: dict[str, Any], path: Path) -> Config:
+    """The config in a parsed `config.json`, which was read from `path`. Raises ModelError."""
+    try:
         return from_hugging_face(raw)
-    except (OSError, json.JSONDecodeError) as error:
-        raise ModelError(f"{path} cannot be read: {error}", "Give --model a folder with config.json in it.") from None
     except (LookupError, TypeError, ValueError, ArithmeticError, msgspec.MsgspecError) as error:
         raise ModelError(f"{path} lacks or garbles {error}", "Use an unchanged Hugging Face checkpoint.") from None
 
@@ -117,6 +123,8 @@ def from_hugging_face(raw: dict[str, Any]) -> Config:
     refuse_unknown(raw, family)
     raw = _spoken(raw, family)
     router = _router(raw)
+    if router:
+        count(router.experts * count(raw["num_hidden_layers"], "num_hidden_layers"), "experts in all layers")
     sizes = _sizes(raw, family, router)
     turned = _turned(raw, sizes.n_layers)
     window = read_window(raw, family)
@@ -155,7 +163,9 @@ def _router(raw: Mapping[str, Any]) -> Router | None:
     if "num_experts" not in raw:
         return None
     experts = count(raw["num_experts"], "num_experts")
-    chosen = count(raw["num_experts_per_tok"], "num_experts_per_tok", experts)
+    chosen = count(raw["num_experts_per_tok"], "num_experts_per_tok")
+    if chosen > experts:
+        raise ValueError(f"num_experts_per_tok = {chosen}, of {experts} experts")
     return Router(experts, chosen, bool(raw["norm_topk_prob"]))
 
 
@@ -168,15 +178,16 @@ def _width(raw: Mapping[str, Any], family: Family, router: Router | None) -> int
 
 def _sizes(raw: Mapping[str, Any], family: Family, router: Router | None) -> Sizes:
     n_heads = count(raw["num_attention_heads"], "num_attention_heads")
-    n_kv_heads = count(raw.get("num_key_value_heads") or n_heads, "num_key_value_heads")
+    n_kv_heads = count(_given(raw, "num_key_value_heads", n_heads), "num_key_value_heads")
     if n_heads % n_kv_heads:
         raise ModelError(f"{n_heads} heads cannot share {n_kv_heads} key/value heads", "Check config.json.")
+    d_model = count(raw["hidden_size"], "hidden_size")
     return Sizes(
-        n_layers=count(raw["num_hidden_layers"], "num_hidden_layers", MAX_LAYERS),
-        d_model=count(raw["hidden_size"], "hidden_size"),
+        n_layers=count(raw["num_hidden_layers"], "num_hidden_layers"),
+        d_model=d_model,
         n_heads=n_heads,
         n_kv_heads=n_kv_heads,
-        d_head=count(raw.get("head_dim") or raw["hidden_size"] // n_heads, "head_dim"),
+        d_head=count(_given(raw, "head_dim", d_model // n_heads), "head_dim"),
         d_mlp=_width(raw, family, router),
         d_vocab=count(raw["vocab_size"], "vocab_size"),
         n_ctx=count(raw["max_position_embeddings"], "max_position_embeddings"),
@@ -184,15 +195,20 @@ def _sizes(raw: Mapping[str, Any], family: Family, router: Router | None) -> Siz
     )
 
 
+def _given(raw: Mapping[str, Any], key: str, default: Any) -> Any:
+    """What the config says, or what is meant where it says nothing or null."""
+    return default if raw.get(key) is None else raw[key]
+
+
 def _turned(raw: Mapping[str, Any], n_layers: int) -> list[bool]:
     """Which layers turn queries and keys by their places: in SmolLM3 all but every so many (NoPE, Yang et al. 2025)."""
     given = raw.get("no_rope_layers")
-    if given is None and (every := raw.get("no_rope_layer_interval")):
+    if given is None and (every := raw.get("no_rope_layer_interval")) is not None:
         every = count(every, "no_rope_layer_interval")
         given = [(layer + 1) % every != 0 for layer in range(n_layers)]
     if given is None:
         return [True] * n_layers
-    if not isinstance(given, list) or len(given) < n_layers or not {*given} <= {0, 1}:
+    if not isinstance(given, list) or len(given) < n_layers or not all(value in (0, 1) for value in given):
         raise ValueError(f"no_rope_layers = {given!r:.60}")
     return [bool(value) for value in given[:n_layers]]
 
@@ -206,7 +222,8 @@ def _ropes(
     given = raw.get("rope_scaling") or raw.get("rope_parameters") or {}
     by_kind = dict.fromkeys(kinds, given)
     if "rope_local_base_freq" in raw:
-        own = {SLIDING: {"rope_theta": raw["rope_local_base_freq"]}, FULL: {}}
+        local = number(raw["rope_local_base_freq"], "rope_local_base_freq")
+        own = {SLIDING: {"rope_theta": local}, FULL: {}}
         if isinstance(given, dict) and {*given} <= {SLIDING, FULL}:
             by_kind = {kind: own[kind] | (given.get(kind) or {}) for kind in kinds}
         else:
@@ -228,16 +245,11 @@ def _act(raw: Mapping[str, Any]) -> Act:
 
 
 def _scale(raw: Mapping[str, Any], key: str) -> float:
-    return number(raw.get(key, 1.0), key)
+    return number(_given(raw, key, 1.0), key)
 
 
 def _softcap(raw: Mapping[str, Any], key: str) -> float | None:
-    if raw.get(key) is None:
-        return None
-    cap = _scale(raw, key)
-    if cap <= 0:
-        raise ValueError(f"{key} = {cap}")
-    return cap
+    return None if raw.get(key) is None else number(raw[key], key)
 
 
 def _query_scale(raw: Mapping[str, Any], d_head: int) -> float:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from llm_holes.engine.errors import ModelError
+from llm_holes.engine.model.config_numbers import count
 
 WAY_OUT = "Use the model's folder from before it was quantized (bf16, fp16 or fp32), or a GGUF file of it."
 FORMATS = {
@@ -62,13 +63,10 @@ def fp8_block(raw: Mapping[str, Any]) -> Block | None:
     if method != "fp8":
         raise refused(FORMATS.get(str(method), f"{method!r:.40}"))
     match given:
-        case {"weight_block_size": [int(rows), int(columns)]} if (
-            rows > 0
-            and columns > 0
-            and given.get("fmt", "e4m3") == "e4m3"
-            and given.get("activation_scheme", "dynamic") == "dynamic"
+        case {"weight_block_size": [rows, columns]} if (
+            given.get("fmt", "e4m3") == "e4m3" and given.get("activation_scheme", "dynamic") == "dynamic"
         ):
-            return rows, columns
+            return count(rows, "weight_block_size"), count(columns, "weight_block_size")
     raise refused("FP8 without a scale for each block")
 
 

@@ -9,7 +9,7 @@ import msgspec
 
 from llm_holes.engine.errors import ModelError
 from llm_holes.engine.model.config_keys import refuse_unknown
-from llm_holes.engine.model.config_numbers import MAX_COUNT, number
+from llm_holes.engine.model.config_numbers import number
 
 ROPE_TYPES = ("default", "linear", "llama3")
 NEEDED = {"default": (), "linear": ("factor",), "llama3": ("factor", "low_freq_factor", "high_freq_factor")}
@@ -51,11 +51,11 @@ def read_rope(raw: Mapping[str, Any], given: Any, d_head: int) -> Rope:
         if name not in fields:
             raise KeyError(name)
     for name in fields.keys() - {"rope_type"}:
-        if not number(fields[name], name) > 0 or fields[name] > MAX_COUNT:
-            raise ValueError(f"{name} = {fields[name]!r:.60}")
+        number(fields[name], name)
     if fields["rope_type"] == "llama3" and fields["low_freq_factor"] >= fields["high_freq_factor"]:
         raise ValueError(f"low_freq_factor = {fields['low_freq_factor']!r}, which is not below high_freq_factor")
-    part = number(given.get("partial_rotary_factor") or raw.get("partial_rotary_factor") or 1, "partial_rotary_factor")
+    parts = (where.get("partial_rotary_factor") for where in (given, raw))
+    part = number(next((part for part in parts if part is not None), 1), "partial_rotary_factor")
     dims = int(d_head * part)
     if dims % 2 or not 0 < dims <= d_head:
         raise ModelError(f"{dims} of a head's {d_head} dimensions cannot be rotated in pairs", "Check config.json.")

@@ -20,7 +20,7 @@ def read_window(raw: Mapping[str, Any], family: Family) -> int | None:
     window = count(given, "sliding_window")
     if family.windows != "none":
         return window
-    if window < int(raw["max_position_embeddings"]):
+    if window < count(raw["max_position_embeddings"], "max_position_embeddings"):
         raise ModelError(
             f"config.json has 'sliding_window' = {window}, which models of type {raw['model_type']!r} do not have",
             "Say model_type mistral if it is one, or take the key out if the model was trained without a window.",
@@ -33,7 +33,7 @@ def layer_kinds(raw: Mapping[str, Any], family: Family, window: int | None, turn
     rotate. Raises ModelError."""
     default = _default_kinds(raw, family, window, turned)
     kinds = raw.get("layer_types") or default
-    if not isinstance(kinds, list) or len(kinds) != len(turned) or not {*kinds} <= {SLIDING, FULL}:
+    if not isinstance(kinds, list) or len(kinds) != len(turned) or any(kind not in (SLIDING, FULL) for kind in kinds):
         raise ModelError(f"config.json has 'layer_types' = {kinds!r:.60}", f"Known are {FULL} and {SLIDING}.")
     if family.windows in ("none", "all layers") and kinds != default:
         raise ModelError(
@@ -55,5 +55,5 @@ def _default_kinds(raw: Mapping[str, Any], family: Family, window: int | None, t
     if family.windows == "mixed":
         every = count(raw["sliding_window_pattern"], "sliding_window_pattern")
         return [FULL if (layer + 1) % every == 0 else SLIDING for layer in range(len(turned))]
-    first = int(raw["max_window_layers"]) if "max_window_layers" in family.silent else 0
+    first = count(raw["max_window_layers"], "max_window_layers") if "max_window_layers" in family.silent else 0
     return [SLIDING if layer >= first else FULL for layer in range(len(turned))]

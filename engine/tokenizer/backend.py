@@ -7,7 +7,6 @@ that the file may not know. Torch-free; transformers is not imported, which woul
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,9 +15,9 @@ from typing import Any, NamedTuple
 import tokenizers
 from tokenizers import AddedToken, Regex, decoders, normalizers, pre_tokenizers
 
+from llm_holes.engine.checkpoint import files
 from llm_holes.engine.errors import InputError, ModelError
 
-MAX_FILE = 32 * 2**20
 QWEN2 = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}"
     r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -44,9 +43,7 @@ def load_backend(folder: Path) -> tuple[tokenizers.Tokenizer, Json]:
     """The tokenizer, and tokenizer_config.json with the special tokens that other files name. Raises ModelError."""
     path = folder / "tokenizer.json"
     try:
-        if path.stat().st_size > MAX_FILE:
-            raise ModelError(f"{path} is larger than {MAX_FILE:,} bytes", "Use a model with a smaller tokenizer.")
-        data = path.read_bytes()
+        data = files.read(path)
     except OSError as error:
         raise ModelError(f"cannot read {path}: {error.strerror}", "The model folder needs it.") from None
     hint = "Use the tokenizer files of the model, unchanged."
@@ -85,19 +82,13 @@ def inside_a_text(backend: tokenizers.Tokenizer) -> Iterator[None]:
 
 
 def read_json(path: Path) -> Json:
-    """A small JSON object, {} if the file is not there."""
-    hint = "Use an undamaged copy of it."
+    """A small JSON object, {} if the file is not there. Raises ModelError."""
     try:
-        if path.stat().st_size > MAX_FILE:
-            raise ModelError(f"{path} is larger than {MAX_FILE:,} bytes", "Use another model.")
-        value = json.loads(path.read_bytes())
+        return files.read_json(path)
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, RecursionError) as error:
-        raise ModelError(f"cannot read {path}: {error}", hint) from None
-    if not isinstance(value, dict):
-        raise ModelError(f"{path} is not a JSON object", hint)
-    return value
+    except OSError as error:
+        raise ModelError(f"cannot read {path}: {error.strerror}", "Use an undamaged copy of it.") from None
 
 
 def _config(folder: Path) -> Json:

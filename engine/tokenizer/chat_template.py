@@ -6,17 +6,18 @@ sandbox, and its size, time, memory and output are bounded. Templates are looked
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from llm_holes.engine.checkpoint.files import MAX_TEMPLATE, TEMPLATES, read, read_json
 from llm_holes.engine.errors import InputError, ModelError
 from llm_holes.engine.tokenizer.template_limits import MAX_MEMORY, MAX_PROMPT, SECONDS, Answer
 from llm_holes.engine.tokenizer.template_renderer import Ended, Renderer, TookTooLong
 
-MAX_TEMPLATE = 64 * 2**10
-FILE, OLDER_FILE, FOLDER = "chat_template.jinja", "chat_template.json", "additional_chat_templates"
+MAX_FILES = 100
+FILE, OLDER_FILE = "chat_template.jinja", "chat_template.json"
 HINT = "Use a model whose chat template works with transformers, or a lesson that needs no chat."
 RENDERER = Renderer()
 
@@ -58,14 +59,16 @@ def size(template: str) -> int:
 def named_templates(value: Any) -> dict[str, str]:
     """The templates in a config's `chat_template` by name: a text alone is `default`, the one for plain chat."""
     if isinstance(value, list):
-        value = {item.get("name"): item.get("template") for item in value if isinstance(item, dict)}
-    found = value if isinstance(value, dict) else {"default": value}
-    return {name: text for name, text in found.items() if isinstance(name, str) and isinstance(text, str) and text}
+        pairs = [(item.get("name"), item.get("template")) for item in value if isinstance(item, dict)]
+    else:
+        pairs = list(value.items()) if isinstance(value, dict) else [("default", value)]
+    return {name: text for name, text in pairs if isinstance(name, str) and isinstance(text, str) and text}
 
 
 def template_files(folder: Path) -> dict[str, Path]:
-    """The files of a model's folder that hold one template each, by the template's name."""
-    files = {path.stem: path for path in sorted((folder / FOLDER).glob("*.jinja"))}
+    """The files of a model's folder that hold one template each, by the template's name, at most MAX_FILES."""
+    found = islice((folder / TEMPLATES).glob("*.jinja"), MAX_FILES)
+    files = {path.stem: path for path in sorted(found)}
     if (folder / FILE).exists():
         files["default"] = folder / FILE
     return files
@@ -74,16 +77,12 @@ def template_files(folder: Path) -> dict[str, Path]:
 def read_templates(folder: Path, config: Mapping[str, Any]) -> dict[str, str]:
     """The templates of a model's folder by name: those in files of their own, else those in tokenizer_config.json
     (`config`), else those in chat_template.json, where only the processor of a model keeps them."""
-    if files := template_files(folder):
-        found: dict[str, str] = {}
-        for name, path in files.items():
-            with path.open("rb") as handle:
-                found[name] = handle.read(MAX_TEMPLATE + 1).decode("utf-8", "replace")
-        return found
-    if found := named_templates(config.get("chat_template")):
-        return found
     try:
-        value = json.loads((folder / OLDER_FILE).read_bytes()) if (folder / OLDER_FILE).exists() else {}
-    except (OSError, ValueError, RecursionError) as error:
-        raise ModelError(f"cannot read {folder / OLDER_FILE}: {error}", HINT) from None
-    return named_templates(value.get("chat_template") if isinstance(value, dict) else None)
+        if found := {name: read(path).decode("utf-8", "replace") for name, path in template_files(folder).items()}:
+            return found
+        if found := named_templates(config.get("chat_template")):
+            return found
+        value = read_json(folder / OLDER_FILE) if (folder / OLDER_FILE).exists() else {}
+    except OSError as error:
+        raise ModelError(f"cannot read {error.filename}: {error.strerror}", HINT) from None
+    return named_templates(value.get("chat_template"))
