@@ -17,6 +17,7 @@ from tokenizers import AddedToken, Regex, decoders, normalizers, pre_tokenizers
 
 from llm_holes.engine.checkpoint import files
 from llm_holes.engine.errors import InputError, ModelError
+from llm_holes.engine.tokenizer.bounds import refuse_many, refuse_unbounded
 
 QWEN2 = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}"
@@ -47,6 +48,10 @@ def load_backend(folder: Path) -> tuple[tokenizers.Tokenizer, Json]:
     except OSError as error:
         raise ModelError(f"cannot read {path}: {error.strerror}", "The model folder needs it.") from None
     hint = "Use the tokenizer files of the model, unchanged."
+    try:
+        refuse_unbounded(data)
+    except ValueError as error:
+        raise ModelError(f"{path} has {error}", hint) from None
     with failing_as(lambda said: ModelError(f"{path} is not a tokenizer: {said}", hint)):
         backend = tokenizers.Tokenizer.from_buffer(data)
     config = _config(folder)
@@ -207,6 +212,7 @@ def _made(backend: tokenizers.Tokenizer, rules: Rules | None, folder: Path, conf
         if (text := content(value)) and text not in contents:
             tokens.append(_added(value) if isinstance(value, dict) else AddedToken(text, special=True))
             contents.add(text)
+    refuse_many(len(tokens))
     texts = {content(value) for value in named.values()}
     for token in tokens:
         token.special = token.special or token.content in texts

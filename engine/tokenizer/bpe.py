@@ -13,6 +13,7 @@ from typing import Any
 
 import tokenizers
 
+from llm_holes.engine.checkpoint.files import read_json
 from llm_holes.engine.errors import InputError
 from llm_holes.engine.tokenizer.tokenizer import bytes_of_characters
 
@@ -39,7 +40,7 @@ class BPE:
 
     @classmethod
     def load(cls, folder: str) -> BPE:
-        return cls(json.loads((Path(folder) / "tokenizer.json").read_bytes()))
+        return cls(read_json(Path(folder) / "tokenizer.json"))
 
     def encode(self, text: str) -> list[int]:
         return [token for word in self.words(text) for token in self.encode_word(word)]

@@ -16,6 +16,7 @@ from llm_holes.engine.checkpoint import store
 from llm_holes.engine.checkpoint.plain import plain
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import InputError, ModelError
+from tests.support.memory import resident
 from tests.support.mutations import Seeds
 from tests.support.soak import examples
 
@@ -88,10 +89,3 @@ def reference(folder: Path, ids: list[int]) -> tuple[list[int], torch.Tensor] | 
                 return tokenizer(TEXT)["input_ids"], model.eval()(torch.tensor([ids])).logits[0]
     except Exception as error:
         return type(error).__name__
-
-
-def resident() -> int:
-    """The most memory this process has had since this was asked before, in bytes."""
-    status = Path("/proc/self/status").read_text()
-    Path("/proc/self/clear_refs").write_text("5")
-    return int(re.findall(r"VmHWM:\s*(\d+) kB", status)[0]) * 1024
