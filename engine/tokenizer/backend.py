@@ -17,7 +17,7 @@ from tokenizers import AddedToken, Regex, decoders, normalizers, pre_tokenizers
 
 from llm_holes.engine.checkpoint import files
 from llm_holes.engine.errors import InputError, ModelError
-from llm_holes.engine.tokenizer.bounds import refuse_many, refuse_unbounded
+from llm_holes.engine.tokenizer.bounds import MAX_ADDED, refuse_unbounded
 
 QWEN2 = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}"
@@ -25,6 +25,7 @@ QWEN2 = (
 )
 SPACE = "\u2581"
 Json = dict[str, Any]
+HINT = "Use the tokenizer files of the model, unchanged."
 
 
 class Rules(NamedTuple):
@@ -47,16 +48,15 @@ def load_backend(folder: Path) -> tuple[tokenizers.Tokenizer, Json]:
         data = files.read(path)
     except OSError as error:
         raise ModelError(f"cannot read {path}: {error.strerror}", "The model folder needs it.") from None
-    hint = "Use the tokenizer files of the model, unchanged."
     try:
         refuse_unbounded(data)
     except ValueError as error:
-        raise ModelError(f"{path} has {error}", hint) from None
-    with failing_as(lambda said: ModelError(f"{path} is not a tokenizer: {said}", hint)):
+        raise ModelError(f"{path} has {error}", HINT) from None
+    with failing_as(lambda said: ModelError(f"{path} is not a tokenizer: {said}", HINT)):
         backend = tokenizers.Tokenizer.from_buffer(data)
     config = _config(folder)
     rules = _rules(read_json(folder / "config.json"), config, b'"ByteLevel"' in data)
-    with failing_as(lambda said: ModelError(f"the special tokens that {folder} names are none: {said}", hint)):
+    with failing_as(lambda said: ModelError(f"the special tokens that {folder} names are none: {said}", HINT)):
         return _made(backend, rules, folder, config), config
 
 
@@ -199,6 +199,9 @@ CLASSES: dict[str, Callable[[Json], Rules]] = {
 
 def _made(backend: tokenizers.Tokenizer, rules: Rules | None, folder: Path, config: Json) -> tokenizers.Tokenizer:
     own = backend.get_added_tokens_decoder()
+    told = ("added_tokens_decoder", "extra_special_tokens")
+    lists = [*(config.get(name) for name in told), read_json(folder / "added_tokens.json")]
+    _refuse_many(folder, sum(len(each) for each in lists if isinstance(each, list | dict)))
     if rules is not None and isinstance(backend.model, tokenizers.models.BPE):
         config |= {name: text for name, text in rules.specials.items() if name not in config}
         backend = with_rules(backend, rules, content(config.get("unk_token")))
@@ -212,12 +215,16 @@ def _made(backend: tokenizers.Tokenizer, rules: Rules | None, folder: Path, conf
         if (text := content(value)) and text not in contents:
             tokens.append(_added(value) if isinstance(value, dict) else AddedToken(text, special=True))
             contents.add(text)
-    refuse_many(len(tokens))
     texts = {content(value) for value in named.values()}
     for token in tokens:
         token.special = token.special or token.content in texts
     backend.add_tokens(tokens)
     return backend
+
+
+def _refuse_many(folder: Path, added: int) -> None:
+    if added > MAX_ADDED:
+        raise ModelError(f"{folder} names {added:,} added tokens; the limit is {MAX_ADDED:,}", HINT)
 
 
 def with_rules(backend: tokenizers.Tokenizer, rules: Rules, unknown: str) -> tokenizers.Tokenizer:

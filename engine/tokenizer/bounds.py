@@ -59,15 +59,10 @@ def refuse_unbounded(data: bytes) -> None:
         around = _decoded(outline.post_processor)
     except (msgspec.DecodeError, RecursionError):
         return  # the library says better what is wrong with it
-    refuse_many(len(outline.added_tokens))
+    if len(outline.added_tokens) > MAX_ADDED:
+        raise ValueError(f"{len(outline.added_tokens):,} added tokens; the limit is {MAX_ADDED:,}")
     _refuse_rules([step for part in rules for step in _steps(part)])
     _refuse_around(around)
-
-
-def refuse_many(added: int) -> None:
-    """Raises ValueError for more added tokens than any model has, each of which is looked for in each text."""
-    if added > MAX_ADDED:
-        raise ValueError(f"{added:,} added tokens; the limit is {MAX_ADDED:,}")
 
 
 def _decoded(part: msgspec.Raw) -> Any:

@@ -19,12 +19,11 @@ from typing import Any
 import tokenizers
 
 from llm_holes.engine.errors import InputError, ModelError
-from llm_holes.engine.tokenizer.backend import content, failing_as, inside_a_text, load_backend, read_json
+from llm_holes.engine.tokenizer.backend import HINT, content, failing_as, inside_a_text, load_backend, read_json
 from llm_holes.engine.tokenizer.chat_template import TemplateRefusal, named_templates, read_templates, render
 from llm_holes.engine.tokenizer.turns import NO_TEMPLATE, PLAIN, Message, arrangements
 
 FAILS = "Type another text, or use the tokenizer files of the model, unchanged."
-CHANGED = "Use the tokenizer files of the model, unchanged."
 MAX_TOKEN = 2**14
 SPECIALS = ("bos", "eos", "unk", "sep", "pad", "cls", "mask")
 
@@ -58,9 +57,7 @@ class Tokenizer:
         self.special_ids = frozenset(i for i in self._special.values() if i < rows)
         vocabulary = backend.get_vocab()
         if (longest := max(map(len, vocabulary), default=0)) > MAX_TOKEN:
-            raise ModelError(
-                f"the tokenizer has a token of {longest:,} characters; the limit is {MAX_TOKEN:,}", CHANGED
-            )
+            raise ModelError(f"the tokenizer has a token of {longest:,} characters", HINT)
         self.vocabulary: int = min(max(vocabulary.values(), default=-1) + 1, rows)
         first = named if named in self.eos_ids else min(self.eos_ids, default=None)
         self.end_token: str = "" if first is None else self.decode([first])
