@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from llm_holes.engine.checkpoint.store import ModelFiles
+from llm_holes.engine.checkpoint.installed import ModelFiles
 from llm_holes.engine.checkpoint.validate import check
 from llm_holes.engine.errors import InputError
 from llm_holes.engine.frames import Token

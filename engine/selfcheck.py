@@ -13,8 +13,8 @@ from typing import Any
 
 import torch
 
+from llm_holes.engine.checkpoint.installed import verify
 from llm_holes.engine.checkpoint.plain import plain
-from llm_holes.engine.checkpoint.store import verify
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import Cancelled, InputError, ModelError
 from llm_holes.engine.frames import Frame, Table

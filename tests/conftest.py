@@ -12,7 +12,8 @@ import pytest
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("TQDM_DISABLE", "1")
 
-from llm_holes.engine.checkpoint import store  # the settings above are read at import
+from llm_holes.engine.checkpoint import store
+from llm_holes.engine.checkpoint.installed import ModelFiles  # the settings above are read at import
 from tests.support.clock import AtMost, timed, untimed
 
 if TYPE_CHECKING:
@@ -48,13 +49,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def model_files() -> store.ModelFiles:
+def model_files() -> ModelFiles:
     """The default model, from the learner's own cache; fetched once if it is not there yet."""
     return store.locate(None, lambda status: None)
 
 
 @pytest.fixture(scope="session")
-def engine(model_files: store.ModelFiles) -> Engine:
+def engine(model_files: ModelFiles) -> Engine:
     """The default model, loaded once; experiments never write into it."""
     # torch takes two seconds to import, which most tests do not need
     from llm_holes.engine.engine import Engine

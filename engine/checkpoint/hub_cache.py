@@ -13,6 +13,8 @@ from pathlib import Path
 
 REVISION = "main"
 MAX_INDEX = 4 * 2**20
+NAME = re.compile(r"([A-Za-z0-9][\w.-]{0,95}(?:/[\w.-]{1,96})?)(?:@(\w[\w./-]{0,99}))?")
+"""A model, and its revision."""
 HASH = re.compile(r"[0-9a-f]{7,40}")
 
 
@@ -50,6 +52,10 @@ def models() -> list[tuple[str, Path]]:
         if best := snapshot(folder) or max(every, key=lambda path: path.stat().st_mtime, default=None):
             found.append((folder.name.removeprefix("models--").replace("--", "/", 1), best))
     return found
+
+
+def source(name: str, snapshot: Path) -> str:
+    return f"{name} from the Hugging Face cache, revision {snapshot.name:.12}"
 
 
 def _snapshots(folder: Path) -> list[Path]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from llm_holes.engine.checkpoint import adapter, convert, gguf, hub_cache, store, validate
+from llm_holes.engine.checkpoint import adapter, convert, gguf, hub_cache, installed, merged, store, validate
 from llm_holes.engine.errors import ModelError
 
 
@@ -22,7 +22,7 @@ class Listed(msgspec.Struct, frozen=True):
 
 
 def models() -> list[Listed]:
-    own = [Listed(model.name, model.folder, model.bytes, model.source) for model in store.cached()]
+    own = [Listed(model.name, model.folder, model.bytes, model.source) for model in installed.models()]
     return own + [_of_hub(name, folder) for name, folder in hub_cache.models()]
 
 
@@ -39,7 +39,7 @@ def _of_hub(name: str, folder: Path) -> Listed:
 def _check(folder: Path) -> None:
     """Raises ModelError if the model would be refused, without reading its weights."""
     if hub_cache.is_adapter(folder):
-        base, *_ = store.base_of(folder, adapter.base_name(folder))
+        base, *_ = merged.base_of(folder, adapter.base_name(folder))
         validate.check(base)
     elif file := store.only_gguf(folder):
         convert.check(gguf.read(file))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from llm_holes.engine.checkpoint import store
+from llm_holes.engine.checkpoint.installed import ModelFiles
 from llm_holes.engine.ipc.client import command_for
 from llm_holes.engine.ipc.messages import Ready
 from tests.support.paths import ROOT
@@ -34,7 +34,7 @@ def home(tmp_path: Path) -> dict[str, str]:
 
 
 @pytest.fixture
-def env(home: dict[str, str], model_files: store.ModelFiles) -> dict[str, str]:
+def env(home: dict[str, str], model_files: ModelFiles) -> dict[str, str]:
     """A home from which the machine's models are found; the default one is there."""
     return {**home, "LLM_HOLES_CACHE": str(Path(model_files.folder).parent)}
 

@@ -7,7 +7,7 @@ import signal
 import zlib
 from pathlib import Path
 
-from llm_holes.engine.checkpoint.store import ModelFiles
+from llm_holes.engine.checkpoint.installed import ModelFiles
 from llm_holes.engine.ipc.messages import Run
 from tests.support.talk import Talk
 

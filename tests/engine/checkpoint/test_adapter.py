@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from llm_holes.engine.checkpoint import store
+from llm_holes.engine.checkpoint import installed, store
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import ModelError
 from tests.support import tiny_gguf
@@ -70,7 +70,7 @@ def test_it_changes_the_matrices_it_was_trained_for_and_no_other(
             a, b = (matrices(dtype)[f"base_model.model.{module}.lora_{m}.weight"].float() for m in "AB")
             expected = expected + scales[module] * (b @ a)
         torch.testing.assert_close(found, expected, msg=name)
-    assert store.verify(files) == []
+    assert installed.verify(files) == []
 
 
 def test_the_base_comes_from_the_hugging_face_cache_and_the_tokenizer_from_the_adapter(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from llm_holes.engine.checkpoint import download, store
+from llm_holes.engine.checkpoint import download, installed, store
 from llm_holes.engine.errors import ModelError
 from llm_holes.engine.ipc.messages import Status
 from tests.support import tiny_gguf
@@ -126,7 +126,7 @@ def test_a_hub_download_that_is_killed_keeps_what_is_complete(tmp_path: Path, ca
             time.sleep(0.01)
         process.kill()
         process.communicate()
-        assert store.cached() == []
+        assert installed.models() == []
         hub.stall = False
         hub.requests.clear()
         assert "files" in last(start("org/tiny", **environment))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from llm_holes.engine.checkpoint import download, store
+from llm_holes.engine.checkpoint import download, installed, store
 from llm_holes.engine.errors import ModelError
 from llm_holes.engine.ipc.messages import Status
 from tests.support import tiny_gguf
@@ -51,7 +51,7 @@ def test_a_model_of_the_cache_is_used_where_it_is(tmp_path: Path) -> None:
     files = store.locate("me/tiny", quiet)
     assert (files.name, files.folder) == ("tiny", str(folder))
     assert files.source == "me/tiny from the Hugging Face cache, revision abc"
-    assert store.cached() == []
+    assert installed.models() == []
 
 
 @pytest.mark.parametrize(
@@ -141,4 +141,4 @@ def test_the_default_model_comes_from_there_when_pip_cannot_fetch_it(
     assert Path(files.folder).parent == tmp_path / "cache"
     assert files.source == f"{store.DEFAULT_HUB} from the Hugging Face cache, revision abc"
     assert not (Path(files.folder) / "modeling_evil.py").exists()
-    assert store.verify(files) == []
+    assert installed.verify(files) == []

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from safetensors.numpy import load_file
 
-from llm_holes.engine.checkpoint import convert, download, store
+from llm_holes.engine.checkpoint import convert, download, installed, store
 from llm_holes.engine.errors import ModelError
 from llm_holes.engine.ipc.messages import Status
 from tests.support import tiny_gguf
@@ -55,9 +55,9 @@ def test_a_gguf_is_converted_once_then_found(model: Path, cache: Path) -> None:
     assert store.locate(str(model), seen.append) == files
     assert not seen, "a warm start has nothing to report"
     assert store.locate("tiny", quiet) == files, "and its name is enough from now on"
-    assert [(c.name, c.folder) for c in store.cached()] == [("tiny", files.folder)]
-    assert store.cached()[0].bytes > 300_000
-    assert store.verify(files) == []
+    assert [(c.name, c.folder) for c in installed.models()] == [("tiny", files.folder)]
+    assert installed.models()[0].bytes > 300_000
+    assert installed.verify(files) == []
 
 
 def test_a_changed_gguf_is_converted_again(model: Path) -> None:
@@ -69,7 +69,7 @@ def test_a_changed_gguf_is_converted_again(model: Path) -> None:
 
 
 def test_a_warm_default_is_found_within_50_ms(
-    model_files: store.ModelFiles, monkeypatch: pytest.MonkeyPatch, at_most: AtMost
+    model_files: installed.ModelFiles, monkeypatch: pytest.MonkeyPatch, at_most: AtMost
 ) -> None:
     monkeypatch.setenv("LLM_HOLES_CACHE", str(Path(model_files.folder).parent))
     store.locate(None, quiet)
@@ -100,27 +100,27 @@ def remove_manifest(folder: Path) -> None:
 def test_a_damaged_cache_is_replaced_and_said(damage: Callable[[Path], None], model: Path, cache: Path) -> None:
     files = store.locate(str(model), quiet)
     damage(Path(files.folder))
-    assert store.cached() == []
+    assert installed.models() == []
     seen: list[Status] = []
     assert store.locate(str(model), seen.append) == files
     assert "is damaged or old" in seen[0].message
-    assert store.verify(files) == []
+    assert installed.verify(files) == []
     assert visible(cache) == [Path(files.folder).name], "the damaged copy goes once the new one is there"
 
 
 def test_what_an_older_converter_made_is_made_anew(
     model: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(store, "CONVERTER", store.CONVERTER - 1)
+    monkeypatch.setattr(installed, "CONVERTER", installed.CONVERTER - 1)
     files = store.locate(str(model), quiet)
     (Path(files.folder) / "tokenizer_config.json").touch()
     monkeypatch.undo()
     monkeypatch.setenv("LLM_HOLES_CACHE", str(cache))
     seen: list[Status] = []
-    assert store.cached() == []
+    assert installed.models() == []
     assert store.locate(str(model), seen.append) == files
     assert {status.phase for status in seen} == {"downloading", "converting"}
-    assert [model.name for model in store.cached()] == ["tiny"]
+    assert [model.name for model in installed.models()] == ["tiny"]
     folder = tiny_gguf.write_folder(tmp_path / "hub" / "models--me--tiny" / "snapshots" / "abc")
     assert store.locate(str(folder), quiet).folder == str(folder), "what was not converted stays as it is"
 
@@ -131,9 +131,9 @@ def test_verify_finds_a_change_that_keeps_the_size(model: Path) -> None:
         handle.seek(-1, os.SEEK_END)
         handle.write(b"\x55")
     assert store.locate(str(model), quiet) == files
-    assert store.verify(files) == ["model.safetensors"]
+    assert installed.verify(files) == ["model.safetensors"]
     (Path(files.folder) / "config.json").unlink()
-    assert store.verify(files) == ["config.json", "model.safetensors"]
+    assert installed.verify(files) == ["config.json", "model.safetensors"]
 
 
 @pytest.mark.parametrize("failure", [errno.ENOSPC, errno.EDQUOT, errno.EACCES])
@@ -169,7 +169,7 @@ def test_rests_of_a_killed_start_are_cleaned(model: Path, cache: Path) -> None:
     rest = cache / ".tmp-tiny-123"
     rest.mkdir(parents=True)
     (rest / "model.safetensors").write_bytes(b"half")
-    assert store.cached() == []
+    assert installed.models() == []
     files = store.locate(str(model), quiet)
     assert visible(cache) == [Path(files.folder).name]
 
@@ -214,8 +214,8 @@ def test_a_folder_is_used_where_it_is(tmp_path: Path, cache: Path) -> None:
     files = store.locate(str(folder), quiet)
     assert (files.folder, files.name, files.gguf) == (str(folder), "mine", "")
     assert files.sha256 == hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
-    assert store.verify(files) == []
-    assert store.cached() == []
+    assert installed.verify(files) == []
+    assert installed.models() == []
     weights = folder / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"\x55")
     os.utime(weights, (1, 1))  # the clock of the file system may be too coarse to tell the two apart

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llm_holes.engine.checkpoint.convert import convert
-from llm_holes.engine.checkpoint.store import ModelFiles
+from llm_holes.engine.checkpoint.installed import ModelFiles
 from llm_holes.engine.errors import InputError
 from llm_holes.engine.tokenizer.bpe import BPE
 from llm_holes.engine.tokenizer.bpe_steps import longest_match, steps

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from llm_holes.engine.checkpoint import gguf, store
 from llm_holes.engine.checkpoint.convert import convert
 from llm_holes.engine.checkpoint.gguf_tokenizer import write_tokenizer
-from llm_holes.engine.checkpoint.store import ModelFiles
+from llm_holes.engine.checkpoint.installed import ModelFiles
 from llm_holes.engine.errors import InputError, ModelError
 from llm_holes.engine.tokenizer.chat_template import MAX_PROMPT
 from llm_holes.engine.tokenizer.tokenizer import Detokenizer, Tokenizer
