@@ -14,7 +14,7 @@ class Range(NamedTuple):
 
     def __str__(self) -> str:
         kind = "a whole number" if self.whole else "a number"
-        return f"{kind} from {self.low:,} to {self.high:,}"
+        return f"{kind} from {self.low:,.9g} to {self.high:,.9g}"
 
 
 def _whole(low: int, high: int) -> Range:

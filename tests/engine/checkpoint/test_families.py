@@ -87,9 +87,10 @@ def test_the_older_spelling_of_gemma_3_is_the_newer_one(tmp_path: Path) -> None:
         ("qwen3moe", {"mlp_only_layers": [0]}, "mlp_only_layers"),
         ("mixtral", {"num_experts_per_tok": 99}, "num_experts_per_tok"),
         ("smollm3", {"no_rope_layers": [1]}, "no_rope_layers"),
-        ("granite", {"logits_scaling": 0}, "zero"),
+        ("granite", {"logits_scaling": 0}, "logits_scaling"),
         ("olmo2", {"residual_multiplier": 0.5}, "residual_multiplier"),
-        ("neox", {"rope_parameters": None, "rotary_pct": 3.0}, "rotated in pairs"),
+        ("neox", {"rope_parameters": None, "rotary_pct": 3.0}, "partial_rotary_factor"),
+        ("neox", {"rope_parameters": None, "rotary_pct": 0.2}, "rotated in pairs"),
     ],
 )
 def test_what_no_model_of_the_family_has_is_refused_by_its_name(
