@@ -45,7 +45,10 @@ class Pair(NamedTuple):
 def base_name(folder: Path) -> str:
     """What the adapter says its base is. Raises ModelError if it is of another kind than is merged here, or says it
     nowhere."""
-    config = files.read_json(folder / CONFIG)
+    try:
+        config = files.read_json(folder / CONFIG)
+    except OSError as error:
+        raise ModelError(f"cannot read {folder / CONFIG}: {error.strerror}", "Check its permissions.") from None
     kind, base = config.get("peft_type"), config.get("base_model_name_or_path")
     told = f"{folder} is an adapter ({kind!s:.20}) for {base or 'a base model that it does not name'!s:.200}"
     if kind != "LORA":

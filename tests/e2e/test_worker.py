@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
-from llm_holes.engine.ipc.messages import Cancel, Cancelled, Failed, Finished, Run
+import pytest
+
+from llm_holes.engine.ipc.client import command_for
+from llm_holes.engine.ipc.messages import Cancel, Cancelled, Failed, Finished, Ready, Run
 from llm_holes.lessons.catalog import catalog
+from tests.support import tiny_gguf
 from tests.support.clock import AtMost
-from tests.support.processes import alive
+from tests.support.processes import alive, within
 from tests.support.talk import Talk
 
 
@@ -44,6 +50,32 @@ async def test_the_engine_is_gone_in_a_second_in_the_middle_of_its_work(engine: 
     with at_most(1):
         await engine.client.close()
     assert not alive(pid)
+
+
+async def test_the_engine_is_gone_in_a_second_in_the_middle_of_a_chat_template(
+    home: dict[str, str],
+    tmp_path: Path,
+    ours: Callable[[], list[int]],
+    monkeypatch: pytest.MonkeyPatch,
+    at_most: AtMost,
+) -> None:
+    for name, value in (home | {"LLM_HOLES_CACHE": str(tmp_path / "cache")}).items():
+        monkeypatch.setenv(name, value)
+    folder = tiny_gguf.write_folder(tmp_path / "m")
+    (folder / "chat_template.jinja").write_text("{{ 9 ** (9 ** 9) }}")
+    talk = Talk(*command_for("local", str(folder), threads=1))
+    await talk.client.start()
+    await talk.until(lambda reply: isinstance(reply, Ready), 60)
+    talk.client.send(Run(1, "prefill-decode", {}))
+    while len(ours()) < 2:
+        await asyncio.sleep(0.05)
+    connection = talk.client._connection
+    assert connection is not None
+    with at_most(1):
+        await talk.client.close()
+    assert connection._transport is not None
+    assert connection._transport.get_returncode() == 0, "it left by itself"
+    assert within(1, lambda: not ours())
 
 
 async def test_the_log_has_what_the_engine_printed(engine: Talk, tmp_path: Path) -> None:
