@@ -17,6 +17,7 @@ MAX_DEPTH = 50
 FEW = 16
 """Repetitions that are no loop."""
 MAX_LOOPS = 2
+MAX_WAYS = 4_096
 CALL = re.compile(r"\\(?:[1-9]|[kg][<'])|\(\?~|\(\?\(")
 GROUP = re.compile(r"\((?:\?(?:[:=!>]|<[=!]|<\w+>|[a-zA-Z-]*[:)]|#[^)]*\)))?")
 ESCAPE = re.compile(r"\\(?:[pP]\{\^?\w+\}|x\{[^}]*\}|.)", re.DOTALL)
@@ -26,13 +27,19 @@ NO_WIDTH = {"^", "$", r"\b", r"\B", r"\A", r"\z", r"\Z", r"\G"}
 
 class Part(NamedTuple):
     """Of a pattern: the fewest characters it matches; how many loops follow each other in it with nothing between them
-    that must be there; whether it has something that must be there besides loops; its size with repetitions written
-    out."""
+    that must be there; whether it has something that must be there besides loops; whether it may not match; in how many
+    ways, besides its loops, it can match at one place; its size with repetitions written out."""
 
     least: int = 0
     loops: int = 0
     fixed: bool = False
+    fails: bool = False
+    ways: int = 1
     size: int = 0
+
+
+CHARACTER = Part(1, 0, fixed=True, fails=True, ways=1, size=1)
+PLACE = Part(fails=True)
 
 
 def measured(pattern: str) -> Part:
@@ -45,7 +52,7 @@ def measured(pattern: str) -> Part:
     part = reader.alternatives()
     if reader.at < len(pattern):
         raise ValueError(f"the pattern {pattern!r:.80}, which is none")
-    if part.loops > MAX_LOOPS or part.size > MAX_SIZE:
+    if part.loops > MAX_LOOPS or part.ways > MAX_WAYS or part.size > MAX_SIZE:
         raise ValueError(f"the pattern {pattern!r:.80}, which can take too long")
     return part
 
@@ -69,30 +76,38 @@ class _Reader:
             min(part.least for part in found),
             max(part.loops for part in found),
             all(part.fixed for part in found),
+            all(part.fails for part in found),
+            sum(part.ways for part in found),
             sum(part.size for part in found),
         )
 
     def sequence(self) -> Part:
         least = run = loops = size = 0
-        fixed = False
+        ways = 1
+        fixed = fails = False
         while self.at < len(self.pattern) and self.pattern[self.at] not in "|)":
             part = self.repeated()
-            least, size, fixed = least + part.least, size + part.size, fixed or part.fixed
-            loops = max(loops, run + part.loops)
-            run = part.loops if part.fixed else run + part.loops
-        return Part(least, loops, fixed, size)
+            # where this does not match, all ways to share the characters before it are tried
+            after = run + part.loops + (run == MAX_LOOPS and part.fails)
+            loops, run = max(loops, after), part.loops if part.fixed else run + part.loops
+            least, size, ways = least + part.least, size + part.size, min(ways * part.ways, MAX_WAYS + 1)
+            fixed, fails = fixed or part.fixed, fails or part.fails
+        return Part(least, loops, fixed, fails, ways, size)
 
     def repeated(self) -> Part:
         part = self.single()
         while (times := self.times()) is not None:
-            low, high = times
-            if high is not None and (high <= FEW or (low == high and part.fixed)):
-                part = Part(part.least * low, part.loops, part.fixed and low > 0, part.size * max(1, high))
-            elif part.fixed:
-                part = Part(part.least * low, 1, fixed=False, size=part.size * max(1, low))
-            else:
-                raise ValueError(f"the pattern {self.pattern!r:.80}, which has loops in loops")
+            part = self.times_over(part, *times)
         return part
+
+    def times_over(self, part: Part, low: int, high: int | None) -> Part:
+        least, fails = part.least * low, part.fails and low > 0
+        if high is not None and (high <= FEW or (low == high and part.fixed)):
+            ways = min(part.ways ** min(high, FEW) * (high - low + 1), MAX_WAYS + 1)
+            return Part(least, part.loops, part.fixed and low > 0, fails, ways, part.size * max(1, high))
+        if not part.fixed:
+            raise ValueError(f"the pattern {self.pattern!r:.80}, which has loops in loops")
+        return Part(least, 1, fixed=False, fails=fails, ways=part.ways, size=part.size * max(1, low))
 
     def times(self) -> tuple[int, int | None] | None:
         """The fewest and the most repetitions that follow, if any; None for no limit."""
@@ -116,11 +131,11 @@ class _Reader:
             return self.group()
         if start == "[":
             self.skip_class()
-            return Part(1, 0, fixed=True, size=1)
+            return CHARACTER
         found = ESCAPE.match(self.pattern, self.at)
         text = found[0] if found else start
         self.at += len(text)
-        return Part() if text in NO_WIDTH else Part(1, 0, fixed=True, size=1)
+        return PLACE if text in NO_WIDTH else CHARACTER
 
     def group(self) -> Part:
         opening = GROUP.match(self.pattern, self.at)
@@ -131,7 +146,7 @@ class _Reader:
         part = self.alternatives()
         self.take(")")
         looks = opening[0] in ("(?=", "(?!", "(?<=", "(?<!")
-        return part._replace(least=0, fixed=False) if looks else part
+        return part._replace(least=0, fixed=False, fails=True) if looks else part
 
     def skip_class(self) -> None:
         depth = 0
