@@ -17,7 +17,7 @@ MAX_DEPTH = 50
 FEW = 16
 """Repetitions that are no loop."""
 MAX_LOOPS = 2
-MAX_WAYS = 4_096
+MAX_WAYS = 2**15
 CALL = re.compile(r"\\(?:[1-9]|[kg][<'])|\(\?~|\(\?\(")
 GROUP = re.compile(r"\((?:\?(?:[:=!>]|<[=!]|<\w+>|[a-zA-Z-]*[:)]|#[^)]*\)))?")
 ESCAPE = re.compile(r"\\(?:[pP]\{\^?\w+\}|x\{[^}]*\}|.)", re.DOTALL)
