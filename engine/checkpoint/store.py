@@ -138,8 +138,14 @@ def _folder(path: Path, name: str, source: str, report: Report) -> ModelFiles:
     if file := only_gguf(path):
         return _gguf(file, report, source)
     checkpoint = validate.check(path)
+
+    def inspect(file: Path) -> None:
+        size = file.stat().st_size
+        report(Status("loading", f"looking through {file.name} ({size / 1e9:.1f} GB), which is done once"))
+        checkpoint.refuse_special(file)
+
     try:
-        digest = weights_hash(checkpoint.weights, checkpoint.refuse_special, installed.root() / HASHES)
+        digest = weights_hash(checkpoint.weights, inspect, installed.root() / HASHES)
     except OSError as error:
         raise ModelError(f"cannot read {error.filename}: {error.strerror}", HINT) from None
     return ModelFiles(name, str(path), digest, source, weight_format(checkpoint.dtype))

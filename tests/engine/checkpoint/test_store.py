@@ -227,3 +227,14 @@ def test_a_name_that_is_nothing_gets_the_ways(name: str) -> None:
     with pytest.raises(ModelError, match="there is no model") as caught:
         store.locate(name or "nothing", quiet)
     assert "--model DIR" in caught.value.hint
+
+
+def test_what_has_to_be_read_through_once_is_said_once(tmp_path: Path) -> None:
+    folder = str(tiny_gguf.write_folder(tmp_path / "m"))
+    seen: list[Status] = []
+    store.locate(folder, seen.append)
+    assert [status.phase for status in seen] == ["loading"]
+    assert "model.safetensors (0.0 GB)" in seen[0].message
+    seen.clear()
+    store.locate(folder, seen.append)
+    assert not seen
