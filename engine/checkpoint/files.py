@@ -67,7 +67,7 @@ def parse(path: Path, text: bytes) -> dict[str, Any]:
 @contextmanager
 def opened(path: Path) -> Iterator[BinaryIO]:
     """The file, open to be read. Raises ModelError, OSError."""
-    _refuse_stray(path)
+    refuse_stray(path)
     # a pipe would otherwise be waited for
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
@@ -81,6 +81,18 @@ def opened(path: Path) -> Iterator[BinaryIO]:
             yield handle
     finally:
         os.close(descriptor)
+
+
+def refuse_stray(path: Path) -> None:
+    """Raises ModelError if the path leads out of its folder by links."""
+    folder = path.parent.parent if path.parent.name == TEMPLATES else path.parent
+    real, home = Path(os.path.realpath(path)), Path(os.path.realpath(folder))
+    # a snapshot links to the blobs beside it, wherever the cache is
+    homes = [home, home.parent.parent if home.parent.name == "snapshots" else home, hub_cache.cache().resolve()]
+    if not any(real.is_relative_to(place) for place in homes):
+        raise ModelError(
+            f"{path} is a link to {real}, outside the model's folder", "Put the file itself into the folder."
+        )
 
 
 def refuse_holes(path: Path) -> None:
@@ -116,15 +128,3 @@ def _on_disk(descriptor: int, enough: int) -> int:
 
 def _limit(path: Path) -> int:
     return MAX_TEMPLATE if path.parent.name == TEMPLATES else MAX_BYTES.get(path.name, 2**63)
-
-
-def _refuse_stray(path: Path) -> None:
-    """Raises ModelError if the path leads out of its folder by links."""
-    folder = path.parent.parent if path.parent.name == TEMPLATES else path.parent
-    real, home = Path(os.path.realpath(path)), Path(os.path.realpath(folder))
-    # a snapshot links to the blobs beside it, wherever the cache is
-    homes = [home, home.parent.parent if home.parent.name == "snapshots" else home, hub_cache.cache().resolve()]
-    if not any(real.is_relative_to(place) for place in homes):
-        raise ModelError(
-            f"{path} is a link to {real}, outside the model's folder", "Put the file itself into the folder."
-        )

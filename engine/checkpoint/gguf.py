@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from llm_holes.engine.checkpoint.files import refuse_holes
+from llm_holes.engine.checkpoint.files import refuse_holes, refuse_stray
 from llm_holes.engine.checkpoint.lfs import refuse_pointer
 from llm_holes.engine.errors import ModelError
 
@@ -78,6 +78,8 @@ def read(path: Path) -> File:
             f"{path.name} is one of {count} parts of a split GGUF file, and {lacking} cannot be found beside it",
             "Put all parts into one folder, under the names that llama-gguf-split gave them.",
         )
+    for other in {*paths} - {path}:  # which may be wherever the learner says
+        refuse_stray(other)
     files = [_read(part) for part in paths]
     tensors: dict[str, Tensor] = {}
     for part, file in enumerate(files):

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from llm_holes.engine.checkpoint import hub_cache, installed
-from llm_holes.engine.checkpoint.files import HINT
+from llm_holes.engine.checkpoint import files, hub_cache, installed
 from llm_holes.engine.checkpoint.hashes import hash_or_empty, weights_hash
 from llm_holes.engine.checkpoint.installed import (
     DEFAULT_BYTES,
@@ -46,13 +45,13 @@ def locate(model: str | None, report: Report) -> ModelFiles:
     if path.is_file():
         return _gguf(path.absolute(), report)
     for folder in installed.folders():
-        files, _ = installed.find(folder)
-        if files and model in (files.name, folder.name, files.folder):
-            return files
+        found, _ = installed.find(folder)
+        if found and model in (found.name, folder.name, found.folder):
+            return found
     if (named := hub_cache.NAME.fullmatch(model)) and not model.endswith(".gguf"):
         name, revision = named[1], named[2] or ""
-        if found := hub_cache.find(name, revision):
-            return _folder(found, name.rpartition("/")[2], hub_cache.source(name, found), report)
+        if snapshot := hub_cache.find(name, revision):
+            return _folder(snapshot, name.rpartition("/")[2], hub_cache.source(name, snapshot), report)
         # the oldest models, which the cache may have, are of no organization; a name alone is more likely a slip
         if "/" in name:
             key = model.replace("/", "--")
@@ -147,13 +146,18 @@ def _folder(path: Path, name: str, source: str, report: Report) -> ModelFiles:
     try:
         digest = weights_hash(checkpoint.weights, inspect, installed.root() / HASHES)
     except OSError as error:
-        raise ModelError(f"cannot read {error.filename}: {error.strerror}", HINT) from None
+        raise ModelError(f"cannot read {error.filename}: {error.strerror}", files.HINT) from None
     return ModelFiles(name, str(path), digest, source, weight_format(checkpoint.dtype))
 
 
 def only_gguf(folder: Path) -> Path | None:
-    """The GGUF file of a folder without other weights, if there is one only, or the first of its parts."""
+    """The GGUF file of a folder without other weights, if there is one only, or the first of its parts. Raises
+    ModelError for a link out of the folder."""
     from llm_holes.engine.checkpoint import gguf
 
     found = {gguf.parts(file)[0] for file in folder.glob("*.gguf")}
-    return found.pop() if len(found) == 1 and not any(folder.glob("*.safetensors*")) else None
+    if len(found) != 1 or any(folder.glob("*.safetensors*")):
+        return None
+    (file,) = found
+    files.refuse_stray(file)
+    return file

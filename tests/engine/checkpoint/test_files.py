@@ -191,3 +191,13 @@ def test_a_gguf_file_that_is_a_hole_is_not_read(size: int, tmp_path: Path, cache
     with pytest.raises(ModelError, match="on the disk"):
         load(tmp_path / "m.gguf")
     assert not any(cache.glob("m-*"))
+
+
+def test_a_gguf_file_may_be_a_link_where_it_is_named_and_not_where_it_is_found(tmp_path: Path) -> None:
+    tiny_gguf.write_gguf(tmp_path / "m.gguf")
+    (tmp_path / "folder").mkdir()
+    link = tmp_path / "folder" / "link.gguf"
+    link.symlink_to(tmp_path / "m.gguf")
+    assert load(link).encode("hello")
+    with pytest.raises(ModelError, match="outside"):
+        load(tmp_path / "folder")
