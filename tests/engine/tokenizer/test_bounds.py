@@ -71,7 +71,6 @@ HOSTILE: dict[str, dict[str, Any]] = {
     "ten thousand steps": {"normalizer": steps(*[{"type": "NFC"}] * 10_000)},
     "steps in steps": {"normalizer": steps(steps(*[replace("e", "ee")] * 12), steps(*[replace("e", "ee")] * 12))},
     "many tokens around a text": {"post_processor": AROUND},
-    "many added tokens": {"added_tokens": added(MAX_ADDED + 1)},
     "a token of a million letters": {
         "model": {"type": "BPE", "vocab": {"x" * 10**6: 0}, "merges": []},
     },
@@ -166,6 +165,11 @@ def test_of_two_rules_of_one_name_both_readers_take_the_last(folder: Path) -> No
     path.write_text(f"{text[:-1]}, {hostile}}}")
     with pytest.raises(ModelError, match="times as long"):
         Tokenizer.load(folder)
+
+
+def test_added_tokens_are_counted(folder: Path) -> None:
+    with pytest.raises(ModelError, match="added tokens"):
+        Tokenizer.load(changed(folder, {"added_tokens": added(MAX_ADDED + 1)}))
 
 
 @pytest.mark.parametrize("file", ["tokenizer_config.json", "added_tokens.json"])
