@@ -30,10 +30,11 @@ one FILE *ARGS:
 clock *ARGS:
     .venv/bin/pytest -m wall_clock "$@"
 
-# the tests that make up their cases, with many more of them: 2,000 for each kind of tokenizer and of damage
+# the tests that make up their cases, with many more of them: 2,000 for each kind, 200 streams of bytes, 20,000 keys
 soak *ARGS:
     LLM_HOLES_EXAMPLES=2000 .venv/bin/pytest --timeout=0 {{ in_parallel }} \
-        tests/engine/tokenizer/test_as_transformers.py tests/engine/checkpoint/test_damaged_models.py "$@"
+        tests/engine/tokenizer/test_as_transformers.py tests/engine/checkpoint/test_damaged_models.py \
+        tests/e2e/test_bytes.py "$@"
 
 # style and format
 lint:

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
-from textual.app import App
 from textual.binding import BindingType
 from textual.screen import Screen
 from textual.widgets import Input
@@ -17,6 +16,7 @@ from textual.widgets import Input
 from llm_holes.lessons.catalog import catalog as lessons
 from llm_holes.lessons.catalog.catalog import Catalog
 from llm_holes.tui.actions import APP, GLOBAL, OWN_KEYS, bindings
+from llm_holes.tui.faults import SurvivingApp
 from llm_holes.tui.link import Died, LinkFactory, to_process
 from llm_holes.tui.messages import Replied
 from llm_holes.tui.palette import HolesCommands
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from llm_holes.lessons.learner.learner import Learner
 
 
-class HolesApp(App[None]):
+class HolesApp(SurvivingApp):
     """The tutor.
 
     Args:

@@ -24,6 +24,7 @@ from llm_holes.lessons.catalog.catalog import Catalog, Lesson
 from llm_holes.lessons.game.rules import FIND_THE_HOLE, compares
 from llm_holes.tui.actions import APP, LESSON, Action, bindings
 from llm_holes.tui.draw.spans import plain
+from llm_holes.tui.faults import Steady
 from llm_holes.tui.link import Link
 from llm_holes.tui.messages import (
     Changed,
@@ -85,7 +86,7 @@ PLACE_AFTER = 1.0
 """Seconds after which a change of controls or a scroll is written, with all that came in between."""
 
 
-class LessonScreen(Screen[None]):
+class LessonScreen(Steady, Screen[None]):
     """Map, words, stage, result and dials.
 
     Args:

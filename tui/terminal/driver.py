@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from queue import Full
 
-from textual.drivers.linux_driver import LinuxDriver
+from llm_holes.tui.terminal.input import TolerantInput
 
 CHECK_SECONDS = 0.1
 
 
-class PatientDriver(LinuxDriver):
+class PatientDriver(TolerantInput):
     """Never waits for the terminal while the app runs.
 
     Textual's own driver blocks the whole event loop once 30 writes wait in its queue: on a link that stalls, the app

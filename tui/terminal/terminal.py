@@ -131,11 +131,14 @@ def _run(make_app: Callable[[], App[Any]]) -> int:
     from rich.console import Console
     from textual.drivers.linux_driver import LinuxDriver
 
+    from llm_holes.tui.faults import SurvivingApp
     from llm_holes.tui.terminal.driver import PatientDriver
 
     app = make_app()
     if app.driver_class is LinuxDriver:
         app.driver_class = PatientDriver
+    if isinstance(app, SurvivingApp):
+        app.log_fault = _met
     # Textual would print the traceback with all local variables, the learner's text among them
     said = io.StringIO()
     app.error_console = Console(file=said, markup=False, highlight=False)
@@ -155,13 +158,21 @@ def _run(make_app: Callable[[], App[Any]]) -> int:
     return app.return_code or 0
 
 
-def _crashed(error: Exception) -> int:
+def _crashed(error: BaseException) -> int:
     """Writes the traceback to the log and one line to the terminal."""
+    print(f"llm-holes stopped on an error of its own: {_logged(error)}", file=sys.stderr)
+    return 1
+
+
+def _met(error: BaseException) -> str:
+    return f"What you did met an error of llm-holes itself; it goes on. {_logged(error)}"
+
+
+def _logged(error: BaseException) -> str:
+    """Writes the traceback to the log; the error, and where its details are."""
     where = _log("".join(traceback.format_exception(error)))
     details = f"The details are in {where}." if where else ""
-    text = visible(" ".join(str(error).split())[:200])
-    print(f"llm-holes stopped on an error of its own: {type(error).__name__}: {text} {details}", file=sys.stderr)
-    return 1
+    return f"{type(error).__name__}: {visible(' '.join(str(error).split())[:200])} {details}"
 
 
 def _log(text: str) -> Path | None:

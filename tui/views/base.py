@@ -17,6 +17,7 @@ from textual.widget import Widget
 from llm_holes.engine.frames import View
 from llm_holes.tui.draw.colours import HUES
 from llm_holes.tui.draw.spans import Row, Span, fitted
+from llm_holes.tui.faults import Steady
 from llm_holes.tui.views.per_width import PerWidth
 
 V = TypeVar("V", bound=View)
@@ -32,7 +33,7 @@ STANDS_OUT = 1.6
 """The contrast of an empty cell to the ground, at least."""
 
 
-class ViewWidget(Widget, Generic[V]):
+class ViewWidget(Steady, Widget, Generic[V]):
     """Draws one view. Subclasses give `layout_rows`; assigning `view` redraws in place and keeps the cursor."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"view--{role}" for role in ROLES}

@@ -19,12 +19,13 @@ from llm_holes.lessons.catalog.settings import SettingsError, bounds, clamped, p
 from llm_holes.tui.actions import CHOOSE, STEP, SWITCH, bindings
 from llm_holes.tui.content import content
 from llm_holes.tui.draw.spans import Row, Span, plain
+from llm_holes.tui.faults import Steady
 from llm_holes.tui.messages import Changed, Described
 
 BACK, ON = "◂ ", " ▸"
 
 
-class Dial(Widget, can_focus=True):
+class Dial(Steady, Widget, can_focus=True):
     """One control. `value` is what the experiment gets; only valid values can be entered."""
 
     BINDING_GROUP_TITLE = "In a dial"

@@ -14,6 +14,7 @@ from llm_holes.lessons.catalog.catalog import Lesson
 from llm_holes.lessons.catalog.schema import Control
 from llm_holes.tui.content import content
 from llm_holes.tui.draw.spans import Row, Span, plain
+from llm_holes.tui.faults import Steady
 from llm_holes.tui.messages import MoreDials
 from llm_holes.tui.widgets.dial import Choice, Dial, Stepper, Switch
 from llm_holes.tui.widgets.flow import FlowLayout
@@ -21,7 +22,7 @@ from llm_holes.tui.widgets.presets import PresetPicker
 from llm_holes.tui.widgets.text_field import TextField
 
 
-class More(Widget):
+class More(Steady, Widget):
     """How many dials are folded away."""
 
     count: reactive[int] = reactive(0, layout=True)

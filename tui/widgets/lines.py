@@ -16,6 +16,7 @@ from llm_holes.tui.content import content
 from llm_holes.tui.draw.lesson_text import pipeline
 from llm_holes.tui.draw.sanitize import visible
 from llm_holes.tui.draw.spans import fit
+from llm_holes.tui.faults import Steady
 
 GAP = 2
 
@@ -38,7 +39,7 @@ class HintLine(Widget):
         return Content(fit(visible(self.text), self.size.width))
 
 
-class KeyBar(Widget):
+class KeyBar(Steady, Widget):
     """The keys that do something now, as many as fit; the focused widget's own come first, help and quit stay."""
 
     keys: reactive[tuple[tuple[str, str, str], ...]] = reactive(())

@@ -16,6 +16,7 @@ from llm_holes.tui.actions import PREDICT, bindings
 from llm_holes.tui.content import lines
 from llm_holes.tui.draw.spans import POINTER, Row, Span, wrapped
 from llm_holes.tui.draw.words import marked, marked_rows, wrapped_spans
+from llm_holes.tui.faults import Steady
 from llm_holes.tui.messages import Decided
 from llm_holes.tui.widgets.dial import BACK, ON
 
@@ -27,7 +28,7 @@ FIRST_SURE = 70
 RIGHT, WRONG = "✓ ", "✗ "
 
 
-class PredictForm(Widget, can_focus=True):
+class PredictForm(Steady, Widget, can_focus=True):
     """A question to commit to before the result exists. Says `Decided` when the learner answered or skipped it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings(PREDICT)]

@@ -13,11 +13,12 @@ from llm_holes.lessons.catalog.schema import Preset
 from llm_holes.tui.actions import CHOOSE, bindings
 from llm_holes.tui.content import content
 from llm_holes.tui.draw.spans import Row, Span, plain
+from llm_holes.tui.faults import Steady
 from llm_holes.tui.messages import Described, PresetChosen
 from llm_holes.tui.widgets.dial import BACK, ON
 
 
-class PresetPicker(Widget, can_focus=True):
+class PresetPicker(Steady, Widget, can_focus=True):
     """Named settings to try, and why each is there."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings(CHOOSE)]

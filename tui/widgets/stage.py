@@ -18,6 +18,7 @@ from llm_holes.tui.actions import SCROLL, bindings
 from llm_holes.tui.content import content, lines
 from llm_holes.tui.draw.sanitize import visible
 from llm_holes.tui.draw.spans import Row, Span, fitted, plain
+from llm_holes.tui.faults import Steady
 from llm_holes.tui.messages import TabChosen
 from llm_holes.tui.views import widget_for, widget_type
 from llm_holes.tui.views.base import ViewWidget
@@ -28,7 +29,7 @@ SIDE_BY_SIDE = 60
 """Columns that each of two pictures beside each other has at least."""
 
 
-class Tabs(Widget):
+class Tabs(Steady, Widget):
     """The names of the views; the one on the stage is between ‹ ›, closed ones are grey."""
 
     names: reactive[tuple[str, ...]] = reactive(())

@@ -16,10 +16,11 @@ from llm_holes.tui.actions import WRITE, bindings
 from llm_holes.tui.content import content
 from llm_holes.tui.draw.sanitize import editable, meant, visible
 from llm_holes.tui.draw.spans import Row, Span, fitted, plain
+from llm_holes.tui.faults import Steady
 from llm_holes.tui.messages import Changed, Described, Left
 
 
-class TextField(TextArea):
+class TextField(Steady, TextArea):
     """The learner's text: at most one row, and a frame of its own while it is edited. Enter runs it, ctrl+j starts a
     new line, escape leaves with the old text. Control characters are held as visible marks."""
 

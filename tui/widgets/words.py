@@ -14,12 +14,13 @@ from llm_holes.lessons.catalog.catalog import Lesson
 from llm_holes.tui.content import lines
 from llm_holes.tui.draw.spans import Row, Span
 from llm_holes.tui.draw.words import link_at, word_rows
+from llm_holes.tui.faults import Steady
 from llm_holes.tui.messages import OpenLesson
 
 TRY = "▸ try  "
 
 
-class WordsPane(Widget):
+class WordsPane(Steady, Widget):
     """What the current step says: before its run, and what may be said once it has measured something."""
 
     lesson: reactive[Lesson | None] = reactive(None, layout=True)
