@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.clock import AtMost
 from tests.support.paths import SUPPORT
-from tests.support.processes import running, within
+from tests.support.processes import child, running, within
 from tests.support.terminal import Terminal
 
 TINY = str(SUPPORT / "tiny_app.py")
@@ -41,7 +41,7 @@ def test_a_signal_saves_and_restores(
         t.until("tiny app is up")
         if key:
             t.keys(key)
-            t.until(lambda: _asleep(t.pid))
+            t.until(lambda: _asleep(child(t.pid)))
         with at_most(3 if key else 1):
             os.kill(t.pid, number)
             assert t.status() == 128 + number
@@ -71,10 +71,51 @@ def test_an_exception_is_one_line_and_a_status(tmp_path: Path, home: dict[str, s
 def test_no_signal_leaves_the_engine_behind(number: int, tmp_path: Path, home: dict[str, str]) -> None:
     with tiny("engine", tmp_path, home) as t:
         t.until("engine")
-        t.until(lambda: len(running(f"MARK={tmp_path}")) == 2)
+        t.until(lambda: len(running(f"MARK={tmp_path}")) == 3)
         os.kill(t.pid, number)
         assert t.status(5) == 128 + number
         assert within(1, lambda: not running(f"MARK={tmp_path}"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGABRT, signal.SIGSEGV])
+def test_a_native_crash_restores_the_terminal_and_is_told(number: int, tmp_path: Path, home: dict[str, str]) -> None:
+    with tiny("engine", tmp_path, home) as t:
+        t.until("engine")
+        os.kill(child(t.pid), number)
+        assert t.status() == 128 + number
+        t.assert_restored()
+        assert f"ended by {signal.Signals(number).name}" in t.text
+        assert within(1, lambda: not running(f"MARK={tmp_path}"))
+
+
+def test_an_app_that_somebody_stopped_is_ended_too(tmp_path: Path, home: dict[str, str]) -> None:
+    with tiny("idle", tmp_path, home) as t:
+        t.until("tiny app is up")
+        os.kill(child(t.pid), signal.SIGSTOP)
+        os.kill(t.pid, signal.SIGTERM)
+        assert t.status() == 128 + signal.SIGKILL
+        t.assert_restored()
+        assert not running(f"MARK={tmp_path}")
+
+
+def test_job_control_stops_and_continues_both_processes(tmp_path: Path, home: dict[str, str]) -> None:
+    with tiny("idle", tmp_path, home) as t:
+        t.until("tiny app is up")
+        both = [t.pid, child(t.pid)]
+        os.kill(t.pid, signal.SIGTSTP)
+        assert within(5, lambda: all(_state(pid) == "T" for pid in both))
+        t.read()
+        t.assert_restored()
+        os.kill(t.pid, signal.SIGCONT)
+        t.until(lambda: all(_state(pid) in "SR" for pid in both))
+        t.keys("\x11")
+        assert t.status() == 0
+        t.assert_restored()
+
+
+def _state(pid: int) -> str:
+    """T is stopped, S sleeps, R runs."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
 @pytest.mark.parametrize("mode", ["idle", "stream", "engine"])

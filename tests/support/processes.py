@@ -29,6 +29,12 @@ def running(environment: str) -> list[int]:
     return found
 
 
+def child(pid: int) -> int:
+    """The process that this one has started."""
+    (number,) = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return int(number)
+
+
 def within(seconds: float, condition: Callable[[], bool]) -> bool:
     deadline = time.monotonic() + seconds
     while not (held := condition()) and time.monotonic() < deadline:

@@ -14,7 +14,6 @@ import os
 import select
 import signal
 import sys
-import termios
 import threading
 import time
 import traceback
@@ -24,6 +23,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llm_holes.tui.draw.sanitize import visible
+from llm_holes.tui.terminal.parent import leave_a_parent
+from llm_holes.tui.terminal.restore import Found
 
 if TYPE_CHECKING:
     from textual.app import App
@@ -34,11 +35,6 @@ GRACE = 2.0
 
 GONE = select.POLLHUP | select.POLLERR | select.POLLNVAL
 
-# Mouse first: what it sends must not reach the shell. The keyboard protocol belongs to the alternate screen.
-RESET = (
-    "\x1b[?1000l\x1b[?1003l\x1b[?1015l\x1b[?1006l\x1b[?2004l\x1b[?1004l"  # mouse, paste, focus
-    "\x1b[<u\x1b[?7h\x1b[?1049l\x1b[?25h"  # keyboard protocol, line wrap, alternate screen, cursor
-)
 # Terminals known to show 256 colours by their name alone; Textual would give them 16.
 COLOURFUL = ("alacritty", "foot", "ghostty", "xterm-ghostty", "wezterm", "contour", "rio")
 
@@ -56,8 +52,10 @@ def run_app(make_app: Callable[[], App[Any]]) -> int:
         os.environ.setdefault("TEXTUAL_COLOR_SYSTEM", colours)
     # before any thread starts, as threads inherit what is blocked
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    found = Found()
+    lifeline = leave_a_parent(SIGNALS, found)
     try:
-        return _run(make_app)
+        return _run(make_app, found, lifeline)
     except Exception as error:
         return _crashed(error)
 
@@ -78,13 +76,18 @@ def known_colours(environment: Mapping[str, str]) -> str:
 
 
 class Guard:
-    """Ends the app on a signal or when the terminal is gone; if the app does not end, ends the process."""
+    """Ends the app on a signal or when the terminal or the parent is gone; if the app does not end, ends the process.
 
-    def __init__(self, app: App[Any], loop: asyncio.AbstractEventLoop) -> None:
+    Args:
+        found: what the terminal is left as.
+        lifeline: a descriptor on which poll tells when the parent is gone.
+    """
+
+    def __init__(self, app: App[Any], loop: asyncio.AbstractEventLoop, found: Found, lifeline: int) -> None:
         self._app = app
         self._loop = loop
-        self._attributes = termios.tcgetattr(0)
-        self._terminal = os.ttyname(0)
+        self._found = found
+        self._lifeline = lifeline
         self._once = threading.Lock()
         self.restored = threading.Event()
 
@@ -99,7 +102,8 @@ class Guard:
         poll = select.poll()
         poll.register(0, 0)
         if poll.poll(0):
-            return  # a system whose poll does not know terminals
+            poll.unregister(0)  # a system whose poll does not know terminals
+        poll.register(self._lifeline, 0)
         while not any(event & GONE for _, event in poll.poll(1000)):
             pass
         self._end(signal.SIGHUP)
@@ -115,19 +119,11 @@ class Guard:
             self._loop.call_soon_threadsafe(lambda: self._app.exit(return_code=128 + number))
         time.sleep(GRACE)
         if not self.restored.is_set():
-            self._restore()
+            self._found.restore()
         os._exit(128 + number)
 
-    def _restore(self) -> None:
-        # opened anew: O_NONBLOCK on our own descriptor would be the shell's as well
-        with contextlib.suppress(OSError):
-            terminal = os.open(self._terminal, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
-            os.write(terminal, RESET.encode())
-        with contextlib.suppress(termios.error):
-            termios.tcsetattr(0, termios.TCSANOW, self._attributes)
 
-
-def _run(make_app: Callable[[], App[Any]]) -> int:
+def _run(make_app: Callable[[], App[Any]], found: Found, lifeline: int) -> int:
     from rich.console import Console
     from textual.drivers.linux_driver import LinuxDriver
 
@@ -144,7 +140,7 @@ def _run(make_app: Callable[[], App[Any]]) -> int:
     app.error_console = Console(file=said, markup=False, highlight=False)
 
     async def run() -> None:
-        guard = Guard(app, asyncio.get_running_loop())
+        guard = Guard(app, asyncio.get_running_loop(), found, lifeline)
         guard.start()
         try:
             await app.run_async()
