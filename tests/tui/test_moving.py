@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from textual.widgets import Input, OptionList
 
 from llm_holes.tui.app import HolesApp
+from llm_holes.tui.messages import Changed
 from llm_holes.tui.screens.glossary import GlossaryScreen
 from llm_holes.tui.screens.search import SearchScreen
 from llm_holes.tui.widgets.lesson_tree import LessonTree
@@ -302,3 +305,23 @@ async def test_theme_switches_and_q_leaves_at_once(open_app: OpenApp) -> None:
         await pilot.press("q")
         await pilot.pause()
         assert app._exit
+
+
+async def test_a_lesson_that_is_opened_twice_at_once_is_whole(open_app: OpenApp) -> None:
+    async with open_app("tokens") as (app, pilot):
+        app.main.open_lesson("attention")
+        await asyncio.sleep(0)
+        app.main.open_lesson("attention")
+        await settle(pilot)
+        assert app.main.lesson is not None
+        assert {widget.control.name for widget in app.main.dials.controls()} == set(app.main.lesson.defaults())
+
+
+async def test_what_a_dial_of_the_lesson_before_still_says_is_not_heard(open_app: OpenApp) -> None:
+    async with open_app("attention") as (app, pilot):
+        app.main.open_lesson("tokens")
+        app.main.post_message(Changed("layer", 3))
+        app.main.choose_preset(99)
+        await settle(pilot)
+        lesson = app.main.catalog["tokens"]
+        assert set(app.main.settings.of(lesson)) == set(lesson.defaults())

@@ -131,3 +131,19 @@ async def test_generated_texts_crash_nothing(open_app: OpenApp, engine: FakeEngi
         await settle(pilot)
         await walk_everything(app, pilot)
         assert_harmless(app)
+
+
+
+async def test_combining_marks_typed_one_by_one_into_a_text_are_cut_at_eight_in_sight(open_app: OpenApp) -> None:
+    async with open_app() as (app, pilot):
+        field = app.query_one(TextField)
+        field.value = "ab"
+        field.focus()
+        field.move_cursor((0, 1))
+        for _ in range(12):
+            field.insert("\u0301")
+        await settle(pilot)
+        assert field.text == "a" + "\u0301" * 8 + "‹0301›" + "\u0301" * 3 + "b"
+        assert field.value == "a" + "\u0301" * 12 + "b"
+        await pilot.press("x")
+        assert field.text.endswith("\u0301xb")

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from llm_holes.tui.cli import learner_commands
+from llm_holes.tui.cli.stderr import gated
 
 if TYPE_CHECKING:
     from textual.app import App
@@ -36,12 +37,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit status: 0, 1 failed, 2 usage, 130 after ctrl+c."""
     without_output = sys.stdout is None
     _open_closed_streams()
-    if without_output:
-        return _fail("the standard output is closed, so there is nothing to write to", FAILED)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            # a terminal without Unicode gets ? for our drawing characters, not a traceback
-            stream.reconfigure(errors="replace")
+    with gated():
+        if without_output:
+            return _fail("the standard output is closed, so there is nothing to write to", FAILED)
+        return _main(argv)
+
+
+def _main(argv: Sequence[str] | None) -> int:
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # a terminal without Unicode gets ? for our drawing characters, not a traceback
+        sys.stdout.reconfigure(errors="replace")
     try:
         args = _parser().parse_args(_readable(sys.argv[1:] if argv is None else argv))
         command: Callable[[argparse.Namespace], int] = args.run_command
@@ -111,11 +116,9 @@ def _expected(error: Exception) -> int:
 
 
 def _fail(error: Exception | str, status: int) -> int:
-    from llm_holes.tui.draw.sanitize import clean
-
     sys.stdout.flush()
     with contextlib.suppress(OSError):  # where there is no place for errors either, the status tells
-        print(f"llm-holes: {clean(str(error))}", file=sys.stderr, flush=True)
+        print(f"llm-holes: {error}", file=sys.stderr, flush=True)
     return status
 
 

@@ -18,7 +18,7 @@ def main(form: str, out: str | None) -> int:
     except OSError as error:
         raise Unsuccessful(f"the notebook cannot be read: {error}") from None
     for notice in notices:
-        print(f"llm-holes: {clean(notice)}", file=sys.stderr)
+        print(f"llm-holes: {notice}", file=sys.stderr)
     match form:
         case "json":
             text = notebook.to_json(entries)

@@ -58,7 +58,7 @@ def import_(file: str) -> int:
 def _tell(progress: Progress) -> int:
     notice = progress.take_notice()
     if notice:
-        print(f"llm-holes: {clean(notice)}", file=sys.stderr)
+        print(f"llm-holes: {notice}", file=sys.stderr)
     return 1 if notice else 0
 
 

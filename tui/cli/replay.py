@@ -48,7 +48,7 @@ def main(file: str, command: Sequence[str], as_json: bool) -> int:
     where there is no engine."""
     entries, notices = _read(file)
     for notice in notices:
-        print(clean(f"llm-holes: {notice}"), file=sys.stderr)
+        print(f"llm-holes: {notice}", file=sys.stderr)
     replays: list[Replay] = []
     progress = Progress()
 

@@ -14,6 +14,7 @@ from llm_holes.engine.ipc.client import Client, Died
 from llm_holes.engine.ipc.messages import Framed, Reply
 from llm_holes.engine.ipc.session import Session
 from llm_holes.engine.numbers import percent
+from llm_holes.tui.cli.stderr import steer
 from llm_holes.tui.draw.sanitize import visible
 from llm_holes.tui.state.kept_runs import MadeRun
 
@@ -145,7 +146,8 @@ class Progress:
         now = time.monotonic()
         if self._terminal:
             width = os.get_terminal_size(2).columns - 1
-            print(f"\r\x1b[K{line[:width]}", end="", file=sys.stderr, flush=True)
+            steer("\r\x1b[K")
+            print(line[:width], end="", file=sys.stderr, flush=True)
             self._shown = True
         elif now - self._last >= SPARSE_SECONDS:
             print(line, file=sys.stderr, flush=True)
@@ -153,5 +155,5 @@ class Progress:
 
     def clear(self) -> None:
         if self._shown:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+            steer("\r\x1b[K")
             self._shown = False

@@ -1,7 +1,7 @@
 """The one place where foreign text (model output, the learner's text, errors, file names) becomes safe to draw.
 
-Every character that could steer a terminal, hide, or reorder its neighbours is replaced by a visible mark, one
-character at a time, so it does not matter how a text was cut into pieces.
+Every character that could steer a terminal, hide, reorder its neighbours or paint over other lines is replaced by a
+visible mark, one character at a time, so it does not matter how a text was cut into pieces.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from unicodedata import category
 
 HIDDEN = {"Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 VARIATION_SELECTORS = (range(0xFE00, 0xFE10), range(0xE0100, 0xE01F0), range(0x180B, 0x180E))
+MOST_COMBINING = 8
+"""Combining marks on one character that are drawn; no language needs as many."""
 MARK = re.compile("‹([0-9a-f]{2,6})›|([\u2400-\u241f\u2421])")
 
 
@@ -18,9 +20,9 @@ def clean(text: str) -> str:
     """The text with nothing left that a terminal would obey; newlines and tabs stay.
 
     C0 and DEL become control pictures (␛), C1 becomes U+FFFD; format characters, bidi overrides, lone surrogates,
-    private use, variation selectors and line separators become marks such as ‹202e›.
+    private use, variation selectors, line separators and a ninth combining mark become marks such as ‹202e›.
     """
-    return text.translate(_SHOWN)
+    return _unstacked(text.translate(_SHOWN))
 
 
 def visible(text: str) -> str:
@@ -36,7 +38,7 @@ def from_bytes(data: bytes) -> str:
 
 def editable(text: str) -> str:
     """Like `clean`, but `meant` turns it back into the very same text: what an input field holds."""
-    return text.replace("\r\n", "\n").translate(_EDITABLE)
+    return _unstacked(text.replace("\r\n", "\n").translate(_EDITABLE))
 
 
 def meant(text: str) -> str:
@@ -51,6 +53,20 @@ def meant(text: str) -> str:
     return MARK.sub(character, text)
 
 
+def _unstacked(text: str) -> str:
+    return text if text.isascii() else _MAYBE_STACKED.sub(_without_a_ninth, text)
+
+
+def _without_a_ninth(match: re.Match[str]) -> str:
+    shown, count = [], 0
+    for character in match[0]:
+        count = count + 1 if category(character) in ("Mn", "Me") else 0
+        shown.append(character if count <= MOST_COMBINING else f"‹{ord(character):04x}›")
+    return "".join(shown)
+
+
+_MAYBE_STACKED = re.compile(f"[\u0300-\U0010ffff]{{{MOST_COMBINING + 1},}}")
+"""Where so many combining marks can be: none of them comes before U+0300."""
 _STRAY = re.compile("[\udc80-\udcff]")
 
 

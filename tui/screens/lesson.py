@@ -137,6 +137,8 @@ class LessonScreen(Steady, Screen[None]):
         self.tour = Tour(catalog, self.settings, self.steps, dialogs.tour_script)
         self._travelling = asyncio.Lock()
         """Held on the way to a stop, so that the next one is not reached before."""
+        self._opening = asyncio.Lock()
+        """Held while a lesson is put on the page, so that none is left half there."""
         self.saving = Saving(learner, self.point, self._in_thread, lambda: self.call_later(self._tell))
         self.status, self.stage_line, self.case_line = StatusLine(), StageLine(), CaseLine()
         # held rather than found: replies also come while the screen is put together, and below a dialog
@@ -261,12 +263,14 @@ class LessonScreen(Steady, Screen[None]):
     def open_lesson(self, lesson_id: str, remember: bool = True) -> None:
         """Opens a lesson the learner chose, which is the end of a tour."""
         self._leave_tour()
-        self.run_worker(self._open(lesson_id, remember), group="open", exclusive=True)
+        self.run_worker(self._open(lesson_id, remember), group="open")
 
     async def _open(self, lesson_id: str, remember: bool) -> None:
-        lesson = self.catalog[lesson_id]
-        if lesson is self.lesson:
-            return
+        async with self._opening:
+            if (lesson := self.catalog[lesson_id]) is not self.lesson:
+                await self._put_on_page(lesson, remember)
+
+    async def _put_on_page(self, lesson: Lesson, remember: bool) -> None:
         if self.lesson is not None and remember:
             self.history.remember(self.lesson.id)
         self._rerun.drop()
@@ -393,8 +397,8 @@ class LessonScreen(Steady, Screen[None]):
 
     @on(Changed)
     def _changed(self, event: Changed) -> None:
-        if self.lesson is None:
-            return
+        if self.lesson is None or event.name not in self.lesson.defaults():
+            return  # of the lesson before, whose dials are just being taken away
         self.settings.change(self.lesson, {event.name: event.value})
         self.dials.mark_preset(None)
         self._ask()
@@ -415,7 +419,7 @@ class LessonScreen(Steady, Screen[None]):
         self.choose_preset(event.index)
 
     def choose_preset(self, index: int) -> None:
-        if self.lesson is not None:
+        if self.lesson is not None and index < len(self.lesson.presets):
             self.settings.change(self.lesson, self.lesson.defaults() | self.lesson.presets[index].settings)
             self._show_settings(index)
             self._run()

@@ -92,8 +92,10 @@ class Dials(Widget):
         return [w for w in self.children if isinstance(w, TextField) and w.display]
 
     def show_settings(self, values: Mapping[str, Scalar]) -> None:
+        """Those of the lesson before, which are just being taken away, have no part in it."""
         for widget in self.controls():
-            widget.value = values[widget.control.name]
+            if widget.control.name in values:
+                widget.value = values[widget.control.name]
 
     def mark_preset(self, index: int | None) -> None:
         """Names the preset that is set; none once anything was changed."""

@@ -74,7 +74,13 @@ class TextField(Steady, TextArea):
 
     def edit(self, edit: Edit) -> EditResult:
         edit.text = editable(edit.text)
-        return super().edit(edit)
+        result = super().edit(edit)
+        if (whole := editable(self.text)) != self.text:
+            # combining marks that came one by one
+            before = editable(self.get_text_range((0, 0), self.cursor_location)).split("\n")
+            result = super().edit(Edit(whole, (0, 0), self.document.end, False))
+            self.move_cursor((len(before) - 1, len(before[-1])))
+        return result
 
     def action_done(self) -> None:
         self._known = self._kept = self.value

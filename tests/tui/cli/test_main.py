@@ -288,7 +288,8 @@ def test_a_system_without_unix_terminals_is_told_the_way(
     arguments: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "termios", None)
-    monkeypatch.delitem(sys.modules, "llm_holes.tui.terminal.terminal", raising=False)
+    for module in ("terminal", "restore"):
+        monkeypatch.delitem(sys.modules, f"llm_holes.tui.terminal.{module}", raising=False)
     monkeypatch.delitem(sys.modules, "llm_holes.tui.cli.doctor", raising=False)
     monkeypatch.delattr("llm_holes.tui.cli.doctor", raising=False)
     assert cli.main(arguments) == 2
