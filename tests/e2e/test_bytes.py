@@ -44,6 +44,12 @@ PAYLOADS = {
 }
 
 
+@pytest.fixture(autouse=True)
+def anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures that are shared are written to where the app was started."""
+    monkeypatch.chdir(tmp_path)
+
+
 def opened(env: dict[str, str], lesson: str, size: tuple[int, int] = (120, 40)) -> Terminal:
     t = Terminal([sys.executable, str(SUPPORT / "recorded_app.py"), lesson], env, size)
     t.until(lambda: not termios.tcgetattr(t.fd)[3] & termios.ECHO, START)
