@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import termios  # noqa: F401  # where this is missing there is no terminal to look at
 from collections.abc import Mapping, Sequence
 
 from llm_holes.engine.frames import Frame, Table
@@ -12,7 +13,7 @@ from llm_holes.engine.numbers import count
 from llm_holes.tui.cli.run import Progress, run, width
 from llm_holes.tui.draw.sanitize import clean
 from llm_holes.tui.state.kept_runs import MadeRun
-from llm_holes.tui.terminal.terminal import known_colours
+from llm_holes.tui.terminal.environment import charset, is_colourless, known_colours
 
 CHECKS = "doctor"
 FAILED = "FAILED"
@@ -49,7 +50,12 @@ def terminal_facts(environment: Mapping[str, str]) -> dict[str, str]:
     colours = told or Console(force_terminal=True, _environ=environment).color_system or ""
     depth = {"standard": "16", "256": "256", "truecolor": "16.7 million"}.get(colours, "none")
     size = f"{columns}x{lines}" if columns else "not a terminal"
-    return {name: environment[name] for name in ENVIRONMENT if name in environment} | {"size": size, "colours": depth}
+    seen = {
+        "size": size,
+        "colours": "none" if is_colourless(environment) else depth,
+        "characters": charset(environment),
+    }
+    return {name: environment[name] for name in ENVIRONMENT if name in environment} | seen
 
 
 def failures(frame: Frame) -> list[str]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from llm_holes.tui.cli import learner_commands
-from llm_holes.tui.cli.stderr import gated
+from llm_holes.tui.cli.gates import gated
 
 if TYPE_CHECKING:
     from textual.app import App

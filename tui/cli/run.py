@@ -14,7 +14,7 @@ from llm_holes.engine.ipc.client import Client, Died
 from llm_holes.engine.ipc.messages import Framed, Reply
 from llm_holes.engine.ipc.session import Session
 from llm_holes.engine.numbers import percent
-from llm_holes.tui.cli.stderr import steer
+from llm_holes.tui.cli.gates import steer
 from llm_holes.tui.draw.sanitize import visible
 from llm_holes.tui.state.kept_runs import MadeRun
 

@@ -17,12 +17,13 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llm_holes.tui.draw.sanitize import visible
+from llm_holes.tui.terminal.environment import known_colours, unusable
 from llm_holes.tui.terminal.parent import leave_a_parent
 from llm_holes.tui.terminal.restore import Found
 
@@ -35,17 +36,13 @@ GRACE = 2.0
 
 GONE = select.POLLHUP | select.POLLERR | select.POLLNVAL
 
-# Terminals known to show 256 colours by their name alone; Textual would give them 16.
-COLOURFUL = ("alacritty", "foot", "ghostty", "xterm-ghostty", "wezterm", "contour", "rio")
-
 
 def run_app(make_app: Callable[[], App[Any]]) -> int:
     """Runs the app; returns the exit status: 0, 1 after an error, 2 without a usable terminal, 128+n after signal n.
 
     If the app has a method `save_now`, it is called first when a signal or a hangup ends the app, from another thread.
     """
-    term = os.environ.get("TERM", "")
-    if problem := unusable(term, sys.stdin.isatty() and sys.stdout.isatty()):
+    if problem := unusable(os.environ, sys.stdin.isatty() and sys.stdout.isatty()):
         print(f"llm-holes: {problem}", file=sys.stderr)
         return 2
     if colours := known_colours(os.environ):
@@ -58,21 +55,6 @@ def run_app(make_app: Callable[[], App[Any]]) -> int:
         return _run(make_app, found, lifeline)
     except Exception as error:
         return _crashed(error)
-
-
-def unusable(term: str, on_terminal: bool) -> str:
-    """Why the app cannot be drawn here, in one sentence, or nothing."""
-    instead = "`llm-holes list` and `llm-holes run LESSON` work without one."
-    if not on_terminal:
-        return f"the tutor needs a terminal for input and output. {instead}"
-    if term in {"", "dumb", "unknown"}:
-        return f"the tutor needs a terminal that can move its cursor, and TERM is {term or 'not set'}. {instead}"
-    return ""
-
-
-def known_colours(environment: Mapping[str, str]) -> str:
-    """The colours of a terminal that Textual takes for a poorer one, or nothing: ssh does not pass COLORTERM on."""
-    return "256" if environment.get("TERM") in COLOURFUL and "COLORTERM" not in environment else ""
 
 
 class Guard:
@@ -129,8 +111,10 @@ def _run(make_app: Callable[[], App[Any]], found: Found, lifeline: int) -> int:
 
     from llm_holes.tui.faults import SurvivingApp
     from llm_holes.tui.terminal.driver import PatientDriver
+    from llm_holes.tui.terminal.filters import poor_terminal
 
     app = make_app()
+    app._filters += poor_terminal(os.environ)
     if app.driver_class is LinuxDriver:
         app.driver_class = PatientDriver
     if isinstance(app, SurvivingApp):
