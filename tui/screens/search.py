@@ -11,6 +11,7 @@ from textual.widgets.option_list import Option
 
 from llm_holes.lessons.catalog.catalog import Catalog
 from llm_holes.lessons.catalog.search import Hit, find
+from llm_holes.tui.draw.sanitize import visible
 from llm_holes.tui.screens.dialog import Dialog
 
 
@@ -44,6 +45,8 @@ class FindScreen(Dialog[str]):
         self._list("")
 
     def on_input_changed(self, event: Input.Changed) -> None:
+        # combining marks that were typed one by one
+        event.input.value = visible(event.value)
         self._list(event.value)
 
     def on_input_submitted(self) -> None:

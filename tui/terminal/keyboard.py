@@ -10,6 +10,7 @@ from textual._xterm_parser import XTermParser
 from textual.message import Message
 from textual.messages import InBandWindowResize
 
+from llm_holes.tui.draw.sanitize import editable
 from llm_holes.tui.terminal.sequences import Cutter, Pasted, Sequence, Text, Token
 
 
@@ -47,7 +48,8 @@ class Keyboard:
                 return self._understood(text)
             case Pasted(text, cut):
                 self.cut |= cut
-                return [events.Paste(text)]
+                # not every field that takes one makes it safe to draw
+                return [events.Paste(editable(text))]
 
     def _understood(self, text: str) -> list[Message]:
         try:

@@ -19,6 +19,8 @@ from textual.dom import DOMNode
 from textual.message import Message
 from textual.widgets import Input, TextArea
 
+from llm_holes.tui.draw.sanitize import editable
+
 TYPED = events.InputEvent | events.Paste | events.AppFocus | events.AppBlur
 """What is held in order."""
 ROUNDS = 2
@@ -73,7 +75,7 @@ class Typeahead:
             if len(row) >= BURST:
                 for _ in row:
                     self._waiting.popleft()
-                return events.Paste("".join(row))
+                return events.Paste(editable("".join(row)))
         return self._waiting.popleft()[1]
 
     def _climb(self, number: int, rounds: int, path: list[DOMNode]) -> None:

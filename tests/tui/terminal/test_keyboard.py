@@ -55,6 +55,13 @@ def test_a_click_arrives_where_it_was() -> None:
     assert (down.x, down.y) == (2, 3)
 
 
+def test_a_paste_holds_nothing_that_steers_the_terminal() -> None:
+    """Textual's own input fields draw what they are given."""
+    (paste,) = Keyboard().read(b"\x1b[200~a\x1b]52;c;QUFB\x07\xc2\x9b\xe2\x80\xae\r\nb\x1b[201~")
+    assert isinstance(paste, events.Paste)
+    assert paste.text == "a␛]52;c;QUFB␇‹9b›‹202e›\nb"
+
+
 def test_a_paste_that_was_too_long_is_remembered_to_be_told() -> None:
     keyboard = Keyboard()
     keyboard.read(b"\x1b[200~" + b"a" * 70_000 + b"\x1b[201~")

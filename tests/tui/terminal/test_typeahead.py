@@ -5,6 +5,7 @@ from __future__ import annotations
 from textual import events
 from textual.message import Message
 from textual.pilot import Pilot
+from textual.widgets import Input
 
 from llm_holes.tui.app import HolesApp
 from llm_holes.tui.screens.help import HelpScreen
@@ -13,6 +14,8 @@ from llm_holes.tui.terminal.keyboard import Keyboard
 from llm_holes.tui.terminal.typeahead import Typeahead
 from llm_holes.tui.widgets.text_field import TextField
 from tests.support.app import OpenApp, settle, until
+from tests.tui.draw.test_sanitize import STACKED
+from tests.tui.test_safety import assert_harmless, drawn
 
 
 def typed(app: HolesApp, data: bytes) -> list[Message]:
@@ -86,3 +89,14 @@ def test_of_moves_and_of_focus_only_the_last_counts() -> None:
     moves = [events.AppFocus(), events.AppBlur(), events.AppFocus()]
     assert typeahead._replaces(moves[1], moves[0])
     assert not typeahead._replaces(events.Key("a", "a"), moves[0])
+
+
+async def test_what_is_pasted_into_the_search_is_drawn_as_marks(open_app: OpenApp) -> None:
+    async with open_app() as (app, pilot):
+        await burst(app, pilot, b"/\x1b[200~\x1b[2J\x1b]0;x\x07" + b"a" + "\u0301".encode() * 20 + b"\x1b[201~")
+        assert "␛[2J␛]0;x␇" in app.screen.query_one(Input).value
+        for _ in range(20):
+            await pilot.press("\u0301")
+        await settle(pilot)
+        assert_harmless(app)
+        assert not STACKED.search(drawn(app))
