@@ -23,8 +23,20 @@ MOST, WITHIN = 5, 10.0
 """So many faults within so many seconds end the app: it is past help, and each of them draws."""
 
 
-class SurvivingApp(App[None]):
-    """Goes on after a fault in an action, in a worker or in a `Steady` widget, once `log_fault` is set."""
+class Steady(_Pump):
+    """Before a widget, a screen or an app: it goes on after a fault in its handler of a key, a click or a message."""
+
+    async def _dispatch_message(self, message: Message) -> None:
+        try:
+            await super()._dispatch_message(message)
+        except Exception as error:
+            ours = isinstance(message, InputEvent) or not isinstance(message, Event)
+            if not (ours and isinstance(self.app, SurvivingApp) and self.app.survive(error)):
+                raise
+
+
+class SurvivingApp(Steady, App[None]):
+    """Goes on after a fault in an action, in a worker or in what is `Steady`, once `log_fault` is set."""
 
     log_fault: Callable[[BaseException], str] | None = None
     """Writes the details down; what the learner is told. None where a fault has to end the app, as in tests."""
@@ -60,15 +72,3 @@ class SurvivingApp(App[None]):
     def _handle_exception(self, error: Exception) -> None:
         if not (isinstance(error, WorkerFailed) and self.survive(error)):
             super()._handle_exception(error)
-
-
-class Steady(_Pump):
-    """Before a widget or screen: it goes on after a fault in its handler of a key, of a click or of a message."""
-
-    async def _dispatch_message(self, message: Message) -> None:
-        try:
-            await super()._dispatch_message(message)
-        except Exception as error:
-            ours = isinstance(message, InputEvent) or not isinstance(message, Event)
-            if not (ours and isinstance(self.app, SurvivingApp) and self.app.survive(error)):
-                raise
