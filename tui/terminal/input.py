@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import time
 
 from textual import constants
 from textual.drivers.linux_driver import LinuxDriver
@@ -24,13 +25,14 @@ class TolerantInput(LinuxDriver):
 
     def run_input_thread(self) -> None:
         typeahead, keyboard = Typeahead(self._app), Keyboard()
+        last = time.monotonic()
         while not self.exit_event.is_set():
-            patience = PASTE_SECONDS if keyboard.pasting else constants.ESCAPE_DELAY
-            ready = select.select([self.fileno], [], [], patience)[0]
-            data = os.read(self.fileno, 4096) if ready else b""
-            if ready and not data:
-                # an input that has ended is always ready
-                self.exit_event.wait(patience)
+            data = self._read()
+            now = time.monotonic()
+            if data:
+                last = now
+            elif now - last < (PASTE_SECONDS if keyboard.pasting else constants.ESCAPE_DELAY):
+                continue
             self._typed = []
             for message in keyboard.read(data) if data else keyboard.pause():
                 self.process_message(message)
@@ -39,6 +41,16 @@ class TolerantInput(LinuxDriver):
             if keyboard.cut:
                 keyboard.cut = False
                 self._loop.call_soon_threadsafe(self._tell_cut)
+
+    def _read(self) -> bytes:
+        """What has come, after a short while nothing."""
+        if not select.select([self.fileno], [], [], constants.ESCAPE_DELAY)[0]:
+            return b""
+        data = os.read(self.fileno, 4096)
+        if not data:
+            # an input that has ended is always ready
+            self.exit_event.wait(constants.ESCAPE_DELAY)
+        return data
 
     def send_message(self, message: Message) -> None:
         if isinstance(message, TYPED):
