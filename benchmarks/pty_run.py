@@ -13,9 +13,12 @@ import termios
 import time
 from collections.abc import Callable, Sequence
 
+QUESTION, ANSWER = b"\x1b[6n", b"\x1b[1;1R"
+"""Where the cursor is: what a terminal answers when it has drawn what came before."""
+
 
 class Terminal:
-    """A program on a pty of `columns` × `lines`; what it writes is collected in `output`."""
+    """A program on a pty of `columns` × `lines`, which answers; what it writes is collected in `output`."""
 
     def __init__(self, command: Sequence[str], columns: int = 120, lines: int = 40) -> None:
         self.output = bytearray()
@@ -37,6 +40,8 @@ class Terminal:
         except OSError:
             return b""
         self.output += data
+        if asked := data.count(QUESTION):
+            self.send(ANSWER * asked)
         return data
 
     def wait(self, seen: Callable[[bytes], bool], seconds: float = 60) -> float:

@@ -1,37 +1,33 @@
-"""The real lessons on recorded runs, as the terminal runs them: `python tests/support/recorded_app.py [LESSON]`."""
+"""The app in a terminal, on recorded frames: `python -m tests.support.recorded_app LESSON [--times N]`.
+
+A frame comes every 50 ms. With `--times` the recorded frames, which are the first, the last and some between, come over
+and over: more changes from one to the next than in a run.
+"""
 
 from __future__ import annotations
 
+import argparse
 import sys
-from typing import TYPE_CHECKING, Any
 
+from llm_holes.lessons.catalog import catalog
+from llm_holes.tui.app import HolesApp
 from llm_holes.tui.terminal.terminal import run_app
-from tests.support.paths import ROOT
+from tests.support.fake_link import FakeEngine, Recording, recording
+from tests.support.paths import RECORDINGS
 
-if TYPE_CHECKING:
-    from textual.app import App
-
-    from tests.support.fake_link import Recording
+PACE = 0.05
 
 
-class Recordings(dict[str, "Recording"]):
-    """Each is read when its lesson is run first."""
-
-    def get(self, lesson: str, default: Any = ()) -> Any:
-        from tests.support.fake_link import recording
-
-        path = ROOT / "tests" / "tui" / "recordings" / f"{lesson}.msgpack"
-        if lesson not in self and path.exists():
-            self[lesson] = recording(path)
-        return super().get(lesson, default)
-
-
-def make_app() -> App[Any]:
-    from llm_holes.tui.app import HolesApp
-    from tests.support.fake_link import FakeEngine
-
-    return HolesApp([], sys.argv[1] if len(sys.argv) > 1 else None, link=FakeEngine(Recordings()).link)
+def main() -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("lesson")
+    parser.add_argument("--times", type=int, default=1)
+    args = parser.parse_args()
+    recorded = recording(RECORDINGS / f"{args.lesson}.msgpack")
+    runs = Recording([(settings, frames * args.times) for settings, frames in recorded.runs])
+    engine = FakeEngine({args.lesson: runs}, pace=PACE)
+    return run_app(lambda: HolesApp([], args.lesson, link=engine.link, catalog=catalog.load()))
 
 
 if __name__ == "__main__":
-    sys.exit(run_app(make_app))
+    sys.exit(main())

@@ -22,10 +22,19 @@ SHOULD_BE_ON = {7, 25}
 
 
 class Terminal:
-    """Starts `command` in a terminal of its own, as a login does."""
+    """Starts `command` in a terminal of its own, as a login does.
 
-    def __init__(self, command: Sequence[str], env: Mapping[str, str], size: tuple[int, int] = (120, 40)) -> None:
+    Args:
+        size: columns and rows.
+        answers: whether it answers questions, as terminals do, once it has drawn what came before.
+    """
+
+    def __init__(
+        self, command: Sequence[str], env: Mapping[str, str], size: tuple[int, int] = (120, 40), answers: bool = True
+    ) -> None:
         self.screen = pyte.Screen(*size)
+        if answers:
+            self.screen.write_process_input = self.keys
         self.stream = pyte.ByteStream(self.screen)
         self.output = b""
         self._status: int | None = None
@@ -60,8 +69,12 @@ class Terminal:
             except OSError:  # the program has closed its side
                 time.sleep(0.01)
                 return
-            self.output += data
-            self.stream.feed(data)
+            self.feed(data)
+
+    def feed(self, data: bytes) -> None:
+        """Draws what the program wrote."""
+        self.output += data
+        self.stream.feed(data)
 
     def until(self, condition: str | Callable[[], bool], seconds: float = 10) -> float:
         """Reads until the screen shows the text or the condition holds; returns how long it took."""

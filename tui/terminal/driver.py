@@ -1,50 +1,151 @@
-"""The terminal driver for links that stall: what the terminal does not take is left out, and drawn again later."""
+"""The terminal driver for slow links: it sends what changed, when the last paint was seen, and never waits."""
 
 from __future__ import annotations
 
 import asyncio
+import os
+import time
+from contextlib import suppress
 from queue import Full
+from select import poll, select
+from typing import Any
 
-from llm_holes.tui.terminal.input import TolerantInput
+from textual._ansi_sequences import SYNC_END, SYNC_START
+from textual.app import App
+from textual.drivers.linux_driver import LinuxDriver
+from textual.events import CursorPosition
+from textual.message import Message
 
-CHECK_SECONDS = 0.1
+from llm_holes.tui.terminal.canvas import Canvas, is_paint
+from llm_holes.tui.terminal.pacing import QUESTION, Pace
+
+STDERR = 2
+CHECK_SECONDS = 0.05
+"""Seconds after which is looked again whether the terminal has taken what was written."""
+ANSWER_MS = 5
+LAST_WORDS = 1.0
+"""Seconds a terminal gets to answer the last question, and as many to take what restores it."""
 
 
-class PatientDriver(TolerantInput):
-    """Never waits for the terminal while the app runs.
+class Outlet:
+    """What Textual's thread writes to: the terminal without a buffer, and without a write that waits for ever.
 
-    Textual's own driver blocks the whole event loop once 30 writes wait in its queue: on a link that stalls, the app
-    freezes. Here nothing more is queued until the terminal has taken everything; then the screen is drawn afresh.
+    Args:
+        descriptor: of the terminal, or of a file.
     """
 
-    _running = False
-    _stalled = False
+    closed = False
+    """Whether the rest is thrown away."""
 
-    def write(self, data: str) -> None:
-        assert self._writer_thread is not None, "the driver writes in application mode only"
-        if not self._running:
-            # the sequences that set up and restore the terminal must all arrive
-            self._writer_thread.write(data)
-        elif not self._stalled:
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        # opened anew: O_NONBLOCK on our own descriptor would be the shell's as well; another user's cannot be opened
+        with suppress(OSError):
+            self._descriptor = os.open(os.ttyname(descriptor), os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+    def write(self, text: str) -> None:
+        data = text.encode("utf-8", "replace")
+        while data and not self.closed:
             try:
-                self._writer_thread._queue.put_nowait(data)
-            except Full:
-                self._stalled = True
-                self._loop.call_soon_threadsafe(self._wait_until_drained)
+                data = data[os.write(self._descriptor, data) :]
+            except BlockingIOError:
+                select([], [self._descriptor], [], CHECK_SECONDS)
+
+    def flush(self) -> None:
+        pass
+
+
+class PatientDriver(LinuxDriver):
+    """Never waits for the terminal while the app runs, and for a few seconds at most when it ends.
+
+    Textual's own driver blocks the whole event loop once 30 writes wait in its queue: on a link that stalls, the app
+    freezes. Here a paint becomes cells (`canvas.py`); those that differ from what was sent go when it is time for it
+    (`pacing.py`) and the terminal has taken everything before.
+    """
+
+    stalled = False
+    """Whether the terminal did not take what restores it."""
+
+    def __init__(self, app: App[Any], **options: Any) -> None:
+        super().__init__(app, **options)
+        self._outlet = Outlet(STDERR)
+        self._file = self._outlet  # type: ignore[assignment]  # Textual's thread calls three methods of it
+        self._canvas = Canvas(0, 0)
+        self._pace = Pace()
+        self._running = False
+        self._timer: asyncio.TimerHandle | None = None
 
     def start_application_mode(self) -> None:
+        self._outlet.closed = False
         super().start_application_mode()  # type: ignore[no-untyped-call]  # Textual's is not annotated
+        self._canvas.forget()
         self._running = True
+
+    def write(self, data: str) -> None:
+        if not self._running:
+            # the sequences that set up and restore the terminal must all arrive
+            self._enqueue(data, LAST_WORDS)
+        elif data in {SYNC_START, SYNC_END}:
+            pass  # set around what is sent
+        elif is_paint(data):
+            if self._canvas.size != self._app.size:
+                self._canvas.resize(*self._app.size)
+            self._canvas.paint(data)
+            self._send()
+        else:
+            self._enqueue(data, 0)
+
+    def process_message(self, message: Message) -> None:
+        if isinstance(message, CursorPosition):
+            self._pace.answered()
+            self._loop.call_soon_threadsafe(self._send)
+        else:
+            super().process_message(message)
 
     def stop_application_mode(self) -> None:
         self._running = False
+        self._hear_out()
         super().stop_application_mode()
 
-    def _wait_until_drained(self) -> None:
+    def _hear_out(self) -> None:
+        """Waits for the answers that are on their way: the shell would take them for what was typed."""
+        end = time.monotonic() + LAST_WORDS
+        gone = poll()
+        gone.register(self.fileno, 0)
+        while self._pace.waiting and time.monotonic() < end and not gone.poll(ANSWER_MS):
+            pass
+
+    def close(self) -> None:
+        thread = self._writer_thread
+        if thread is None:
+            return
+        with suppress(Full):
+            thread._queue.put_nowait(None)
+        thread.join(LAST_WORDS)
+        self.stalled = thread.is_alive()
+        self._outlet.closed = True
+        thread.join(4 * CHECK_SECONDS)
+
+    def _send(self) -> None:
+        """Sends what changed, now or as soon as it may go."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         if not self._running or self._writer_thread is None:
             return
-        if not self._writer_thread._queue.empty():
-            asyncio.get_running_loop().call_later(CHECK_SECONDS, self._wait_until_drained)
-            return
-        self._stalled = False
-        self._app.refresh(layout=True)
+        wait = self._pace.wait() if self._writer_thread._queue.empty() else CHECK_SECONDS
+        if wait > 0:
+            self._timer = self._loop.call_later(wait, self._send)
+        elif changed := self._canvas.difference():
+            paint = f"{SYNC_START}{changed}{SYNC_END}" if self._app._sync_available else changed
+            self._pace.sent(len(paint.encode("utf-8", "replace")))
+            self._enqueue(paint + QUESTION, 0)
+
+    def _enqueue(self, data: str, seconds: float) -> None:
+        """Gives it to the thread that writes; on a line that stalls it is lost after so many seconds."""
+        assert self._writer_thread is not None, "the driver writes in application mode only"
+        with suppress(Full):
+            self._writer_thread._queue.put(data, seconds > 0, seconds)

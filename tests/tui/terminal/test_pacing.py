@@ -1,0 +1,81 @@
+"""When a paint may go."""
+
+from __future__ import annotations
+
+from llm_holes.tui.terminal.pacing import BURST, PATIENCE, RATE, WINDOW, Pace
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def answering(clock: Clock) -> Pace:
+    pace = Pace(clock)
+    pace.sent(10)
+    pace.answered()
+    return pace
+
+
+def test_a_paint_waits_for_the_answer_to_the_one_before() -> None:
+    pace = answering(Clock())
+    pace.sent(5000)
+    assert pace.wait() > 0
+    assert pace.waiting
+    pace.answered()
+    assert pace.wait() == 0
+    assert not pace.waiting
+
+
+def test_small_paints_do_not_wait_for_one_another() -> None:
+    pace = answering(Clock())
+    for _ in range(3):
+        assert pace.wait() == 0
+        pace.sent(WINDOW // 3 + 1)
+    assert pace.wait() > 0
+    pace.answered()
+    assert pace.wait() == 0
+
+
+def test_the_first_paints_do_not_wait_for_an_answer_that_may_never_come() -> None:
+    pace = Pace(Clock())
+    pace.sent(5000)
+    assert pace.wait() == 0
+    assert not pace.waiting
+
+
+def test_a_terminal_that_does_not_answer_gets_so_many_bytes_a_second() -> None:
+    clock = Clock()
+    pace = Pace(clock)
+    sent = 0
+    while clock.now < 100:
+        if wait := pace.wait():
+            clock.now += wait
+        else:
+            pace.sent(6000)
+            sent += 6000
+    assert sent <= 100 * RATE + BURST + 6000
+    assert sent > 99 * RATE
+
+
+def test_an_answer_that_is_lost_holds_the_screen_for_a_while_only() -> None:
+    clock = Clock()
+    pace = answering(clock)
+    pace.sent(5000)
+    clock.now += pace.wait()
+    assert clock.now == PATIENCE
+    assert pace.wait() == 0
+    pace.sent(5000)
+    assert not pace.waiting
+    pace.answered()
+    pace.sent(5000)
+    assert pace.waiting
+
+
+def test_an_answer_nobody_asked_for_lets_nothing_through() -> None:
+    pace = answering(Clock())
+    pace.answered()
+    pace.sent(5000)
+    assert pace.wait() > 0
