@@ -66,6 +66,7 @@ LESSON = (
 APP = (
     Action("theme", "t", "theme", "dark/light", "Switch between the dark and the light theme", footer=False),
     Action("palette", "ctrl+p", "command_palette", "palette", "Find a lesson, preset or action", footer=False),
+    Action("redraw", "ctrl+l", "redraw", "redraw", "Draw the whole screen anew", footer=False),
     Action("help", "question_mark", "help", "all keys", "Keys of what has the focus, and all you can do", shown="?"),
     Action("leave", "ctrl+q", "quit", "leave", "Leave at once, from anywhere", footer=False),
 )  # fmt: skip

@@ -105,6 +105,12 @@ class HolesApp(SurvivingApp):
     def action_theme(self) -> None:
         self.theme = LIGHT.name if self.current_theme.dark else DARK.name
 
+    def action_redraw(self) -> None:
+        from llm_holes.tui.terminal.driver import PatientDriver
+
+        if isinstance(self._driver, PatientDriver):
+            self._driver.redraw()
+
     def action_help(self) -> None:
         from llm_holes.tui.screens.help import HelpScreen
 

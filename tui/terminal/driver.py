@@ -110,6 +110,11 @@ class PatientDriver(LinuxDriver):
         self._hear_out()
         super().stop_application_mode()
 
+    def redraw(self) -> None:
+        """Sends the whole screen, whatever the terminal shows."""
+        self._canvas.forget()
+        self._send()
+
     def _hear_out(self) -> None:
         """Waits for the answers that are on their way: the shell would take them for what was typed."""
         end = time.monotonic() + LAST_WORDS

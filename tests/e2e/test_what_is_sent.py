@@ -1,7 +1,8 @@
-"""How many bytes the terminal gets for what a learner does, at 120x40."""
+"""What the terminal gets for what a learner does, at 120x40."""
 
 from __future__ import annotations
 
+import os
 import sys
 
 import pytest
@@ -30,6 +31,13 @@ def rest(t: Terminal) -> int:
     return len(t.output) - before
 
 
+def write_on(t: Terminal, data: bytes) -> None:
+    """What another program writes on the same terminal."""
+    terminal = os.open(os.readlink(f"/proc/{t.pid}/fd/0"), os.O_WRONLY | os.O_NOCTTY)
+    os.write(terminal, data)
+    os.close(terminal)
+
+
 @pytest.mark.parametrize("lesson", LESSONS[: examples(1)])
 def test_an_act_sends_little_more_than_what_it_changes(lesson: str, home: dict[str, str]) -> None:
     with Terminal([sys.executable, "-m", "tests.support.recorded_app", lesson], home) as t:
@@ -41,4 +49,9 @@ def test_an_act_sends_little_more_than_what_it_changes(lesson: str, home: dict[s
         assert sent(t, "j") <= 4_000, "a scroll by a line"
         sent(t, "\x1b")
         assert sent(t, "\t") <= 25_000, "a switch of panes"
+        shown = t.text
+        write_on(t, b"\x1b[5;5H\x1b[41mBroadcast message from root\x1b[m\x1b[1;1H")
+        t.until("Broadcast")
+        assert sent(t, "\x0c") <= 25_000, "a screen anew"
+        assert t.text == shown
         assert sent(t, "u" if lesson == "memory" else "d") <= 50_000, "a change of page"
