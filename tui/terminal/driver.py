@@ -32,13 +32,14 @@ class Outlet:
 
     Args:
         descriptor: of the terminal, or of a file.
+        encoding: of what is written there.
     """
 
     closed = False
     """Whether the rest is thrown away."""
 
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
+    def __init__(self, descriptor: int, encoding: str) -> None:
+        self._descriptor, self._encoding = descriptor, encoding
         # opened anew: O_NONBLOCK on our own descriptor would be the shell's as well; another user's cannot be opened
         with suppress(OSError):
             self._descriptor = os.open(os.ttyname(descriptor), os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
@@ -47,7 +48,7 @@ class Outlet:
         return self._descriptor
 
     def write(self, text: str) -> None:
-        data = text.encode("utf-8", "replace")
+        data = text.encode(self._encoding, "replace")
         while data and not self.closed:
             try:
                 data = data[os.write(self._descriptor, data) :]
@@ -71,7 +72,7 @@ class PatientDriver(LinuxDriver):
 
     def __init__(self, app: App[Any], **options: Any) -> None:
         super().__init__(app, **options)
-        self._outlet = Outlet(STDERR)
+        self._outlet = Outlet(STDERR, getattr(self._file, "encoding", "utf-8"))
         self._file = self._outlet  # type: ignore[assignment]  # Textual's thread calls three methods of it
         self._canvas = Canvas(0, 0)
         self._pace = Pace()
