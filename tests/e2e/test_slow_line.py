@@ -27,7 +27,7 @@ ALL_KEYS = "Everywhere"
 
 
 def recorded(lesson: str, *options: str) -> list[str]:
-    return [sys.executable, "-m", "tests.support.recorded_app", lesson, *options]
+    return [sys.executable, "-m", "tests.support.streaming_app", lesson, *options]
 
 
 def pause(t: Terminal, seconds: float) -> float:

@@ -44,7 +44,7 @@ def write_on(t: Terminal, data: bytes) -> None:
 
 @pytest.mark.parametrize("lesson", LESSONS[: examples(1)])
 def test_an_act_sends_little_more_than_what_it_changes(lesson: str, home: dict[str, str]) -> None:
-    with Terminal([sys.executable, "-m", "tests.support.recorded_app", lesson], home) as t:
+    with Terminal([sys.executable, "-m", "tests.support.streaming_app", lesson], home) as t:
         t.until("ready", 60)
         rest(t)
         assert sent(t, "?", KEYS) <= 25_000, "a dialog"

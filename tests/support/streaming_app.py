@@ -1,4 +1,4 @@
-"""The app in a terminal, on recorded frames: `python -m tests.support.recorded_app LESSON [--times N]`.
+"""The app in a terminal, on recorded frames: `python -m tests.support.streaming_app LESSON [--times N]`.
 
 A frame comes every 50 ms. With `--times` the recorded frames, which are the first, the last and some between, come over
 and over: more changes from one to the next than in a run.
