@@ -17,7 +17,10 @@ TEXT = r"[^\x00-\x1f\x7f]"
 PIECE = re.compile(rf"\x1b\[(\d+);(\d+)H|\x1b\[([\d;]*)m({TEXT}*)(?:\x1b\[0m)?|({TEXT}+)|\n")
 """Moves, text in a style of its own, plain text. A newline is always followed by a move."""
 PAINT = re.compile(rf"(?>\x1b\[\d+;\d+H|\x1b\[[\d;]*m|{TEXT}+|\n)++")
-SIMPLE = re.compile("[ -~¡-¬®-ʯͰ-ͷΑ-Ͽ\u0400-\u0482\u048a-\u052f‐-‧‰-\u205e←-⇿∀-⋿─-◼◿⠀-⣿␀-␦]*")
+SIMPLE = re.compile(
+    "[ -~\u00a1-\u00ac\u00ae-\u02af\u0370-\u0377\u0391-\u03ff\u0400-\u0482\u048a-\u052f"
+    "\u2010-\u2027\u2030-\u205e\u2190-\u21ff\u2200-\u22ff\u2500-\u25fc\u25ff\u2800-\u28ff\u2400-\u2426]*"
+)
 """Characters every terminal draws one cell wide."""
 UNKNOWN = "\0"
 GAP = 6

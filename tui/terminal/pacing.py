@@ -18,8 +18,11 @@ QUESTION = "\x1b[6n"
 """Its answer is a message of Textual's own, `events.CursorPosition`, never a key."""
 WINDOW = 1000
 """Bytes that may be under way for another paint to go: a letter that is typed need not wait for the one before."""
-PATIENCE = 10.0
-"""Seconds without an answer after which a terminal counts as one that does not answer."""
+PATIENCE = 2.0
+"""Seconds after which an answer counts as lost, twice as many after each that was lost before, and then"""
+SLOWEST = 5_000.0
+"""one for so many bytes under way."""
+MOST_DOUBLED = 4
 RATE = 16_000.0
 """Bytes a second for a terminal that does not answer."""
 BURST = 16_000.0
@@ -38,6 +41,8 @@ class Pace:
         self._asked: deque[tuple[float, int]] = deque()
         """When each question that waits for its answer was asked, and the bytes of the paint before it."""
         self._answers = False
+        self._lost = 0
+        """Answers lost since the last one that came."""
         self._allowance, self._counted = BURST, clock()
 
     @property
@@ -53,19 +58,21 @@ class Pace:
 
     def answered(self) -> None:
         """The terminal has answered the oldest question."""
-        self._answers = True
+        self._answers, self._lost = True, 0
         if self._asked:
             self._asked.popleft()
 
     def wait(self) -> float:
         """Seconds until another paint may go, 0 for now; less if there is an answer before."""
-        if self._answers and self._asked and self._clock() - self._asked[0][0] >= PATIENCE:
-            self._answers = False
-            self._asked.clear()
         if self._answers:
-            if sum(size for _, size in self._asked) < WINDOW:
+            if (under_way := sum(size for _, size in self._asked)) < WINDOW:
                 return 0.0
-            return self._asked[0][0] + PATIENCE - self._clock()
+            patience = (PATIENCE + under_way / SLOWEST) * (1 << min(self._lost, MOST_DOUBLED))
+            if (left := self._asked[0][0] + patience - self._clock()) > 0:
+                return left
+            self._asked.clear()
+            self._lost += 1
+            return 0.0
         self._refill()
         return max(0.0, -self._allowance / RATE)
 
