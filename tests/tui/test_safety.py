@@ -133,7 +133,6 @@ async def test_generated_texts_crash_nothing(open_app: OpenApp, engine: FakeEngi
         assert_harmless(app)
 
 
-
 async def test_combining_marks_typed_one_by_one_into_a_text_are_cut_at_eight_in_sight(open_app: OpenApp) -> None:
     async with open_app() as (app, pilot):
         field = app.query_one(TextField)

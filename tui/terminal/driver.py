@@ -12,11 +12,11 @@ from typing import Any
 
 from textual._ansi_sequences import SYNC_END, SYNC_START
 from textual.app import App
-from textual.drivers.linux_driver import LinuxDriver
 from textual.events import CursorPosition
 from textual.message import Message
 
 from llm_holes.tui.terminal.canvas import Canvas, is_paint
+from llm_holes.tui.terminal.input import TolerantInput
 from llm_holes.tui.terminal.pacing import QUESTION, Pace
 
 STDERR = 2
@@ -59,7 +59,7 @@ class Outlet:
         pass
 
 
-class PatientDriver(LinuxDriver):
+class PatientDriver(TolerantInput):
     """Never waits for the terminal while the app runs, and for a few seconds at most when it ends.
 
     Textual's own driver blocks the whole event loop once 30 writes wait in its queue: on a link that stalls, the app

@@ -21,7 +21,9 @@ class Found:
         self._name = os.ttyname(0)
 
     def restore(self) -> None:
-        """Never waits: what a stalled terminal does not take is lost."""
+        """Never waits: what a stalled terminal has not taken by now is thrown away."""
+        with contextlib.suppress(termios.error):
+            termios.tcflush(0, termios.TCOFLUSH)
         # opened anew: O_NONBLOCK on our own descriptor would be the shell's as well
         with contextlib.suppress(OSError):
             terminal = os.open(self._name, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)

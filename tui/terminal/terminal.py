@@ -101,19 +101,9 @@ class Guard:
             self._loop.call_soon_threadsafe(lambda: self._app.exit(return_code=128 + number))
         time.sleep(GRACE)
         if not self.restored.is_set():
-            self.restore()
+            self._found.restore()
         os._exit(128 + number)
 
-    def restore(self) -> None:
-        """Puts the terminal back without waiting for it: what it has not taken by now is thrown away."""
-        with contextlib.suppress(termios.error):
-            termios.tcflush(0, termios.TCOFLUSH)
-        # opened anew: O_NONBLOCK on our own descriptor would be the shell's as well
-        with contextlib.suppress(OSError):
-            terminal = os.open(self._terminal, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
-            os.write(terminal, RESET.encode())
-        with contextlib.suppress(termios.error):
-            termios.tcsetattr(0, termios.TCSANOW, self._attributes)
 
 def _run(make_app: Callable[[], App[Any]], found: Found, lifeline: int) -> int:
     from rich.console import Console
@@ -140,7 +130,7 @@ def _run(make_app: Callable[[], App[Any]], found: Found, lifeline: int) -> int:
             await app.run_async()
         finally:
             if stalled := isinstance(app._driver, PatientDriver) and app._driver.stalled:
-                guard.restore()
+                found.restore()
             guard.restored.set()
         if stalled:
             os._exit(app.return_code or 0)  # whatever is still written would wait for the terminal
