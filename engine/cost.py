@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from llm_holes.engine.device import DTYPES
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Bound, Cost
 from llm_holes.engine.generation.generate import last_logits
@@ -43,7 +44,7 @@ def pace(engine: Engine) -> Pace:
     known, step = _paces.get(key), _step_ms(engine)
     if known is None:
         stopped = engine.model.is_cancelled
-        _paces[key] = Pace(read_gb_per_s(stopped), matmul_gflop_per_s(stopped), step)
+        _paces[key] = Pace(read_gb_per_s(stopped), matmul_gflop_per_s(stopped, DTYPES[engine.info.dtype]), step)
     elif step < known.step_ms:
         _paces[key] = replace(known, step_ms=step)
     return _paces[key]

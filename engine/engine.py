@@ -11,16 +11,18 @@ from torch import Tensor
 
 from llm_holes.engine.checkpoint.installed import ModelFiles
 from llm_holes.engine.checkpoint.validate import check
+from llm_holes.engine.device import Place
 from llm_holes.engine.errors import InputError
 from llm_holes.engine.frames import Token
 from llm_holes.engine.generation.generate import Limits, Step, generate
 from llm_holes.engine.generation.sampling import SamplingParams
 from llm_holes.engine.ipc.messages import ModelInfo
+from llm_holes.engine.memory import refuse_too_large
 from llm_holes.engine.model.config import Config, Sizes, read_config
 from llm_holes.engine.model.decoder import Decoder
 from llm_holes.engine.surgery.operations import Surgery, operated
 from llm_holes.engine.tokenizer.tokenizer import Tokenizer
-from llm_holes.engine.weights import load_weights, rearranged, tied
+from llm_holes.engine.weights import ON_CPU, load_weights, placed, rearranged, tied
 
 
 @dataclass(frozen=True)
@@ -31,14 +33,19 @@ class Engine:
     info: ModelInfo
 
     @classmethod
-    def load(cls, files: ModelFiles, threads: int) -> Engine:
-        """Maps the weights and reads the tokenizer. Raises ModelError."""
+    def load(cls, files: ModelFiles, threads: int, place: Place = ON_CPU) -> Engine:
+        """Maps the weights, or copies them to `place`, and reads the tokenizer. Raises ModelError, before anything is
+        loaded where memory is too small."""
         torch.set_num_threads(threads)
         folder = Path(files.folder)
         config = read_config(folder)
-        config, weights = tied(config, rearranged(config, load_weights(check(folder))))
-        model = Decoder(config, weights)
-        return cls(model, Tokenizer.load(folder, config.d_vocab), files, _info(files, config, weights, threads))
+        checkpoint = check(folder)
+        refuse_too_large(files.name, config, checkpoint, place)
+        config, loaded = tied(config, rearranged(config, load_weights(checkpoint, place)))
+        weights, packed = placed(loaded, place)
+        model = Decoder(config, weights, packed)
+        info = _info(files, config, loaded, threads, place)
+        return cls(model, Tokenizer.load(folder, config.d_vocab), files, info)
 
     def cancellable(self, is_cancelled: Callable[[], bool]) -> Engine:
         return replace(self, model=self.model.cancellable(is_cancelled))
@@ -92,14 +99,15 @@ class Engine:
         return self.tokenizer.token_bytes(token).decode("utf-8", "replace")
 
 
-def _info(files: ModelFiles, config: Config, weights: dict[str, Tensor], threads: int) -> ModelInfo:
+def _info(files: ModelFiles, config: Config, weights: dict[str, Tensor], threads: int, place: Place) -> ModelInfo:
     return ModelInfo(
         **{name: getattr(config, name) for name in Sizes.__struct_fields__},
         name=files.name,
         path=files.folder,
         sha256=files.sha256,
-        dtype="fp32",
+        dtype=place.dtype,
         threads=threads,
+        device=str(place.device),
         parameters=sum(w.numel() for w in weights.values()),
-        weight_format=files.weight_format,
+        weight_format=files.weight_format.replace("fp32 in memory", f"{place.dtype} in memory"),
     )

@@ -20,9 +20,9 @@ def read_gb_per_s(is_cancelled: Callable[[], bool]) -> float:
     return numbers.nbytes / _fastest_ns(numbers.sum, is_cancelled)
 
 
-def matmul_gflop_per_s(is_cancelled: Callable[[], bool]) -> float:
+def matmul_gflop_per_s(is_cancelled: Callable[[], bool], dtype: torch.dtype = torch.float32) -> float:
     """Operations per nanosecond of the fastest product of two square matrices; an addition counts as one."""
-    a, b = torch.rand(SIDE, SIDE), torch.rand(SIDE, SIDE)
+    a, b = torch.rand(SIDE, SIDE, dtype=dtype), torch.rand(SIDE, SIDE, dtype=dtype)
     return 2 * SIDE**3 / _fastest_ns(lambda: a @ b, is_cancelled)
 
 

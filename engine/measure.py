@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import math
 import statistics
-import time
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import ParamSpec, TypeVar
 import torch
 from torch import Tensor
 
+from llm_holes.engine.device import clock
 from llm_holes.engine.numbers import duration
 
 P = ParamSpec("P")
@@ -46,7 +46,7 @@ def fingerprint(weights: Mapping[str, Tensor]) -> str:
     digest = hashlib.blake2b(digest_size=16)
     for name in sorted(weights):
         # several times faster than hashing, and against accidents, not against forgers
-        checksum = zlib.crc32(weights[name].contiguous().numpy().data)
+        checksum = zlib.crc32(weights[name].contiguous().cpu().numpy().data)
         digest.update(f"{name} {checksum:08x}\n".encode())
     return digest.hexdigest()
 
@@ -69,9 +69,9 @@ class Timing:
 
 def timed(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> tuple[T, float]:
     """The result of `work(*args, **kwargs)` and its milliseconds."""
-    started = time.perf_counter()
+    started = clock()
     result = work(*args, **kwargs)
-    return result, (time.perf_counter() - started) * 1e3
+    return result, (clock() - started) * 1e3
 
 
 def repeated(times: int, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> tuple[T, Timing]:

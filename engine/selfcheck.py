@@ -22,13 +22,14 @@ from llm_holes.engine.generation.generate import Limits
 from llm_holes.engine.generation.sampling import SamplingParams
 from llm_holes.engine.measure import fingerprint
 from llm_holes.engine.model.cache import ContiguousCache
-from llm_holes.engine.model.decoder import Decoder
 from llm_holes.engine.model.hook_names import in_all_layers, tap
 from llm_holes.engine.model.quantize import quantize
-from llm_holes.engine.surgery.operations import HeadOff, QuantizedWeights
+from llm_holes.engine.surgery.operations import HeadOff, QuantizedWeights, reweighted
 
 TEXT = "Once upon a time, in 1865, Alice wrote «naïve café» 🙂 to John.\n    return x + 1\n"
-ROUNDING = 1e-4
+ROUNDING, ROUNDING_BF16 = 1e-4, 0.05
+LOGITS_BF16 = 1.0
+"""Between matrices in bf16 and transformers in fp32; a logit of the default model is about 20."""
 log = logging.getLogger(__name__)
 
 
@@ -49,12 +50,16 @@ class Check:
         return self.figure <= self.limit
 
 
-def check(name: str, limit: float) -> Callable[[Measure], Callable[[Engine, Sequence[int]], Check]]:
-    """Makes a check of what gives its figure; one that raises has failed, and the others still run."""
+def check(
+    name: str, in_fp32: float, in_bf16: float | None = None
+) -> Callable[[Measure], Callable[[Engine, Sequence[int]], Check]]:
+    """Makes a check of what gives its figure, which is at most `in_fp32`, or where matrices are in bf16 `in_bf16`; one
+    that raises has failed, and the others still run."""
 
     def of(measure: Measure) -> Callable[[Engine, Sequence[int]], Check]:
         @wraps(measure)
         def checked(engine: Engine, ids: Sequence[int]) -> Check:
+            limit = in_fp32 if in_bf16 is None or engine.info.dtype == "fp32" else in_bf16
             try:
                 return Check(name, measure(engine, ids), limit)
             except Cancelled:
@@ -113,9 +118,9 @@ def files_changed(engine: Engine, ids: Sequence[int]) -> float:
     return len(verify(engine.files))
 
 
-@check("largest difference of a logit from transformers", ROUNDING)
+@check("largest difference of a logit from transformers", ROUNDING, LOGITS_BF16)
 def transformers_logits(engine: Engine, ids: Sequence[int]) -> float:
-    reference = _reference(engine).eval()
+    reference = _reference(engine).eval().to(engine.info.device)
     with torch.no_grad():
         expected = reference(torch.tensor([list(ids)])).logits[0]
     difference = (engine.logits(ids) - expected).abs().max()
@@ -164,7 +169,7 @@ def round_trip(engine: Engine, ids: Sequence[int]) -> float:
     return int(text.strip() != _reference_tokenizer(engine).decode(ids).strip())
 
 
-@check("logits with the cache, token by token, relative", ROUNDING)
+@check("logits with the cache, token by token, relative", ROUNDING, ROUNDING_BF16)
 def cached_logits(engine: Engine, ids: Sequence[int]) -> float:
     cache = ContiguousCache(engine.model.config)
     parts = [engine.model.forward(torch.tensor([[i]]), cache).logits[0] for i in ids]
@@ -182,16 +187,13 @@ def cached_tokens(engine: Engine, ids: Sequence[int]) -> float:
     return float(sum(a != b for a, b in zip_longest(with_cache, without)))
 
 
-@check("head off against zeroed columns of the output matrix", ROUNDING)
+@check("head off against zeroed columns of the output matrix", ROUNDING, LOGITS_BF16)
 def head_off(engine: Engine, ids: Sequence[int]) -> float:
     layer, head, size = engine.model.config.n_layers // 2, 0, engine.model.config.d_head
     name = f"model.layers.{layer}.self_attn.o_proj.weight"
     columns = engine.model.weights[name].clone()
     columns[:, head * size : (head + 1) * size] = 0
-    zeroed = Decoder(
-        engine.model.config, {**engine.model.weights, name: columns}, is_cancelled=engine.model.is_cancelled
-    )
-    expected = zeroed.forward(torch.tensor([list(ids)])).logits[0]
+    expected = reweighted(engine.model, {name: columns}).forward(torch.tensor([list(ids)])).logits[0]
     difference = (engine.operated([HeadOff(layer, head)]).logits(ids) - expected).abs().max()
     return float(difference)
 

@@ -12,27 +12,44 @@ from torch import Tensor
 from llm_holes.engine.checkpoint.layouts import HEAD, TABLE, Source, layout, sources
 from llm_holes.engine.checkpoint.tensors import SCALE
 from llm_holes.engine.checkpoint.validate import Checkpoint
+from llm_holes.engine.device import DTYPES, Place
 from llm_holes.engine.errors import ModelError
 from llm_holes.engine.model.config import Config
+from llm_holes.engine.model.packed import Bf16Weight, PackedWeight, Widened
 from llm_holes.engine.model.quantized_formats import Block
 
+ON_CPU = Place()
 
-def load_weights(checkpoint: Checkpoint) -> dict[str, Tensor]:
-    """The tensors of the checkpoint that are read, by name: mapped from disk where they are fp32 already, FP8 ones
-    multiplied by the scales of their blocks. Raises ModelError."""
+
+def load_weights(checkpoint: Checkpoint, place: Place = ON_CPU) -> dict[str, Tensor]:
+    """The tensors of the checkpoint that are read, by name, on the CPU in the type of `place`: mapped from disk where
+    they are of it already, FP8 ones multiplied by the scales of their blocks. Raises ModelError."""
     weights: dict[str, Tensor] = {}
     for path in checkpoint.weights:
         try:
             with safe_open(path, framework="pt") as file:
                 for name, stored in checkpoint.tensors.items():
                     if stored.path == path:
-                        weights[name] = file.get_tensor(stored.name).float()
+                        weights[name] = _typed(file.get_tensor(stored.name), place, scaled=checkpoint.block is not None)
         except Exception as error:  # safetensors raises its own, undeclared errors
             raise ModelError(f"{path} cannot be read: {error!s:.200}", "Give an undamaged copy of it.") from None
     for name in [name for name in weights if name.endswith(SCALE)]:
         matrix = name.removesuffix(SCALE)
         weights[matrix] = unscaled(weights[matrix], weights.pop(name), checkpoint.block)
     return weights
+
+
+def placed(weights: Mapping[str, Tensor], place: Place) -> tuple[Mapping[str, Tensor], dict[str, PackedWeight]]:
+    """The decoder's tensors by name on the device of `place`, and those of its matrices that it multiplies with in
+    fewer bits."""
+    there = {name: _typed(w, place).to(place.device) for name, w in weights.items()}
+    short = {name.removesuffix(".weight"): Bf16Weight(w) for name, w in there.items() if w.dtype == torch.bfloat16}
+    return (Widened(there) if short else there), dict(short)
+
+
+def _typed(w: Tensor, place: Place, scaled: bool = False) -> Tensor:
+    """A matrix in the type of `place`; what is added, or multiplied number by number, in fp32."""
+    return w.float() if w.dim() < 2 or scaled else w.to(DTYPES[place.dtype])
 
 
 def unscaled(codes: Tensor, scales: Tensor, block: Block | None) -> Tensor:

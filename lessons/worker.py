@@ -25,6 +25,7 @@ from llm_holes.engine.ipc.server import private_pipes, serve
 from llm_holes.lessons.catalog import catalog
 from llm_holes.lessons.catalog.settings import SettingsError, validated
 from llm_holes.lessons.game.rules import FIND_THE_HOLE, checked_move
+from llm_holes.lessons.shared.copies import COPIES
 from llm_holes.lessons.shared.model_limits import about
 
 if TYPE_CHECKING:
@@ -39,11 +40,11 @@ DOCTOR = "doctor"
 class EngineHost:
     """Loads the model and runs the lessons' experiments on it."""
 
-    def __init__(self, model: str | None, threads: int) -> None:
-        self._model = model
-        self._threads = threads
+    def __init__(self, model: str | None, threads: int, device: str | None = None, dtype: str | None = None) -> None:
+        self._model, self._threads, self._device, self._dtype = model, threads, device, dtype
         self._engine: Engine | None = None
         self._cases: Cases | None = None
+        self._place = contextlib.ExitStack()
 
     def load(self, report: Callable[[Status], None]) -> ModelInfo:
         from llm_holes.engine.checkpoint import store
@@ -54,10 +55,15 @@ class EngineHost:
         files = store.locate(self._model, report)
         report(Status("loading", f"loading {files.name}"))
         importing.join()
+        from llm_holes.engine.device import OnDevice, chosen
         from llm_holes.engine.engine import Engine
         from llm_holes.lessons.game.engine_side import Cases
 
-        self._engine, self._cases = Engine.load(files, self._threads), Cases()
+        place = chosen(self._device, self._dtype)
+        self._engine, self._cases = Engine.load(files, self._threads, place), Cases()
+        if place.device.type != "cpu":
+            # for as long as the process lives: all that it computes is of this one model
+            self._place.enter_context(OnDevice(place.device))
         return self._engine.info
 
     def run(
@@ -65,6 +71,8 @@ class EngineHost:
     ) -> tuple[dict[str, Value], Iterator[Frame]]:
         assert self._engine is not None
         assert self._cases is not None, "the server loads before it runs"
+        from llm_holes.engine import memory
+
         engine = self._engine.cancellable(is_cancelled)
         if lesson == DOCTOR:
             from llm_holes.engine import selfcheck
@@ -80,6 +88,8 @@ class EngineHost:
             checked = validated(found, settings, engine.info)
         except SettingsError as error:
             raise InputError(str(error)) from None
+        if lesson in COPIES:
+            memory.refuse_copies(found.data.title, engine.info.parameters, COPIES[lesson], engine.info.device)
         if case is not None:
             engine = self._cases.damaged(engine, case)
         notes: dict[str, None] = {}
@@ -102,22 +112,26 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     parser = argparse.ArgumentParser(prog="llm-holes engine", description="The engine, for a program on its stdin.")
     parser.add_argument("--model", help="a model's name, its folder or a .gguf file")
     parser.add_argument("--threads", type=int, default=max(1, (os.cpu_count() or 2) - 1))
+    parser.add_argument("--device", help="cpu, cuda, cuda:N or mps; else the GPU if there is one")
+    parser.add_argument("--dtype", choices=("fp32", "bf16"), help="of the matrices; else bf16 on a GPU, fp32 on a CPU")
     args = parser.parse_args(argv)
     if sys.stdin.isatty():
         parser.error("it is started by llm-holes, here or through ssh, and reads messages, not what is typed")
     _own_signals()
-    # waiting threads that spin take the core the front end needs; both must be set before torch is imported
+    # waiting threads that spin take the core the front end needs; all are read when torch is imported
     os.environ["OMP_WAIT_POLICY"] = "passive"
     os.environ["OMP_NUM_THREADS"] = str(args.threads)
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     os.environ["TQDM_DISABLE"] = "1"
+    # what Apple's GPUs cannot do yet is done on the CPU, and said on stderr
+    os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
     stdin, stdout = private_pipes()
     sys.stdout = sys.stderr = _Both(sys.stderr, _log_file())
     faulthandler.enable(2)
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s"
     )
-    serve(stdin, stdout, EngineHost(args.model, max(1, args.threads)))
+    serve(stdin, stdout, EngineHost(args.model, max(1, args.threads), args.device, args.dtype))
 
 
 def _own_signals() -> None:

@@ -11,6 +11,8 @@ import pytest
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("TQDM_DISABLE", "1")
+# what the tests expect was measured on a CPU
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 
 from llm_holes.engine.checkpoint import store
 from llm_holes.engine.checkpoint.installed import ModelFiles  # the settings above are read at import

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -10,6 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from llm_holes.engine.device import clock
 from llm_holes.engine.generation.sampling import SamplingParams, generator, sample
 from llm_holes.engine.model.cache import ContiguousCache, KVCache
 from llm_holes.engine.model.decoder import Decoder
@@ -59,10 +59,10 @@ def generate(
     ids = list(prompt)
     pending = list(prompt)
     for count in range(1, limits.max_new_tokens + 1):
-        started = time.perf_counter()
+        started = clock()
         logits = last_logits(model, pending if cache is not None else ids, cache)
         token = sample(logits, params, rng)
-        ms = (time.perf_counter() - started) * 1e3
+        ms = (clock() - started) * 1e3
         ids.append(token)
         pending = [token]
         ended = token in tokenizer.eos_ids

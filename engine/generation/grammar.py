@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 import llguidance
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -33,7 +34,7 @@ class Constraint:
 
     def allowed(self) -> Tensor:
         """Which tokens may come next, bool [d_vocab]."""
-        bias = torch.frombuffer(bytearray(self._matcher.compute_logit_bias()), dtype=torch.uint8)
+        bias = torch.as_tensor(np.frombuffer(self._matcher.compute_logit_bias(), np.uint8).copy())
         self._check()
         return bias[: self._d_vocab] > 0
 

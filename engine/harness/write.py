@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from torch import Tensor
 
+from llm_holes.engine.device import clock
 from llm_holes.engine.generation.generate import TextStream
 from llm_holes.engine.generation.grammar import Constraint
 from llm_holes.engine.generation.sampling import SamplingParams, generator, masked, sample
@@ -53,7 +53,7 @@ def write(
     ids = list(prompt)
     forced: list[int] = []
     for count in range(1, max_new_tokens + 1):
-        started = time.perf_counter()
+        started = clock()
         if constraint is not None and not forced:
             forced = constraint.forced()
         if forced:
@@ -63,7 +63,7 @@ def write(
             chosen_from = logits if constraint is None else masked(logits, constraint.allowed())
             token, wanted, given = sample(chosen_from, params, rng), int(logits.argmax()), False
             p = float(logits.softmax(-1)[token])
-        ms = (time.perf_counter() - started) * 1e3
+        ms = (clock() - started) * 1e3
         ids.append(token)
         ended = token in tokenizer.eos_ids
         if constraint is not None and not ended:

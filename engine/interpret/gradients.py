@@ -9,15 +9,16 @@ Sources: Rumelhart, Hinton & Williams 1986 (backpropagation), Robbins & Monro 19
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from llm_holes.engine.device import clock
 from llm_holes.engine.errors import Cancelled
 from llm_holes.engine.model.decoder import Decoder
+from llm_holes.engine.surgery.operations import reweighted
 
 MAX_TOKENS = 128
 """A longer text would need more memory for the activations kept for the way back than for the weights."""
@@ -52,7 +53,7 @@ def gradients(model: Decoder, ids: Sequence[int]) -> Gradients:
         raise ValueError(f"{len(ids)} tokens; gradients are for 2 to {MAX_TOKENS}")
     with torch.enable_grad():
         leaves = {name: w.detach().requires_grad_() for name, w in model.weights.items()}
-        log_p = log_probabilities(replace(model, weights=leaves), ids)
+        log_p = log_probabilities(replace(model, weights=leaves, packed={}), ids)
         if model.is_cancelled():
             raise Cancelled
         found = torch.autograd.grad(-log_p.mean(), list(leaves.values()), allow_unused=True)
@@ -68,12 +69,11 @@ def losses_along(model: Decoder, ids: Sequence[int], found: Gradients, rates: Se
     for rate in rates:
         for name, g in found.by_name.items():
             weights[name] = torch.sub(model.weights[name], g, alpha=rate, out=moved[name])
-        yield loss(replace(model, weights=weights), ids)
+        yield loss(replace(model, weights=weights, packed={}), ids)
 
 
 def activation_bytes(model: Decoder, ids: Sequence[int]) -> int:
     """What a forward pass has to keep for the way back, besides the weights: each piece of memory counted once."""
-    own = {w.untyped_storage().data_ptr() for w in model.weights.values()}
     kept: dict[int, Tensor] = {}
 
     def keep(tensor: Tensor) -> Tensor:
@@ -82,7 +82,8 @@ def activation_bytes(model: Decoder, ids: Sequence[int]) -> int:
 
     with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         leaves = {name: w.detach().requires_grad_() for name, w in model.weights.items()}
-        log_probabilities(replace(model, weights=leaves), ids)
+        log_probabilities(replace(model, weights=leaves, packed={}), ids)
+    own = {w.untyped_storage().data_ptr() for w in leaves.values()}
     return sum(tensor.untyped_storage().nbytes() for place, tensor in kept.items() if place not in own)
 
 
@@ -92,7 +93,7 @@ def sgd_step(model: Decoder, grads: Gradients, learning_rate: float) -> Decoder:
     while grads.by_name:
         name, g = grads.by_name.popitem()
         weights[name] = torch.sub(weights[name], g, alpha=learning_rate, out=g)
-    return replace(model, weights=weights)
+    return replace(model, weights=weights, packed={})
 
 
 def norm(tensors: Sequence[Tensor]) -> float:
@@ -108,7 +109,7 @@ def norm_by_layer(found: Mapping[str, Tensor], n_layers: int) -> list[float]:
 def nudged(model: Decoder, ids: Sequence[int], name: str, direction: Tensor, by: float) -> float:
     """The loss where the weight `name` is moved by so much along `direction`."""
     moved = model.weights[name] + by * direction
-    return loss(replace(model, weights={**model.weights, name: moved}), ids)
+    return loss(reweighted(model, {name: moved}), ids)
 
 
 def finite_difference(model: Decoder, ids: Sequence[int], name: str, direction: Tensor, step: float) -> float:
@@ -138,14 +139,14 @@ def training(model: Decoder, ids: Sequence[int], learning_rate: float, steps: in
     """The model before each step and after the last, which comes early if the loss is no number any more."""
     took = 0.0
     for _ in range(steps):
-        started = time.perf_counter()
+        started = clock()
         found = gradients(model, ids)
-        backward_s = time.perf_counter() - started
+        backward_s = clock() - started
         yield Step(model, found.log_p, took, found, backward_s * 1e3)
         if not math.isfinite(found.loss):
             return
-        started = time.perf_counter()
+        started = clock()
         model = sgd_step(model, found, learning_rate)
-        took = (backward_s + time.perf_counter() - started) * 1e3
+        took = (backward_s + clock() - started) * 1e3
     with torch.no_grad():
         yield Step(model, log_probabilities(model, ids), took)

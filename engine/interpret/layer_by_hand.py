@@ -49,7 +49,7 @@ def layer_by_hand(model: Decoder, ids: Sequence[int], layer: int, position: int)
     seen = list(ids[: position + 1])
     points = [point for point in PER_LAYER if point not in UNTAPPED]
     acts = tapped(model.up_to(layer), seen, {tap(layer, point) for point in points})
-    recorded = {point: torch.from_numpy(acts[tap(layer, point)][0]) for point in points}
+    recorded = {point: torch.as_tensor(acts[tap(layer, point)][0]) for point in points}
     return _Layer(model, layer, position, recorded).parts()
 
 

@@ -36,7 +36,7 @@ def residual_stream(model: Decoder, ids: Sequence[int], last: int | None = None)
     layers = model.config.n_layers
     acts = tapped(model, ids, {"hook_embed", *in_all_layers("hook_resid_post", layers)}, last)
     names = ["hook_embed", *(tap(layer, "hook_resid_post") for layer in range(layers))]
-    return torch.stack([torch.from_numpy(acts[name][0]) for name in names])
+    return torch.stack([torch.as_tensor(acts[name][0]) for name in names])
 
 
 def rows_at_once(model: Decoder) -> int:
@@ -98,5 +98,5 @@ def residual_updates(model: Decoder, ids: Sequence[int], last: int) -> tuple[Ten
     points = ("hook_attn_out", "hook_mlp_out")
     names = [tap(layer, point) for layer in range(layers) for point in points]
     acts = tapped(model, ids, {"hook_embed", *names}, last)
-    added = torch.stack([torch.from_numpy(acts[name][0]) for name in names])
-    return added, torch.from_numpy(acts["hook_embed"][0]).double() + added.double().sum(0)
+    added = torch.stack([torch.as_tensor(acts[name][0]) for name in names])
+    return added, torch.as_tensor(acts["hook_embed"][0]).double() + added.double().sum(0)

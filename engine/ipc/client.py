@@ -208,10 +208,16 @@ class _Connection(asyncio.SubprocessProtocol):
             self._on_reply(reply)
 
 
-def command_for(engine: str, model: str | None = None, threads: int | None = None) -> list[str]:
+def command_for(
+    engine: str,
+    model: str | None = None,
+    threads: int | None = None,
+    device: str | None = None,
+    dtype: str | None = None,
+) -> list[str]:
     """The command that starts the engine: `local`, or `ssh://[user@]host[:port]`. Raises ValueError on any other."""
-    options = ["--model", model] if model else []
-    options += ["--threads", str(threads)] if threads else []
+    given = {"--model": model, "--threads": threads, "--device": device, "--dtype": dtype}
+    options = [part for name, value in given.items() if value for part in (name, str(value))]
     if engine == "local":
         return [sys.executable, "-m", "llm_holes.lessons.worker", *options]
     address = SSH_ADDRESS.fullmatch(engine)

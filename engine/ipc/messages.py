@@ -59,6 +59,7 @@ class ModelInfo(Sizes, frozen=True):
     threads: int
     parameters: int
     weight_format: str
+    device: str = "cpu"
 
 
 Phase = Literal["starting", "downloading", "converting", "loading"]

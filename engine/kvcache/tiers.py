@@ -69,7 +69,7 @@ class HostTier:
 
     def __init__(self, slots: int, shape: Sequence[int], device: torch.device) -> None:
         self._device = device
-        self._slots = torch.empty(slots, *shape, pin_memory=device.type == "cuda")
+        self._slots = torch.empty(slots, *shape, device="cpu", pin_memory=device.type == "cuda")
 
     def write(self, slot: int, block: Tensor) -> None:
         self._slots[slot].copy_(block)

@@ -27,7 +27,7 @@ from llm_holes.engine.errors import Cancelled
 from llm_holes.engine.model.cache import KVCache
 from llm_holes.engine.model.config import Act, Config, Router
 from llm_holes.engine.model.hook_names import unknown
-from llm_holes.engine.model.packed import PackedWeight
+from llm_holes.engine.model.packed import Bf16Weight, PackedWeight
 from llm_holes.engine.model.rope import Rope
 
 Hook = Callable[[Tensor], Tensor]
@@ -103,7 +103,7 @@ class Decoder:
         def at(name: str, x: Tensor) -> Tensor:
             x = self.at(name, x)
             if name in taps:
-                acts[name] = np.array(x.float().numpy())
+                acts[name] = np.array(x.float().cpu().numpy())
             return x
 
         start = cache.length if cache is not None else 0
@@ -123,7 +123,12 @@ class Decoder:
     def embed(self, ids: Tensor, at: At | None = None, start: int = 0) -> Tensor:
         """A row of the embedding table for each of `ids` [batch, pos], and in a model that learned its places a row for
         each place from `start` on: [batch, pos, d_model]."""
-        x = F.embedding(ids, self.weights["model.embed_tokens.weight"]) * self.config.embedding_scale
+        table = self.packed.get("model.embed_tokens")
+        if isinstance(table, Bf16Weight):
+            rows = table.rows(ids)
+        else:
+            rows = F.embedding(ids, self.weights["model.embed_tokens.weight"])
+        x = rows * self.config.embedding_scale
         places = self.weights.get("model.embed_positions.weight")
         if places is not None:
             x = x + places[start : start + ids.shape[1]]

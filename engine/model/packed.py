@@ -1,10 +1,12 @@
-"""Matrices packed in 8 or 4 bits with the products that really read fewer bytes (torch's CPU kernels)."""
+"""Matrices in 16, 8 or 4 bits with the products that really read fewer bytes; 8 and 4 by torch's CPU kernels."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 INT4_GROUP = 32
@@ -41,4 +43,41 @@ class Int4Weight:
         return y.float().view(*x.shape[:-1], -1)
 
 
-PackedWeight = Int8Weight | Int4Weight
+@dataclass(frozen=True, slots=True)
+class Bf16Weight:
+    """A matrix [out, in] kept in bfloat16; activations are rounded to it, products are summed in fp32."""
+
+    numbers: Tensor
+
+    @property
+    def nbytes(self) -> int:
+        return self.numbers.nbytes
+
+    def rows(self, ids: Tensor) -> Tensor:
+        """The rows of `ids` [...], in fp32: [..., in]."""
+        return F.embedding(ids, self.numbers).float()
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return F.linear(x.bfloat16(), self.numbers).float()
+
+
+class Widened(Mapping[str, Tensor]):
+    """Tensors by name in fp32, made when they are asked for: what is not a product of the model's own reads these."""
+
+    def __init__(self, kept: Mapping[str, Tensor]) -> None:
+        self._kept = kept
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self._kept[name].float()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._kept)
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._kept
+
+
+PackedWeight = Bf16Weight | Int8Weight | Int4Weight

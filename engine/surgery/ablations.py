@@ -18,7 +18,7 @@ from torch import Tensor
 
 from llm_holes.engine.model.decoder import Decoder, Hook
 from llm_holes.engine.model.hook_names import in_all_layers, tap
-from llm_holes.engine.surgery.operations import hooked, turned_further, weight
+from llm_holes.engine.surgery.operations import hooked, reweighted, turned_further, weight
 from llm_holes.engine.surgery.sparse_attention import SparseMask
 from llm_holes.engine.surgery.weights import MatricesNoised, WeightScaled
 
@@ -155,7 +155,8 @@ class LayersSwapped:
                     return f"model.layers.{to}.{name.removeprefix(place)}"
             return name
 
-        weights = {moved(name): w for name, w in model.weights.items()}
+        own = (name for name in model.weights if moved(name) != name)
+        weights = reweighted(model, {moved(name): model.weights[name] for name in own}).weights
         return replace(model, weights=weights, packed={moved(name): w for name, w in model.packed.items()})
 
 
@@ -190,10 +191,10 @@ def super_weight(model: Decoder, ids: Sequence[int]) -> WeightZeroed:
     points = ("mlp.hook_post", "hook_mlp_out")
     names = frozenset().union(*(in_all_layers(point, len(layers)) for point in points))
     acts = model.forward(torch.tensor([list(ids)]), taps=names, logits_to_keep=1).acts
-    written = [torch.from_numpy(acts[tap(layer, "hook_mlp_out")][0]).abs() for layer in layers]
+    written = [torch.as_tensor(acts[tap(layer, "hook_mlp_out")][0]).abs() for layer in layers]
     layer = max(layers, key=lambda n: float(written[n].max()))
     position, row = divmod(int(written[layer].argmax()), written[layer].shape[1])
-    neurons = torch.from_numpy(acts[tap(layer, "mlp.hook_post")][0, position])
+    neurons = torch.as_tensor(acts[tap(layer, "mlp.hook_post")][0, position])
     column = int((weight(model, weight_name(layer, "mlp.down_proj"))[row] * neurons).abs().argmax())
     return WeightZeroed(layer, "mlp.down_proj", row, column)
 

@@ -81,7 +81,7 @@ def best_heads(model: Decoder, ids: Sequence[int]) -> tuple[int, ...]:
     acts = model.forward(torch.tensor([list(ids)]), taps=names, logits_to_keep=1).acts
     best = []
     for layer in range(config.n_layers):
-        q, k, v = (torch.from_numpy(acts[tap(layer, point)]).transpose(1, 2) for point in points)
+        q, k, v = (torch.as_tensor(acts[tap(layer, point)]).transpose(1, 2) for point in points)
         window = config.windows[layer]
         z = fused_attention(q, k, v, window)
         errors = [

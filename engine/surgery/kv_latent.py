@@ -44,7 +44,7 @@ def fitted(model: Decoder, layers: Sequence[int], numbers: int, ids: Sequence[in
     found: dict[int, Tensor] = {}
     for layer in layers:
         stacked = torch.cat([weight(model, name) for name in _names(layer)])
-        vectors = stacked @ torch.from_numpy(acts[tap(layer, POINT)][0]).T
+        vectors = stacked @ torch.as_tensor(acts[tap(layer, POINT)][0]).T
         found[layer] = torch.linalg.svd(vectors, full_matrices=False).U[:, :numbers]
     return KVLatent(found)
 

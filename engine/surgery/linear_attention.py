@@ -44,7 +44,7 @@ class RandomFeatures:
     seed: int = 0
 
     def __call__(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        w = directions(self.count, q.shape[-1], self.seed)
+        w = directions(self.count, q.shape[-1], self.seed).to(q.device)
         # long keys need exponents far below what fp32 can hold
         log_phi_q, log_phi_k = (x @ w.T - x.square().sum(-1, keepdim=True) / 2 for x in (_scaled(q), _scaled(k)))
         # a factor of one query's features cancels in its weights

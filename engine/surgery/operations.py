@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Literal, Protocol
+from typing import Literal, Protocol, cast
 
 import torch
 from torch import Tensor
@@ -67,7 +67,9 @@ def turned_further(model: Decoder, layer: int | None, point: str, by: int) -> De
 def reweighted(model: Decoder, changed: Mapping[str, Tensor]) -> Decoder:
     """The model with these matrices instead of its own, in whatever form it holds its own."""
     packed = {name: w for name, w in model.packed.items() if f"{name}.weight" not in changed}
-    return replace(model, weights=ChainMap(dict(changed), dict(model.weights)), packed=packed)
+    # never written to: a copy as a dict would make every matrix that is kept in fewer bits in fp32
+    own = cast(MutableMapping[str, Tensor], model.weights)
+    return replace(model, weights=ChainMap(dict(changed), own), packed=packed)
 
 
 def weight(model: Decoder, name: str) -> Tensor:
@@ -175,7 +177,7 @@ def largest_of_channels(model: Decoder, ids: Sequence[int], what: CachePart) -> 
     """The largest magnitude of each channel of keys and values on this text, [kv_head, d_head] by point."""
     taps = cache_points(model.config, what)
     acts = model.forward(torch.tensor([list(ids)]), taps=taps, logits_to_keep=1).acts
-    return {name: torch.from_numpy(acts[name][0]).abs().amax(0) for name in taps}
+    return {name: torch.as_tensor(acts[name][0]).abs().amax(0) for name in taps}
 
 
 @dataclass(frozen=True, slots=True)

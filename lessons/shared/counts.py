@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from llm_holes.engine.device import DTYPES
 from llm_holes.engine.engine import Engine
+
+
+def element_bytes(engine: Engine) -> int:
+    """Bytes of one number of a matrix, as the model keeps it."""
+    return DTYPES[engine.info.dtype].itemsize
 
 
 def weight_bytes(engine: Engine) -> int:
     """Bytes of the matrices one pass reads whole; of an embedding table that is not also the output, it reads a row."""
     table = "" if engine.model.config.tied_embeddings else "model.embed_tokens.weight"
-    return sum(w.nbytes for name, w in engine.model.weights.items() if w.dim() == 2 and name != table)
+    read = (w for name, w in engine.model.weights.items() if w.dim() == 2 and name != table)
+    return element_bytes(engine) * sum(w.numel() for w in read)
 
 
 def cache_bytes(engine: Engine, tokens: int) -> int:
@@ -21,6 +28,6 @@ def flops(engine: Engine, tokens: int, context: float, outputs: int = 1) -> floa
     as `outputs`."""
     config = engine.model.config
     head = config.d_vocab * config.d_model
-    layers = weight_bytes(engine) // 4 - head
+    layers = weight_bytes(engine) // element_bytes(engine) - head
     attention = 4 * config.n_layers * config.n_heads * config.d_head * context
     return tokens * (2 * layers + attention) + 2 * head * outputs

@@ -29,7 +29,7 @@ def host(folder: Path, template: str | None) -> EngineHost:
     (folder / "tokenizer.json").write_text(text)
     config = {"eos_token": "<|over|>", **({"chat_template": template} if template else {})}
     (folder / "tokenizer_config.json").write_text(json.dumps(config))
-    made = EngineHost(str(locate(str(folder), lambda status: None).folder), 1)
+    made = EngineHost(str(locate(str(folder), lambda status: None).folder), 1, "cpu")
     made.load(lambda status: None)
     return made
 

@@ -77,6 +77,7 @@ def _print_text(result: MadeRun, engine: str) -> None:
         _print("model", f"{model.name}, {count(model.parameters)} parameters, {model.weight_format}")
         _print("files", model.path)
         _print("sha256", model.sha256)
+        _print("device", f"{model.device}, {model.dtype}")
         _print("threads", f"{model.threads}")
     if result.frames:
         print("", *(view_text(view, width()) for view in result.frames[-1].views), sep="\n")

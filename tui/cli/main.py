@@ -7,6 +7,7 @@ import contextlib
 import errno
 import io
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -134,7 +135,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="store_const", dest="run_command", const=_version, help="print the version")
     parser.add_argument("--lesson", metavar="LESSON", help="the lesson to open first")
-    parser.set_defaults(run_command=_app, model=None, engine="local", threads=None)
+    parser.set_defaults(run_command=_app, model=None, engine="local", threads=None, device=None, dtype=None)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
 
     def add(
@@ -170,7 +171,19 @@ def _shared() -> argparse.ArgumentParser:
     shared.add_argument("--model", metavar="NAME|DIR|FILE.gguf", help="the model to look into")
     shared.add_argument("--engine", metavar="local|ssh://HOST", help="where the model runs")
     shared.add_argument("--threads", metavar="N", type=_count, help="processor cores for the model (all but one)")
+    shared.add_argument(
+        "--device", metavar="cpu|cuda|mps", type=_device, help="what computes (the GPU if there is one)"
+    )
+    shared.add_argument(
+        "--dtype", choices=("fp32", "bf16"), help="the numbers of the model's matrices (bf16 on a GPU, else fp32)"
+    )
     return shared
+
+
+def _device(text: str) -> str:
+    if not re.fullmatch(r"cpu|mps|cuda(:\d{1,2})?", text, re.ASCII):
+        raise argparse.ArgumentTypeError(f"cpu, cuda, cuda:N (the GPU of this number) or mps, not {text!r}")
+    return text
 
 
 def _count(text: str) -> int:
@@ -190,7 +203,7 @@ def _engine_command(args: argparse.Namespace) -> list[str]:
     from llm_holes.engine.ipc.client import command_for
 
     try:
-        return command_for(args.engine, args.model, args.threads)
+        return command_for(args.engine, args.model, args.threads, args.device, args.dtype)
     except ValueError as error:
         raise UsageError(str(error)) from None
 
@@ -217,7 +230,7 @@ def _engine(args: argparse.Namespace) -> int:
     from llm_holes.engine.ipc.client import command_for
 
     # a process without a trace of the front end, under the same process id
-    os.execv(sys.executable, command_for("local", args.model, args.threads))
+    os.execv(sys.executable, command_for("local", args.model, args.threads, args.device, args.dtype))
 
 
 def _list(args: argparse.Namespace) -> int:

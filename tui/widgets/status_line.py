@@ -39,8 +39,8 @@ def state_row(engine: EngineState, run: RunState, seconds: float, brief: bool = 
             *_queued(run),
         ]
     model = engine.model
-    threads = plural(model.threads, "thread")
-    row = [] if brief else [Span(f"{visible(model.name)} · {visible(model.dtype)} · {threads} · ", "dim")]
+    on = plural(model.threads, "thread") if model.device == "cpu" else visible(model.device)
+    row = [] if brief else [Span(f"{visible(model.name)} · {visible(model.dtype)} · {on} · ", "dim")]
     if run.phase == "running":
         row.append(Span(f"running {duration(1000 * seconds)}", "strong"))
         if run.progress is not None:

@@ -13,6 +13,7 @@ from llm_holes.engine.measure import Timing, timed
 from llm_holes.engine.model.cache import ContiguousCache
 from llm_holes.engine.numbers import plural
 from llm_holes.engine.spelling import spelt
+from llm_holes.lessons.shared.counts import element_bytes, weight_bytes
 from llm_holes.lessons.tier0.what_happens.around import machine_around
 from llm_holes.lessons.tier0.what_happens.branch import branch_of, own_way
 from llm_holes.lessons.tier0.what_happens.conversation import EARLIER, YOURS, by_source, made_of, next_turn
@@ -74,10 +75,8 @@ def sum_up(engine: Engine, trace: MessageTrace, reason: str, cache: ContiguousCa
 
 def _cost(engine: Engine, ms: float) -> Cost:
     """Of one pass for one token: all matrices are read, each number for one multiplication and one addition."""
-    table = "" if engine.model.config.tied_embeddings else "model.embed_tokens.weight"
-    matrices = [w for name, w in engine.model.weights.items() if w.dim() == 2 and name != table]
-    nbytes, numbers = sum(w.nbytes for w in matrices), sum(w.numel() for w in matrices)
-    return cost(engine, "one token", ms, nbytes, 2 * numbers, view="the answer")
+    nbytes = weight_bytes(engine)
+    return cost(engine, "one token", ms, nbytes, 2 * nbytes // element_bytes(engine), view="the answer")
 
 
 def next_message(engine: Engine, trace: MessageTrace, p: Mapping[str, Any], cache: ContiguousCache) -> None:

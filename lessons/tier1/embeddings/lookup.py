@@ -32,7 +32,7 @@ def lookup_differs(engine: Engine, ids: Sequence[int]) -> tuple[float, float]:
     entered = engine.model.forward(shown[None], taps=["hook_embed"], logits_to_keep=1).acts["hook_embed"]
     rows = table[shown]
     by_product = float((one_hot_product(shown, table) - rows).abs().max())
-    return by_product, float((torch.from_numpy(entered[0]) - rows).abs().max())
+    return by_product, float((torch.as_tensor(entered[0]) - rows).abs().max())
 
 
 def table_picture(engine: Engine, ids: Sequence[int]) -> Table:

@@ -59,7 +59,7 @@ def _means(engine: Engine, ids: list[int]) -> Tensor:
     is far longer than all others and says little about the text."""
     points = ["hook_embed", *(tap(layer, "hook_resid_post") for layer in range(engine.model.config.n_layers))]
     acts = engine.model.forward(torch.tensor([ids]), taps=points, logits_to_keep=1).acts
-    states = torch.stack([torch.from_numpy(acts[point][0]) for point in points])  # [1 + layers, pos, d_model]
+    states = torch.stack([torch.as_tensor(acts[point][0]) for point in points])  # [1 + layers, pos, d_model]
     later = states[1:, 1:] if len(ids) > 1 else states[1:]
     return torch.cat([states[:1].mean(1), later.mean(1)])
 

@@ -50,7 +50,7 @@ def embedding(engine: Engine, layer: int, text: str) -> Tensor:
     """The mean [d_model] of the text's states after `layer`, without its first token's: that one is far longer than
     all others and says little about the text. The layers above are not run."""
     ids, point = torch.tensor([engine.encode(text)]), tap(layer, "hook_resid_post")
-    states = torch.from_numpy(engine.model.up_to(layer).forward(ids, taps=[point], logits_to_keep=1).acts[point][0])
+    states = torch.as_tensor(engine.model.up_to(layer).forward(ids, taps=[point], logits_to_keep=1).acts[point][0])
     return states[1:].mean(0) if len(states) > 1 else states[0]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from llm_holes.engine.device import DTYPES
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.machine import matmul_gflop_per_s, read_gb_per_s
 from llm_holes.engine.measure import Timing
@@ -30,7 +31,7 @@ class Rates:
 def limits(engine: Engine) -> Rates:
     """Measured anew for each run, since the passes beside it are timed now. Raises Cancelled."""
     stopped = engine.model.is_cancelled
-    return Rates(read_gb_per_s(stopped), matmul_gflop_per_s(stopped))
+    return Rates(read_gb_per_s(stopped), matmul_gflop_per_s(stopped, DTYPES[engine.info.dtype]))
 
 
 def rates(engine: Engine, tokens: int, timing: Timing) -> Rates:

@@ -24,5 +24,5 @@ def glove() -> tuple[dict[str, int], Tensor]:
         raise InputError("the GloVe vectors are not installed", f"Install them with: {COMMAND}")
     folder = Path(import_module(PACKAGES[0]).ROOT)
     words = import_module("pyarrow.parquet").read_table(folder / "glove_6B_index.parquet")["index"].to_pylist()
-    vectors = torch.from_numpy(np.load(folder / "glove_6B_50d_emb.npy"))
+    vectors = torch.as_tensor(np.load(folder / "glove_6B_50d_emb.npy"))
     return {word: row for row, word in enumerate(words)}, vectors

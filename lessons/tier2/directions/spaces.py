@@ -102,7 +102,7 @@ def states(engine: Engine, layer: int, prefix: str, words: Sequence[str]) -> Ten
         for start in range(0, len(group), BATCH):
             batch = group[start : start + BATCH]
             acts = lower.forward(torch.tensor([ids for _, ids in batch]), taps=[point], logits_to_keep=1).acts
-            found[torch.tensor([row for row, _ in batch])] = torch.from_numpy(acts[point][:, -1])
+            found[torch.tensor([row for row, _ in batch])] = torch.as_tensor(acts[point][:, -1])
     return found
 
 

@@ -14,6 +14,7 @@ from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Cost, Curve, Series
 from llm_holes.engine.measure import timed
 from llm_holes.engine.numbers import plural
+from llm_holes.lessons.shared.counts import weight_bytes
 
 POINTS = 40
 REPEATS, ENOUGH_MS = 5, 1500.0
@@ -76,9 +77,8 @@ def cost_of_a_pass(engine: Engine, ids: list[int]) -> tuple[dict[str, Any], Cost
         times.append(timed(engine.model.forward, batch, logits_to_keep=1)[1])
     flops = int(counter.get_total_flops())
     what = f"reading {plural(len(ids), 'token')}"
-    nbytes = sum(matrix.nbytes for matrix in _matrices(engine))
     return {"flops_counted": flops, "pass_ms": min(times)}, cost(
-        engine, what, min(times), nbytes, flops, view="products"
+        engine, what, min(times), weight_bytes(engine), flops, view="products"
     )
 
 

@@ -39,7 +39,7 @@ def query_and_keys(engine: Engine, ids: Sequence[int], layer: int, head: int) ->
     ids = ids[-min(WINDOW, config.windows[layer] or WINDOW) :]
     points = ("attn.hook_q", "attn.hook_k", "attn.hook_attn_scores")
     acts = engine.model.forward(torch.tensor([ids]), taps=[tap(layer, x) for x in points], logits_to_keep=1).acts
-    q, k, theirs = (torch.from_numpy(acts[tap(layer, x)][0]) for x in points)
+    q, k, theirs = (torch.as_tensor(acts[tap(layer, x)][0]) for x in points)
     query, keys = q[-1:, head], k[:, head // config.kv_group]
     plain = (keys.double() @ query[0].double()).tolist()
     frequency = scaled(config.ropes[layer], inverse_frequencies(config.ropes[layer]))

@@ -23,7 +23,7 @@ STRANGERS = 200
 def vector_and_rows(engine: Engine, ids: Sequence[int], row_scale: float) -> tuple[dict[str, Any], Plane, Table]:
     """The final vector with each row of the output table, and who wins if the length of the winner's row changes."""
     out = engine.model.forward(torch.tensor([ids]), taps=[POINT], logits_to_keep=1)
-    state, table = torch.from_numpy(out.acts[POINT][0, -1]), output_table(engine.model)[: engine.tokenizer.vocabulary]
+    state, table = torch.as_tensor(out.acts[POINT][0, -1]), output_table(engine.model)[: engine.tokenizer.vocabulary]
     logits = out.logits[0, -1, : len(table)]
     shown = best(logits, SHOWN)
     by_hand = (table[shown].double() * state.double()).sum(-1)

@@ -82,7 +82,7 @@ def neutral(engine: Engine, words: Sequence[str]) -> Tensor:
     total = torch.zeros(len(words), len(names), engine.model.config.d_model)
     for group in by_length.values():
         acts = engine.model.forward(torch.tensor([ids for _, ids in group]), taps=names, logits_to_keep=1).acts
-        last = torch.stack([torch.from_numpy(acts[name][:, -1]) for name in names], dim=1)
+        last = torch.stack([torch.as_tensor(acts[name][:, -1]) for name in names], dim=1)
         total.index_add_(0, torch.tensor([row for row, _ in group]), last)
     return total / len(OPENINGS)
 

@@ -76,4 +76,4 @@ def _read(engine: Engine, ids: Sequence[int], name: str, place: WeightScaled) ->
 
 def _tapped(engine: Engine, ids: Sequence[int], layer: int, point: str) -> Tensor:
     name = tap(layer, point)
-    return torch.from_numpy(tapped(engine.model.up_to(layer), ids, {name})[name][0]).flatten(1)
+    return torch.as_tensor(tapped(engine.model.up_to(layer), ids, {name})[name][0]).flatten(1)

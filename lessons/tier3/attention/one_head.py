@@ -43,8 +43,8 @@ def tapped(engine: Engine, ids: Sequence[int], place: tuple[int, int], start: in
         if first < last:
             text = torch.tensor([list(ids[first:last])])
             parts.append(engine.model.forward(text, cache, [tap(layer, x) for x in points], 1).acts)
-    k, v = (torch.cat([torch.from_numpy(acts[tap(layer, x)][0]) for acts in parts])[:, group] for x in PAST)
-    q, scores, weights, z = (torch.from_numpy(parts[-1][tap(layer, x)][0]) for x in POINTS[2:])
+    k, v = (torch.cat([torch.as_tensor(acts[tap(layer, x)][0]) for acts in parts])[:, group] for x in PAST)
+    q, scores, weights, z = (torch.as_tensor(parts[-1][tap(layer, x)][0]) for x in POINTS[2:])
     anew = scaled_scores(q[:, head], k, config.windows[layer], config.attn_softcap).softmax(-1) @ v
     return OneHead(start, scores[head], weights[head], v, z, float((anew - z[:, head]).abs().max()))
 

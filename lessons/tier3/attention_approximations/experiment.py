@@ -116,7 +116,7 @@ def _ids(engine: Engine, text: str, count: int) -> list[int]:
 
 
 def _heads(acts: Mapping[str, Any], layer: int) -> Heads:
-    q, k, v = (torch.from_numpy(acts[tap(layer, point)]).transpose(1, 2) for point in POINTS)
+    q, k, v = (torch.as_tensor(acts[tap(layer, point)]).transpose(1, 2) for point in POINTS)
     return q, k, v
 
 

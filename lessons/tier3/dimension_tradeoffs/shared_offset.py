@@ -37,7 +37,7 @@ def offset_of(table: Tensor) -> Offset:
 def final_vectors(engine: Engine, ids: Sequence[int]) -> tuple[Tensor, Tensor]:
     """What is compared with the output table at each place of the text, [pos, d_model], and the logits."""
     out = engine.model.forward(torch.tensor([list(ids)]), taps=[FINAL])
-    return torch.from_numpy(out.acts[FINAL][0]), out.logits[0]
+    return torch.as_tensor(out.acts[FINAL][0]), out.logits[0]
 
 
 def weakest(own: Directions) -> int:

@@ -58,7 +58,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     position = position_of(p["position"], len(ids))
     start = window_start(position, len(ids), WINDOW)
     acts = tapped(engine.model, ids[: start + WINDOW], [tap(layer, x) for x in POINTS], WINDOW)
-    stream, normed, gate, up, values, added = (torch.from_numpy(acts[tap(layer, x)][0]) for x in POINTS)
+    stream, normed, gate, up, values, added = (torch.as_tensor(acts[tap(layer, x)][0]) for x in POINTS)
     here = position - (min(len(ids), start + WINDOW) - len(values))
     lengths = strengths(engine.model, layer, values)
     order = lengths[here].argsort(descending=True)

@@ -79,7 +79,7 @@ def contexts(engine: Engine, fixed: Sequence[int], layer: int, neuron: int, valu
         .forward(torch.tensor([list(fixed)]), taps=[name], logits_to_keep=1)
         .acts[name][0, :, neuron]
     )
-    signed = torch.from_numpy(found) * (1.0 if value >= 0 else -1.0)
+    signed = torch.as_tensor(found) * (1.0 if value >= 0 else -1.0)
     rows = []
     for at in signed.topk(min(CONTEXTS, len(fixed))).indices.tolist():
         before = engine.tokenizer.decode(fixed[max(0, at - BEFORE) : at])

@@ -47,12 +47,12 @@ def writers(engine: Engine, ids: Sequence[int]) -> Writers:
     model, layers = engine.model, engine.model.config.n_layers
     end = tap(layers - 1, "hook_resid_post")
     acts = tapped(model, ids, [end, *(tap(layer, "mlp.hook_post") for layer in range(layers))], 1)
-    stream = torch.from_numpy(acts[end][0, -1])
+    stream = torch.as_tensor(acts[end][0, -1])
     logits = model.unembed(stream)
     answer, table = int(logits.argmax()), output_table(model)
     looked_for = (table[answer] - table.mean(0)) * model.weights.get("model.norm.weight", torch.ones(()))
     looked_for = looked_for / (stream.square().mean() + model.config.norm_eps).sqrt()
-    values = torch.stack([torch.from_numpy(acts[tap(layer, "mlp.hook_post")][0, -1]) for layer in range(layers)])
+    values = torch.stack([torch.as_tensor(acts[tap(layer, "mlp.hook_post")][0, -1]) for layer in range(layers)])
     written = torch.stack([looked_for @ columns(model, layer) for layer in range(layers)])
     return Writers(answer, values * written, values)
 

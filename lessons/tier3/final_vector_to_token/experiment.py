@@ -91,4 +91,4 @@ def _final(engine: Engine, ids: list[int]) -> tuple[Tensor, Tensor]:
     """The scores [vocabulary] of what may come next, and the vector [d_model] they are made from."""
     point = tap(engine.model.config.n_layers - 1, "hook_resid_post")
     out = engine.model.forward(torch.tensor([ids]), taps=[point], logits_to_keep=1)
-    return out.logits[0, -1], torch.from_numpy(out.acts[point][0, -1])
+    return out.logits[0, -1], torch.as_tensor(out.acts[point][0, -1])

@@ -14,6 +14,7 @@ from llm_holes.engine.frames import Bars, Cost
 from llm_holes.engine.generation.generate import last_logits
 from llm_holes.engine.model.cache import ContiguousCache
 from llm_holes.engine.surgery.vectors import TABLE
+from llm_holes.lessons.shared.counts import element_bytes
 from llm_holes.lessons.shared.in_turn import in_turn
 from llm_holes.lessons.shared.words import output_table
 
@@ -29,17 +30,18 @@ def table_cost(engine: Engine, state: Tensor) -> tuple[dict[str, Any], Bars, Cos
     works = {"list": lambda: model.unembed(x), "step": lambda: last_logits(model, [0], cache)}
     *_, times = in_turn(works, lambda work: REPEATS)
     parts, table = read_for_a_token(model.weights, model.config.tied_embeddings), output_table(model)
+    table_bytes = table.numel() * element_bytes(engine)
     everything, layers = sum(parts.values()), parts["attention"] + parts["feed-forward"]
     share = times["list"].fastest / times["step"].fastest
     measured = {
         "table_share_of_step": share,
         "table_share_of_bytes": table.nbytes / everything,
-        "table_bytes": table.nbytes,
+        "table_bytes": table_bytes,
         "table_in_layers": table.nbytes * model.config.n_layers / layers,
     }
     shares = tuple(nbytes / everything for nbytes in parts.values())
     bars = Bars("what is read for one token", tuple(parts), shares, "share", range=(0, 1))
-    line = cost(engine, "the list", times["list"].fastest, table.nbytes, 2 * table.numel(), view=KEY)
+    line = cost(engine, "the list", times["list"].fastest, table_bytes, 2 * table.numel(), view=KEY)
     # the words and the line speak of the same steps, those that took turns with the list
     return measured, bars, msgspec.structs.replace(line, steps=share)
 

@@ -58,7 +58,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     report.say(_caption(rounding, cache, report.measured))
     yield report.frame(0.4)
 
-    packed = None if cache else packed_form(rounding)
+    packed = None if cache or engine.info.device != "cpu" else packed_form(rounding)
     writer = rounded if packed is None else engine.operated([packed])
     written = both(engine, writer, prompt, p["max_new_tokens"])
     report.measure(times(written, packed), undo_bit_identical=untouched.holds(), **NOT_COMPARED)

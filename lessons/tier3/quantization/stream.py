@@ -74,7 +74,7 @@ class Read:
 def read(engine: Engine, ids: Sequence[int]) -> Read:
     taps = [tap(layer, POINT) for layer in range(engine.model.config.n_layers)]
     found = engine.model.forward(torch.tensor([list(ids)]), taps=taps)
-    sizes = [torch.from_numpy(found.acts[name]).abs() for name in taps]
+    sizes = [torch.as_tensor(found.acts[name]).abs() for name in taps]
     return Read(found.logits[0], [float(x.max()) for x in sizes], [float(x.median()) for x in sizes])
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import Cancelled
 from llm_holes.engine.tokenizer.bpe import BPE
-from llm_holes.lessons.shared.counts import weight_bytes
+from llm_holes.lessons.shared.counts import element_bytes, weight_bytes
 
 SIZES = (0, 256, 4096, 16384)
 
@@ -34,7 +34,7 @@ def readings(engine: Engine, bpe: BPE, text: str, depth: int) -> Iterator[Readin
     """The first n merges of the list for growing n, all of them last, in a model with `depth` times the layers of this
     one. Each token is a pass that reads all layers and, to choose, every row of the table. Raises Cancelled."""
     words = Counter(bpe.words(text))
-    row = 4 * engine.model.config.d_model
+    row = element_bytes(engine) * engine.model.config.d_model
     layers = weight_bytes(engine) - row * engine.model.config.d_vocab
     for merges in (*(size for size in SIZES if size < len(bpe.merges)), len(bpe.merges)):
         if engine.model.is_cancelled():

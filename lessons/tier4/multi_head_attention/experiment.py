@@ -42,7 +42,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     ids = engine.encode(p["text"], p["max_new_tokens"])
     layer, config = p["layer"], engine.model.config
     acts = tapped(engine.model, ids[:LONGEST], [tap(layer, x) for x in POINTS])
-    normed, q, k, v, pattern, z = (torch.from_numpy(acts[tap(layer, x)][0]) for x in POINTS)
+    normed, q, k, v, pattern, z = (torch.as_tensor(acts[tap(layer, x)][0]) for x in POINTS)
     patterns, names = pattern.numpy(), [engine.token_text(i) for i in ids[:LONGEST]]
     position = position_of(p["position"], len(names))
     report = Report()

@@ -273,14 +273,18 @@ def test_bytes_that_are_no_request_end_the_engine_with_one_line(sent: bytes, com
 def test_local_command_runs_the_worker_with_this_python() -> None:
     assert command_for("local") == [sys.executable, "-m", "llm_holes.lessons.worker"]
     assert command_for("local", "my model", 2)[3:] == ["--model", "my model", "--threads", "2"]
+    assert command_for("local", None, None, "cuda:1", "fp32")[3:] == ["--device", "cuda:1", "--dtype", "fp32"]
 
 
 def test_remote_command_is_quoted_for_the_shell_on_the_other_side() -> None:
-    command = command_for("ssh://ann@gpu.example:2222", "it's; rm -rf ~", 4)
+    command = command_for("ssh://ann@gpu.example:2222", "it's; rm -rf ~", 4, "cpu", "bf16")
     assert command[0] == "ssh"
     assert command[-4:-1] == ["2222", "--", "gpu.example"]
     echo = subprocess.run(["sh", "-c", f"printf '%s\\n' {command[-1]}"], capture_output=True, text=True, check=True)
-    assert echo.stdout.splitlines() == ["llm-holes", "engine", "--model", "it's; rm -rf ~", "--threads", "4"]
+    assert echo.stdout.splitlines() == [
+        *("llm-holes", "engine", "--model", "it's; rm -rf ~"),
+        *("--threads", "4", "--device", "cpu", "--dtype", "bf16"),
+    ]
 
 
 @pytest.mark.parametrize(
