@@ -18,17 +18,26 @@ from dataclasses import dataclass
 from llm_holes.engine.ipc.messages import (
     HEADER,
     VERSION,
+    Alive,
+    Cancelled,
     Failed,
+    Finished,
     Hello,
     ProtocolError,
+    Ready,
     Reply,
     Request,
+    Run,
+    Unavailable,
     body_length,
     decode_reply,
     pack,
 )
 
 STDERR_TAIL = 8192
+SILENCE_SECONDS = 60.0
+"""How long an engine may say nothing while it is waited for; one that works says something every other second."""
+WATCH_SECONDS = 1.0
 CLOSE_SECONDS = 1.5
 """How long the engine may take to leave by itself; it needs less than one."""
 
@@ -99,6 +108,10 @@ class _Connection(asyncio.SubprocessProtocol):
         self._open_pipes = {1, 2}
         self._fault = ""
         self._exited = asyncio.Event()
+        self._loaded = False
+        self._runs: set[int] = set()
+        self._heard = loop.time()
+        self._watching = False
 
     def send(self, request: Request) -> None:
         try:
@@ -109,6 +122,9 @@ class _Connection(asyncio.SubprocessProtocol):
         stdin = self._stdin()
         if stdin is not None and not stdin.is_closing():
             stdin.write(message)
+            if isinstance(request, Run):
+                self._runs.add(request.id)
+                self._watch()
 
     async def close(self) -> None:
         self._closing = True
@@ -132,23 +148,27 @@ class _Connection(asyncio.SubprocessProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.SubprocessTransport)
         self._transport = transport
+        self._watch()
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         if fd == 2:
             self._stderr += data
             del self._stderr[:-STDERR_TAIL]
         elif not self._fault:
+            self._heard = self._loop.time()
             self._received += data
             try:
                 self._decode()
             except ProtocolError as error:
-                self._fault = str(error)
-                self._kill(signal.SIGKILL)
+                self._give_up(str(error))
 
     def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
         self._open_pipes.discard(fd)
         if self._exited.is_set() and not self._open_pipes:
             self._report_death()
+        elif fd == 1 and not self._exited.is_set():
+            # one that ends closes it a moment before
+            self._loop.call_later(CLOSE_SECONDS, self._give_up, "The engine closed its output and went on.")
 
     def process_exited(self) -> None:
         self._exited.set()
@@ -169,6 +189,28 @@ class _Connection(asyncio.SubprocessProtocol):
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._transport.get_pid(), number)
 
+    def _watch(self) -> None:
+        """Looks every now and then, as long as the engine is waited for, whether there is still word of it."""
+        if not self._watching:
+            self._watching = True
+            self._heard = self._loop.time()
+            self._loop.call_later(WATCH_SECONDS, self._look)
+
+    def _look(self) -> None:
+        self._watching = False
+        if self._loaded and not self._runs:
+            return
+        if self._loop.time() - self._heard >= SILENCE_SECONDS:
+            self._give_up(f"The engine has said nothing for {SILENCE_SECONDS:.0f} seconds, so it was ended.")
+        elif not self._exited.is_set():
+            self._watching = True
+            self._loop.call_later(WATCH_SECONDS, self._look)
+
+    def _give_up(self, why: str) -> None:
+        if not self._exited.is_set() and not self._fault:
+            self._fault = why
+            self._kill(signal.SIGKILL)
+
     def _decode(self) -> None:
         """Delivers each complete message received so far. Raises ProtocolError."""
         start = 0
@@ -186,9 +228,20 @@ class _Connection(asyncio.SubprocessProtocol):
                     f"The engine speaks version {reply.protocol} of the protocol and this program version {VERSION}; "
                     f"install the same llm-holes on both sides (there: {reply.versions.get('llm-holes', 'unknown')})."
                 )
+            self._note(reply)
             self._deliver(reply)
             start = end
+        if not start:
+            # the beginning of a long message, over a slow line
+            self._deliver(Alive())
         del self._received[:start]
+
+    def _note(self, reply: Reply) -> None:
+        """What is no longer waited for."""
+        if isinstance(reply, Ready | Unavailable):
+            self._loaded = True
+        elif isinstance(reply, Finished | Cancelled | Failed):
+            self._runs.discard(reply.id)
 
     def _report_death(self) -> None:
         if self._transport is None or self._transport.is_closing():

@@ -16,8 +16,9 @@ from llm_holes.engine.model.config import Sizes
 
 T = TypeVar("T")
 
-VERSION = 2
+VERSION = 3
 MAX_MESSAGE = 64 * 2**20
+HEARTBEAT_SECONDS = 2.0
 HEADER = struct.Struct(">I")
 
 
@@ -118,7 +119,11 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
     usage: bool = False
 
 
-Reply = Hello | Status | Ready | Unavailable | Framed | Finished | Cancelled | Failed
+class Alive(msgspec.Struct, frozen=True, tag="alive"):
+    """The engine still works: sent every HEARTBEAT_SECONDS as long as it loads or runs, and nothing when it idles."""
+
+
+Reply = Hello | Status | Ready | Unavailable | Framed | Finished | Cancelled | Failed | Alive
 
 _encoder = msgspec.msgpack.Encoder()
 _requests: msgspec.msgpack.Decoder[Request] = msgspec.msgpack.Decoder(Request, strict=True)

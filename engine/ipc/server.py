@@ -6,6 +6,8 @@ the connection is noticed in the middle of a forward pass. Torch-free: what ther
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import logging
 import os
 import signal
@@ -21,7 +23,9 @@ from llm_holes.engine import errors
 from llm_holes.engine.frames import Frame, Value
 from llm_holes.engine.ipc.messages import (
     HEADER,
+    HEARTBEAT_SECONDS,
     VERSION,
+    Alive,
     Cancelled,
     Case,
     Failed,
@@ -44,6 +48,8 @@ from llm_holes.engine.ipc.versions import versions
 
 GRACE = 0.3
 """Seconds a run gets to clean up after the other end has gone."""
+
+PR_SET_PDEATHSIG = 1
 
 log = logging.getLogger(__name__)
 
@@ -102,20 +108,43 @@ class Inbox:
             self._changed.wait_for(lambda: not self._jobs, timeout=seconds)
 
 
+class Outbox:
+    """The replies on their way out. While `working` is set, a sign of life goes between them."""
+
+    def __init__(self, stdout: BinaryIO) -> None:
+        self.working = threading.Event()
+        self.working.set()
+        self._stdout, self._lock = stdout, threading.Lock()
+
+    def send(self, reply: Reply) -> None:
+        message = pack(reply)
+        with self._lock:
+            self._stdout.write(message)
+            self._stdout.flush()
+
+    def beat(self) -> None:
+        """Sends Alive for as long as there is somebody to read it."""
+        with contextlib.suppress(OSError):
+            while self.working.wait():
+                time.sleep(HEARTBEAT_SECONDS)
+                if self.working.is_set():
+                    self.send(Alive())
+
+
 def serve(stdin: BinaryIO, stdout: BinaryIO, host: Host) -> NoReturn:
     """Speaks the protocol until `stdin` ends, then ends the process (status 0, or 2 after bytes that are none)."""
-    inbox = Inbox()
+    _wake_as_orphan()
+    inbox, outbox = Inbox(), Outbox(stdout)
     threading.Thread(target=_read, args=(stdin, inbox), name="requests", daemon=True).start()
-
-    def send(reply: Reply) -> None:
-        stdout.write(pack(reply))
-        stdout.flush()
-
+    send = outbox.send
     try:
         send(Hello(VERSION, versions()))
+        threading.Thread(target=outbox.beat, name="heartbeat", daemon=True).start()
         refusal = _load(host, send)
         while True:
+            outbox.working.clear()
             job = inbox.first()
+            outbox.working.set()
             send(_refused(job, refusal) if refusal else _answer(job, host, send))
             inbox.done()
     except (BrokenPipeError, ConnectionResetError):
@@ -146,6 +175,13 @@ def leave(status: int) -> NoReturn:
         if _has_children():
             os.killpg(0, signal.SIGKILL)
     os._exit(status)
+
+
+def _wake_as_orphan() -> None:
+    """Has this process go on when its parent ends, should it be stopped: it then finds the end of its stdin and leaves.
+    On Linux only."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGCONT)
 
 
 def _has_children() -> bool:

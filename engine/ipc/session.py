@@ -9,6 +9,7 @@ from typing import Literal
 from llm_holes.engine.frames import Frame, Value
 from llm_holes.engine.ipc.client import Died
 from llm_holes.engine.ipc.messages import (
+    Alive,
     Cancel,
     Cancelled,
     Case,
@@ -26,6 +27,7 @@ from llm_holes.engine.ipc.messages import (
 )  # fmt: skip
 
 Phase = Literal["starting", "downloading", "converting", "loading", "ready", "unavailable", "stopped"]
+QUIET_SECONDS = 10
 RunPhase = Literal["idle", "queued", "running", "done", "cancelled", "failed"]
 
 
@@ -88,6 +90,7 @@ class Session:
         """The run that `frame` is of: the one before, as long as the latest has shown none."""
         self._send, self._restart, self._clock = send, restart, clock
         self._model: ModelInfo | None = None
+        self._heard = clock()
         self.versions: dict[str, str] = {}
         """Of the program and the libraries in the engine."""
 
@@ -96,10 +99,19 @@ class Session:
         """The model that is, or before the engine stopped was, loaded."""
         return self._model
 
+    @property
+    def silent(self) -> int:
+        """For how many seconds there was no word of an engine that is waited for; 0 while that is nothing unusual."""
+        waited_for = self.run.active or self.engine.phase not in {"ready", "stopped", "unavailable"}
+        seconds = int(self._clock() - self._heard) if waited_for else 0
+        return seconds if seconds >= QUIET_SECONDS else 0
+
     def start(self, lesson: str, settings: dict[str, Value], case: Case | None = None) -> None:
         """Runs the lesson, in place of the run before it; waits in the queue until there is a model."""
         if self.run.lesson != lesson:
             self.frame = None
+        if not self.run.active:
+            self._heard = self._clock()
         self.run = RunState("queued", self.run.id + 1, lesson, settings, case, self._clock())
         if self.engine.down:
             self.engine = EngineState()
@@ -133,7 +145,10 @@ class Session:
         self.frame = None
 
     def reply(self, reply: Reply | Died) -> None:
+        self._heard = self._clock()
         match reply:
+            case Alive():
+                pass
             case Died():
                 self._died(reply)
             case Status(phase, message, done, total):

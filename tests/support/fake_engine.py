@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from llm_holes.engine import frames as f
 from llm_holes.engine.errors import InputError, ModelError
 from llm_holes.engine.frames import Frame, Value
+from llm_holes.engine.ipc import server
 from llm_holes.engine.ipc.messages import Case, ModelInfo, Status
 from llm_holes.engine.ipc.server import leave, private_pipes, serve
 
@@ -156,8 +157,10 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--load", type=float, default=0.0)
     parser.add_argument("--unavailable", action="store_true")
+    parser.add_argument("--heartbeat", type=float, default=server.HEARTBEAT_SECONDS, help="seconds between two")
     parser.add_argument("--garbage", action="store_true", help="send text instead of messages")
     args = parser.parse_args()
+    server.HEARTBEAT_SECONDS = args.heartbeat
     signal.signal(signal.SIGINT, lambda *_: None)
     stdin, stdout = private_pipes()
     if args.garbage:

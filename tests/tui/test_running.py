@@ -9,7 +9,7 @@ import sys
 from textual import events
 
 from llm_holes.engine.frames import Bars, Cost, Frame, Text
-from llm_holes.engine.ipc.messages import Cancel, Cancelled, Failed, Finished, Status, Unavailable
+from llm_holes.engine.ipc.messages import Alive, Cancel, Cancelled, Failed, Finished, Status, Unavailable
 from llm_holes.engine.ipc.session import RunState
 from llm_holes.lessons.catalog.catalog import Catalog
 from llm_holes.tui.app import HolesApp
@@ -112,6 +112,18 @@ async def test_x_cancels(open_app: OpenApp, engine: FakeEngine) -> None:
         engine.say(Cancelled(engine.runs[0].id))
         await settle(pilot)
         assert said(app).startswith("stopped")
+
+
+async def test_how_long_there_was_no_word_of_the_engine_is_on_the_screen(open_app: OpenApp, engine: FakeEngine) -> None:
+    engine.manual = True
+    async with open_app() as (app, pilot):
+        engine.ready()
+        await press(pilot, "r")
+        app.main.session._heard = -12.0  # the clock stands at 0
+        await until(pilot, lambda: "! no word from the engine for 12 s" in status(app))
+        engine.say(Alive())
+        await until(pilot, lambda: "no word" not in status(app))
+        assert "running" in status(app)
 
 
 async def test_a_run_asked_for_before_the_model_is_ready_waits(open_app: OpenApp, engine: FakeEngine) -> None:

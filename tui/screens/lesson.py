@@ -18,7 +18,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from llm_holes.engine.frames import Frame, Value, View
-from llm_holes.engine.ipc.messages import Case, Framed, ModelInfo, Ready
+from llm_holes.engine.ipc.messages import Alive, Case, Framed, ModelInfo, Ready
 from llm_holes.engine.ipc.session import EngineState, RunState, Session
 from llm_holes.lessons.catalog.catalog import Catalog, Lesson
 from llm_holes.lessons.game.rules import FIND_THE_HOLE, compares
@@ -439,6 +439,8 @@ class LessonScreen(Steady, Screen[None]):
         if isinstance(event.reply, Ready):
             self._model_came(event.reply)
         ended = self.runs.received(event.reply, self.lesson)
+        if isinstance(event.reply, Alive):
+            return
         if isinstance(event.reply, Framed):
             self._paint_soon()
             return
@@ -494,7 +496,9 @@ class LessonScreen(Steady, Screen[None]):
             self.greeting.tell(self.machine())
         if self._ticker is None:
             self._ticker = self.set_interval(TICK, self._tick)
-        (self._ticker.resume if self.run.phase == "running" else self._ticker.pause)()
+        waiting = self.run.active or self.engine.phase not in {"ready", "stopped", "unavailable"}
+        (self._ticker.resume if waiting else self._ticker.pause)()
+        self.status.silent = self.session.silent
         self.status.seconds = self._clock() - self.run.started if self.run.phase == "running" else 0.0
         self.refresh_bindings()
 
@@ -517,7 +521,9 @@ class LessonScreen(Steady, Screen[None]):
         return plain(state_row(self.session.engine, RunState(), 0.0))
 
     def _tick(self) -> None:
-        self.status.seconds = self._clock() - self.session.run.started
+        if self.session.run.phase == "running":
+            self.status.seconds = self._clock() - self.session.run.started
+        self.status.silent = self.session.silent
 
     # -- the stage ----------------------------------------------------------------------------------------------------
 

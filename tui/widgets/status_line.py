@@ -22,8 +22,11 @@ def bar(share: float, width: int = BAR) -> str:
     return ("█" * (eighths // 8) + EIGHTHS[eighths % 8].strip()).ljust(width, "·")
 
 
-def state_row(engine: EngineState, run: RunState, seconds: float, brief: bool = False) -> Row:
-    """Model and state: what the engine is doing now; `brief`, without the model."""
+def state_row(engine: EngineState, run: RunState, seconds: float, brief: bool = False, silent: int = 0) -> Row:
+    """Model and state: what the engine is doing now, and for how many seconds there was no word of it; `brief`, without
+    the model."""
+    if silent:
+        return [Span(f"! no word from the engine for {silent} s", "strong"), *_queued(run)]
     if engine.phase == "downloading":
         got = f"{size(engine.done)} of {size(engine.total)}" if engine.total else size(engine.done)
         meter = [Span("  " + bar(engine.done / engine.total), "measured")] if engine.total else []
@@ -72,6 +75,8 @@ class StatusLine(Widget):
     lesson: reactive[Lesson | None] = reactive(None)
     step: reactive[int] = reactive(0)
     seconds: reactive[float] = reactive(0.0)
+    silent: reactive[int] = reactive(0)
+    """For how many seconds there was no word of the engine."""
     holes: reactive[int] = reactive(0)
     passed: reactive[int] = reactive(0)
     due: reactive[int] = reactive(0)
@@ -105,7 +110,7 @@ class StatusLine(Widget):
 
     def state(self, room: int) -> Row:
         """What the engine does; in a narrow place without the model's name."""
-        return state_row(self.engine, self.run, self.seconds, brief=room < ROOMY // 2)
+        return state_row(self.engine, self.run, self.seconds, brief=room < ROOMY // 2, silent=self.silent)
 
     def counts(self, width: int) -> str:
         due = f" · {self.due} due v" if self.due else ""

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
 import pytest
 
 from llm_holes.engine.frames import Text
+from llm_holes.engine.ipc import client
 from llm_holes.engine.ipc.client import Died, command_for
 from llm_holes.engine.ipc.messages import (
     HEADER,
     VERSION,
+    Alive,
     Cancel,
     Cancelled,
     Failed,
@@ -205,6 +209,77 @@ async def test_settings_that_do_not_fit_into_a_message_are_a_failed_run() -> Non
         assert "UTF-8" in failed.error
         t.client.send(Run(2, "gallery", {"text": "x"}))
         assert isinstance(await t.answer(2), Finished)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that waits for half a second instead of a minute."""
+    for name, seconds in (("SILENCE_SECONDS", 0.5), ("WATCH_SECONDS", 0.05), ("CLOSE_SECONDS", 0.2)):
+        monkeypatch.setattr(client, name, seconds)
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize(
+    ("program", "reason"),
+    [
+        ("sleep 60", "The engine has said nothing for"),
+        (r"printf '\0\0\1\0abc'; exec sleep 60", "The engine has said nothing for"),
+        ("exec >&-; exec sleep 60", "The engine closed its output"),
+        ("exec yes", "no message"),
+        ("exec cat /dev/zero", "no message"),
+    ],
+    ids=["nothing", "half a message", "closed", "flood", "zeros"],
+)
+async def test_another_side_that_is_no_engine_is_ended_with_a_sentence(program: str, reason: str) -> None:
+    t = Talk("sh", "-c", program)
+    await t.client.start()
+    t.client.send(Run(1, "gallery", {}))
+    assert reason in (await t.died(5)).reason
+    assert within(1, lambda: not alive(t.pid))
+    await t.client.close()
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_an_engine_that_computes_is_heard_of_and_one_that_was_stopped_is_ended() -> None:
+    async with talk("--heartbeat", "0.1") as t:
+        t.client.send(Run(1, "deaf", {}))
+        await t.first_frame(1)
+        await asyncio.sleep(1)
+        assert sum(isinstance(reply, Alive) for reply in t.replies) > 3
+        assert not any(isinstance(reply, Died) for reply in t.replies)
+        os.kill(t.pid, signal.SIGSTOP)
+        assert "has said nothing for" in (await t.died(5)).reason
+        assert within(1, lambda: not alive(t.pid))
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_an_engine_that_nothing_is_asked_of_may_be_silent_and_is() -> None:
+    async with talk("--heartbeat", "0.1") as t:
+        await t.until(lambda r: isinstance(r, Ready))
+        await asyncio.sleep(0.3)
+        before = len(t.replies)
+        await asyncio.sleep(0.8)
+        assert len(t.replies) == before
+        t.client.send(Run(1, "gallery", {}))
+        assert isinstance(await t.answer(1), Finished)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing tells a process that its parent ended")
+def test_an_engine_that_was_stopped_leaves_when_its_parent_is_killed() -> None:
+    """As by a hang-up: nobody is left to end it."""
+    started = f"p = subprocess.Popen({FAKE!r}, stdin=-1, stdout=-1, start_new_session=True)"
+    parent = f"import subprocess, time; {started}; p.stdout.read(99); print(p.pid, flush=True); time.sleep(60)"
+    with subprocess.Popen((sys.executable, "-c", parent), stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        pid = int(process.stdout.readline())
+        os.kill(pid, signal.SIGSTOP)
+        assert within(2, lambda: Path(f"/proc/{pid}/stat").read_text().split()[2] == "T")
+        process.kill()
+    try:
+        assert within(2, lambda: not alive(pid))
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 @pytest.mark.parametrize("lesson", ["slow", "deaf", "busy", "child"])

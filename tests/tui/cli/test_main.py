@@ -50,6 +50,16 @@ def test_list_as_json_says_what_can_be_set(capsys: pytest.CaptureFixture[str]) -
     assert [p["name"] for p in entries[LESSON.id]["presets"]] == [p.name for p in LESSON.presets]
 
 
+def test_run_on_a_silent_engine_fails_with_a_sentence(
+    fake: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(client, "SILENCE_SECONDS", 0.3)
+    monkeypatch.setattr(client, "WATCH_SECONDS", 0.1)
+    fake[:] = ["sleep", "60"]
+    assert cli.main(["run", LESSON.id]) == 1
+    assert "The engine has said nothing for" in capsys.readouterr().err
+
+
 def test_run_prints_the_last_frame(fake: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["run", LESSON.id]) == 0
     captured = capsys.readouterr()
