@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import math
 import os
 from collections.abc import Iterator
@@ -55,6 +56,15 @@ def refuse_copies(lesson: str, parameters: int, copies: int, device: str) -> Non
             f"{device} memory are free",
             "Take a smaller model, or close other programs.",
         )
+
+
+def give_back(device: torch.device) -> None:
+    """Returns to the system what was taken for a run and is no longer used: the allocators keep it for the next one, of
+    gradients several times the model."""
+    if device.type in {"cuda", "mps"}:
+        torch.get_device_module(device).empty_cache()
+    with suppress(AttributeError):  # only glibc has it
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def free_bytes(device: torch.device) -> int:

@@ -97,6 +97,14 @@ class EngineHost:
         frames = catalog.experiment(found).run(engine, checked)
         return checked, _with_notes(frames, notes, about(lesson, engine.model.config))
 
+    def rest(self) -> None:
+        if self._engine is not None:
+            import torch
+
+            from llm_holes.engine import memory
+
+            memory.give_back(torch.device(self._engine.info.device))
+
 
 def _with_notes(frames: Iterator[Frame], notes: Mapping[str, None], limits: Sequence[str]) -> Iterator[Frame]:
     """The frames, each with what the tokenizer has told so far of how the prompt differs from what was meant, and with
@@ -153,6 +161,8 @@ def _log_file() -> TextIO | None:
     path = user_log_path("llm-holes") / "engine.log"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists() and not path.is_file():  # opening a pipe waits for its other end
+            return None
         if path.exists() and path.stat().st_size > LOG_BYTES:
             path.replace(path.with_name("engine.log.1"))
         return path.open("a", encoding="utf-8", errors="backslashreplace", buffering=1)

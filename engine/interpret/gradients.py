@@ -76,11 +76,11 @@ def activation_bytes(model: Decoder, ids: Sequence[int]) -> int:
     """What a forward pass has to keep for the way back, besides the weights: each piece of memory counted once."""
     kept: dict[int, Tensor] = {}
 
-    def keep(tensor: Tensor) -> Tensor:
-        kept[tensor.untyped_storage().data_ptr()] = tensor
-        return tensor
+    def keep(tensor: Tensor) -> None:
+        # a graph that kept the tensor itself, which knows its graph, would never be freed; no way back is gone here
+        kept[tensor.untyped_storage().data_ptr()] = tensor.detach()
 
-    with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+    with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(keep, lambda _: torch.empty(0)):
         leaves = {name: w.detach().requires_grad_() for name, w in model.weights.items()}
         log_probabilities(replace(model, weights=leaves, packed={}), ids)
     own = {w.untyped_storage().data_ptr() for w in leaves.values()}

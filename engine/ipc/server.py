@@ -66,6 +66,9 @@ class Host(Protocol):
         """The settings as they will be used, defaults filled in, and the frames to come; `is_cancelled` turns true when
         nobody wants them any more. Raises InputError, Cancelled."""
 
+    def rest(self) -> None:
+        """A run has ended and none waits: gives back what it took."""
+
 
 @dataclass(frozen=True)
 class Job:
@@ -94,6 +97,11 @@ class Inbox:
         with self._changed:
             self._changed.wait_for(lambda: self._jobs)
             return self._jobs[0]
+
+    @property
+    def empty(self) -> bool:
+        with self._changed:
+            return not self._jobs
 
     def done(self) -> None:
         with self._changed:
@@ -147,6 +155,8 @@ def serve(stdin: BinaryIO, stdout: BinaryIO, host: Host) -> NoReturn:
             outbox.working.set()
             send(_refused(job, refusal) if refusal else _answer(job, host, send))
             inbox.done()
+            if inbox.empty:
+                host.rest()
     except (BrokenPipeError, ConnectionResetError):
         leave(0)
 

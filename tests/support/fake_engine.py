@@ -9,6 +9,7 @@ import argparse
 import ctypes
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 
@@ -151,6 +152,9 @@ class FakeHost:
         steps = 1 if settings.get("text") == SHORT else 3
         galleries = (gallery(n, steps) for n in range(1, steps + 1))
         return {"text": "default"} | dict(settings), runs.get(lesson, lambda: galleries)()
+
+    def rest(self) -> None:
+        print("rested", file=sys.stderr, flush=True)
 
 
 def main() -> None:

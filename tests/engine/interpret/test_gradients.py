@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import torch
 from llm_holes.engine.errors import Cancelled
 from llm_holes.engine.interpret.gradients import (
     MAX_TOKENS,
+    activation_bytes,
     finite_difference,
     gradients,
     log_probabilities,
@@ -95,8 +97,21 @@ def test_texts_too_short_or_too_long_for_the_memory_are_refused(tiny: Decoder, c
         gradients(tiny, [1] * count)
 
 
+def test_counting_the_activations_leaves_none_of_them(tiny: Decoder) -> None:
+    activation_bytes(tiny, IDS)
+    before = tensors()
+    assert activation_bytes(tiny, IDS) > 0
+    assert tensors() == before
+
+
+def tensors() -> int:
+    gc.collect()
+    return sum(issubclass(type(one), torch.Tensor) for one in gc.get_objects())
+
+
 MEMORY = """
-import resource, sys
+import re, resource, sys, torch
+from llm_holes.engine import memory
 from llm_holes.engine.checkpoint import store
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.interpret.gradients import MAX_TOKENS, sgd_step, gradients
@@ -107,9 +122,14 @@ model = engine.model
 for _ in range(2):
     model = sgd_step(model, gradients(model, ids), 1e-4)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (1 if sys.platform != "darwin" else 1024))
+del model
+memory.give_back(torch.device("cpu"))
+print(re.search(r"Anonymous: +(\\d+)", open("/proc/self/smaps_rollup").read())[1] if sys.platform == "linux" else 0)
 """
 
 
-def test_the_longest_text_trains_in_less_than_three_gigabytes(model_files: object) -> None:
+def test_the_longest_text_trains_in_less_than_three_gigabytes_and_gives_them_back(model_files: object) -> None:
     done = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True, timeout=300)
-    assert int(done.stdout) < 3 * 1024 * 1024
+    peak, left = map(int, done.stdout.split())
+    assert peak < 3 * 1024 * 1024
+    assert left < 400 * 1024, "what it took is given back"

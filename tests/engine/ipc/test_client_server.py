@@ -124,6 +124,21 @@ async def test_a_failed_run_says_why_and_the_next_one_works(lesson: str, error: 
         assert isinstance(await t.answer(2), Finished)
 
 
+async def test_an_engine_rests_when_no_run_waits_any_more() -> None:
+    async with talk() as t:
+        for number in (1, 2, 3):  # each ends the one before by being there
+            t.client.send(Run(number, "slow", {}))
+            await t.first_frame(number)
+        connection = t.client._connection
+        assert connection is not None
+        assert b"rested" not in connection._stderr
+        t.client.send(Cancel(3))
+        await t.answer(3)
+        async with asyncio.timeout(5):
+            while connection._stderr != b"rested\n":
+                await asyncio.sleep(0.01)
+
+
 async def test_without_a_model_runs_are_refused() -> None:
     async with talk("--unavailable") as t:
         t.client.send(Run(1, "gallery", {}))
