@@ -6,6 +6,7 @@ Every function may raise OSError; `Busy`, which is one, where another instance k
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,6 +14,15 @@ from pathlib import Path
 
 WAIT_SECONDS = 0.5
 POLL_SECONDS = 0.002
+
+
+KINDS = {
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFDIR: "a folder",
+}
 
 
 class Busy(OSError):
@@ -72,6 +82,8 @@ def previous(path: Path) -> Path:
 def append_line(path: Path, line: bytes) -> None:
     """Adds one line to the file in one write; half a line that a killed process left is ended first."""
     with locked(path):
+        if notice := no_file_aside(path):
+            raise OSError(notice)
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         try:
             size = os.fstat(handle).st_size
@@ -87,10 +99,23 @@ def append_line(path: Path, line: bytes) -> None:
 def set_aside(path: Path, why: str) -> Path:
     """Renames a file that cannot be used, so that nothing overwrites it; returns its new path."""
     number = 1
-    while (aside := path.with_name(f"{path.stem}.{why}-{number}{path.suffix}")).exists():
+    while os.path.lexists(aside := path.with_name(f"{path.stem}.{why}-{number}{path.suffix}")):
         number += 1
     os.rename(path, aside)
     return aside
+
+
+def no_file_aside(path: Path) -> str:
+    """Sets aside what is in the file's place and no file, or a link to such a thing: to read a pipe may take for ever.
+    What the learner must be told, "" if there is a file or nothing."""
+    try:
+        kind = stat.S_IFMT(path.stat().st_mode)
+    except OSError:
+        return ""
+    if kind == stat.S_IFREG:
+        return ""
+    aside = set_aside(path, "no-file")
+    return f"{path} was {KINDS.get(kind, 'no file')}, not a file; it is now {aside.name}."
 
 
 def _keep_previous(path: Path, link: Path) -> None:

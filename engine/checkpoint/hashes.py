@@ -66,5 +66,7 @@ def _write(path: Path, memory: Memory) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         work.write_bytes(msgspec.json.encode(memory))
         work.replace(path)
+        for left in path.parent.glob(f".{path.name}-*"):  # of a process that was killed while it wrote
+            left.unlink(missing_ok=True)
     except OSError:
         work.unlink(missing_ok=True)

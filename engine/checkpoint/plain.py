@@ -6,10 +6,9 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-from llm_holes.engine.checkpoint import files
+from llm_holes.engine.scratch import scratch_folder
 
 REWRITTEN = {"config.json", "tokenizer_config.json", "generation_config.json"}
 LINKED = {
@@ -24,14 +23,14 @@ LINKED = {
 @contextmanager
 def plain(folder: Path) -> Iterator[Path]:
     """A temporary folder with links to the weights and the tokenizer's files, and with JSON that names no code."""
-    with TemporaryDirectory(prefix="llm-holes-") as name:
+    with scratch_folder() as there:
         for path in folder.iterdir():
             if path.name in REWRITTEN:
-                value = files.read_json(path)
-                (Path(name) / path.name).write_text(json.dumps(without_code(value)), encoding="utf-8")
+                value = json.loads(path.read_bytes())
+                (there / path.name).write_text(json.dumps(without_code(value)), encoding="utf-8")
             elif path.name in LINKED or path.suffix == ".safetensors":
-                (Path(name) / path.name).symlink_to(path.absolute())
-        yield Path(name)
+                (there / path.name).symlink_to(path.absolute())
+        yield there
 
 
 def without_code(value: Any) -> Any:

@@ -20,7 +20,8 @@ MAX_BYTES = 64 * 2**20
 
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
-Seconds = Annotated[float, msgspec.Meta(ge=0, le=1e11)]
+LATEST = 1e11
+Seconds = Annotated[float, msgspec.Meta(ge=0, le=LATEST)]
 """Unix time."""
 
 Confidence = Annotated[int, msgspec.Meta(ge=50, le=100)]

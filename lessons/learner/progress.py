@@ -5,6 +5,7 @@ No torch, no textual. Nothing here raises because of the disk: what cannot be sa
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -15,6 +16,7 @@ import msgspec
 
 from llm_holes.lessons.catalog.catalog import Catalog, Lesson
 from llm_holes.lessons.learner.events import (
+    LATEST,
     Event,
     ForeignFile,
     NewerFile,
@@ -26,7 +28,7 @@ from llm_holes.lessons.learner.events import (
     repeats,
 )
 from llm_holes.lessons.learner.mastery import LessonState, Totals, standing, totals
-from llm_holes.lessons.state_file import locked, previous, replace, set_aside, state_folder, sweep
+from llm_holes.lessons.state_file import locked, no_file_aside, previous, replace, set_aside, state_folder, sweep
 
 FILE = "progress.json"
 TICK = 1e-6
@@ -51,7 +53,7 @@ class Progress:
         self._record = self._on_disk = Record()
         self._seen: Signature | None = None
         self._notices: list[str] = []
-        self._failing = False
+        self._failing = self._swept = False
         self._mutex = threading.Lock()
 
     @classmethod
@@ -93,9 +95,13 @@ class Progress:
         return event
 
     def leave_at(self, point: Resume) -> None:
-        """Records where the learner is, for the next start."""
+        """Records where the learner is, for the next start: later than any place known here, even if the clock was set
+        back since."""
         with self._mutex:
+            left = self.resume.at if self.resume is not None and not point.at else 0.0
             point = self._dated(point)
+            if point.at <= left:
+                point = msgspec.structs.replace(point, at=min(math.nextafter(left, math.inf), LATEST))
             self._add(Record(resume=point))
 
     def save(self) -> bool:
@@ -153,13 +159,17 @@ class Progress:
 
     def _load(self) -> Record:
         """What is on disk now. A file that cannot be used is set aside, and the version before it taken."""
+        if not self._swept:
+            sweep(self.path.parent, FILE)
+            self._swept = True
         signature = self._signature()
         if signature == self._seen:
             return self._on_disk
-        if self._seen is None:
-            sweep(self.path.parent, FILE)
         if signature is None:
             return Record()
+        if notice := no_file_aside(self.path):
+            self._notices.append(notice)
+            return self._load_previous()
         try:
             return decode(self.path.read_bytes())
         except ForeignFile as error:
@@ -169,6 +179,7 @@ class Progress:
             return self._load_previous()
 
     def _load_previous(self) -> Record:
+        no_file_aside(previous(self.path))
         try:
             record = decode(previous(self.path).read_bytes())
         except (ForeignFile, OSError):

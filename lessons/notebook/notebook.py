@@ -16,7 +16,7 @@ from llm_holes.engine.frames import Frame, Scalar, Value
 from llm_holes.engine.ipc.messages import ModelInfo
 from llm_holes.engine.numbers import measurement
 from llm_holes.lessons.learner.events import ForeignFile, new_id
-from llm_holes.lessons.state_file import append_line, state_folder
+from llm_holes.lessons.state_file import append_line, no_file_aside, state_folder
 
 FILE = "notebook.jsonl"
 FORMAT: Literal["llm-holes notebook"] = "llm-holes notebook"
@@ -127,6 +127,8 @@ def read(folder: Path | None = None) -> tuple[tuple[Entry, ...], tuple[str, ...]
     """The entries, oldest first, and a notice for each line that is none. An absent notebook is an empty one. Raises
     OSError if it cannot be read."""
     path = (folder or state_folder()) / FILE
+    if notice := no_file_aside(path):
+        return (), (notice,)
     try:
         data = path.read_bytes()
     except FileNotFoundError:

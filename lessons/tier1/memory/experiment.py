@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from llm_holes.engine.cost import cost
@@ -15,6 +13,7 @@ from llm_holes.engine.frames import Bars, Context, Frame, Text, Tokens, Transcri
 from llm_holes.engine.generation.continuations import common, prefill
 from llm_holes.engine.harness.prompt import ids_of, pieces
 from llm_holes.engine.numbers import count, percent, plural
+from llm_holes.engine.scratch import scratch_folder
 from llm_holes.lessons.shared.report import Report
 from llm_holes.lessons.state_file import state_folder
 from llm_holes.lessons.tier1.memory import placing, saving
@@ -39,7 +38,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     if not (p["expected"].strip() and p["text"].strip()):
         raise InputError("there is nothing to remember", "Fill in what is told and the word to look for.")
     with ExitStack() as stack:
-        folder = state_folder() if p["keep"] else Path(stack.enter_context(TemporaryDirectory(prefix="llm-holes-")))
+        folder = state_folder() if p["keep"] else stack.enter_context(scratch_folder())
         yield from _run(engine, p, MemoryStore(folder))
 
 

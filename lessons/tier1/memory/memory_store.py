@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from llm_holes.engine.errors import InputError
-from llm_holes.lessons.state_file import set_aside
+from llm_holes.lessons.state_file import no_file_aside, set_aside
 
 FILE = "memory.db"
 MAX_MEMORIES = 200
@@ -48,11 +48,11 @@ class MemoryStore:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / FILE
-        self.notice = ""
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(f"{folder} cannot be made: {error.strerror}", "Set LLM_HOLES_STATE to a folder.") from None
+        self.notice = no_file_aside(self.path)
         try:
             self._begin()
         except sqlite3.DatabaseError:

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from llm_holes.engine.engine import Engine
@@ -16,6 +15,7 @@ from llm_holes.engine.generation.continuations import prefill
 from llm_holes.engine.harness.prefix_cached_model import PrefixCachedModel
 from llm_holes.engine.measure import Timing, timed
 from llm_holes.engine.numbers import plural
+from llm_holes.engine.scratch import scratch_folder
 from llm_holes.engine.spelling import spelt
 from llm_holes.lessons.shared.prompt_parts import Said
 from llm_holes.lessons.shared.report import Report
@@ -51,7 +51,7 @@ class SkillTrace:
 
 def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     with ExitStack() as stack:
-        own = state_folder() if p["own_files"] else Path(stack.enter_context(TemporaryDirectory(prefix="llm-holes-")))
+        own = state_folder() if p["own_files"] else stack.enter_context(scratch_folder())
         folder = own / FOLDER
         skill_files.seed(folder)
         skills, notices = skill_files.found(folder)

@@ -80,6 +80,8 @@ def load(folder: Path, name: str) -> Skill:
     try:
         if not path.resolve(strict=True).is_relative_to(folder.resolve()):
             raise InputError(f"{name}/{FILE} leads out of the skills' folder", "Put the file itself there, not a link.")
+        if not path.is_file():
+            raise InputError(f"{name}/{FILE} is no file", "Put the text itself there.")
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except (OSError, RuntimeError) as error:

@@ -164,6 +164,19 @@ def test_the_later_resume_point_wins_whoever_saves_last(tmp_path: Path) -> None:
     assert again.lesson == "attention"
 
 
+@pytest.mark.parametrize("left", [3600.0, 1e11])
+def test_a_place_left_after_the_clock_was_set_back_is_the_latest(tmp_path: Path, left: float) -> None:
+    Progress.open(tmp_path, lambda: left).leave_at(Resume(lesson="attention"))
+    Progress.open(tmp_path, lambda: 10.0).leave_at(Resume(lesson="tokens", step=1))
+    again = Progress.open(tmp_path, lambda: 20.0)
+    assert again.take_notice() == ""
+    assert again.resume is not None
+    if left < 1e11:
+        assert again.resume.lesson == "tokens"
+    again.leave_at(Resume(lesson="weights"))
+    assert Progress.open(tmp_path).take_notice() == ""
+
+
 def test_text_that_json_cannot_hold_is_refused_alone(tmp_path: Path) -> None:
     progress = Progress.open(tmp_path)
     progress.leave_at(Resume(lesson="tokens", settings={"text": "\ud800"}))

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from llm_holes.lessons.learner.events import (
     decode,
 )
 from llm_holes.lessons.learner.progress import FILE, Progress
+from llm_holes.lessons.notebook import notebook
+from llm_holes.lessons.tier1.memory import memory_store
 from tests.support.learned import QUIZ, TOKENS, answered
 from tests.support.paths import ROOT
 
@@ -67,6 +70,79 @@ def test_a_kill_at_any_moment_leaves_a_whole_file_with_all_that_was_saved(tmp_pa
     assert progress.take_notice() == ""
     assert saved <= {event.id for event in progress.events}
     assert not list(tmp_path.glob(f".{FILE}-*")), "what killed writers left is swept"
+
+
+def test_what_a_writer_left_that_was_killed_before_the_first_file_is_swept(tmp_path: Path) -> None:
+    (tmp_path / f".{FILE}-abc").write_bytes(b"half")
+    Progress.open(tmp_path)
+    assert not list(tmp_path.glob(f".{FILE}-*"))
+
+
+def make_pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def make_link_to_device(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
+def make_link_to_pipe(path: Path) -> None:
+    os.mkfifo(path.with_name("pipe"))
+    path.symlink_to("pipe")
+
+
+NO_FILES = pytest.mark.parametrize(
+    ("make", "kind"),
+    [(make_pipe, "a pipe"), (make_link_to_device, "a device"), (make_link_to_pipe, "a pipe"), (Path.mkdir, "a folder")],
+)
+
+
+@NO_FILES
+def test_what_is_no_file_is_set_aside_and_the_version_before_it_taken(
+    tmp_path: Path, make: Callable[[Path], None], kind: str
+) -> None:
+    progress = Progress.open(tmp_path)
+    first = progress.record(answered())
+    progress.record(answered())
+    progress.path.unlink()
+    make(progress.path)
+    again = Progress.open(tmp_path)
+    assert f"{progress.path} was {kind}, not a file; it is now progress.no-file-1.json." in again.take_notice()
+    assert again.events == (first,)
+    assert progress.path.is_file()
+    assert os.path.lexists(tmp_path / "progress.no-file-1.json")
+
+
+@NO_FILES
+def test_a_version_before_that_is_no_file_is_passed_over(
+    tmp_path: Path, make: Callable[[Path], None], kind: str
+) -> None:
+    (tmp_path / FILE).write_text("noise")
+    make(tmp_path / f"{FILE}.previous")
+    assert "starts anew" in Progress.open(tmp_path).take_notice()
+
+
+@NO_FILES
+def test_a_notebook_that_is_no_file_is_set_aside(tmp_path: Path, make: Callable[[Path], None], kind: str) -> None:
+    make(tmp_path / notebook.FILE)
+    entry = notebook.Entry(lesson="tokens", settings={}, measured={})
+    assert f"was {kind}, not a file; it is now notebook.no-file-1.jsonl." in notebook.append(entry, tmp_path)
+    assert notebook.append(entry, tmp_path) == ""
+    assert notebook.read(tmp_path) == ((entry,), ())
+    (tmp_path / notebook.FILE).unlink()
+    (tmp_path / "pipe").unlink(missing_ok=True)
+    make(tmp_path / notebook.FILE)
+    entries, (notice,) = notebook.read(tmp_path)
+    assert entries == ()
+    assert "it is now notebook.no-file-2.jsonl." in notice
+
+
+@NO_FILES
+def test_a_memory_that_is_no_file_is_set_aside(tmp_path: Path, make: Callable[[Path], None], kind: str) -> None:
+    make(tmp_path / memory_store.FILE)
+    store = memory_store.MemoryStore(tmp_path)
+    assert f"was {kind}, not a file" in store.notice
+    assert tuple(store.all()) == memory_store.FIRST
 
 
 DAMAGE = {
