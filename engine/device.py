@@ -24,6 +24,7 @@ CONSTRUCTORS = frozenset(
     | {torch.tensor, torch.as_tensor, torch.asarray, torch.rand, torch.randn, torch.randint, torch.randperm}
 )
 TO_NUMPY: tuple[Any, ...] = (Tensor.numpy, Tensor.__array__)
+HANDLED = CONSTRUCTORS.union(TO_NUMPY, {Tensor.double})
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,8 @@ class OnDevice(TorchFunctionMode):
     def __torch_function__(
         self, func: Callable[..., Any], types: Sequence[type], args: Sequence[Any] = (), kwargs: Any = None
     ) -> Any:
+        if not kwargs and func not in HANDLED:  # nearly all calls, several thousand for each token
+            return func(*args)
         kwargs = kwargs or {}
         if kwargs.get("generator") is not None:
             found = func(*map(_on_cpu, args), **{**kwargs, "device": "cpu"} if func in CONSTRUCTORS else kwargs)
