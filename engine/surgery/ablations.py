@@ -18,6 +18,7 @@ from torch import Tensor
 
 from llm_holes.engine.model.decoder import Decoder, Hook
 from llm_holes.engine.model.hook_names import in_all_layers, tap
+from llm_holes.engine.model.packed import Without
 from llm_holes.engine.surgery.operations import hooked, reweighted, turned_further, weight
 from llm_holes.engine.surgery.sparse_attention import SparseMask
 from llm_holes.engine.surgery.weights import MatricesNoised, WeightScaled
@@ -169,7 +170,7 @@ class NormRemoved:
     def apply(self, model: Decoder) -> Decoder:
         place = f"model.layers.{self.layer}."
         norms = {f"{place}{norm}.weight" for norm in model.config.norms}
-        return replace(model, weights={name: w for name, w in model.weights.items() if name not in norms})
+        return replace(model, weights=Without(model.weights, norms))
 
 
 @dataclass(frozen=True, slots=True)

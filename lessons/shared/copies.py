@@ -1,4 +1,5 @@
 """Which lessons make copies of all weights, and so need several times the memory that the model takes. Torch-free."""
 
-COPIES = {"gradients": 2, "quantization": 1}
-"""How many in fp32: a model on its way down and its gradients; one that is rounded."""
+COPIES = {"gradients": 4, "weights": 2, "quantization": 2}
+"""How many in fp32, measured at their peak: a model on its way down, its gradients, and what is made of both; what is
+shuffled or rounded, while the one before is still there."""
