@@ -20,7 +20,7 @@ from llm_holes.engine.checkpoint.download import check_space
 from llm_holes.engine.checkpoint.finite import SPECIAL, finite_bits, special
 from llm_holes.engine.checkpoint.gguf_tokenizer import special_id, write_tokenizer
 from llm_holes.engine.checkpoint.layouts import HEAD, shapes
-from llm_holes.engine.checkpoint.room import FP32, refuse_too_large
+from llm_holes.engine.checkpoint.room import FP32, refuse_hopeless
 from llm_holes.engine.errors import ModelError
 from llm_holes.engine.model.config import from_hugging_face
 
@@ -95,7 +95,7 @@ def check(file: gguf.File) -> tuple[dict[str, Any], dict[str, str]]:
     """The config, and the file's name of each tensor by the one it gets. Raises ModelError for what is not read."""
     config = _config(file)
     names = _names(file, config)
-    refuse_too_large(_numbers(file))
+    refuse_hopeless(_numbers(file))
     return config, names
 
 

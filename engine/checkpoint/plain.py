@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from llm_holes.engine.checkpoint import files
 from llm_holes.engine.scratch import scratch_folder
 
 REWRITTEN = {"config.json", "tokenizer_config.json", "generation_config.json"}
@@ -26,7 +27,7 @@ def plain(folder: Path) -> Iterator[Path]:
     with scratch_folder() as there:
         for path in folder.iterdir():
             if path.name in REWRITTEN:
-                value = json.loads(path.read_bytes())
+                value = files.read_json(path)
                 (there / path.name).write_text(json.dumps(without_code(value)), encoding="utf-8")
             elif path.name in LINKED or path.suffix == ".safetensors":
                 (there / path.name).symlink_to(path.absolute())

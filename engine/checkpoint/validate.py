@@ -11,7 +11,7 @@ from llm_holes.engine.checkpoint import files
 from llm_holes.engine.checkpoint.files import HINT, MAX_TEMPLATE
 from llm_holes.engine.checkpoint.finite import refuse_special
 from llm_holes.engine.checkpoint.layouts import Layout, layout
-from llm_holes.engine.checkpoint.room import refuse_too_large
+from llm_holes.engine.checkpoint.room import refuse_hopeless
 from llm_holes.engine.checkpoint.tensors import Stored, used
 from llm_holes.engine.errors import ModelError
 from llm_holes.engine.model.config import checked
@@ -70,7 +70,7 @@ def _check(folder: Path) -> Checkpoint:
     if block and layout(shape) != Layout():
         raise refused(f"FP8 in the layout of {shape.family}")
     kept = used(shape, found, block)
-    refuse_too_large(sum(math.prod(tensor.shape) for tensor in kept.values()))
+    refuse_hopeless(sum(math.prod(tensor.shape) for tensor in kept.values()))
     counts: dict[str, int] = {}
     for tensor in kept.values():
         counts[tensor.dtype] = counts.get(tensor.dtype, 0) + tensor.bytes

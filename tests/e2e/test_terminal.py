@@ -77,13 +77,54 @@ def test_no_signal_leaves_the_engine_behind(number: int, tmp_path: Path, home: d
         assert within(1, lambda: not running(f"MARK={tmp_path}"))
 
 
+@pytest.mark.parametrize("number", [signal.SIGABRT, signal.SIGSEGV])
+def test_a_native_crash_restores_the_terminal_and_is_told(number: int, tmp_path: Path, home: dict[str, str]) -> None:
+    with tiny("engine", tmp_path, home) as t:
+        t.until("engine")
+        os.kill(child(t.pid), number)
+        assert t.status() == 128 + number
+        t.assert_restored()
+        assert f"ended by {signal.Signals(number).name}" in t.text
+        assert within(1, lambda: not running(f"MARK={tmp_path}"))
+
+
+def test_an_app_that_somebody_stopped_is_ended_too(tmp_path: Path, home: dict[str, str]) -> None:
+    with tiny("idle", tmp_path, home) as t:
+        t.until("tiny app is up")
+        os.kill(child(t.pid), signal.SIGSTOP)
+        os.kill(t.pid, signal.SIGTERM)
+        assert t.status() == 128 + signal.SIGKILL
+        t.assert_restored()
+        assert not running(f"MARK={tmp_path}")
+
+
+def test_job_control_stops_and_continues_both_processes(tmp_path: Path, home: dict[str, str]) -> None:
+    with tiny("idle", tmp_path, home) as t:
+        t.until("tiny app is up")
+        both = [t.pid, child(t.pid)]
+        os.kill(t.pid, signal.SIGTSTP)
+        assert within(5, lambda: all(_state(pid) == "T" for pid in both))
+        t.read()
+        t.assert_restored()
+        os.kill(t.pid, signal.SIGCONT)
+        t.until(lambda: all(_state(pid) in "SR" for pid in both))
+        t.keys("\x11")
+        assert t.status() == 0
+        t.assert_restored()
+
+
+def _state(pid: int) -> str:
+    """T is stopped, S sleeps, R runs."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing tells a process that its parent ended")
 @pytest.mark.parametrize("end", ["SIGHUP", "SIGKILL", "hang up"])
 def test_a_stopped_engine_is_not_left_behind(end: str, tmp_path: Path, home: dict[str, str]) -> None:
     with tiny("engine", tmp_path, home) as t:
         t.until("engine")
-        t.until(lambda: len(running(f"MARK={tmp_path}")) == 2)
-        (engine,) = {*running(f"MARK={tmp_path}")} - {t.pid}
+        t.until(lambda: len(running(f"MARK={tmp_path}")) == 3)
+        (engine,) = {*running(f"MARK={tmp_path}")} - {t.pid, child(t.pid)}
         t.until(lambda: len(os.listdir(f"/proc/{engine}/task")) > 2)  # it has begun to serve
         os.kill(engine, signal.SIGSTOP)
         if end == "hang up":
