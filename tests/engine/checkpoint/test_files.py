@@ -178,7 +178,7 @@ def test_a_model_larger_than_the_memory_is_refused_before_it_is_read(
     kind: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tiny_gguf.write_gguf(tmp_path / "m.gguf")
-    monkeypatch.setattr(room, "memory", lambda: 200_000)
+    monkeypatch.setattr(room, "memory", lambda: 100_000)
     monkeypatch.setattr(store, "weights_hash", None)
     with pytest.raises(ModelError, match=r"0\.0 GB of memory"):
         load(folder if kind == "folder" else tmp_path / "m.gguf")
