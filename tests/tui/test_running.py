@@ -274,20 +274,19 @@ async def test_resize_in_mid_run(open_app: OpenApp, engine: FakeEngine) -> None:
         assert len(app.query(ViewWidget)) == 1
 
 
-async def test_ten_thousand_pasted_words_do_not_freeze_it(open_app: OpenApp, engine: FakeEngine) -> None:
+async def test_ten_thousand_pasted_words_do_not_freeze_it(
+    open_app: OpenApp, engine: FakeEngine, at_most: AtMost
+) -> None:
     engine.manual = True
     async with open_app() as (app, pilot):
         engine.ready()
         field = app.query_one(TextField)
         field.focus()
         field.text = ""
-        loop = app._loop
-        assert loop is not None
-        start = loop.time()
-        app.post_message(events.Paste("word \u202esalad\x1b[2J " * 5000))
-        await until(pilot, lambda: len(field.value) > 50_000)
-        await pilot.press("a")
-        assert loop.time() - start < 3
+        with at_most(3):
+            app.post_message(events.Paste("word \u202esalad\x1b[2J " * 5000))
+            await until(pilot, lambda: len(field.value) > 50_000, 60)
+            await pilot.press("a")
         await press(pilot, "enter")
         assert engine.runs[-1].settings["text"] == field.value
         assert field.value.startswith("word \u202esalad\x1b[2J ")
