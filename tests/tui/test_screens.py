@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from textual.command import CommandPalette
 from textual.widgets import Input, OptionList, Static
 
@@ -41,6 +42,17 @@ async def test_every_dialog_closes_with_escape_and_with_ctrl_c(open_app: OpenApp
                 await pilot.press(closing)
                 await settle(pilot)
                 assert len(app.screen_stack) == 1, key
+
+
+@pytest.mark.parametrize("key", ["question_mark", "slash", "z", "f"])
+async def test_ctrl_q_leaves_the_program_from_any_dialog(open_app: OpenApp, key: str) -> None:
+    async with open_app() as (app, pilot):
+        await pilot.press(key)
+        await settle(pilot)
+        assert len(app.screen_stack) == 2, key
+        await pilot.press("ctrl+q")
+        await pilot.pause()
+        assert not app.is_running
 
 
 async def test_c_shows_the_experiment_and_what_it_is_built_on(open_app: OpenApp) -> None:

@@ -15,7 +15,8 @@ T = TypeVar("T")
 
 class Dialog(Steady, ModalScreen[T]):
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,ctrl+c", "leave", "close", key_display="esc", tooltip="Back to the lesson", id="dialog-close")
+        Binding("escape,ctrl+c", "leave", "close", key_display="esc", tooltip="Back to the lesson", id="dialog-close"),
+        Binding("ctrl+q", "app.quit", "leave", show=False, priority=True, tooltip="Leave at once", id="dialog-quit"),
     ]
 
     def action_leave(self) -> None:

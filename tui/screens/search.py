@@ -21,7 +21,6 @@ class FindScreen(Dialog[str]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("down,ctrl+n", "move(1)", "down", show=False, priority=True, tooltip="Next hit", id="search-down"),
         Binding("up,ctrl+k", "move(-1)", "up", show=False, priority=True, tooltip="Hit before", id="search-up"),
-        Binding("ctrl+q", "leave", "close", show=False, priority=True, tooltip="Close", id="search-close"),
     ]
     TITLE_TEXT: ClassVar[str]
     PLACEHOLDER: ClassVar[str]
