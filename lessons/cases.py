@@ -66,12 +66,18 @@ def _once(lesson: Lesson, wanted: Iterable[Wanted]) -> list[Case]:
 
 
 def _asked_for(lesson: Lesson, bets: bool) -> Iterator[Wanted]:
-    every = set(range(len(lesson.steps)))
-    yield "the default settings", "", every, {}
-    for index in sorted(every):
+    every = range(len(lesson.steps))
+    pictured = {index for index in every if lesson.picture_settings(index)}
+    yield "the default settings", "", {*every} - pictured, {}
+    for index in every:
         yield f"step {index + 1}", "[[steps]]", {index}, lesson.step_settings(index)
     for preset in lesson.presets:
-        yield f"the preset {preset.name!r}", f'name = "{preset.name}"', every, preset.settings
+        needle = f'name = "{preset.name}"'
+        yield f"the preset {preset.name!r}", needle, {*every} - pictured, preset.settings
+        for index in sorted(pictured):
+            settings = lesson.picture_settings(index) | preset.settings
+            if settings != preset.settings:
+                yield f"the preset {preset.name!r} in step {index + 1}", needle, {index}, settings
     for index, step in enumerate(lesson.steps if bets else ()):
         if step.bet is not None:
             yield f"the bet of step {index + 1}", step.bet.question, {index}, lesson.bet_settings(index)

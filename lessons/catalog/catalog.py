@@ -89,6 +89,15 @@ class Lesson(msgspec.Struct, frozen=True, dict=True):
         touched = {name: defaults[name] for step in self.steps for name in step.settings if name in defaults}
         return touched | self.steps[index].settings
 
+    def picture_settings(self, index: int) -> dict[str, Value]:
+        """What a step sets only to get its picture; under a preset it keeps it, unless that names it itself."""
+        settings = self.steps[index].settings
+        return {
+            control.name: settings[control.name]
+            for control in self.controls
+            if control.picture and control.name in settings
+        }
+
     def bet_settings(self, index: int) -> dict[str, Value]:
         """The one case that the bet of a step speaks of: a value for every control."""
         step = self.steps[index]

@@ -420,7 +420,8 @@ class LessonScreen(Steady, Screen[None]):
 
     def choose_preset(self, index: int) -> None:
         if self.lesson is not None and index < len(self.lesson.presets):
-            self.settings.change(self.lesson, self.lesson.defaults() | self.lesson.presets[index].settings)
+            kept = self.lesson.picture_settings(self.step)
+            self.settings.change(self.lesson, self.lesson.defaults() | kept | self.lesson.presets[index].settings)
             self._show_settings(index)
             self._run()
 
