@@ -23,7 +23,7 @@ from tests.support import fuzz
 from tests.support.clock import AtMost
 from tests.support.paths import SUPPORT
 from tests.support.soak import examples
-from tests.support.terminal import Terminal
+from tests.support.terminal import Terminal, echoes
 
 START = PATIENCE = 30.0
 """Seconds, on a busy machine."""
@@ -67,10 +67,6 @@ class Forgiving(pyte.ByteStream):
         except Exception:
             if not echoes(self._fd):
                 raise
-
-
-def echoes(fd: int) -> bool:
-    return bool(termios.tcgetattr(fd)[3] & termios.ECHO)
 
 
 def opened(env: dict[str, str], lesson: str, size: tuple[int, int] = (120, 40)) -> Terminal:

@@ -14,7 +14,7 @@ import pytest
 from tests.support.clock import AtMost
 from tests.support.paths import SUPPORT
 from tests.support.processes import child, running, within
-from tests.support.terminal import Terminal
+from tests.support.terminal import Terminal, echoes
 
 TINY = str(SUPPORT / "tiny_app.py")
 
@@ -107,7 +107,7 @@ def test_job_control_stops_and_continues_both_processes(tmp_path: Path, home: di
         t.read()
         t.assert_restored()
         os.kill(t.pid, signal.SIGCONT)
-        t.until(lambda: all(_state(pid) in "SR" for pid in both))
+        t.until(lambda: all(_state(pid) in "SR" for pid in both) and not echoes(t.fd))
         t.keys("\x11")
         assert t.status() == 0
         t.assert_restored()

@@ -21,6 +21,11 @@ SHOULD_BE_ON = {7, 25}
 """Line wrap and the cursor: the private modes a shell expects on."""
 
 
+def echoes(fd: int) -> bool:
+    """Whether a terminal shows what is typed by itself, as it does as long as no program takes its keys."""
+    return bool(termios.tcgetattr(fd)[3] & termios.ECHO)
+
+
 class Terminal:
     """Starts `command` in a terminal of its own, as a login does.
 
