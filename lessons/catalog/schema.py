@@ -15,8 +15,8 @@ NonEmpty = Annotated[str, msgspec.Meta(min_length=1)]
 
 class Control(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One parameter of the experiment. `min`/`max` bound int and float; `layer`, `head` and `token` are bounded by the
-    model. `help` says what changing it does. The `main` ones are always in sight. One that is a `picture` says only which
-    pictures are made besides, for the step that needs them."""
+    model. `help` says what changing it does. The `main` ones are always in sight. One that is a `picture` says only
+    which pictures are made besides, for the step that needs them."""
 
     name: NonEmpty
     kind: Kind
