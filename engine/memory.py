@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import ctypes
 import math
-import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import torch
 
+from llm_holes.engine.checkpoint.room import FP32, memory
 from llm_holes.engine.checkpoint.validate import Checkpoint
 from llm_holes.engine.device import Place
 from llm_holes.engine.errors import InputError, ModelError
 from llm_holes.engine.model.config import Config
 from llm_holes.engine.numbers import size
 
-FP32 = 4
 CACHED = 4096
 """Positions of a long text, as most lessons allow at most."""
 LOGITS = 4 * 512
@@ -82,7 +81,7 @@ def _free_in_all() -> int:
             if line.startswith("MemAvailable:"):
                 return int(line.split()[1]) * 1024
     # a system that does not say what is free: all there is, so that what can never fit is still refused
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return memory()
 
 
 def _free_in_groups() -> Iterator[int]:

@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from llm_holes.engine.checkpoint import files, fp32_file, validate
+from llm_holes.engine.checkpoint import fp32_file, validate
 from llm_holes.engine.checkpoint.tensors import FP8, READ, Stored
+from llm_holes.engine.disk import files
 from llm_holes.engine.errors import ModelError
 from llm_holes.engine.model.config_numbers import number
 

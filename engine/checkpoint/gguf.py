@@ -18,8 +18,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from llm_holes.engine.checkpoint.files import refuse_holes, refuse_stray
-from llm_holes.engine.checkpoint.lfs import refuse_pointer
+from llm_holes.engine.disk.files import refuse_holes, refuse_stray
+from llm_holes.engine.disk.lfs import refuse_pointer
 from llm_holes.engine.errors import ModelError
 
 HINT = "Use another GGUF file, or fetch this one again."

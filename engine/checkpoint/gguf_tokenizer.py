@@ -9,9 +9,9 @@ from typing import Any
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
-from llm_holes.engine.checkpoint.files import MAX_TEMPLATE
 from llm_holes.engine.checkpoint.gguf import File
 from llm_holes.engine.checkpoint.gguf_sentencepiece import bad, sentencepiece_bpe, sentencepiece_unigram
+from llm_holes.engine.disk.files import MAX_TEMPLATE
 from llm_holes.engine.tokenizer.backend import QWEN2, failing_as
 
 CONTROL, USER_DEFINED = 3, 4

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import msgspec
 
-from llm_holes.engine.checkpoint import adapter, convert, gguf, hub_cache, installed, merged, store, validate
+from llm_holes.engine.checkpoint import adapter, convert, gguf, installed, merged, store, validate
+from llm_holes.engine.disk import hub_cache
 from llm_holes.engine.errors import ModelError
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from llm_holes.engine.checkpoint import adapter, download, hub_cache, installed, validate
+from llm_holes.engine.checkpoint import adapter, download, installed, validate
 from llm_holes.engine.checkpoint.hashes import weights_hash
 from llm_holes.engine.checkpoint.installed import ModelFiles, Report, weight_format
+from llm_holes.engine.disk import hub_cache
 from llm_holes.engine.errors import ModelError
 from llm_holes.engine.ipc.messages import Status
 

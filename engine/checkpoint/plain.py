@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from llm_holes.engine.checkpoint import files
+from llm_holes.engine.disk import files
 from llm_holes.engine.scratch import scratch_folder
 
 REWRITTEN = {"config.json", "tokenizer_config.json", "generation_config.json"}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from llm_holes.engine.checkpoint import files, hub_cache, installed
+from llm_holes.engine.checkpoint import installed
 from llm_holes.engine.checkpoint.hashes import hash_or_empty, weights_hash
 from llm_holes.engine.checkpoint.installed import (
     DEFAULT_BYTES,
@@ -17,6 +17,7 @@ from llm_holes.engine.checkpoint.installed import (
     mark,
     weight_format,
 )
+from llm_holes.engine.disk import files, hub_cache
 from llm_holes.engine.errors import ModelError
 from llm_holes.engine.ipc.messages import Status
 

@@ -7,12 +7,12 @@ import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from llm_holes.engine.checkpoint import files
-from llm_holes.engine.checkpoint.files import HINT, MAX_TEMPLATE
 from llm_holes.engine.checkpoint.finite import refuse_special
 from llm_holes.engine.checkpoint.layouts import Layout, layout
 from llm_holes.engine.checkpoint.room import refuse_hopeless
 from llm_holes.engine.checkpoint.tensors import Stored, used
+from llm_holes.engine.disk import files
+from llm_holes.engine.disk.files import HINT, MAX_TEMPLATE
 from llm_holes.engine.errors import ModelError
 from llm_holes.engine.model.config import checked
 from llm_holes.engine.model.quantized_formats import Block, fp8_block, refused

@@ -7,7 +7,6 @@ the connection is noticed in the middle of a forward pass. Torch-free: what ther
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import logging
 import os
 import signal
@@ -45,11 +44,10 @@ from llm_holes.engine.ipc.messages import (
     pack,
 )
 from llm_holes.engine.ipc.versions import versions
+from llm_holes.engine.orphan import signalled_as_orphan
 
 GRACE = 0.3
 """Seconds a run gets to clean up after the other end has gone."""
-
-PR_SET_PDEATHSIG = 1
 
 log = logging.getLogger(__name__)
 
@@ -141,7 +139,8 @@ class Outbox:
 
 def serve(stdin: BinaryIO, stdout: BinaryIO, host: Host) -> NoReturn:
     """Speaks the protocol until `stdin` ends, then ends the process (status 0, or 2 after bytes that are none)."""
-    _wake_as_orphan()
+    # one that was stopped then goes on, finds the end of its stdin and leaves
+    signalled_as_orphan(signal.SIGCONT)
     inbox, outbox = Inbox(), Outbox(stdout)
     threading.Thread(target=_read, args=(stdin, inbox), name="requests", daemon=True).start()
     send = outbox.send
@@ -185,13 +184,6 @@ def leave(status: int) -> NoReturn:
         if _has_children():
             os.killpg(0, signal.SIGKILL)
     os._exit(status)
-
-
-def _wake_as_orphan() -> None:
-    """Has this process go on when its parent ends, should it be stopped: it then finds the end of its stdin and leaves.
-    On Linux only."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGCONT)
 
 
 def _has_children() -> bool:

@@ -100,10 +100,14 @@ class Session:
         return self._model
 
     @property
+    def waited_for(self) -> bool:
+        """Whether the engine loads or runs."""
+        return self.run.active or self.engine.phase not in {"ready", "stopped", "unavailable"}
+
+    @property
     def silent(self) -> int:
         """For how many seconds there was no word of an engine that is waited for; 0 while that is nothing unusual."""
-        waited_for = self.run.active or self.engine.phase not in {"ready", "stopped", "unavailable"}
-        seconds = int(self._clock() - self._heard) if waited_for else 0
+        seconds = int(self._clock() - self._heard) if self.waited_for else 0
         return seconds if seconds >= QUIET_SECONDS else 0
 
     def start(self, lesson: str, settings: dict[str, Value], case: Case | None = None) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from llm_holes.engine.checkpoint.files import read_json
+from llm_holes.engine.disk.files import read_json
 from llm_holes.engine.errors import ModelError
 from llm_holes.engine.model.config_keys import refuse_unknown
 from llm_holes.engine.model.config_numbers import count, number

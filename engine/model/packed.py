@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -78,24 +78,6 @@ class Widened(Mapping[str, Tensor]):
 
     def __contains__(self, name: object) -> bool:
         return name in self._kept
-
-
-class Without(Mapping[str, Tensor]):
-    """A model's tensors without those of these names; of the others none is made before it is asked for."""
-
-    def __init__(self, all_: Mapping[str, Tensor], names: Collection[str]) -> None:
-        self._all, self._names = all_, dict.fromkeys(name for name in all_ if name not in names)
-
-    def __getitem__(self, name: str) -> Tensor:
-        if name not in self._names:
-            raise KeyError(name)
-        return self._all[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
-
-    def __len__(self) -> int:
-        return len(self._names)
 
 
 PackedWeight = Bf16Weight | Int8Weight | Int4Weight

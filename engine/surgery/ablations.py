@@ -18,8 +18,7 @@ from torch import Tensor
 
 from llm_holes.engine.model.decoder import Decoder, Hook
 from llm_holes.engine.model.hook_names import in_all_layers, tap
-from llm_holes.engine.model.packed import Without
-from llm_holes.engine.surgery.operations import hooked, reweighted, turned_further, weight
+from llm_holes.engine.surgery.operations import Without, hooked, reweighted, turned_further, weight
 from llm_holes.engine.surgery.sparse_attention import SparseMask
 from llm_holes.engine.surgery.weights import MatricesNoised, WeightScaled
 

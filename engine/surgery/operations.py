@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal, Protocol, cast
@@ -70,6 +70,24 @@ def reweighted(model: Decoder, changed: Mapping[str, Tensor]) -> Decoder:
     # never written to: a copy as a dict would make every matrix that is kept in fewer bits in fp32
     own = cast(MutableMapping[str, Tensor], model.weights)
     return replace(model, weights=ChainMap(dict(changed), own), packed=packed)
+
+
+class Without(Mapping[str, Tensor]):
+    """A model's tensors without those of these names; of the others none is made before it is asked for."""
+
+    def __init__(self, all_: Mapping[str, Tensor], names: Collection[str]) -> None:
+        self._all, self._names = all_, dict.fromkeys(name for name in all_ if name not in names)
+
+    def __getitem__(self, name: str) -> Tensor:
+        if name not in self._names:
+            raise KeyError(name)
+        return self._all[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 def weight(model: Decoder, name: str) -> Tensor:

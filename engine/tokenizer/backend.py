@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import tokenizers
 from tokenizers import AddedToken, Regex, decoders, normalizers, pre_tokenizers
 
-from llm_holes.engine.checkpoint import files
+from llm_holes.engine.disk import files
 from llm_holes.engine.errors import InputError, ModelError
 from llm_holes.engine.tokenizer.bounds import MAX_ADDED, refuse_unbounded
 

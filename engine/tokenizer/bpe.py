@@ -13,7 +13,7 @@ from typing import Any
 
 import tokenizers
 
-from llm_holes.engine.checkpoint.files import read_json
+from llm_holes.engine.disk.files import read_json
 from llm_holes.engine.errors import InputError
 from llm_holes.engine.tokenizer.tokenizer import bytes_of_characters
 

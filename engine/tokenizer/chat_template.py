@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from llm_holes.engine.checkpoint.files import MAX_TEMPLATE, TEMPLATES, read, read_json
+from llm_holes.engine.disk.files import MAX_TEMPLATE, TEMPLATES, read, read_json
 from llm_holes.engine.errors import InputError, ModelError
 from llm_holes.engine.tokenizer.template_limits import MAX_MEMORY, MAX_PROMPT, SECONDS, Answer
 from llm_holes.engine.tokenizer.template_renderer import Ended, Renderer, TookTooLong

@@ -6,18 +6,17 @@ never longer than PARENT (the id of the process that started it) lives.
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import resource
 import signal
 import sys
 
+from llm_holes.engine.orphan import signalled_as_orphan
 from llm_holes.engine.tokenizer.template_environment import compiled
 from llm_holes.engine.tokenizer.template_limits import MAX_MEMORY, MAX_PROMPT, SECONDS, Answer, Request
 
 MAX_SAID = 1_000
-PR_SET_PDEATHSIG = 1
 
 
 def main() -> None:
@@ -38,10 +37,9 @@ def main() -> None:
 def _end_with(parent: int) -> None:
     """On Linux the kernel ends this process with its parent; elsewhere the end of its stdin and its timer do."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
-            sys.exit()
+    signalled_as_orphan(signal.SIGKILL)
+    if os.getppid() != parent:  # it has ended before
+        sys.exit()
 
 
 def _limit_memory() -> None:

@@ -497,10 +497,8 @@ class LessonScreen(Steady, Screen[None]):
             self.greeting.tell(self.machine())
         if self._ticker is None:
             self._ticker = self.set_interval(TICK, self._tick)
-        waiting = self.run.active or self.engine.phase not in {"ready", "stopped", "unavailable"}
-        (self._ticker.resume if waiting else self._ticker.pause)()
-        self.status.silent = self.session.silent
-        self.status.seconds = self._clock() - self.run.started if self.run.phase == "running" else 0.0
+        (self._ticker.resume if self.session.waited_for else self._ticker.pause)()
+        self._tick()
         self.refresh_bindings()
 
     def _compare(self, lesson: Lesson) -> None:
@@ -522,8 +520,8 @@ class LessonScreen(Steady, Screen[None]):
         return plain(state_row(self.session.engine, RunState(), 0.0))
 
     def _tick(self) -> None:
-        if self.session.run.phase == "running":
-            self.status.seconds = self._clock() - self.session.run.started
+        run = self.session.run
+        self.status.seconds = self._clock() - run.started if run.phase == "running" else 0.0
         self.status.silent = self.session.silent
 
     # -- the stage ----------------------------------------------------------------------------------------------------

@@ -42,9 +42,7 @@ class Keyboard:
 
     def _meaning(self, token: Token) -> list[Message]:
         match token:
-            case Text(text):
-                return self._understood(text)
-            case Sequence(text):
+            case Text(text) | Sequence(text):
                 return self._understood(text)
             case Pasted(text, cut):
                 self.cut |= cut

@@ -39,6 +39,18 @@ def test_small_paints_do_not_wait_for_one_another() -> None:
     assert pace.wait() == 0
 
 
+def paints(pace: Pace, clock: Clock, seconds: float, size: int) -> int:
+    """How many paints of so many bytes go in these seconds without an answer."""
+    sent = 0
+    while clock.now < seconds:
+        if wait := pace.wait():
+            clock.now += wait
+        else:
+            pace.sent(size)
+            sent += 1
+    return sent
+
+
 def test_the_first_paints_do_not_wait_for_an_answer_that_may_never_come() -> None:
     pace = Pace(Clock())
     pace.sent(5000)
@@ -48,16 +60,8 @@ def test_the_first_paints_do_not_wait_for_an_answer_that_may_never_come() -> Non
 
 def test_a_terminal_that_does_not_answer_gets_so_many_bytes_a_second() -> None:
     clock = Clock()
-    pace = Pace(clock)
-    sent = 0
-    while clock.now < 100:
-        if wait := pace.wait():
-            clock.now += wait
-        else:
-            pace.sent(6000)
-            sent += 6000
-    assert sent <= 100 * RATE + BURST + 6000
-    assert sent > 99 * RATE
+    sent = 6000 * paints(Pace(clock), clock, 100, size=6000)
+    assert 99 * RATE < sent <= 100 * RATE + BURST + 6000
 
 
 def test_an_answer_that_is_lost_holds_the_screen_for_a_while_only() -> None:
@@ -75,14 +79,7 @@ def test_an_answer_that_is_lost_holds_the_screen_for_a_while_only() -> None:
 def test_on_a_line_that_stalls_ever_less_is_sent() -> None:
     clock = Clock()
     pace = answering(clock)
-    paints = 0
-    while clock.now < 120:
-        if wait := pace.wait():
-            clock.now += wait
-        else:
-            pace.sent(5000)
-            paints += 1
-    assert 4 <= paints <= 8
+    assert 4 <= paints(pace, clock, 120, size=5000) <= 8
     pace.answered()
     pace.sent(5000)
     assert pace.wait() < 2 * PATIENCE

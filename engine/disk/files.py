@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from llm_holes.engine.checkpoint import hub_cache
-from llm_holes.engine.checkpoint.lfs import refuse_pointer
+from llm_holes.engine.disk import hub_cache
+from llm_holes.engine.disk.lfs import refuse_pointer
 from llm_holes.engine.errors import ModelError
 
 HINT = "Use a folder with config.json, tokenizer.json and model.safetensors, or a GGUF file."
@@ -28,7 +28,7 @@ MAX_BYTES = {
     "added_tokens.json": 4 * 2**20,
     "chat_template.jinja": MAX_TEMPLATE,
     "chat_template.json": 2**20,
-    "model.safetensors.index.json": 4 * 2**20,
+    "model.safetensors.index.json": hub_cache.MAX_INDEX,
     "adapter_config.json": 2**20,
 }
 """All that is read as a whole, besides the templates in TEMPLATES. Weights have no limit here: only what their headers

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from llm_holes.engine.checkpoint import files, room, store
+from llm_holes.engine.checkpoint import room, store
+from llm_holes.engine.disk import files
 from llm_holes.engine.errors import ModelError
 from llm_holes.engine.tokenizer.tokenizer import Tokenizer
 from tests.support import tiny_gguf
