@@ -46,8 +46,8 @@ PLACES = {
 LAST = "what leaves the layer"
 TOP = 5
 """So many of each model's likeliest tokens stand in the lens."""
-FAINTEST = 1e-12
-"""Probabilities below this are taken for it, so that none is infinitely far from another."""
+FAINTEST = 1e-9
+"""Probabilities below this are taken for it, and called nearly 0: none is infinitely far from another."""
 ROWS = 64
 """So many rows of a matrix are looked at to say how many different values a row has."""
 
@@ -178,7 +178,7 @@ def _in_words(engine: Engine, last: int, intact: Tensor, broken: Tensor, layer: 
         p, q = engine.model.unembed(torch.stack([intact, broken])).softmax(-1)
     tokens = list(dict.fromkeys([*p.topk(TOP).indices.tolist(), *q.topk(TOP).indices.tolist()]))
     factors = (q[tokens].clamp_min(FAINTEST) / p[tokens].clamp_min(FAINTEST)).log10()
-    labels = (f"{spaced(engine.token_text(n))} {odds(float(p[n]))} → {odds(float(q[n]))}" for n in tokens)
+    labels = (f"{spaced(engine.token_text(n))} {_chance(p[n])} → {_chance(q[n])}" for n in tokens)
     return Bars(
         f"what follows {spelt(engine.token_text(last))} at layer {layer}, intact → broken",
         tuple(labels),
@@ -186,6 +186,10 @@ def _in_words(engine: Engine, last: int, intact: Tensor, broken: Tensor, layer: 
         "powers of ten",
         range=(-3, 3),
     )
+
+
+def _chance(p: Tensor) -> str:
+    return odds(float(p)) if p >= FAINTEST else "nearly 0"
 
 
 def _levels(model: Decoder, layer: int) -> dict[str, float | int | str | bool]:

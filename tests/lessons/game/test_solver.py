@@ -12,6 +12,7 @@ from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Bars, Frame
 from llm_holes.engine.ipc.messages import Case
 from llm_holes.engine.spelling import spaced
+from llm_holes.engine.surgery.ablations import NormRemoved
 from llm_holes.engine.surgery.operations import HeadOff, operated
 from llm_holes.lessons.game.compare import compared
 from llm_holes.lessons.game.engine_side import Cases, names
@@ -87,6 +88,17 @@ def test_the_lens_says_how_much_likelier_each_next_token_became_in_powers_of_ten
     assert at.labels[0].startswith(f"{spaced(engine.token_text(likeliest))} ")
     assert at.values[0] == pytest.approx(float((q / p).log10()[likeliest]), abs=1e-5)
     assert at.values[0] != 0
+
+
+def test_what_is_out_of_the_question_is_called_nearly_nothing_and_counted_as_one_in_a_billion(engine: Engine) -> None:
+    broken = operated(engine.model, [NormRemoved(LAYER)])
+    streams, own = streams_of(engine.model, IDS), streams_of(broken, IDS)
+    frame = compared(engine, broken, IDS, streams, own, engine.model.config.n_layers - 1)
+    bars = next(view for view in frame.views if view.key == "in words")
+    assert isinstance(bars, Bars)
+    faint = [value for label, value in zip(bars.labels, bars.values, strict=True) if "nearly 0" in label]
+    assert faint
+    assert max(map(abs, faint)) <= 9
 
 
 def test_the_streams_that_are_compared_are_those_of_the_whole_model(engine: Engine) -> None:
