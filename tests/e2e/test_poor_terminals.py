@@ -17,9 +17,9 @@ def test_the_screen_has_only_characters_and_no_colours_of_a_poor_terminal(home: 
     """A lesson with a picture, and a dialog over it."""
     env = home | {"LANG": "C", "TERM": "vt100"}
     with Terminal([sys.executable, str(SUPPORT / "recorded_app.py"), "attention"], env) as t:
-        t.until("ready", 20)
+        t.until("ready")
         t.keys("r")
-        t.until("looks at", 20)
+        t.until("looks at")
         t.keys("?")
         t.until("Everywhere")
         t.keys("\x11\x1b[27u\x11")

@@ -34,7 +34,7 @@ async def test_an_engine_stopped_on_another_machine_is_told_and_is_gone_with_the
     talk = Talk("ssh", "-F", str(server.config), *client.SSH_OPTIONS, "loopback", command)
     await talk.client.start()
     try:
-        await talk.until(lambda reply: isinstance(reply, Ready), 20)
+        await talk.until(lambda reply: isinstance(reply, Ready), 60)
         talk.client.send(Run(1, "deaf", {}))
         await talk.first_frame(1)
         await talk.until(lambda reply: isinstance(reply, Alive))

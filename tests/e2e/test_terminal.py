@@ -68,24 +68,28 @@ def test_an_exception_is_one_line_and_a_status(tmp_path: Path, home: dict[str, s
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
-def test_no_signal_leaves_the_engine_behind(number: int, tmp_path: Path, home: dict[str, str]) -> None:
+def test_no_signal_leaves_the_engine_behind(number: int, tmp_path: Path, home: dict[str, str], at_most: AtMost) -> None:
     with tiny("engine", tmp_path, home) as t:
         t.until("engine")
         t.until(lambda: len(running(f"MARK={tmp_path}")) == 3)
         os.kill(t.pid, number)
-        assert t.status(5) == 128 + number
-        assert within(1, lambda: not running(f"MARK={tmp_path}"))
+        assert t.status() == 128 + number
+        with at_most(1):
+            assert within(10, lambda: not running(f"MARK={tmp_path}"))
 
 
 @pytest.mark.parametrize("number", [signal.SIGABRT, signal.SIGSEGV])
-def test_a_native_crash_restores_the_terminal_and_is_told(number: int, tmp_path: Path, home: dict[str, str]) -> None:
+def test_a_native_crash_restores_the_terminal_and_is_told(
+    number: int, tmp_path: Path, home: dict[str, str], at_most: AtMost
+) -> None:
     with tiny("engine", tmp_path, home) as t:
         t.until("engine")
         os.kill(child(t.pid), number)
         assert t.status() == 128 + number
         t.assert_restored()
         assert f"ended by {signal.Signals(number).name}" in t.text
-        assert within(1, lambda: not running(f"MARK={tmp_path}"))
+        with at_most(1):
+            assert within(10, lambda: not running(f"MARK={tmp_path}"))
 
 
 def test_an_app_that_somebody_stopped_is_ended_too(tmp_path: Path, home: dict[str, str]) -> None:
@@ -120,7 +124,7 @@ def _state(pid: int) -> str:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing tells a process that its parent ended")
 @pytest.mark.parametrize("end", ["SIGHUP", "SIGKILL", "hang up"])
-def test_a_stopped_engine_is_not_left_behind(end: str, tmp_path: Path, home: dict[str, str]) -> None:
+def test_a_stopped_engine_is_not_left_behind(end: str, tmp_path: Path, home: dict[str, str], at_most: AtMost) -> None:
     with tiny("engine", tmp_path, home) as t:
         t.until("engine")
         t.until(lambda: len(running(f"MARK={tmp_path}")) == 3)
@@ -129,29 +133,34 @@ def test_a_stopped_engine_is_not_left_behind(end: str, tmp_path: Path, home: dic
         os.kill(engine, signal.SIGSTOP)
         if end == "hang up":
             t.hang_up()
-            assert t.ended(5)
+            assert t.ended(20)
         else:
             os.kill(t.pid, signal.Signals[end])
-            t.status(5)
-        assert within(3, lambda: not running(f"MARK={tmp_path}"))
+            t.status()
+        with at_most(3):
+            assert within(10, lambda: not running(f"MARK={tmp_path}"))
 
 
 @pytest.mark.parametrize("mode", ["idle", "stream", "engine"])
-def test_no_hangup_leaves_a_process_behind(mode: str, tmp_path: Path, home: dict[str, str]) -> None:
+def test_no_hangup_leaves_a_process_behind(mode: str, tmp_path: Path, home: dict[str, str], at_most: AtMost) -> None:
     with tiny(mode, tmp_path, home) as t:
         t.until("engine" if mode == "engine" else "tiny" if mode == "idle" else "count")
         t.hang_up()
-        assert t.ended(5)
-        assert within(1, lambda: not running(f"MARK={tmp_path}"))
+        assert t.ended(20)
+        with at_most(1):
+            assert within(10, lambda: not running(f"MARK={tmp_path}"))
         assert (tmp_path / "file").read_text().startswith("saved")
 
 
-def test_a_terminal_that_goes_without_a_hangup_signal_is_noticed(tmp_path: Path, home: dict[str, str]) -> None:
+def test_a_terminal_that_goes_without_a_hangup_signal_is_noticed(
+    tmp_path: Path, home: dict[str, str], at_most: AtMost
+) -> None:
     """In a session of its own, which the terminal does not control and does not signal."""
     with Terminal(["setsid", "--wait", sys.executable, TINY, "idle", str(tmp_path / "file")], home) as t:
         t.until("tiny app is up")
         t.hang_up()
-        assert within(5, lambda: not running(f"MARK={tmp_path}"))
+        with at_most(5):
+            assert within(10, lambda: not running(f"MARK={tmp_path}"))
         assert (tmp_path / "file").read_text() == "saved"
 
 
@@ -164,7 +173,7 @@ def test_a_stalled_link_does_not_freeze_the_app(tmp_path: Path, home: dict[str, 
         assert max(gaps) < 1
         # and when it is read again, the picture is whole
         t.until(lambda: _count(t) > 125)
-        t.until("changed once", 5)
+        t.until("changed once")
         t.keys("\x11")
         assert t.status() == 0
         t.assert_restored()
@@ -175,7 +184,7 @@ def test_a_stalled_link_that_then_breaks_leaves_no_process(tmp_path: Path, home:
         t.until("count 10 ")
         assert within(10, lambda: _beats(tmp_path) > 100)
         t.hang_up()
-        assert t.ended(5)
+        assert t.ended(20)
 
 
 def _beats(tmp_path: Path) -> int:

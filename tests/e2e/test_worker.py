@@ -75,7 +75,8 @@ async def test_the_engine_is_gone_in_a_second_in_the_middle_of_a_chat_template(
         await talk.client.close()
     assert connection._transport is not None
     assert connection._transport.get_returncode() == 0, "it left by itself"
-    assert within(1, lambda: not ours())
+    with at_most(1):
+        assert within(10, lambda: not ours())
 
 
 async def test_the_log_has_what_the_engine_printed(engine: Talk, tmp_path: Path) -> None:

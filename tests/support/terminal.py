@@ -81,7 +81,7 @@ class Terminal:
         self.output += data
         self.stream.feed(data)
 
-    def until(self, condition: str | Callable[[], bool], seconds: float = 10) -> float:
+    def until(self, condition: str | Callable[[], bool], seconds: float = 30) -> float:
         """Reads until the screen shows the text or the condition holds; returns how long it took."""
         start = time.monotonic()
         while not (condition in self.text if isinstance(condition, str) else condition()):
@@ -90,7 +90,7 @@ class Terminal:
             self.read()
         return time.monotonic() - start
 
-    def status(self, seconds: float = 10) -> int:
+    def status(self, seconds: float = 30) -> int:
         """The exit status, once the program has ended and all its output is read; 128+n if signal n ended it."""
         self.until(self._ended, seconds)
         while select.select([self.fd], [], [], 0)[0]:
