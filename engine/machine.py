@@ -10,7 +10,7 @@ from llm_holes.engine.errors import Cancelled
 from llm_holes.engine.measure import Timing, timed
 
 READ_NUMBERS = 32 * 2**20  # 128 MiB of fp32, more than caches hold
-SIDE = 1024
+SIDE = 768
 REPEATS = 8
 
 

@@ -74,21 +74,21 @@ def guessable(engine: Engine, fact: str) -> bool:
 def look(engine: Engine, needles: Sequence[Needle]) -> list[Found]:
     """Reads each text up to the answer and compares what the model expects there.
 
-    All are one haystack with the fact at different places, the deepest last: what comes before the fact is read once.
+    All are one haystack with the fact at different places, the deepest last: what comes before that is read once, and
+    what of it comes before the others is kept for them.
     """
     cache, found = ContiguousCache(engine.model.config), []
-    for needle in needles:
-        if needle.at > cache.length:
-            before = torch.tensor([needle.ids[cache.length : needle.at]])
-            engine.model.forward(before, cache, logits_to_keep=1)
+    if before := needles[-1].ids[: needles[-1].at]:
+        engine.model.forward(torch.tensor([before]), cache, logits_to_keep=1)
+    for needle in reversed(needles):
+        cache.length = needle.at
         size = len(needle.answer)
         rest = torch.tensor([needle.ids[needle.at : -1]])  # what follows on the answer is not asked for
         logits = engine.model.forward(rest, cache, logits_to_keep=size).logits[0]
-        cache.length = needle.at  # the haystack before the fact is kept for the next
         answer = torch.tensor(needle.answer)
         p = logits.softmax(-1)[torch.arange(size), answer]
         found.append(Found(float(p.prod()), bool((logits.argmax(-1) == answer).all())))
-    return found
+    return found[::-1]
 
 
 def says(engine: Engine, needle: Needle) -> str:

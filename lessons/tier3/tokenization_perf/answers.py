@@ -16,10 +16,10 @@ from llm_holes.engine.model.cache import ContiguousCache
 from llm_holes.engine.tokenizer.bpe import BPE
 from llm_holes.lessons.tier3.tokenization_perf.race import of_size
 
-PROMPT_TOKENS, ANSWER_TOKENS = 24, 6
-PROMPT_BYTES, ANSWER_BYTES = 160, 40
+PROMPT_TOKENS, ANSWER_TOKENS = 16, 5
+PROMPT_BYTES, ANSWER_BYTES = 120, 40
 """Where tokens are long, as with spaces, there are fewer: each byte is a pass."""
-CUTS, READS = 5, 3
+CUTS = READS = 5
 ROOM = 512
 """Places in a cache to begin with, so that it need not grow while a pass is timed."""
 

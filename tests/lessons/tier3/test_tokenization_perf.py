@@ -15,7 +15,7 @@ from llm_holes.lessons.catalog import catalog
 from llm_holes.lessons.catalog.settings import validated
 from llm_holes.lessons.shared.counts import weight_bytes
 from llm_holes.lessons.shared.passage import passage
-from llm_holes.lessons.tier3.tokenization_perf.answers import ANSWER_TOKENS, both_cuts
+from llm_holes.lessons.tier3.tokenization_perf.answers import ANSWER_TOKENS, PROMPT_TOKENS, both_cuts
 from llm_holes.lessons.tier3.tokenization_perf.lists import first_merges, least, readings
 from llm_holes.lessons.tier3.tokenization_perf.race import of_size, time_size, tokenizers_afresh
 from llm_holes.lessons.tier3.tokenization_perf.threads import Shared, helped, one_round
@@ -77,7 +77,7 @@ def test_cutting_is_next_to_nothing_and_the_number_of_pieces_is_what_counts(engi
 
 def test_the_same_answer_is_written_in_both_cuts(engine: Engine, bpe: BPE) -> None:
     first = frames(engine, ID)[-1].measured
-    tokens = engine.tokenizer.encode(passage())[:24]
+    tokens = engine.tokenizer.encode(passage())[:PROMPT_TOKENS]
     written = engine.write(tokens, ANSWER_TOKENS)
     size = len((engine.tokenizer.decode(tokens) + written).encode())
     assert first["pieces_as_bytes"] == size, "every byte of this text has a piece"
