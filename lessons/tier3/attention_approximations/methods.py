@@ -14,6 +14,8 @@ from llm_holes.engine.surgery.linear_attention import EluFeatures, NoFeatures, R
 from llm_holes.engine.surgery.pooled_attention import Landmarks, TopKeys, WholeTextLandmarks
 from llm_holes.lessons.tier3.attention_approximations.trials import Heads
 
+TITLE = 6
+"""So many of them fit into a title."""
 TOKENS = 16
 """As many as a small map has cells a side."""
 SHOWN = (
@@ -59,8 +61,9 @@ def maps(heads: Heads, head: int, words: Sequence[str], method: str, seed: int) 
     attention_fns = [fused_attention, *(attention_fn_of(name, size, 4, seed) for name, _, size, _ in SHOWN)]
     weights = torch.stack([weights_of(fn, heads, head).clamp(min=0.0) for fn in attention_fns])
     names = [name for name, *_ in SHOWN]
+    beginning = "".join(words[:TITLE]).strip() + " …" * (len(words) > TITLE)
     return Gallery(
-        f"who takes how much from whom: {''.join(words[:TOKENS]).strip()}",
+        f"who takes how much from whom: {beginning}",
         Array.of(weights.numpy()),
         ("exact", *(label for _, label, *_ in SHOWN)),
         ("each row: one token, and what it takes from the tokens so far", *(note for *_, note in SHOWN)),
