@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from itertools import pairwise
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from tests.support.processes import child, running, within
 from tests.support.terminal import Terminal, echoes
 
 TINY = str(SUPPORT / "tiny_app.py")
+JOB = str(SUPPORT / "job.py")
 
 
 def tiny(mode: str, tmp_path: Path, home: dict[str, str]) -> Terminal:
@@ -103,18 +105,32 @@ def test_an_app_that_somebody_stopped_is_ended_too(tmp_path: Path, home: dict[st
 
 
 def test_job_control_stops_and_continues_both_processes(tmp_path: Path, home: dict[str, str]) -> None:
-    with tiny("idle", tmp_path, home) as t:
+    with Terminal([sys.executable, JOB, sys.executable, TINY, "idle", str(tmp_path / "file")], home) as t:
         t.until("tiny app is up")
-        both = [t.pid, child(t.pid)]
-        os.kill(t.pid, signal.SIGTSTP)
+        both = [child(t.pid), child(child(t.pid))]
+        os.kill(both[0], signal.SIGTSTP)
         assert within(5, lambda: all(_state(pid) == "T" for pid in both))
         t.read()
         t.assert_restored()
-        os.kill(t.pid, signal.SIGCONT)
+        os.kill(both[0], signal.SIGCONT)
         t.until(lambda: all(_state(pid) in "SR" for pid in both) and not echoes(t.fd))
         t.keys("\x11")
         assert t.status() == 0
         t.assert_restored()
+
+
+def test_where_no_shell_could_continue_it_nothing_is_stopped(tmp_path: Path, home: dict[str, str]) -> None:
+    """As after `ssh host llm-holes`, from which there would be no way on."""
+    with tiny("idle", tmp_path, home) as t:
+        until = time.monotonic() + 10
+        while echoes(t.fd) and time.monotonic() < until:
+            t.keys("\x1a")
+            t.read(0.01)
+        t.until("tiny app is up")
+        os.kill(t.pid, signal.SIGTSTP)
+        os.kill(child(t.pid), signal.SIGTSTP)
+        t.keys("\x11")
+        assert t.status() == 0
 
 
 def _state(pid: int) -> str:

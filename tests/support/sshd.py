@@ -27,18 +27,19 @@ class Server:
     config: Path
     """Of the client: `ssh -F config loopback COMMAND` logs in."""
 
-    def login(self, command: str) -> list[str]:
+    def login(self, command: str, *options: str) -> list[str]:
         """The command line of an interactive login that runs `command` in a terminal."""
-        return ["ssh", "-F", str(self.config), "-tt", "loopback", command]
+        return ["ssh", "-F", str(self.config), *options, "-tt", "loopback", command]
 
 
 @contextmanager
-def start_server(folder: Path, env: Mapping[str, str]) -> Iterator[Server]:
-    """Whoever logs in gets `env`, except TERM, which is the client's. Skips the test where there is no OpenSSH."""
+def start_server(folder: Path, env: Mapping[str, str], key_options: str = "") -> Iterator[Server]:
+    """Whoever logs in gets `env`, except TERM, which is the client's, and may do what the key's options leave. Skips
+    the test where there is no OpenSSH."""
     if SSHD is None or not all(map(shutil.which, SSH_TOOLS)):
         pytest.skip("needs an OpenSSH server and client (sshd, ssh, ssh-keygen)")
     with _separation_folder():
-        yield from _running_server(folder / "ssh", env)
+        yield from _running_server(folder / "ssh", env, key_options)
 
 
 @contextmanager
@@ -54,12 +55,12 @@ def _separation_folder() -> Iterator[None]:
             SEPARATION.rmdir()
 
 
-def _running_server(ssh: Path, env: Mapping[str, str]) -> Iterator[Server]:
+def _running_server(ssh: Path, env: Mapping[str, str], key_options: str) -> Iterator[Server]:
     assert SSHD is not None
     ssh.mkdir(mode=0o700)
     for name in ("host", "user"):
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(ssh / name)], check=True)
-    (ssh / "authorized").write_text((ssh / "user.pub").read_text())
+    (ssh / "authorized").write_text(f"{key_options} {(ssh / 'user.pub').read_text()}".lstrip())
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -90,6 +91,7 @@ def _server_config(ssh: Path, port: int, env: Mapping[str, str]) -> str:
         "KbdInteractiveAuthentication no",
         "StrictModes no",
         "UsePAM no",
+        "Subsystem sftp internal-sftp",
         f"SetEnv {variables}",
     ]
     return "\n".join(lines) + "\n"

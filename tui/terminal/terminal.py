@@ -48,13 +48,19 @@ def run_app(make_app: Callable[[], App[Any]]) -> int:
     if colours := known_colours(os.environ):
         os.environ.setdefault("TEXTUAL_COLOR_SYSTEM", colours)
     # before any thread starts, as threads inherit what is blocked
-    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS if _job_control() else {*SIGNALS, signal.SIGTSTP})
     found = Found()
     lifeline = leave_a_parent(SIGNALS, found)
     try:
         return _run(make_app, found, lifeline)
     except Exception as error:
         return _crashed(error)
+
+
+def _job_control() -> bool:
+    """Whether a shell would notice that we stopped and could go on with us: a shell puts what it starts into groups of
+    their own; what sshd starts in its place is in the first group of the session."""
+    return os.getpgrp() != os.getsid(0)
 
 
 class Guard:
