@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from unicodedata import category
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from llm_holes.tui.cli import main as cli
-from tests.tui.draw.test_sanitize import FORBIDDEN, STACKED
+from tests.support.foreign import PAYLOADS, assert_harmless
 
-PAYLOADS = (
-    "\x1b]52;c;QUFB\x07", "\x1b[2J\x1b[H", "\x9b31m\x90q\x9c", "a\u202eb\u2066c", "\u200b\u200d\ufe0f", "\r\x08\x7f",
-    "\U000e0041", "\ue000", "\u2028\u2029", "a" + "\u0301" * 50, "[/b] [b", "-\x1b[31m",
-)  # fmt: skip
 COMMANDS = (
     ["{}"], ["--{}"], ["list", "{}"], ["run", "{}"], ["run", "tokens", "{}"], ["run", "tokens", "--set", "{}"],
     ["run", "tokens", "--set", "{}=1"], ["run", "tokens", "--preset", "{}"], ["--lesson", "{}"],
@@ -34,12 +29,6 @@ def told(arguments: Sequence[str], capsys: pytest.CaptureFixture[str]) -> str:
     assert status in {1, 2}
     assert captured.out == ""
     return captured.err
-
-
-def assert_harmless(text: str) -> None:
-    assert text
-    assert not {character for character in text if category(character) in FORBIDDEN and character not in "\n\t"}
-    assert not STACKED.search(text)
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)

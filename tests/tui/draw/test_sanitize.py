@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from unicodedata import category
 
 import pytest
@@ -11,12 +10,10 @@ from hypothesis import strategies as st
 
 from llm_holes.tui.draw.sanitize import clean, editable, from_bytes, meant, visible
 from tests.support.clock import growth
+from tests.support.foreign import FORBIDDEN, STACKED
 
 ANY = st.text(st.characters() | st.sampled_from("\u0301\u0336\u20dd"), max_size=60)
 """Includes lone surrogates, unlike `st.text()`."""
-COMBINING = "\u0300-\u036f\u0483-\u0489\u0591-\u05bd\u064b-\u065f\u20d0-\u20f0"
-STACKED = re.compile(f"[{COMBINING}]{{9}}")
-FORBIDDEN = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
 
 
 @pytest.mark.parametrize(

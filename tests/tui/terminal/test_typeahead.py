@@ -14,7 +14,7 @@ from llm_holes.tui.terminal.keyboard import Keyboard
 from llm_holes.tui.terminal.typeahead import Typeahead
 from llm_holes.tui.widgets.text_field import TextField
 from tests.support.app import OpenApp, settle, until
-from tests.tui.draw.test_sanitize import STACKED
+from tests.support.foreign import STACKED
 from tests.tui.test_safety import assert_harmless, drawn
 
 
