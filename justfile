@@ -35,7 +35,8 @@ soak *ARGS:
     LLM_HOLES_EXAMPLES=2000 .venv/bin/pytest --timeout=0 {{ in_parallel }} \
         tests/engine/tokenizer/test_as_transformers.py tests/engine/checkpoint/test_damaged_models.py \
         tests/e2e/test_bytes.py tests/tui/terminal/test_canvas.py tests/e2e/test_slow_line.py \
-        tests/e2e/test_what_is_sent.py tests/lessons/test_elsewhere.py "$@"
+        tests/e2e/test_what_is_sent.py tests/e2e/test_slow_ssh.py tests/e2e/test_classroom.py \
+        tests/lessons/test_elsewhere.py "$@"
 
 # style and format
 lint:
