@@ -36,6 +36,7 @@ soak *ARGS:
         tests/engine/tokenizer/test_as_transformers.py tests/engine/checkpoint/test_damaged_models.py \
         tests/e2e/test_bytes.py tests/tui/terminal/test_canvas.py tests/e2e/test_slow_line.py \
         tests/e2e/test_what_is_sent.py tests/e2e/test_slow_ssh.py tests/e2e/test_classroom.py \
+        tests/e2e/test_long_use.py tests/e2e/test_extremes.py tests/lessons/shared/test_passes.py \
         tests/lessons/test_elsewhere.py "$@"
 
 # style and format

@@ -7,13 +7,19 @@ from dataclasses import dataclass, replace
 
 from llm_holes.engine.device import DTYPES
 from llm_holes.engine.engine import Engine
+from llm_holes.engine.errors import InputError
 from llm_holes.engine.frames import Bound, Cost
 from llm_holes.engine.generation.generate import last_logits
 from llm_holes.engine.machine import matmul_gflop_per_s, read_gb_per_s
 from llm_holes.engine.measure import timed
 from llm_holes.engine.model.cache import ContiguousCache
+from llm_holes.engine.numbers import duration
 
 STEPS = 4
+MOST_SECONDS = 120.0
+"""What reading a text in a run may take."""
+FEW = 256
+"""Tokens that are always read: a larger model takes its time for every text."""
 NEITHER = 4.0
 """A time this many times as long as both limits allow is spent on something else: calls, copies, Python."""
 
@@ -56,6 +62,28 @@ def cost(engine: Engine, what: str, ms: float, nbytes: float, flops: float, view
     `view`, or beside all."""
     at = pace(engine)
     return Cost(what, ms, nbytes, flops, ms / at.step_ms, at.bound(ms, nbytes, flops), view)
+
+
+def refuse_long(engine: Engine, lesson: str, passes: float, tokens: int) -> None:
+    """Raises InputError with the time if a lesson that reads its text so many times would take too long for one of so
+    many tokens, on this machine and with this model. Raises Cancelled."""
+    if tokens <= FEW:
+        return
+    speed = pace(engine).gflop_per_s * 1e9
+    if (seconds := passes * _pass_flops(engine, tokens) / speed) <= MOST_SECONDS:
+        return
+    fits = next((n for n in range(tokens, FEW, -20) if passes * _pass_flops(engine, n) / speed <= MOST_SECONDS), FEW)
+    raise InputError(
+        f"“{lesson}” reads its text about {passes:.0f} times: {tokens:,} tokens would take about "
+        f"{duration(1000 * seconds)} here",
+        f"Shorten it to about {fits:,} tokens.",
+    )
+
+
+def _pass_flops(engine: Engine, tokens: int) -> float:
+    """Two for each weight and token; of attention, which reads all tokens before, the half that no mask hides."""
+    config, info = engine.model.config, engine.info
+    return 2 * tokens * (info.parameters + config.n_layers * config.n_heads * config.d_head * tokens / 2)
 
 
 def _step_ms(engine: Engine) -> float:

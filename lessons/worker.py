@@ -27,12 +27,16 @@ from llm_holes.lessons.catalog.settings import SettingsError, validated
 from llm_holes.lessons.game.rules import FIND_THE_HOLE, checked_move
 from llm_holes.lessons.shared.copies import COPIES
 from llm_holes.lessons.shared.model_limits import about
+from llm_holes.lessons.shared.passes import PASSES
 
 if TYPE_CHECKING:
     from llm_holes.engine.engine import Engine
+    from llm_holes.lessons.catalog.catalog import Lesson
     from llm_holes.lessons.game.engine_side import Cases
 
 LOG_BYTES = 1_000_000
+SHORT = 500
+"""Characters of a text whose tokens need not be counted."""
 DOCTOR = "doctor"
 """The run that is no lesson: the engine's checks of itself."""
 
@@ -71,7 +75,7 @@ class EngineHost:
     ) -> tuple[dict[str, Value], Iterator[Frame]]:
         assert self._engine is not None
         assert self._cases is not None, "the server loads before it runs"
-        from llm_holes.engine import memory
+        from llm_holes.engine import cost, memory
 
         engine = self._engine.cancellable(is_cancelled)
         if lesson == DOCTOR:
@@ -90,6 +94,8 @@ class EngineHost:
             raise InputError(str(error)) from None
         if lesson in COPIES:
             memory.refuse_copies(found.data.title, engine.info.parameters, COPIES[lesson], engine.info.device)
+        if lesson in PASSES and (text := _longest(found, checked)):
+            cost.refuse_long(engine, found.data.title, PASSES[lesson], len(engine.tokenizer.encode(text)))
         if case is not None:
             engine = self._cases.damaged(engine, case)
         notes: dict[str, None] = {}
@@ -104,6 +110,13 @@ class EngineHost:
             from llm_holes.engine import memory
 
             memory.give_back(torch.device(self._engine.info.device))
+
+
+def _longest(lesson: Lesson, settings: Mapping[str, Value]) -> str:
+    """The longest text among the settings, "" where all are short."""
+    texts = [str(settings[control.name]) for control in lesson.controls if control.kind == "text"]
+    longest = max(texts, key=len, default="")
+    return longest if len(longest) > SHORT else ""
 
 
 def _with_notes(frames: Iterator[Frame], notes: Mapping[str, None], limits: Sequence[str]) -> Iterator[Frame]:

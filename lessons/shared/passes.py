@@ -1,0 +1,31 @@
+"""How often a lesson reads the text it is given, and so what a long one costs. Torch-free."""
+
+PASSES = {
+    "dot-product": 8.0,
+    "embeddings": 19.0,
+    "weights": 9.0,
+    "gradients": 20.0,
+    "directions": 8.0,
+    "model-layers": 10.0,
+    "attention": 7.0,
+    "multi-head-attention": 4.0,
+    "ffn": 7.0,
+    "final-vector-to-token": 4.0,
+    "stopping": 12.0,
+    "layer-transforms": 5.0,
+    "dimension-tradeoffs": 7.0,
+    "hidden-states": 5.0,
+    "prefill-decode": 6.0,
+    "kv-cache": 20.0,
+    "sparse-attention": 46.0,
+    "quantization": 4.0,
+    "paged-attention": 5.0,
+    "kv-cache-offloading": 2.0,
+    "mqa-gqa": 5.0,
+    "thinking": 5.0,
+    "planning": 2.0,
+    "tool-calls": 2.0,
+    "skills": 2.0,
+    "what-happens": 2.0,
+}
+"""With the other settings as they are at the start, counted in positions; a step of training counts three times."""

@@ -1,0 +1,46 @@
+"""What a long text is refused by is how often a lesson reads it: counted here, on a tiny model."""
+
+from __future__ import annotations
+
+import pytest
+
+from llm_holes.engine.checkpoint import store
+from llm_holes.engine.engine import Engine
+from llm_holes.engine.model.decoder import Decoder
+from llm_holes.lessons.shared.passes import PASSES
+from tests.support import lessons
+from tests.support.soak import examples
+from tests.support.tiny_families import write_family
+
+QUICK = ("attention", "ffn", "hidden-states", "final-vector-to-token", "model-layers")
+REFUSED = {"planning"}
+"""Random weights write no plan."""
+TEXT = "The captain of the ship was Zorbulon Quist. " * 24
+"""As many tokens as letters, in a vocabulary of bytes."""
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Engine:
+    folder = write_family(tmp_path_factory.mktemp("model") / "m", "llama-rope3", 4096)
+    return Engine.load(store.locate(str(folder), lambda status: None), threads=1)
+
+
+@pytest.fixture
+def rows(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The positions each layer was computed for."""
+    counted: list[int] = []
+    block = Decoder.block
+
+    def count(self, layer, x, *rest):  # type: ignore[no-untyped-def]
+        counted.append(x.shape[0] * x.shape[1])
+        return block(self, layer, x, *rest)
+
+    monkeypatch.setattr(Decoder, "block", count)
+    return counted
+
+
+@pytest.mark.parametrize("lesson", [*QUICK, *sorted({*PASSES} - {*QUICK, *REFUSED})][: max(examples(0), len(QUICK))])
+def test_a_lesson_reads_its_text_no_more_often_than_is_said(lesson: str, small: Engine, rows: list[int]) -> None:
+    lessons.run(small, lesson, text=TEXT)
+    passes = sum(rows) / small.model.config.n_layers / len(small.encode(TEXT))
+    assert passes <= PASSES[lesson] + 0.5
