@@ -102,6 +102,14 @@ def write_gguf(
     }
     for key, value in (keys or {}).items():
         add[type(value)](key, value)
+    add_tokenizer(writer, pre, template)
+    for name, value in (extra or {}).items():
+        writer.add_tensor(name, value)
+    return write_model(writer, architecture)
+
+
+def add_tokenizer(writer: GGUFWriter, pre: str = "smollm", template: str = TEMPLATE) -> None:
+    """A vocabulary of bytes and a few merges."""
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre(pre)
     writer.add_token_list(vocabulary())
@@ -110,9 +118,6 @@ def write_gguf(
     writer.add_bos_token_id(1)
     writer.add_eos_token_id(2)
     writer.add_chat_template(template)
-    for name, value in (extra or {}).items():
-        writer.add_tensor(name, value)
-    return write_model(writer, architecture)
 
 
 def write_model(writer: GGUFWriter, architecture: str, vocab: int = 0) -> Weights:

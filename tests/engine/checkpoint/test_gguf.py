@@ -192,7 +192,7 @@ def test_damaged_bytes_are_read_or_refused_never_anything_else(tmp_path: Path, d
         ({"template": "x" * 70_000}, "chat template"),
         ({"keys": {"llama.attention.sliding_window": 64}}, "sliding_window"),
         ({"keys": {"llama.logit_scale": 2.0}}, "logit_scale"),
-        ({"keys": {"llama.expert_count": 8}}, "mixture of experts"),
+        ({"keys": {"llama.expert_count": 8}}, "no tensor 'blk.0.ffn_gate_exps"),
         ({"keys": {"llama.attention.value_length": 8}}, "another length"),
         ({"keys": {"llama.rope.scaling.type": "yarn"}}, "yarn"),
         ({"keys": {"llama.rope.scaling.attn_factor": 1.5}}, "attn_factor"),
