@@ -115,6 +115,8 @@ def _sizes(file: gguf.File, get: Get) -> dict[str, Any]:
     if kv_heads < 1 or heads % kv_heads:
         raise unsupported(file, f"{kv_heads} key/value heads for {heads} heads")
     head_dim = get("attention.key_length", int, hidden // heads)
+    if head_dim < 1:
+        raise unsupported(file, f"heads of length {head_dim}")
     if get("attention.value_length", int, head_dim) != head_dim:
         raise unsupported(file, "values of another length than keys")
     stacked = file.tensors.get("blk.0.ffn_up_exps.weight")  # [expert, neuron, d_model]
@@ -258,7 +260,8 @@ def _plain(file: gguf.File, key: str) -> bool | int | float:
 
 def _short(value: float) -> float:
     """The shortest decimal that is this fp32 number: 1e-05 rather than 9.999999747378752e-06."""
-    return float(str(np.float32(value)))
+    with np.errstate(over="ignore"):  # of a file that has 64 bits for it
+        return float(str(np.float32(value)))
 
 
 def unsupported(file: gguf.File, what: str) -> ModelError:

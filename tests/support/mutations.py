@@ -5,17 +5,21 @@ from __future__ import annotations
 import json
 import random
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.support import tiny_gguf
+from tests.support import family_gguf, tiny_gguf
 from tests.support import tokenizer_kinds as kinds
+from tests.support.tiny_families import write_family
 
 ODD: list[Any] = [None, 0, 1, -1, 2, 3.5, 1e999, -1e999, "", "x", "\u2581", "<s>", [], {}, [1], [[]], {"a": 1}, True]
 ODD += [False, 2**31, 2**32, 2**40, 2**63, 10**30, "mistral", 64, "x" * 10_000, [0] * 5_000, "\x00", "\ud800", 0.5]
 ODD += [{"type": "Sequence", "normalizers": []}, {"quant_method": [1]}, ["full_attention"] * 2, "F16", [64, 64]]
 NUMBER = b'0123456789-.eE,:[]{}"\x00\xff\x7f '
+TOKENIZERS = ("byte", "space", "unigram")
+FAMILIES = ("gemma3-window", "gpt2", "mixtral", "phi3", "granite", "neox")
+"""Variants whose config and tensors are farthest from Llama's."""
 Made = Callable[[random.Random, Path], Path]
 
 
@@ -83,18 +87,22 @@ class Seeds:
         kinds.write_model(folder / "byte", bytes_, {"tokenizer_class": "Qwen2Tokenizer"}, rope_scaling=rope)
         kinds.write_model(folder / "space", spaces, {"tokenizer_class": "LlamaTokenizer", **named}, sliding_window=None)
         kinds.write_model(folder / "unigram", unigram, {"tokenizer_class": "PreTrainedTokenizerFast"}, head_dim=16)
-        for name in ("byte", "space", "unigram"):
+        for name in TOKENIZERS:
             (folder / name / "special_tokens_map.json").write_text(json.dumps({"pad_token": "<pad>"}))
             (folder / name / "generation_config.json").write_text(json.dumps({"eos_token_id": [2, 1]}))
         tiny_gguf.write_gguf(folder / "byte.gguf")
         kinds.write_gguf(folder / "space.gguf", "llama")
         kinds.write_gguf(folder / "unigram.gguf", "t5")
+        for variant in FAMILIES:
+            write_family(folder / variant, variant)
+            family_gguf.write(folder / f"{variant}.gguf", family_gguf.model_for(variant))
 
-    def _copy(self, rng: random.Random, out: Path) -> Path:
-        return Path(shutil.copytree(self.folder / rng.choice(["byte", "space", "unigram"]), out))
+    def _copy(self, rng: random.Random, out: Path, among: Sequence[str] = TOKENIZERS) -> Path:
+        return Path(shutil.copytree(self.folder / rng.choice(among), out))
 
     def config(self, rng: random.Random, out: Path) -> Path:
-        damage_json(self._copy(rng, out) / rng.choice(["config.json"] * 4 + ["generation_config.json"]), rng)
+        folder = self._copy(rng, out, (*TOKENIZERS, *FAMILIES))
+        damage_json(folder / rng.choice(["config.json"] * 4 + ["generation_config.json"]), rng)
         return out
 
     def tokenizer(self, rng: random.Random, out: Path) -> Path:
@@ -103,7 +111,7 @@ class Seeds:
         return out
 
     def safetensors(self, rng: random.Random, out: Path) -> Path:
-        path = self._copy(rng, out) / "model.safetensors"
+        path = self._copy(rng, out, (*TOKENIZERS, *FAMILIES)) / "model.safetensors"
         data = path.read_bytes()
         length = 8 + int.from_bytes(data[:8], "little")
         if rng.random() < 0.3:
@@ -117,7 +125,7 @@ class Seeds:
 
     def gguf(self, rng: random.Random, out: Path) -> Path:
         out.mkdir()
-        data = (self.folder / f"{rng.choice(['byte', 'space', 'unigram'])}.gguf").read_bytes()
+        data = (self.folder / f"{rng.choice((*TOKENIZERS, *FAMILIES))}.gguf").read_bytes()
         (out / "m.gguf").write_bytes(flipped(data, rng, 20_000))
         return out / "m.gguf"
 
