@@ -5,6 +5,7 @@ Lewis Carroll, Alice's Adventures in Wonderland (1865), opening of chapter I; pu
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 
@@ -24,3 +25,11 @@ def passage_ids(engine: Engine, count: int) -> list[int]:
     begin, ids = engine.tokenizer.begin, engine.tokenizer.encode(passage())
     count = min(count, engine.model.config.n_ctx)
     return [*begin, *ids * (1 + count // len(ids))][:count]
+
+
+def after_passage(engine: Engine, begun: Sequence[int], ids: Sequence[int]) -> list[int]:
+    """A prompt of its own after a passage: without the BOS that its template or the tokenizer put in front of it, as
+    `begun` has that already, unless it is empty."""
+    begin = list(engine.tokenizer.begin)
+    again = bool(begun) and list(ids[: len(begin)]) == begin
+    return [*begun, *ids[len(begin) if again else 0 :]]

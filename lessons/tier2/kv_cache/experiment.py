@@ -22,7 +22,7 @@ from llm_holes.engine.model.config import Config
 from llm_holes.engine.numbers import duration, percent, plural
 from llm_holes.lessons.shared.counts import flops, weight_bytes
 from llm_holes.lessons.shared.in_turn import clearly_slower
-from llm_holes.lessons.shared.passage import passage_ids
+from llm_holes.lessons.shared.passage import after_passage, passage_ids
 from llm_holes.lessons.shared.report import Report
 from llm_holes.lessons.tier2.kv_cache.edits import edit_grid, edited
 from llm_holes.lessons.tier2.kv_cache.grids import again_or_kept, filling
@@ -60,7 +60,7 @@ class CacheTrace:
 def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     new_tokens: int = p["max_new_tokens"]
     passage = passage_ids(engine, p["context_tokens"])
-    ids = engine.fits(passage + engine.chat(p["text"]), new_tokens + 1)
+    ids = engine.fits(after_passage(engine, passage, engine.chat(p["text"])), new_tokens + 1)
     config = engine.model.config
     trace = CacheTrace(ids, new_tokens, ContiguousCache(config, len(ids) + new_tokens), _smaller(config, p))
     first = int(last_logits(engine.model, ids, trace.cache).argmax())

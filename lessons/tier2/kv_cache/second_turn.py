@@ -14,6 +14,7 @@ from llm_holes.engine.measure import Timing
 from llm_holes.engine.model.cache import ContiguousCache
 from llm_holes.engine.numbers import plural
 from llm_holes.lessons.shared.in_turn import in_turn
+from llm_holes.lessons.shared.passage import after_passage
 
 OFTEN, SELDOM, TWICE = 5, 3, 2
 MANY, PAGE = 128, 400
@@ -35,7 +36,7 @@ def second_turn(
     engine: Engine, prefix: Sequence[int], messages: Sequence[str], read: Sequence[int], cache: ContiguousCache
 ) -> SecondTurn:
     """`messages` are the first one, its answer, and the second; `read` are the tokens the cache holds."""
-    ids = engine.fits([*prefix, *_conversation(engine, messages)])
+    ids = engine.fits(after_passage(engine, prefix, _conversation(engine, messages)))
     pairs = enumerate(zip(ids[:-1], read[: cache.length], strict=False))
     common = next((n for n, (a, b) in pairs if a != b), min(len(ids) - 1, cache.length))
     logits: dict[str, Tensor] = {}

@@ -14,7 +14,7 @@ from llm_holes.engine.measure import changed_share, kl_nats
 from llm_holes.engine.numbers import duration, plural, size
 from llm_holes.lessons.shared.counts import cache_bytes, flops, weight_bytes
 from llm_holes.lessons.shared.in_turn import clearly_slower
-from llm_holes.lessons.shared.passage import passage_ids
+from llm_holes.lessons.shared.passage import after_passage, passage_ids
 from llm_holes.lessons.shared.report import Report
 from llm_holes.lessons.tier3.kv_cache_offloading.block_reads import reads_views
 from llm_holes.lessons.tier3.kv_cache_offloading.decoding import ALONE, FETCHED, LEFT_OUT, RESIDENT, Decoding
@@ -27,7 +27,8 @@ MIB = 2**20
 
 
 def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
-    ids = engine.fits(passage_ids(engine, p["context_tokens"]) + engine.chat(p["text"]), p["max_new_tokens"])
+    passage = passage_ids(engine, p["context_tokens"])
+    ids = engine.fits(after_passage(engine, passage, engine.chat(p["text"])), p["max_new_tokens"])
     report = Report()
     report.say("The slower memory of this machine: how fast do blocks come from its file?")
     speeds: Speeds = {}
