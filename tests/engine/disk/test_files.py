@@ -122,6 +122,12 @@ def test_a_snapshot_links_to_the_blobs_beside_it_wherever_it_is(folder: Path, tm
         load(snapshot)
 
 
+def test_weights_may_be_a_link_to_where_they_are_kept(folder: Path, tmp_path: Path) -> None:
+    (folder / "model.safetensors").rename(tmp_path / "kept.safetensors")
+    (folder / "model.safetensors").symlink_to(tmp_path / "kept.safetensors")
+    assert load(folder).encode("hello")
+
+
 def announce(folder: Path, rows: int) -> None:
     """Weights whose tables have so many rows, all of them a hole."""
     shapes = {name: list(value.shape) for name, value in tiny_gguf.weights("llama").items()}
