@@ -81,7 +81,7 @@ class _Layer:
         width, routed = len(gate), self.config.router is not None
         post = self.add("nonlinearity", formula, width, act_fn(gate) * up, 5 * width, 0, "" if routed else point)
         if self.config.router:
-            shares = self.model.shares(normed, f"{self.prefix}mlp.router", self.config.router)
+            shares = self.model.shares(normed, f"{self.prefix}mlp.router")
             post = self.add("route", "· share of its expert", width, post * shares, *self.cost("mlp.router"), point)
         return self.product("mlp.down_proj", "FFN update", post, self.unless("post_mlp_layernorm", "hook_mlp_out"))
 

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from llm_holes.engine.errors import Cancelled
 from llm_holes.engine.model.cache import KVCache
-from llm_holes.engine.model.config import Act, Config, Router
+from llm_holes.engine.model.config import Act, Config
 from llm_holes.engine.model.hook_names import unknown
 from llm_holes.engine.model.packed import Bf16Weight, PackedWeight
 from llm_holes.engine.model.rope import Rope
@@ -175,7 +175,8 @@ class Decoder:
         mid = at(f"{hook}hook_resid_mid", x + at(f"{hook}hook_attn_out", update * scale))
         read = x if self.config.parallel else mid
         normed = at(f"{hook}ln2.hook_normalized", self.norm(read, f"{name}post_attention_layernorm"))
-        update = self.norm(self.ffn(layer, normed, at), f"{name}post_mlp_layernorm")
+        made = self.experts(layer, normed) if self.skips(layer, taps) else self.ffn(layer, normed, at)
+        update = self.norm(made, f"{name}post_mlp_layernorm")
         return at(f"{hook}hook_resid_post", mid + at(f"{hook}hook_mlp_out", update * scale))
 
     def attention(
@@ -218,17 +219,41 @@ class Decoder:
         up = at(f"{hook}pre_linear", self.linear(x, f"{name}up_proj") if self.config.gated else torch.ones_like(gate))
         values = act_fn(gate) * up
         if self.config.router:
-            values = values * self.shares(x, f"{name}router", self.config.router)
+            values = values * self.shares(x, f"{name}router")
         return self.linear(at(f"{hook}post", values), f"{name}down_proj")
 
-    def shares(self, x: Tensor, name: str, router: Router) -> Tensor:
-        """What part the neurons have in the FFN's update at each position of x [..., d_model]: [..., d_mlp]. The router
-        chooses a few experts, which are blocks of neurons, and those of the others have none (Shazeer et al. 2017). All
-        are computed here, which is easy to read and slow."""
+    def skips(self, layer: int, taps: Collection[str]) -> bool:
+        """Whether the FFN is several experts, and nobody looks into it or has changed how it is computed."""
+        points = (f"blocks.{layer}.mlp.hook_{point}" for point in ("pre", "pre_linear", "post"))
+        own = layer in self.act_fns or f"model.layers.{layer}.mlp.down_proj" in self.packed
+        return self.config.router is not None and not own and not any(p in taps or p in self.hooks for p in points)
+
+    def experts(self, layer: int, x: Tensor) -> Tensor:
+        """The same as `ffn`, with each expert given the positions of x [..., d_model] that chose it: of what nobody
+        chose nothing is read or computed."""
+        name, y = f"model.layers.{layer}.mlp.", torch.zeros_like(x)
+        gate, up, down = (self.weights[f"{name}{part}_proj.weight"] for part in ("gate", "up", "down"))
+        shares = self.by_expert(x, f"{name}router")
+        for expert in shares.flatten(0, -2).any(0).nonzero().flatten().tolist():
+            at, width = shares[..., expert] != 0, len(gate) // shares.shape[-1]
+            own = slice(expert * width, (expert + 1) * width)
+            values = ACT_FNS[self.config.act](F.linear(x[at], gate[own])) * F.linear(x[at], up[own])
+            y[at] += shares[at][:, expert, None] * F.linear(values, down[:, own])
+        return y
+
+    def by_expert(self, x: Tensor, name: str) -> Tensor:
+        """The shares of all experts in the update at each position of x [..., d_model]: [..., experts]. The router
+        `name` chooses a few, and the others have none (Shazeer et al. 2017)."""
+        router = self.config.router
+        assert router is not None
         best = self.linear(x, name).softmax(-1).topk(router.chosen)
         parts = best.values / best.values.sum(-1, keepdim=True) if router.renormalized else best.values
-        by_expert = x.new_zeros(*x.shape[:-1], router.experts).scatter(-1, best.indices, parts)
-        return by_expert.repeat_interleave(self.config.d_mlp // router.experts, -1)
+        return x.new_zeros(*x.shape[:-1], router.experts).scatter(-1, best.indices, parts)
+
+    def shares(self, x: Tensor, name: str) -> Tensor:
+        """The same for neurons, of which an expert is a block: [..., d_mlp]."""
+        shares = self.by_expert(x, name)
+        return shares.repeat_interleave(self.config.d_mlp // shares.shape[-1], -1)
 
     def norm(self, x: Tensor, name: str) -> Tensor:
         """RMSNorm over the last dimension of x [..., d]: x / rms(x) · gain, where the gain is the weight of `name` [d];

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from llm_holes.engine.device import DTYPES
 from llm_holes.engine.engine import Engine
+from llm_holes.engine.model.families import MLP
+
+EXPERTS = tuple(f"{part}.weight" for part in MLP)
 
 
 def element_bytes(engine: Engine) -> int:
@@ -12,10 +15,15 @@ def element_bytes(engine: Engine) -> int:
 
 
 def weight_bytes(engine: Engine) -> int:
-    """Bytes of the matrices one pass reads whole; of an embedding table that is not also the output, it reads a row."""
-    table = "" if engine.model.config.tied_embeddings else "model.embed_tokens.weight"
-    read = (w for name, w in engine.model.weights.items() if w.dim() == 2 and name != table)
-    return element_bytes(engine) * sum(w.numel() for w in read)
+    """Bytes of the matrices one pass reads whole; of an embedding table that is not also the output, it reads a row,
+    and of several experts those that one token is given."""
+    config = engine.model.config
+    table = "" if config.tied_embeddings else "model.embed_tokens.weight"
+    read = {name: w.numel() for name, w in engine.model.weights.items() if w.dim() == 2 and name != table}
+    if config.router:
+        experts, chosen = config.router.experts, config.router.chosen
+        read = {name: n * chosen // experts if name.endswith(EXPERTS) else n for name, n in read.items()}
+    return element_bytes(engine) * sum(read.values())
 
 
 def cache_bytes(engine: Engine, tokens: int) -> int:

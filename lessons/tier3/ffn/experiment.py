@@ -97,7 +97,7 @@ def _by_hand(model: Decoder, layer: int, normed: Tensor, gate: Tensor, up: Tenso
     config, place = model.config, f"model.layers.{layer}."
     made = ACT_FNS[config.act](gate) * up
     if config.router:
-        made = made * model.shares(normed, f"{place}mlp.router", config.router)
+        made = made * model.shares(normed, f"{place}mlp.router")
     return model.norm(model.linear(made, f"{place}mlp.down_proj"), f"{place}post_mlp_layernorm") * config.update_scale
 
 

@@ -29,6 +29,23 @@ def test_logits_equal_transformers(variant: str) -> None:
     assert difference <= 1e-4
 
 
+@pytest.mark.parametrize("variant", ["mixtral", "qwen3moe"])
+def test_experts_that_no_token_chose_are_neither_read_nor_needed(variant: str) -> None:
+    model = ours(reference(variant))
+    router, names = model.config.router, [f"model.layers.1.mlp.{part}_proj.weight" for part in ("gate", "up", "down")]
+    assert router
+    width = model.config.d_mlp // router.experts
+    whole = model.forward(IDS[:1, :1], taps=[tap(1, "mlp.hook_post")])
+    silent = (torch.tensor(whole.acts[tap(1, "mlp.hook_post")]).view(router.experts, width) == 0).all(-1)
+    assert int(silent.sum()) == router.experts - router.chosen
+    unread = silent.repeat_interleave(width)
+    spoilt = {name: model.weights[name].clone() for name in names}
+    for name, w in spoilt.items():
+        (w.T if "down" in name else w)[unread] = torch.nan
+    alone = replace(model, weights={**model.weights, **spoilt}).forward(IDS[:1, :1]).logits
+    assert (alone - whole.logits).abs().max() < 1e-5
+
+
 @pytest.mark.parametrize("chunks", [[33], [1] * 33, [20, 1, 1, 11]])
 def test_cache_gives_the_same_logits_however_the_text_is_cut(tiny: Decoder, chunks: list[int]) -> None:
     cache = ContiguousCache(tiny.config, capacity=4, batch=2)
