@@ -282,7 +282,13 @@ def _around(backend: tokenizers.Tokenizer) -> tuple[tuple[int, ...], tuple[int, 
 
 def _template_ids(step: Mapping[str, Any], piece: Mapping[str, Any]) -> list[int]:
     special = piece.get("SpecialToken")
-    return list(step["special_tokens"][special["id"]]["ids"]) if special else []
+    if not special:
+        return []
+    if special["id"] not in step["special_tokens"]:
+        raise ModelError(
+            f"the tokenizer puts {special['id']!r:.40} around a text, and does not say which token it is", HINT
+        )
+    return list(step["special_tokens"][special["id"]]["ids"])
 
 
 def _map_text(value: Any, pattern: re.Pattern[str], replace: Any) -> Any:

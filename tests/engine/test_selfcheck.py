@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +38,6 @@ def test_every_self_check_holds(engine: Engine) -> None:
 
 def test_a_wrong_model_fails_the_self_checks(engine: Engine) -> None:
     """A decoder that forgets to scale its scores must not pass as the real one."""
-    from dataclasses import replace
-
     q = {n: w * 1.01 for n, w in engine.model.weights.items() if "q_proj" in n}
     wrong = replace(engine, model=Decoder(engine.model.config, {**engine.model.weights, **q}))
     assert not selfcheck.transformers_logits(wrong, wrong.encode(selfcheck.TEXT)).ok
@@ -89,3 +88,19 @@ def test_every_self_check_holds_where_the_tokenizer_is_of_sentencepiece(kind: st
     assert engine.tokenizer.in_front("hello") == " "
     assert engine.encode("hello") == engine.tokenizer.encode_whole("hello")
     assert list(selfcheck.run(engine, {}))[-1].measured["failed"] == 0
+
+
+def test_a_difference_among_very_large_logits_counts_in_proportion_to_them(tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    path = tiny_gguf.write_folder(tmp_path / "m") / "model.safetensors"
+    weights = load_file(path)
+    save_file(weights | {"lm_head.weight": weights["lm_head.weight"] * 1e3}, path, {"format": "pt"})
+    engine = Engine.load(locate(str(tmp_path / "m"), lambda status: None), 1)
+    ids = list(range(5, 90))
+    assert engine.logits(ids).abs().max() > 1e4
+    assert selfcheck.transformers_logits(engine, ids).ok
+    name = "model.layers.1.mlp.down_proj.weight"
+    slightly = {name: engine.model.weights[name] * 1.0001}
+    wrong = replace(engine, model=replace(engine.model, weights={**engine.model.weights, **slightly}))
+    assert not selfcheck.transformers_logits(wrong, ids).ok

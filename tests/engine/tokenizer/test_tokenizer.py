@@ -263,6 +263,15 @@ def test_a_whole_text_has_what_transformers_puts_around_it(single: str, tmp_path
         assert tokenizer.encode(text) == reference(text, add_special_tokens=False)["input_ids"]
 
 
+def test_a_token_around_a_text_that_has_no_id_is_named(tmp_path: Path) -> None:
+    path = tiny_gguf.write_folder(tmp_path / "m") / "tokenizer.json"
+    around = {"single": [{"SpecialToken": {"id": "<s>", "type_id": 0}}], "pair": [], "special_tokens": {}}
+    made = json.loads(path.read_text()) | {"post_processor": {"type": "TemplateProcessing", **around}}
+    path.write_text(json.dumps(made))
+    with pytest.raises(ModelError, match="'<s>' around a text"):
+        Tokenizer.load(tmp_path / "m")
+
+
 @pytest.mark.parametrize("prefix", [True, False])
 def test_a_sentencepiece_gguf_file_says_whether_a_space_comes_in_front(prefix: bool, tmp_path: Path) -> None:
     kinds.write_gguf(tmp_path / "m.gguf", "llama", add_space_prefix=prefix)
