@@ -245,6 +245,8 @@ def tensor(file: gguf.File, name: str) -> gguf.Tensor:
 
 def _get(file: gguf.File, key: str, kind: type[Any], default: Any = None) -> Any:
     value = file.metadata.get(key, default)
+    if value is None:
+        raise ModelError(f"{file.path.name} does not say {key}, which files of a whole model do", gguf.CONVERT)
     if type(value) is not kind or (kind is float and not math.isfinite(value)):
         raise unsupported(file, f"{key} = {value!r:.60}")
     return value

@@ -58,7 +58,10 @@ def used(config: Config, stored: Mapping[str, Stored], block: Block | None) -> d
             HINT,
         )
     if missing := expected.keys() - named.keys():
-        raise ModelError(f"the checkpoint has no {min(missing)}, which config.json calls for", HINT)
+        hint = f'{HINT} If the input table is the output table too, config.json says "tie_word_embeddings": true.'
+        raise ModelError(
+            f"the checkpoint has no {min(missing)}, which config.json calls for", hint if missing == {head} else HINT
+        )
     for name, shape in expected.items():
         _check(named[name], shape, block if f"{name}{SCALE}" in expected else None)
     return named

@@ -21,6 +21,7 @@ from llm_holes.engine.tokenizer.chat_template import OLDER_FILE, named_templates
 READ_LATER = ("generation_config.json", "special_tokens_map.json", "added_tokens.json")
 MAX_HEADER = 2**20
 MAX_TENSORS = 2_000
+OTHER_TOKENIZERS = ("tokenizer.model", "spiece.model", "tekken.json", "vocab.json", "vocab.txt")
 PICKLES = {".bin", ".pt", ".pth", ".ckpt", ".pkl"}
 
 
@@ -51,6 +52,7 @@ def _check(folder: Path) -> Checkpoint:
     weights = _weights(folder)
     config = files.read_json(folder / "config.json")
     shape = checked(config, folder / "config.json")
+    _refuse_other_tokenizers(folder)
     files.check(folder / "tokenizer.json")
     for name in ("tokenizer_config.json", OLDER_FILE):
         if (folder / name).exists():
@@ -75,6 +77,19 @@ def _check(folder: Path) -> Checkpoint:
     for tensor in kept.values():
         counts[tensor.dtype] = counts.get(tensor.dtype, 0) + tensor.bytes
     return Checkpoint(weights, max(counts, key=lambda dtype: counts[dtype]), kept, block)
+
+
+def _refuse_other_tokenizers(folder: Path) -> None:
+    """Raises ModelError for a folder whose tokenizer is in another format, or which has none."""
+    if (folder / "tokenizer.json").exists() or (folder / "tokenizer.json").is_symlink():
+        return
+    others = [name for name in OTHER_TOKENIZERS if (folder / name).exists()]
+    raise ModelError(
+        f"{folder} has no tokenizer.json" + (f", only {others[0]}, which llm-holes does not read" if others else ""),
+        "Make one with transformers: AutoTokenizer.from_pretrained(folder).save_pretrained(folder)."
+        if others
+        else "Copy the tokenizer's files from the model it was made of into the folder.",
+    )
 
 
 def _check_templates(path: Path, value: dict[str, Any]) -> None:
@@ -111,7 +126,8 @@ def _weights(folder: Path) -> tuple[Path, ...]:
             f"{folder} has {others[0]}, but neither model.safetensors nor model.safetensors.index.json",
             "If that file is the whole model, name it model.safetensors; of several parts the index is missing.",
         )
-    raise ModelError(f"{folder} has no model.safetensors", HINT)
+    inside = sorted(path.parent for path in folder.glob("*/config.json"))
+    raise ModelError(f"{folder} has no model.safetensors", f"Give one of its folders: {inside[0]}." if inside else HINT)
 
 
 def _all_names(values: Any) -> bool:
@@ -122,7 +138,14 @@ def read_tensors(path: Path) -> dict[str, Stored]:
     """What a safetensors header names: tensors that fill the rest of the file. Raises ModelError, OSError."""
     with files.opened(path) as handle:
         size = os.fstat(handle.fileno()).st_size
-        length = int.from_bytes(handle.read(8), "little")
+        first = handle.read(8)
+        length = int.from_bytes(first, "little")
+        if not size or first.lstrip().startswith(b"<"):
+            what = "a web page" if size else "empty"
+            raise ModelError(
+                f"{path} is {what}, not a file of weights",
+                "Download the file itself; a hub may want you to log in first.",
+            )
         if length > MAX_HEADER or 8 + length > size:
             raise ModelError(f"{path} announces a header of {length:,} bytes; the limit is {MAX_HEADER:,}", HINT)
         header = files.parse(path, handle.read(length))

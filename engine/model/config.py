@@ -117,7 +117,7 @@ def from_hugging_face(raw: dict[str, Any]) -> Config:
     ValueError for what is missing or no number."""
     name = str(raw["model_type"])
     if name not in FAMILIES:
-        raise ModelError(f"models of type {name!r} are not supported", f"Supported: {', '.join(FAMILIES)}.")
+        raise _unsupported(name, raw.get("text_config"))
     fp8_block(raw)
     family = FAMILIES[name]
     refuse_unknown(raw, family)
@@ -150,6 +150,16 @@ def from_hugging_face(raw: dict[str, Any]) -> Config:
         parallel=bool(raw.get("use_parallel_residual")),
         learned_places=family.learned_places,
         router=router,
+    )
+
+
+def _unsupported(name: str, text: Any) -> ModelError:
+    known = f"Supported: {', '.join(FAMILIES)}."
+    if not isinstance(text, dict):
+        return ModelError(f"models of type {name!r} are not supported", known)
+    return ModelError(
+        f"models of type {name!r} are not supported: its text model, a {text.get('model_type')!r:.40}, is a part of it",
+        f"{known} A GGUF file of such a model has that part alone.",
     )
 
 

@@ -98,6 +98,7 @@ FAMILIES: Mapping[str, Family] = {
     "phi3": Family(
         silent={"rms_norm_eps": 1e-5, "partial_rotary_factor": 1.0},
         keys=frozenset({"partial_rotary_factor", "original_max_position_embeddings"}),
+        fixed={"full_attn_mod": 1, "interpolate_factor": 1, "lm_head_bias": False},
         windows="all layers",
     ),
     "gemma2": Family(

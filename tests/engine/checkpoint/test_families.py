@@ -83,6 +83,7 @@ def test_the_older_spelling_of_gemma_3_is_the_newer_one(tmp_path: Path) -> None:
         ("gemma2-window", {"use_bidirectional_attention": True}, "use_bidirectional_attention"),
         ("gemma2-window", {"attn_logit_softcapping": -1.0}, "attn_logit_softcapping"),
         ("phi3", {"rope_scaling": {"type": "longrope", "long_factor": [1.0], "short_factor": [1.0]}}, "longrope"),
+        ("phi3", {"full_attn_mod": 1, "lm_head_bias": False, "interpolate_factor": 2}, "interpolate_factor"),
         ("phi3", {"quantization_config": {"quant_method": "fp8", "weight_block_size": [32, 32]}}, "FP8"),
         ("qwen3moe", {"mlp_only_layers": [0]}, "mlp_only_layers"),
         ("mixtral", {"num_experts_per_tok": 99}, "num_experts_per_tok"),

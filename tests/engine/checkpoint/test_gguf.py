@@ -22,6 +22,7 @@ from llm_holes.engine.model.config import read_config
 from tests.support import tiny_gguf
 from tests.support.clock import AtMost
 
+BLOCKS = ("IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_S", "IQ3_XXS", "IQ4_XS", "Q2_K", "Q3_K", "Q6_K", "TQ1_0", "MXFP4")
 QUANTIZED = {"Q4_0": 0.2, "Q4_1": 0.2, "Q5_0": 0.1, "Q5_1": 0.1, "Q8_0": 0.02, "F16": 1e-3, "BF16": 0.02, "F32": 0}
 
 
@@ -80,6 +81,37 @@ def test_rows_are_the_weights_up_to_their_rounding(kind: str, error: float, tmp_
     assert found.dtype == np.float32
     assert np.abs(found - values[1:3]).max() <= error * np.abs(values).max()
     assert gguf.type_name(file.tensors["t"].type) == kind
+
+
+@pytest.mark.parametrize("kind", BLOCKS)
+def test_rows_of_a_type_that_only_llama_cpp_writes_are_what_the_reference_reads(kind: str, tmp_path: Path) -> None:
+    from gguf import GGML_QUANT_SIZES, GGUFWriter, quants
+
+    quantization = GGMLQuantizationType[kind]
+    weights, size = GGML_QUANT_SIZES[quantization]
+    codes = np.random.default_rng(2).integers(0, 0x3A, (4, 256 // weights * size), dtype=np.uint8)
+    writer = GGUFWriter(tmp_path / "q.gguf", "llama")
+    writer.add_tensor("t", codes, raw_dtype=quantization)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    file = gguf.read(tmp_path / "q.gguf")
+    np.testing.assert_array_equal(gguf.rows(file, file.tensors["t"], 1, 4), quants.dequantize(codes, quantization)[1:])
+
+
+def test_a_type_without_a_decoder_is_named(tmp_path: Path) -> None:
+    from gguf import GGUFWriter
+
+    writer = GGUFWriter(tmp_path / "q.gguf", "llama")
+    writer.add_tensor("t", np.zeros((1, 292), np.uint8), raw_dtype=GGMLQuantizationType.Q8_K)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    file = gguf.read(tmp_path / "q.gguf")
+    with pytest.raises(ModelError, match="tensor type Q8_K"):
+        gguf.rows(file, file.tensors["t"], 0, 1)
 
 
 def test_q4_1_blocks_are_the_stored_scale_minimum_and_codes(tmp_path: Path) -> None:
@@ -284,6 +316,18 @@ def test_a_model_split_into_several_files_is_read_as_one_from_any_of_them(tmp_pa
     (tmp_path / "m.gguf").replace(paths[1])
     with pytest.raises(ModelError, match="no part of the same model"):
         gguf.read(paths[0])
+
+
+def test_a_file_with_a_vocabulary_alone_is_told_from_a_model(tmp_path: Path) -> None:
+    from gguf import GGUFWriter
+
+    writer = GGUFWriter(tmp_path / "m.gguf", "llama")
+    tiny_gguf.add_tokenizer(writer)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.close()
+    with pytest.raises(ModelError, match=r"does not say llama\.embedding_length"):
+        convert_quietly(tmp_path / "m.gguf", tmp_path / "out")
 
 
 def test_a_directory_or_pipe_is_no_gguf_file(tmp_path: Path) -> None:

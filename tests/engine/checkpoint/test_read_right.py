@@ -225,6 +225,44 @@ def test_another_type_is_refused_by_its_name(dtype: torch.dtype, name: str, tmp_
     assert name in said
 
 
+def test_the_text_part_of_a_larger_model_is_named(tmp_path: Path) -> None:
+    said = refusal(written(tmp_path / "m", model_type="gemma3", text_config={"model_type": "gemma3_text"}))
+    assert "'gemma3' are not supported" in said
+    assert "a 'gemma3_text', is a part" in said
+
+
+@pytest.mark.parametrize("name", ["tokenizer.model", "vocab.json", "tekken.json", ""])
+def test_a_tokenizer_in_another_format_is_named(name: str, tmp_path: Path) -> None:
+    folder = written(tmp_path / "m")
+    (folder / "tokenizer.json").unlink()
+    if name:
+        (folder / name).write_text("{}")
+    assert f"no tokenizer.json{', only ' * bool(name)}{name}" in refusal(folder)
+
+
+@pytest.mark.parametrize(("content", "said"), [(b"", "is empty"), (b"\n<!DOCTYPE html>...", "is a web page")])
+def test_what_was_downloaded_instead_of_weights_is_named(content: bytes, said: str, tmp_path: Path) -> None:
+    folder = written(tmp_path / "m")
+    (folder / "model.safetensors").write_bytes(content)
+    assert said in refusal(folder)
+
+
+def test_a_folder_above_a_model_names_the_model(tmp_path: Path) -> None:
+    written(tmp_path / "above" / "checkpoint-100")
+    with pytest.raises(ModelError) as caught:
+        load(tmp_path / "above")
+    assert str(tmp_path / "above" / "checkpoint-100") in caught.value.hint
+
+
+def test_without_an_output_table_the_way_to_tie_it_is_told(tmp_path: Path) -> None:
+    folder = written(tmp_path / "m", lambda w: {name: value for name, value in w.items() if name != HEAD})
+    with pytest.raises(ModelError, match=HEAD) as caught:
+        load(folder)
+    assert '"tie_word_embeddings": true' in caught.value.hint
+    written(tmp_path / "tied", lambda w: {name: v for name, v in w.items() if name != HEAD}, tie_word_embeddings=True)
+    reads_as_transformers_does(tmp_path / "tied")
+
+
 def test_a_tied_copy_counts_once_and_another_head_is_used(tmp_path: Path) -> None:
     def without_head(w: Weights) -> Weights:
         return {name: v for name, v in w.items() if name != HEAD}
