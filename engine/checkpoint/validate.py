@@ -19,8 +19,9 @@ from llm_holes.engine.model.quantized_formats import Block, fp8_block, refused
 from llm_holes.engine.tokenizer.chat_template import OLDER_FILE, named_templates, size, template_files
 
 READ_LATER = ("generation_config.json", "special_tokens_map.json", "added_tokens.json")
-MAX_HEADER = 2**20
-MAX_TENSORS = 2_000
+MAX_HEADER = 4 * 2**20
+MAX_TENSORS = 20_000
+"""Of a mixture each expert has three in each layer: Qwen3-30B-A3B has 18,867, in one file where it was converted."""
 OTHER_TOKENIZERS = ("tokenizer.model", "spiece.model", "tekken.json", "vocab.json", "vocab.txt")
 PICKLES = {".bin", ".pt", ".pth", ".ckpt", ".pkl"}
 

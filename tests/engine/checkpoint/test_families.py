@@ -32,6 +32,14 @@ def test_shards_in_bf16_are_what_transformers_makes_of_them(variant: str, tmp_pa
     assert {name: tuple(w.shape) for name, w in engine.model.weights.items()} == shapes(engine.model.config)
 
 
+def test_a_mixture_of_very_many_experts_in_one_file_is_read(tmp_path: Path) -> None:
+    """transformers saves up to 50 GB in one file, each matrix of each expert as a tensor."""
+    folder = write_family(tmp_path / "m", "qwen3moe", num_experts=250, moe_intermediate_size=4)
+    engine = loaded(folder)
+    assert engine.model.config.d_mlp == 1000
+    assert selfcheck.transformers_logits(engine, IDS).ok
+
+
 def test_the_body_of_a_model_saved_on_its_own_is_read(tmp_path: Path) -> None:
     """As the files of GPT-2 on the hub have it."""
     from safetensors.torch import load_file, save_file

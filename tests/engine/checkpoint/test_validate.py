@@ -43,7 +43,7 @@ HOSTILE: dict[str, tuple[str, bytes | None, str]] = {
     "no tensors": ("model.safetensors", safetensors(b"{}"), "tensors"),
     "many tensors": (
         "model.safetensors",
-        safetensors(json.dumps({str(i): {} for i in range(2001)}).encode()),
+        safetensors(json.dumps({str(i): {} for i in range(20_001)}).encode()),
         "limit",
     ),
     "tensor past the end": (
