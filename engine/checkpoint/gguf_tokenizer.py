@@ -31,12 +31,24 @@ GPT4O = (
 )
 SPLITS = {
     **dict.fromkeys(("llama-bpe", "llama3", "llama-v3", "smaug-bpe", "dbrx", "falcon3", "pixtral", "lfm2"), LLAMA3),
-    **dict.fromkeys(("qwen2", "deepseek-r1-qwen", "stablelm2", "megrez"), QWEN2),
-    "gpt-4o": GPT4O,
+    **dict.fromkeys(("qwen2", "deepseek-r1-qwen", "stablelm2", "megrez", "hunyuan", "kormo"), QWEN2),
+    **dict.fromkeys(("gpt-4o", "llama4"), GPT4O),
     "tekken": TEKKEN,
 }
-SINGLE_DIGITS = ("smollm", "starcoder", "refact", "command-r", "codeshell")
-GPT2 = ("gpt-2", "mpt", "olmo", "jais")
+SINGLE_DIGITS = ("smollm", "starcoder", "refact", "command-r", "codeshell", "exaone", "minerva-7b")
+GPT2 = (
+    "gpt-2",
+    "phi-2",
+    "mpt",
+    "olmo",
+    "jais",
+    "mellum",
+    "a.x-4.0",
+    "gigachat",
+    "exaone4",
+    "trillion",
+    "granite-docling",
+)
 WHOLE_WORDS_FIRST = ("llama-bpe", "llama3", "llama-v3", "tekken")
 COMPOSED = ("qwen2", "deepseek-r1-qwen")
 DEFAULT = (

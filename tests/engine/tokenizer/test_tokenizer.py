@@ -225,12 +225,14 @@ def test_ends_come_from_every_file_that_names_one(tmp_path: Path) -> None:
 THREE_DIGITS = ["I", "'LL", "Ġpay", "Ġ", "123", "45", ",", "Ġok", "ĊĊ", "Ġx"]
 ONE_DIGIT = ["I", "'LL", "Ġpay", "Ġ", "1", "2", "3", "4", "5", ",", "Ġok", "ĊĊ", "Ġx"]
 SMALL_ENDINGS = ["I", "'", "LL", "Ġpay", "Ġ", "1", "2", "3", "4", "5", ",", "Ġok", "ĊĊ", "Ġx"]
+WHOLE_NUMBERS = ["I", "'", "LL", "Ġpay", "Ġ12345", ",", "Ġok", "ĊĊ", "Ġx"]
 SPLITS = {
     **dict.fromkeys(("llama-bpe", "llama3", "smaug-bpe"), THREE_DIGITS),
     **dict.fromkeys(("qwen2", "deepseek-r1-qwen"), ONE_DIGIT),
-    **dict.fromkeys(("smollm", "starcoder", "refact", "command-r"), SMALL_ENDINGS),
+    **dict.fromkeys(("smollm", "starcoder", "refact", "command-r", "minerva-7b"), SMALL_ENDINGS),
     "tekken": ["I", "'LL", "Ġpay", "Ġ", "1", "2", "3", "4", "5", ",", "Ġok", "ĊĊ", "Ġx"],
-    "gpt-2": ["I", "'", "LL", "Ġpay", "Ġ12345", ",", "Ġok", "ĊĊ", "Ġx"],
+    **dict.fromkeys(("gpt-2", "olmo", "mellum"), WHOLE_NUMBERS),
+    "gpt-4o": ["I'LL", "Ġpay", "Ġ", "123", "45", ",", "Ġok", "ĊĊ", "Ġx"],
     "default": ["I", "'", "LL", "Ġpay", "Ġ", "123", "45", ",", "Ġok", "ĊĊ", "Ġx"],
 }
 
