@@ -142,6 +142,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     # waiting threads that spin take the core the front end needs; all are read when torch is imported
     os.environ["OMP_WAIT_POLICY"] = "passive"
     os.environ["OMP_NUM_THREADS"] = str(args.threads)
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"  # numpy's, which know no other way of waiting
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     os.environ["TQDM_DISABLE"] = "1"
     # what Apple's GPUs cannot do yet is done on the CPU, and said on stderr

@@ -11,6 +11,8 @@ import pytest
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("TQDM_DISABLE", "1")
+# as in the engine's process: threads of numpy's that wait keep a core busy
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # what the tests expect was measured on a CPU
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 

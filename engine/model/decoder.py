@@ -28,6 +28,7 @@ from llm_holes.engine.model.cache import KVCache
 from llm_holes.engine.model.config import Act, Config
 from llm_holes.engine.model.hook_names import unknown
 from llm_holes.engine.model.packed import Bf16Weight, PackedWeight
+from llm_holes.engine.model.product import product
 from llm_holes.engine.model.rope import Rope
 
 Hook = Callable[[Tensor], Tensor]
@@ -269,7 +270,7 @@ class Decoder:
         """x [..., in] through the matrix `name` [out, in]: [..., out]."""
         packed, bias = self.packed.get(name), self.weights.get(f"{name}.bias")
         if packed is None:
-            return F.linear(x, self.weights[f"{name}.weight"], bias)
+            return product(x, self.weights[f"{name}.weight"], bias)
         y = packed(x)
         return y if bias is None else y + bias
 

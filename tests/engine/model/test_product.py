@@ -1,0 +1,58 @@
+"""One vector through a matrix, by numpy, against the same by torch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from llm_holes.engine.model import product as module
+from llm_holes.engine.model.decoder import Decoder
+from llm_holes.engine.model.product import product
+
+W, BIAS = torch.randn(40, 24, generator=torch.Generator().manual_seed(0)), torch.arange(40.0)
+
+
+@pytest.mark.parametrize("shape", [(24,), (1, 24), (1, 1, 24)])
+@pytest.mark.parametrize("w", [W, torch.cat([W, W], 1)[:, 24:], W.T.contiguous().T], ids=["whole", "a part", "turned"])
+@pytest.mark.parametrize("bias", [None, BIAS], ids=["bare", "biased"])
+def test_one_vector_gives_what_torch_gives(shape: tuple[int, ...], w: Tensor, bias: Tensor | None) -> None:
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(1))
+    torch.testing.assert_close(product(x, w, bias), F.linear(x, w, bias), rtol=1e-5, atol=1e-5)
+
+
+def test_a_step_of_decoding_asks_torch_for_no_product(tiny: Decoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[torch.Size] = []
+
+    def linear(x: Tensor, *rest: Any) -> Tensor:
+        asked.append(x.shape)
+        return torch.nn.functional.linear(x, *rest)
+
+    monkeypatch.setattr(module, "F", type("Spied", (), {"linear": staticmethod(linear)}))
+    tiny.forward(torch.tensor([[1]]))
+    assert not asked
+    tiny.forward(torch.tensor([[1, 2]]))
+    assert asked
+
+
+@pytest.mark.parametrize("of", ["x", "w"])
+def test_a_gradient_flows_through_one_vector(of: str) -> None:
+    x, w = torch.ones(1, 24, requires_grad=of == "x"), W.clone().requires_grad_(of == "w")
+    product(x, w).sum().backward()
+    found, expected = (x.grad, W.sum(0)[None]) if of == "x" else (w.grad, torch.ones(40, 24))
+    assert found is not None
+    torch.testing.assert_close(found, expected)
+
+
+def test_operations_on_one_vector_are_counted_where_torch_counts_them() -> None:
+    with FlopCounterMode(display=False) as counter:
+        product(torch.ones(1, 24), W)
+    assert counter.get_total_flops() == 2 * W.numel()
+
+
+def test_one_vector_in_16_bits_stays_in_16_bits() -> None:
+    assert product(torch.ones(1, 24).bfloat16(), W.bfloat16()).dtype == torch.bfloat16
