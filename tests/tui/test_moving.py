@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 from textual.widgets import Input, OptionList
@@ -68,6 +69,30 @@ async def test_a_folded_lesson_is_shown_in_the_tree_when_opened(open_app: OpenAp
         app.main.open_lesson("quantization")
         await settle(pilot)
         assert at(app) == "quantization"
+
+
+async def test_a_lesson_is_painted_with_its_own_step_first_and_then_at_once(
+    open_app: OpenApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_app() as (app, pilot):
+        await press(pilot, "space")
+        assert app.main.step == 1
+        seen: list[tuple[str, int, bool]] = []
+        paint = app._display
+
+        def noted(screen: Any, renderable: Any) -> None:
+            paint(screen, renderable)
+            lesson, dials = app.main.words.lesson, app.main.dials.controls()
+            own = lesson is not None and {dial.control.name for dial in dials} == set(lesson.defaults())
+            seen.append((lesson.id if lesson else "", app.main.words.step, own))
+
+        monkeypatch.setattr(app, "_display", noted)
+        app.main.open_lesson("attention")
+        await settle(pilot)
+        of_it = [(step, own) for lesson, step, own in seen if lesson == "attention"]
+        assert of_it[0] == (0, False), "the words came with everything else, and so later"
+        assert {step for step, _ in of_it} == {0}
+        assert [own for _, own in of_it[1:]] == [True] * (len(of_it) - 1), "the dials came in parts"
 
 
 async def test_search_finds_titles_terms_and_text_and_enter_jumps(open_app: OpenApp) -> None:

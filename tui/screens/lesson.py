@@ -283,12 +283,20 @@ class LessonScreen(Steady, Screen[None]):
             self.tour.arrive()
         elif not self.steps.begun(lesson):
             self.steps.enter(lesson, 0)
-        self._told = None
+        self.step, self._told, self.words.measured = self.steps.index(lesson), None, None
         await self.stage.clear()
-        await self.dials.show(lesson, self.settings.of(lesson))
         self.holes.reveal(lesson.id)
-        self.stage.target.focus()
-        self._show_step()
+        await self._until_painted()  # the words first, then all the rest at once
+        with self.app.batch_update():
+            await self.dials.show(lesson, self.settings.of(lesson))
+            self.stage.target.focus()
+            self._show_step()
+
+    async def _until_painted(self) -> None:
+        """Waits until what has changed is on the screen."""
+        painted = asyncio.Event()
+        self.call_after_refresh(painted.set)
+        await painted.wait()
 
     def enter(self, index: int) -> None:
         """To a step of the lesson on the page."""

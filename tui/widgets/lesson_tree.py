@@ -93,18 +93,21 @@ class LessonTree(Tree[str]):
         self.shown = lesson
         above = node.parent if node else None
         while above is not None:
-            above.expand()
+            if above.is_collapsed:  # else the whole map would be drawn anew
+                above.expand()
             above = above.parent
-        self.call_after_refresh(self.move_cursor, self.nodes[lesson])
+        if self.last_line >= 0:  # which gives the nodes that were opened their lines
+            self.move_cursor(self.nodes[lesson])
 
-    def watch_statuses(self) -> None:
-        self._clear_line_cache()
-        self.refresh()
+    def watch_statuses(self, before: dict[str, Status], now: dict[str, Status]) -> None:
+        for lesson in before.keys() | now.keys():
+            if MARKS[before.get(lesson, "unseen")] != MARKS[now.get(lesson, "unseen")]:
+                self.nodes[lesson].refresh()
         self.post_message(Described(self))
 
-    def watch_shown(self) -> None:
-        self._clear_line_cache()
-        self.refresh()
+    def watch_shown(self, before: str, now: str) -> None:
+        self.nodes[before].refresh()
+        self.nodes[now].refresh()
 
     def action_shut(self) -> None:
         node = self.cursor_node

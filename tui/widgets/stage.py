@@ -228,7 +228,8 @@ class Stage(Vertical):
         beside = self.first.display and each >= SIDE_BY_SIDE
         self.pictures.set_class(beside, "-beside")
         for picture in (self.first, self.picture):
-            picture.styles.width = each if beside else None
+            if beside or picture.styles.inline.has_rule("width"):  # even to set what is set lays everything out anew
+                picture.styles.width = each if beside else None
 
     def _measure(self) -> None:
         self._fit()

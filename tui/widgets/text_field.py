@@ -32,9 +32,12 @@ class TextField(Steady, TextArea):
 
     def __init__(self, control: Control, value: Scalar) -> None:
         super().__init__(
-            editable(str(value)), soft_wrap=True, tab_behavior="focus", show_line_numbers=False, compact=True,
+            editable(str(value)), soft_wrap=True, tab_behavior="focus", show_line_numbers=False,
             highlight_cursor_line=False,
         )  # fmt: skip
+        # compact=True does the same and looks all styles up, which mounting does anyway
+        self.set_reactive(TextArea.compact, True)
+        self.add_class("-textual-compact", update=False)
         self.control = control
         self.cursor_blink = False
         self.border_title = control.label
