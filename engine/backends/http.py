@@ -1,0 +1,183 @@
+"""A model on an OpenAI-compatible server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import msgspec
+
+from llm_holes.engine.backends.backend import Ask, Called, Capability, Ended, Likely, Piece, Reason, most
+from llm_holes.engine.backends.said import Said, chance, read, typed
+from llm_holes.engine.backends.wire import NotCancelled, Wire
+from llm_holes.engine.errors import InputError, ModelError
+from llm_holes.engine.frames import Token
+
+Dialect = Literal["", "llama.cpp", "vLLM"]
+REASONS: Mapping[str, Reason] = {"stop": "end token", "length": "max tokens", "tool_calls": "tool call"}
+
+
+@dataclass(frozen=True)
+class HttpBackend:
+    """`dialect` is how the server's tokenizer is spoken to."""
+
+    wire: Wire
+    name: str
+    capabilities: frozenset[Capability] = frozenset()
+    dialect: Dialect = ""
+    is_cancelled: Callable[[], bool] = field(default=NotCancelled)
+
+    def cancellable(self, is_cancelled: Callable[[], bool]) -> HttpBackend:
+        return replace(self, is_cancelled=is_cancelled)
+
+    def together(self, asks: Sequence[Ask]) -> Iterator[tuple[int, Piece | Ended]]:
+        path = "completions" if asks and isinstance(asks[0].prompt, str) else "chat/completions"
+        answers = [_Growing() for _ in asks]
+        for number, data, ms in self.wire.events(self._at(path), [self.body(a) for a in asks], self.is_cancelled):
+            piece = answers[number].take(read(data), ms)
+            if piece is not None:
+                yield number, piece
+        for number, growing in enumerate(answers):
+            yield number, growing.ended()
+
+    def encode(self, text: str, specials: bool = False) -> tuple[Token, ...]:
+        if not self.dialect:
+            raise InputError("this server cuts no text into tokens for others")
+        return (self._llama_tokens if self.dialect == "llama.cpp" else self._vllm_tokens)(text, specials)
+
+    def chances(self, text: str) -> tuple[Likely, ...]:
+        body = {**self.body(Ask(text, 1)), "stream": False}
+        body.pop("stream_options", None)
+        if "prompt chances" in self.capabilities:
+            return _prompt_chances(self.said(body | {"prompt_logprobs": 0}))
+        said = self.said(body | {"echo": True, "logprobs": 1})
+        found = said.choices[0].logprobs if said.choices else None
+        tokens = tuple(written.token for written in found.written()) if found else ()
+        # the one that was written is at the end
+        return tokens[:-1]
+
+    def said(self, body: Mapping[str, Any], path: str = "completions") -> Said:
+        """A whole answer."""
+        return read(self.wire.post(self._at(path), body, self.is_cancelled))
+
+    def body(self, ask: Ask) -> dict[str, Any]:
+        """The request as the server reads it, with nothing in it that it does not understand."""
+        text = isinstance(ask.prompt, str)
+        body: dict[str, Any] = {
+            "model": self.name,
+            "max_tokens": ask.max_tokens,
+            "temperature": ask.temperature,
+            "stream": True,
+            ("prompt" if text else "messages"): ask.prompt if text else list(ask.prompt),
+        }
+        if "usage" in self.capabilities:
+            body["stream_options"] = {"include_usage": True}
+        if ask.seed is not None and "seed" in self.capabilities:
+            body["seed"] = ask.seed
+        if ask.tools and "tools" in self.capabilities:
+            body["tools"] = list(ask.tools)
+        if top := min(ask.top, most(self.capabilities)):
+            body |= {"logprobs": top} if text else {"logprobs": True, "top_logprobs": top}
+        return body
+
+    def _at(self, path: str) -> str:
+        return f"{self.wire.address.url}/{path}"
+
+    def _llama_tokens(self, text: str, specials: bool) -> tuple[Token, ...]:
+        body = {"content": text, "with_pieces": True, "parse_special": specials, "add_special": False}
+        said = typed(self.wire.post(f"{self.wire.address.root}/tokenize", body, self.is_cancelled), _LlamaTokens)
+        return tuple(
+            Token(one.id, one.piece.encode() if isinstance(one.piece, str) else bytes(one.piece)) for one in said.tokens
+        )
+
+    def _vllm_tokens(self, text: str, specials: bool) -> tuple[Token, ...]:
+        body = {"model": self.name, "prompt": text, "add_special_tokens": False, "return_token_strs": True}
+        said = typed(self.wire.post(f"{self.wire.address.root}/tokenize", body, self.is_cancelled), _VllmTokens)
+        names = said.token_strs or [""] * len(said.tokens)
+        return tuple(Token(i, _bytes_of(name)) for i, name in zip(said.tokens, names, strict=True))
+
+
+class _LlamaToken(msgspec.Struct):
+    id: int
+    piece: str | list[int]
+
+
+class _LlamaTokens(msgspec.Struct):
+    tokens: list[_LlamaToken]
+
+
+class _VllmTokens(msgspec.Struct):
+    tokens: list[int]
+    token_strs: list[str] | None = None
+
+
+class _Growing:
+    """An answer of which events come in."""
+
+    def __init__(self) -> None:
+        self._reason: Reason | None = None
+        self._said = Said()
+        self._ms = 0.0
+        self._calls: dict[int, Called] = {}
+
+    def take(self, said: Said, ms: float) -> Piece | None:
+        """What there is to read or to count in the event."""
+        self._ms = ms
+        self._said.usage = said.usage or self._said.usage
+        self._said.timings = said.timings or self._said.timings
+        if not said.choices:
+            return None
+        choice = said.choices[0]
+        if choice.finish_reason:
+            self._reason = REASONS.get(choice.finish_reason, "end token")
+        for call in (choice.delta.tool_calls or []) if choice.delta else []:
+            before = self._calls.get(call.index, Called("", ""))
+            name, more = call.function.name or "", call.function.arguments or ""
+            self._calls[call.index] = Called(before.name + name, before.arguments + more)
+        text = choice.text or (choice.delta.content if choice.delta else "") or ""
+        tokens = choice.logprobs.written() if choice.logprobs else ()
+        return Piece(text, tokens, ms) if text or tokens else None
+
+    def ended(self) -> Ended:
+        if self._reason is None:
+            raise ModelError("The server's answer broke off before its end.", "Try it again.")
+        usage, timings = self._said.usage, self._said.timings
+        return Ended(
+            "tool call" if self._calls else self._reason,
+            self._ms,
+            usage.prompt_tokens if usage else None,
+            usage.completion_tokens if usage else None,
+            usage.prompt_tokens_details.cached_tokens if usage and usage.prompt_tokens_details else None,
+            tuple(self._calls.values()),
+            (timings.prompt_ms, timings.predicted_ms) if timings else None,
+        )
+
+
+def _prompt_chances(said: Said) -> tuple[Likely, ...]:
+    """vLLM's: of each place the prompt's own token by its id, and nothing of the first."""
+    found = said.choices[0].prompt_logprobs or [] if said.choices else []
+    chances = []
+    for place in found:
+        name, one = next(iter((place or {}).items()), ("-1", {}))
+        text = str(one.get("decoded_token") or "") if isinstance(one, dict) else ""
+        p = one.get("logprob") if isinstance(one, dict) else None
+        chances.append(Likely(text.encode(), 1.0 if place is None else chance(p), int(name)))
+    return tuple(chances)
+
+
+def _bytes_of(name: str) -> bytes:
+    """A token's bytes from its name in a vocabulary of bytes (`Ġthe`), or of SentencePiece (`▁the`)."""
+    if all(character in _BYTES for character in name):
+        return bytes(_BYTES[character] for character in name)
+    return name.replace("▁", " ").encode()
+
+
+def _byte_names() -> dict[str, int]:
+    """GPT-2's names of bytes: those that print are themselves, the others follow from 256 on."""
+    plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    others = [b for b in range(256) if b not in plain]
+    return {chr(b): b for b in plain} | {chr(256 + n): b for n, b in enumerate(others)}
+
+
+_BYTES = _byte_names()
