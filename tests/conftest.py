@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from inspect import iscoroutinefunction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 from llm_holes.engine.checkpoint import store
 from llm_holes.engine.checkpoint.installed import ModelFiles  # the settings above are read at import
 from tests.support.clock import AtMost, timed, untimed
+from tests.support.real_servers import served
 
 if TYPE_CHECKING:
     from llm_holes.engine.engine import Engine
@@ -90,3 +92,24 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A state directory of the test's own, which does not exist yet."""
     monkeypatch.setenv("LLM_HOLES_STATE", str(tmp_path / "state"))
     return tmp_path / "state"
+
+
+@pytest.fixture(scope="session")
+def llama_server(model_files: ModelFiles, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """llama.cpp's server with the default model in fp32: the address of its API."""
+    (gguf,) = Path(model_files.folder).glob("*.gguf")
+    with served("llama.cpp", str(gguf), _shared(tmp_path_factory)) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def transformers_server(model_files: ModelFiles, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """`transformers serve` with the default model, which tells no chances: the address of its API."""
+    with served("transformers", model_files.folder, _shared(tmp_path_factory)) as address:
+        yield address
+
+
+def _shared(factory: pytest.TempPathFactory) -> Path:
+    """A folder that all processes of these tests have in common."""
+    own = factory.getbasetemp()
+    return (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "servers"
