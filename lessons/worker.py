@@ -4,27 +4,23 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import faulthandler
-import io
-import logging
 import os
-import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, NoReturn, TextIO
+from typing import TYPE_CHECKING, NoReturn
 
 from msgspec import structs
-from platformdirs import user_log_path
 
 from llm_holes.engine.errors import InputError
 from llm_holes.engine.frames import Frame, Text, Value
 from llm_holes.engine.ipc.messages import Case, ModelInfo, Status
-from llm_holes.engine.ipc.server import private_pipes, serve
+from llm_holes.engine.ipc.server import serve
 from llm_holes.lessons.catalog import catalog
 from llm_holes.lessons.catalog.settings import SettingsError, validated
 from llm_holes.lessons.game.rules import FIND_THE_HOLE, checked_move
+from llm_holes.lessons.process import own_signals, prepared
 from llm_holes.lessons.shared.copies import COPIES
 from llm_holes.lessons.shared.model_limits import about
 from llm_holes.lessons.shared.passes import PASSES
@@ -34,7 +30,6 @@ if TYPE_CHECKING:
     from llm_holes.lessons.catalog.catalog import Lesson
     from llm_holes.lessons.game.engine_side import Cases
 
-LOG_BYTES = 1_000_000
 SHORT = 500
 """Characters of a text whose tokens need not be counted."""
 DOCTOR = "doctor"
@@ -138,7 +133,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     args = parser.parse_args(argv)
     if sys.stdin.isatty():
         parser.error("it is started by llm-holes, here or through ssh, and reads messages, not what is typed")
-    _own_signals()
+    own_signals()
     # waiting threads that spin take the core the front end needs; all are read when torch is imported
     os.environ["OMP_WAIT_POLICY"] = "passive"
     os.environ["OMP_NUM_THREADS"] = str(args.threads)
@@ -147,63 +142,12 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     os.environ["TQDM_DISABLE"] = "1"
     # what Apple's GPUs cannot do yet is done on the CPU, and said on stderr
     os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
-    stdin, stdout = private_pipes()
-    sys.stdout = sys.stderr = _Both(sys.stderr, _log_file())
-    faulthandler.enable(2)
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s"
-    )
-    serve(stdin, stdout, EngineHost(args.model, max(1, args.threads), args.device, args.dtype))
-
-
-def _own_signals() -> None:
-    if os.getpgrp() != os.getpid():
-        os.setpgid(0, 0)
-    # ctrl+c is the front end's; a handler, and not SIG_IGN, so that children can still be interrupted
-    signal.signal(signal.SIGINT, lambda *_: None)
-    # the front end blocks signals in its threads, and children inherit that
-    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    serve(*prepared(), EngineHost(args.model, max(1, args.threads), args.device, args.dtype))
 
 
 def _import_torch() -> None:
     # only torch: two threads that import modules which import each other may see half of one
     import torch  # noqa: F401
-
-
-def _log_file() -> TextIO | None:
-    """The log, emptied into `engine.log.1` once it is large; None where it cannot be written."""
-    path = user_log_path("llm-holes") / "engine.log"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists() and not path.is_file():  # opening a pipe waits for its other end
-            return None
-        if path.exists() and path.stat().st_size > LOG_BYTES:
-            path.replace(path.with_name("engine.log.1"))
-        return path.open("a", encoding="utf-8", errors="backslashreplace", buffering=1)
-    except OSError:
-        return None
-
-
-class _Both(io.TextIOBase):
-    """stderr, which the front end keeps the end of, and the log file."""
-
-    def __init__(self, stderr: TextIO, log: TextIO | None) -> None:
-        self._files = [stderr, *([log] if log else [])]
-
-    def write(self, text: str) -> int:
-        for file in self._files:
-            # a full disk or a front end that is gone must not end a run
-            with contextlib.suppress(OSError):
-                file.write(text)
-        return len(text)
-
-    def flush(self) -> None:
-        for file in self._files:
-            with contextlib.suppress(OSError):
-                file.flush()
-
-    def fileno(self) -> int:
-        return self._files[0].fileno()
 
 
 if __name__ == "__main__":

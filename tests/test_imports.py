@@ -28,3 +28,12 @@ def test_the_engine_loads_no_drawing_library(module: str) -> None:
 def test_the_catalog_reads_every_lesson_without_a_model_library() -> None:
     loaded = loaded_by("from llm_holes.lessons.catalog import catalog; catalog.load()")
     assert not loaded & (MODEL_LIBRARIES | DRAWING_LIBRARIES | SLOW_ON_THE_WAY_TO_THE_FIRST_PAINT)
+
+
+def test_what_asks_a_server_loads_no_model_library() -> None:
+    every = "from llm_holes.lessons import served; from llm_holes.lessons.catalog import catalog"
+    loaded = loaded_by(
+        f"import llm_holes.lessons.served_worker; {every}; [served.served(x) for x in catalog.load().lessons.values()]"
+    )
+    assert "httpx2" in loaded
+    assert not loaded & ((MODEL_LIBRARIES | DRAWING_LIBRARIES) - {"tiktoken"})

@@ -57,6 +57,7 @@ LESSON = (
     Action("review", "v", "review", "review", "What is due, totals, and how well you judge yourself", footer=False),
     Action("game", "f", "game", "find the hole", "A game: which part of the model is broken?", footer=False),
     Action("intact", "o", "intact", "other model", "In the game: the next runs go to the intact model, or back"),
+    Action("other-engine", "E", "other_engine", "other engine", "The same text on the local model; or back"),
     Action("code", "c", "code", "code", "Read the code that runs"),
     Action("search", "slash", "search", "search", "Search titles, terms and texts of all lessons", shown="/"),
     Action("glossary", "i", "glossary", "glossary", "Look up a term: what it means and which hole explains it"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
@@ -40,6 +40,7 @@ class HolesApp(SurvivingApp):
         greet: whether to say what this is, or where the learner was.
         tour: whether to begin with the tour.
         model: what `--model` was given, "" for the default one.
+        other_command: starts another engine, to which a key leads and back.
     """
 
     CSS_PATH = "app.tcss"
@@ -58,13 +59,15 @@ class HolesApp(SurvivingApp):
         greet: bool = False,
         tour: bool = False,
         model: str = "",
+        other_command: Sequence[str] = (),
     ) -> None:
         super().__init__()
         self.animation_level = "none"
         self.link = (link or to_process(client_command))(self._receive)
         self.main = LessonScreen(
-            catalog or lessons.load(), self.link, lambda: self.learner, lesson, clock, greet, tour, model
-        )
+            catalog or lessons.load(), self.link, lambda: self.learner, lesson, clock, greet, tour, model,
+            (client_command, other_command),
+        )  # fmt: skip
         for theme in (DARK, LIGHT):
             self.register_theme(for_terminal(theme, self.console.color_system == "standard"))
         if "TEXTUAL_THEME" not in os.environ:

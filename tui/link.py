@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from llm_holes.engine.ipc.client import Client, Died
@@ -21,6 +21,9 @@ class Link(Protocol):
     def send(self, request: Request) -> None: ...
 
     async def restart(self) -> None: ...
+
+    def use(self, command: Sequence[str]) -> None:
+        """What starts the engine from the next restart on."""
 
     async def close(self) -> None: ...
 

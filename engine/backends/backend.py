@@ -13,8 +13,9 @@ from typing import Any, Literal, Protocol
 from llm_holes.engine.frames import Token
 
 Capability = Literal[
-    "completions", "chat", "top 1", "top 5", "top 20", "top 1000", "tokenize", "echo", "prompt chances", "seed",
-    "tools", "usage", "cached tokens",
+    "completions", "chat", "top 1", "top 5", "top 20", "top 1000", "tokenize", "template", "echo",
+    "prompt chances", "seed", "tools", "usage",
+    "cached tokens",
 ]  # fmt: skip
 
 MEANING: Mapping[Capability, str] = {
@@ -25,6 +26,7 @@ MEANING: Mapping[Capability, str] = {
     "top 20": "says the 20 likeliest tokens of each place",
     "top 1000": "says the 1,000 likeliest tokens of each place",
     "tokenize": "cuts a text into its tokens",
+    "template": "says what its chat template makes of messages",
     "echo": "gives the prompt back with the chance of each of its tokens",
     "prompt chances": "says the chance of each token of the prompt",
     "seed": "draws the same tokens for the same seed",
@@ -61,7 +63,8 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """What came at once: some text, and its tokens if chances were asked for. `ms` have passed since the request."""
+    """What came at once: some text, and its tokens if chances were asked for, that which ends the answer among them
+    where it is told. `ms` have passed since the request."""
 
     text: str
     tokens: tuple[Written, ...]
@@ -93,13 +96,14 @@ class Ended:
 @dataclass(frozen=True, slots=True)
 class Ask:
     """A request: a bare text or messages, and how to go on. `top` is how many of the likeliest tokens to tell of each
-    place. At temperature 0 the likeliest is taken."""
+    place. At temperature 0 the likeliest is taken; a text in `stop` ends the answer before it."""
 
     prompt: str | tuple[Message, ...]
     max_tokens: int
     top: int = 0
     temperature: float = 0.0
     seed: int | None = None
+    stop: tuple[str, ...] = ()
     tools: tuple[Mapping[str, Any], ...] = ()
 
 
@@ -134,6 +138,9 @@ class Backend(Protocol):
 
     def encode(self, text: str, specials: bool = False) -> tuple[Token, ...]:
         """The tokens of a text; with `specials`, the names of control tokens in it are those tokens."""
+
+    def rendered(self, messages: Sequence[Message]) -> str:
+        """The whole text that the model is given of a talk, up to where its answer begins."""
 
     def together(self, asks: Sequence[Ask]) -> Iterator[tuple[int, Piece | Ended]]:
         """The answers to several requests at once, as they come, each with the number of its request."""

@@ -24,7 +24,6 @@ TOOL = {
         "parameters": {"type": "object", "properties": {"expression": {"type": "string"}}},
     },
 }
-STEPS = 8
 
 
 @dataclass(frozen=True)
@@ -59,9 +58,10 @@ def probed(wire: Wire, name: str | None, report: Callable[[int, int], None] = la
     """The server's model with everything that it can do. `report` is told how far it is. Raises ModelError."""
     served = chosen(wire, name)
     backend = HttpBackend(wire, served.id)
-    for done, step in enumerate((_endpoints, _usage, _top, _echo, _prompt_chances, _seed, _tools, _tokenizer), 1):
+    asked = (_endpoints, _usage, _top, _echo, _prompt_chances, _seed, _tools, _tokenizer, _template)
+    for done, step in enumerate(asked, 1):
         backend = step(backend)
-        report(done, STEPS)
+        report(done, len(asked))
     return Found(backend, served)
 
 
@@ -163,6 +163,19 @@ def _tokenizer(backend: HttpBackend) -> HttpBackend:
         if "tokenize" in able.capabilities:
             return able
     return backend
+
+
+def _template(backend: HttpBackend) -> HttpBackend:
+    """What it says of the message has to be in it, and marks around it."""
+    if not backend.dialect or "chat" not in backend.capabilities:
+        return backend
+    talk = ({"role": "user", "content": TEXT},)
+
+    def gives(found: HttpBackend) -> bool:
+        text = found.rendered(talk)
+        return TEXT in text and text.strip() != TEXT
+
+    return _if_it(backend, "template", gives)
 
 
 def _joined(tokens: Any) -> bytes:

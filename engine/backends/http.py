@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from llm_holes.engine.backends.backend import Ask, Called, Capability, Ended, Likely, Piece, Reason, most
+from llm_holes.engine.backends.backend import Ask, Called, Capability, Ended, Likely, Message, Piece, Reason, most
 from llm_holes.engine.backends.said import Said, chance, read, typed
 from llm_holes.engine.backends.wire import NotCancelled, Wire
 from llm_holes.engine.errors import InputError, ModelError
@@ -46,6 +46,14 @@ class HttpBackend:
             raise InputError("this server cuts no text into tokens for others")
         return (self._llama_tokens if self.dialect == "llama.cpp" else self._vllm_tokens)(text, specials)
 
+    def rendered(self, messages: Sequence[Message]) -> str:
+        url, given = self.wire.address.root, {"model": self.name, "messages": list(messages)}
+        if self.dialect == "llama.cpp":
+            return typed(self.wire.post(f"{url}/apply-template", given, self.is_cancelled), _Rendered).prompt
+        body = given | {"add_generation_prompt": True, "return_token_strs": True}
+        said = typed(self.wire.post(f"{url}/tokenize", body, self.is_cancelled), _VllmTokens)
+        return b"".join(map(_bytes_of, said.token_strs or [])).decode("utf-8", "replace")
+
     def chances(self, text: str) -> tuple[Likely, ...]:
         body = {**self.body(Ask(text, 1)), "stream": False}
         body.pop("stream_options", None)
@@ -75,6 +83,8 @@ class HttpBackend:
             body["stream_options"] = {"include_usage": True}
         if ask.seed is not None and "seed" in self.capabilities:
             body["seed"] = ask.seed
+        if ask.stop:
+            body["stop"] = list(ask.stop)
         if ask.tools and "tools" in self.capabilities:
             body["tools"] = list(ask.tools)
         if top := min(ask.top, most(self.capabilities)):
@@ -105,6 +115,10 @@ class _LlamaToken(msgspec.Struct):
 
 class _LlamaTokens(msgspec.Struct):
     tokens: list[_LlamaToken]
+
+
+class _Rendered(msgspec.Struct):
+    prompt: str
 
 
 class _VllmTokens(msgspec.Struct):

@@ -8,14 +8,26 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from llm_holes.engine.backends.backend import Ask, Capability, Ended, Likely, Piece, Written
+from llm_holes.engine.backends.backend import Ask, Capability, Ended, Likely, Message, Piece, Written
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Token
 from llm_holes.engine.generation.generate import Limits, Step
 from llm_holes.engine.generation.sampling import SamplingParams
 
 CAN: frozenset[Capability] = frozenset(
-    {"completions", "chat", "top 1", "top 5", "top 20", "top 1000", "tokenize", "prompt chances", "seed", "usage"}
+    {
+        "completions",
+        "chat",
+        "top 1",
+        "top 5",
+        "top 20",
+        "top 1000",
+        "tokenize",
+        "template",
+        "prompt chances",
+        "seed",
+        "usage",
+    }
 )
 
 
@@ -29,13 +41,16 @@ class LocalBackend:
 
     @property
     def capabilities(self) -> frozenset[Capability]:
-        return CAN if self.engine.tokenizer.has_chat else CAN - {"chat"}
+        return CAN if self.engine.tokenizer.has_chat else CAN - {"chat", "template"}
 
     def cancellable(self, is_cancelled: Callable[[], bool]) -> LocalBackend:
         return replace(self, engine=self.engine.cancellable(is_cancelled))
 
     def encode(self, text: str, specials: bool = False) -> tuple[Token, ...]:
         return self.engine.tokens(self.engine.tokenizer.encode(text, specials=specials))
+
+    def rendered(self, messages: Sequence[Message]) -> str:
+        return self.engine.tokenizer.chat(messages)
 
     def together(self, asks: Sequence[Ask]) -> Iterator[tuple[int, Piece | Ended]]:
         """One after the other: there is one model, and it does one thing at a time."""
@@ -52,12 +67,11 @@ class LocalBackend:
     def _one(self, ask: Ask) -> Iterator[Piece | Ended]:
         prompt, started = self._ids(ask), time.perf_counter()
         params = SamplingParams(temperature=ask.temperature, seed=ask.seed or 0)
-        limits = Limits(ask.max_tokens, top=min(max(ask.top, 1), self.engine.model.config.d_vocab))
+        limits = Limits(ask.max_tokens, ask.stop, top=min(max(ask.top, 1), self.engine.model.config.d_vocab))
         for count, step in enumerate(self.engine.generate(prompt, params, limits), 1):
             ms = (time.perf_counter() - started) * 1e3
             ended = step.stop_reason == "end token"
-            # servers do not show the token that ends an answer, either
-            tokens = (self._written(step),) if ask.top and not ended else ()
+            tokens = (self._written(step),) if ask.top else ()
             if step.text or tokens:
                 yield Piece(step.text, tokens, ms)
             if step.stop_reason is not None:
@@ -65,7 +79,9 @@ class LocalBackend:
 
     def _ids(self, ask: Ask) -> list[int]:
         if isinstance(ask.prompt, str):
-            return self.engine.encode(ask.prompt, ask.max_tokens)
+            tokenizer = self.engine.tokenizer
+            # as servers read a bare text: what names a control token is that token
+            return self.engine.fits([*tokenizer.begin, *tokenizer.encode(ask.prompt, specials=True)], ask.max_tokens)
         return self.engine.fits(self.engine.tokenizer.chat_ids(ask.prompt), ask.max_tokens)
 
     def _written(self, step: Step) -> Written:

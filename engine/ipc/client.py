@@ -12,9 +12,10 @@ import re
 import shlex
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from llm_holes.engine.ipc.address import address_of, is_address
 from llm_holes.engine.ipc.messages import (
     HEADER,
     VERSION,
@@ -91,6 +92,10 @@ class Client:
         connection, self._connection = self._connection, None
         if connection is not None:
             await connection.close()
+
+    def use(self, command: Sequence[str]) -> None:
+        """What starts the engine from the next restart on."""
+        self.command = tuple(command)
 
     async def restart(self) -> None:
         await self.close()
@@ -268,18 +273,31 @@ def command_for(
     device: str | None = None,
     dtype: str | None = None,
 ) -> list[str]:
-    """The command that starts the engine: `local`, or `ssh://[user@]host[:port]`. Raises ValueError on any other."""
+    """The command that starts the engine: `local`, `ssh://[user@]host[:port]`, or an OpenAI-compatible server from
+    `https://host/v1` on. Raises ValueError on any other."""
     given = {"--model": model, "--threads": threads, "--device": device, "--dtype": dtype}
     options = [part for name, value in given.items() if value for part in (name, str(value))]
     if engine == "local":
         return [sys.executable, "-m", "llm_holes.lessons.worker", *options]
+    if is_address(engine):
+        return _served(engine, given)
     address = SSH_ADDRESS.fullmatch(engine)
     if address is None:
-        raise ValueError(f"the engine is `local` or `ssh://[user@]host[:port]`, not {engine!r}")
+        raise ValueError(f"the engine is `local`, `ssh://[user@]host[:port]` or `https://host/v1`, not {engine!r}")
     user, host, port = address["user"], address["host"].strip("[]"), address["port"]
     target = [*(["-l", user] if user else []), *(["-p", port] if port else []), "--", host]
     # ssh hands one string to a shell on the other side
     return ["ssh", *SSH_OPTIONS, *target, shlex.join(["llm-holes", "engine", *options])]
+
+
+def _served(engine: str, given: Mapping[str, object]) -> list[str]:
+    """The command for a model on a server. Raises ValueError for what only a model here has."""
+    url = address_of(engine).url
+    for name in ("--threads", "--device", "--dtype"):
+        if given[name]:
+            raise ValueError(f"{name} is for a model that this program loads; a server has chosen for itself")
+    model = ["--model", str(given["--model"])] if given["--model"] else []
+    return [sys.executable, "-m", "llm_holes.lessons.served_worker", "--url", url, *model]
 
 
 def _reason(code: int, tail: str) -> str:

@@ -51,7 +51,11 @@ Request = Run | Cancel
 
 
 class ModelInfo(Sizes, frozen=True):
-    """The loaded model as the front end may quote it; `{model.n_layers}` in a lesson's text is a field of this."""
+    """The loaded model as the front end may quote it; `{model.n_layers}` in a lesson's text is a field of this.
+
+    Of a model on a server, `shows` has by lesson what can be given there: keys of views, and the measurements that
+    decide bets. What the server does not tell of it is 0 or empty.
+    """
 
     name: str
     path: str
@@ -61,6 +65,17 @@ class ModelInfo(Sizes, frozen=True):
     parameters: int
     weight_format: str
     device: str = "cpu"
+    shows: dict[str, list[str]] | None = None
+
+    @property
+    def facts(self) -> dict[str, object]:
+        """What is known of it, by name."""
+        fields = msgspec.structs.asdict(self)
+        return fields if self.shows is None else {name: value for name, value in fields.items() if value}
+
+    def can_decide(self, lesson: str, bet: str) -> bool:
+        """Whether a run of the lesson makes the measurement that decides the bet."""
+        return self.shows is None or bet in self.shows.get(lesson, ())
 
 
 Phase = Literal["starting", "downloading", "converting", "loading"]

@@ -130,6 +130,12 @@ class Session:
             self.engine = EngineState()
             self._restart()
 
+    def move(self) -> None:
+        """Another engine is to be started in the place of this one; nothing of this one is kept."""
+        self.leave()
+        self.engine, self._model = EngineState(), None
+        self._restart()
+
     def amend(self, settings: dict[str, Value]) -> None:
         """Gives a run that still waits other settings."""
         if self.run.phase == "queued":

@@ -89,8 +89,9 @@ def parsed(control: Control, text: str) -> Scalar:
 
 
 def bounds(control: Control, model: ModelInfo | None) -> tuple[float | None, float | None]:
-    """The smallest and largest value, as far as they are known (layers and heads need the model)."""
-    if model is not None and control.kind in PLACES:
+    """The smallest and largest value, as far as they are known (layers and heads need the model, and
+    a server does not tell them)."""
+    if model is not None and model.shows is None and control.kind in PLACES:
         count = {"layer": model.n_layers, "head": model.n_heads, "token": model.d_vocab}[control.kind]
         return control.min if control.min is not None else 0, count - 1
     return control.min, control.max

@@ -23,6 +23,7 @@ COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt, ">": operator.gt, "<=": operator.le, ">=": operator.ge, "==": operator.eq, "!=": operator.ne,
 }  # fmt: skip
 HEADING = re.compile(r"^## +(.+?)\s*$", re.MULTILINE)
+BETWEEN_SENTENCES = re.compile(r"(?<=[.!?])(?=\s)")
 RULE = re.compile(r"^---\s*$", re.MULTILINE)
 
 Values = Mapping[str, Mapping[str, object]]
@@ -73,6 +74,18 @@ def chosen(text: str, values: Values) -> str:
         return "" if holds is None else match[2] if holds else match[3] or ""
 
     return re.sub(r"[ ]{2,}", " ", CONDITIONAL.sub(part, text)).strip()
+
+
+def told(text: str, values: Values) -> str:
+    """The text as `chosen` has it, without the sentences that quote what is not known though other things of its group
+    are: a model on a server is not known in every way."""
+    sentences = BETWEEN_SENTENCES.split(chosen(text, values))
+    return "".join(one for one in sentences if _is_told(one, values)).strip()
+
+
+def _is_told(sentence: str, values: Values) -> bool:
+    quoted = ((values.get(group), name) for group, name, _ in PLACEHOLDER.findall(sentence))
+    return all(not known or name in known for known, name in quoted)
 
 
 def _holds(condition: str, values: Values) -> bool | None:

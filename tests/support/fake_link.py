@@ -29,6 +29,7 @@ class FakeEngine:
     requests: list[Request] = field(default_factory=list)
     starts: int = 0
     closed: bool = False
+    used: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         self._on_reply: OnReply = lambda reply: None
@@ -47,6 +48,9 @@ class FakeEngine:
 
     async def restart(self) -> None:
         await self.start()
+
+    def use(self, command: Sequence[str]) -> None:
+        self.used = tuple(command)
 
     async def close(self) -> None:
         self.closed = True

@@ -158,6 +158,9 @@ class Faulty:
     async def _dialect(self, fault: str, path: str, body: dict[str, Any], writer: asyncio.StreamWriter) -> None:
         chat = "chat" in path
         if path == "tokenize" and fault == "vllm":
+            if "messages" in body:
+                said = [f"<{one['role']}>{one['content']}" for one in body["messages"]]
+                body = {"prompt": "".join(said) + "<assistant>"}
             if "prompt" not in body:
                 await _json(writer, {"error": "prompt is missing"}, "400 Bad Request")
                 return

@@ -20,7 +20,7 @@ async def test_help_lists_the_focused_widgets_keys_and_all_that_is_possible(open
         await settle(pilot)
         assert isinstance(app.screen, HelpScreen)
         text = " ".join(str(app.screen.query_one(Static).render()).split())
-        impossible = {"cancel", "bet", "back", "pin", "keep", "share", "intact"}
+        impossible = {"cancel", "bet", "back", "pin", "keep", "share", "intact", "other-engine"}
         impossible |= {"tab-left", "tab-right", "dials", "step-back"}
         possible = [action for action in GLOBAL if action.id not in impossible]
         assert [action.id for action in possible if action.tooltip not in text] == []

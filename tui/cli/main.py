@@ -169,7 +169,7 @@ def _shared() -> argparse.ArgumentParser:
     """The options that may stand before or after the command. New each time: argparse changes parents' defaults."""
     shared = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
     shared.add_argument("--model", metavar="NAME|DIR|FILE.gguf", help="the model to look into")
-    shared.add_argument("--engine", metavar="local|ssh://HOST", help="where the model runs")
+    shared.add_argument("--engine", metavar="local|ssh://HOST|https://HOST/v1", help="where the model runs")
     shared.add_argument("--threads", metavar="N", type=_count, help="processor cores for the model (all but one)")
     shared.add_argument(
         "--device", metavar="cpu|cuda|mps", type=_device, help="what computes (the GPU if there is one)"
@@ -209,15 +209,18 @@ def _engine_command(args: argparse.Namespace) -> list[str]:
 
 
 def _app(args: argparse.Namespace, tour: bool = False) -> int:
+    from llm_holes.engine.ipc.address import is_address
+    from llm_holes.engine.ipc.client import command_for
     from llm_holes.tui.terminal.terminal import run_app
 
     command = _engine_command(args)
+    local = command_for("local") if is_address(args.engine) else []
     lesson = args.lesson and _find(args.lesson).id
 
     def make_app() -> App[Any]:
         from llm_holes.tui.app import HolesApp
 
-        return HolesApp(command, lesson, greet=True, tour=tour, model=args.model or "")
+        return HolesApp(command, lesson, greet=True, tour=tour, model=args.model or "", other_command=local)
 
     return run_app(make_app)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
@@ -98,6 +98,7 @@ class LessonScreen(Steady, Screen[None]):
         greet: whether to say what this is, or where the learner was.
         tour: whether to begin with the tour.
         chosen: the model the program was started with, "" for the default one.
+        engines: what starts the engine, and what starts another; empty if there is no other.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings(LESSON)]
@@ -126,9 +127,11 @@ class LessonScreen(Steady, Screen[None]):
         greet: bool,
         tour: bool,
         chosen: str,
+        engines: tuple[Sequence[str], Sequence[str]] = ((), ()),
     ) -> None:
         super().__init__(id="_default")
         self.catalog, self._greet, self._tours, self._chosen = catalog, greet, tour, chosen
+        self._engines = engines
         self.learner, self._link, self._first, self._clock = learner, link, first, clock
         self.session = Session(link.send, self._restart, clock)
         self.settings, self.game, self.lab, self.history = Settings(), Game(learner), Lab(self.session), History()
@@ -463,6 +466,10 @@ class LessonScreen(Steady, Screen[None]):
         if self.lesson is not None:
             self.dials.show_settings(self.settings.of(self.lesson))
             self.runs.amend(self.lesson)
+            if ready.model.shows is not None and self.steps.bet(self.lesson) is None:
+                self._ask()  # a bet that nothing here would decide is taken back
+                if not self.runs.known(self.lesson):
+                    self._run_soon(STEP_RUNS_AFTER)
             if self.runs.waits(self.lesson):
                 self.call_next(self._run)
 
@@ -531,6 +538,16 @@ class LessonScreen(Steady, Screen[None]):
         run = self.session.run
         self.status.seconds = self._clock() - run.started if run.phase == "running" else 0.0
         self.status.silent = self.session.silent
+
+    def action_other_engine(self) -> None:
+        """The same lesson with the same settings on the other engine, or back on the first."""
+        self._engines = self._engines[::-1]
+        self._rerun.drop()
+        self._link.use(self._engines[0])
+        self.session.move()
+        self.settings.model = None
+        if self.lesson is not None:
+            self._show_step()
 
     # -- the stage ----------------------------------------------------------------------------------------------------
 
@@ -636,6 +653,7 @@ class LessonScreen(Steady, Screen[None]):
             "pin": finished or self.lab.pinned is not None,
             "keep": finished and self.session.run.case is None,
             "share": self._to_share() is not None or bool(self._score()),
+            "other_engine": bool(self._engines[1]),
             "intact": self.game.open_case is not None,
             "up": self.above is not None,
             "next": self.following is not None,

@@ -6,8 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from msgspec import structs
-
 from llm_holes.engine.frames import Value
 from llm_holes.engine.ipc.client import Died
 from llm_holes.engine.ipc.messages import Reply
@@ -107,4 +105,4 @@ class Runs:
     @property
     def facts(self) -> dict[str, object]:
         """What is known of the model, by name."""
-        return structs.asdict(self.session.model) if self.session.model is not None else {}
+        return self.session.model.facts if self.session.model is not None else {}

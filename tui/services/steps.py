@@ -78,4 +78,7 @@ class Steps:
         return self._game.open_case is not None or self._reached.get(lesson.id, 0) >= len(lesson.steps) - 1
 
     def _open(self, lesson: Lesson, bet: Bet) -> bool:
+        model = self._settings.model
+        if model is not None and not model.can_decide(lesson.id, bet.measurement):
+            return False
         return self._game.open_case is None and self._learner().undecided(lesson, bet)

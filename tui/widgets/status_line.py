@@ -43,7 +43,8 @@ def state_row(engine: EngineState, run: RunState, seconds: float, brief: bool = 
         ]
     model = engine.model
     on = plural(model.threads, "thread") if model.device == "cpu" else visible(model.device)
-    row = [] if brief else [Span(f"{visible(model.name)} · {visible(model.dtype)} · {on} · ", "dim")]
+    parts = (visible(model.name), visible(model.dtype), on)
+    row = [] if brief else [Span("".join(f"{part} · " for part in parts if part), "dim")]
     if run.phase == "running":
         row.append(Span(f"running {duration(1000 * seconds)}", "strong"))
         if run.progress is not None:

@@ -11,6 +11,7 @@ from textual.widget import Widget
 from llm_holes.engine.frames import Value
 from llm_holes.engine.ipc.messages import ModelInfo
 from llm_holes.lessons.catalog.catalog import Lesson
+from llm_holes.lessons.catalog.words import told
 from llm_holes.tui.content import lines
 from llm_holes.tui.draw.spans import Row, Span
 from llm_holes.tui.draw.words import link_at, word_rows
@@ -43,22 +44,22 @@ class WordsPane(Steady, Widget):
         if lesson is None or self.step >= len(lesson.words):
             return []
         words, step = lesson.words[self.step], lesson.steps[self.step]
-        model = self.model
-        facts = {name: getattr(model, name) for name in model.__struct_fields__} if model is not None else {}
+        facts = self.model.facts if self.model is not None else {}
         values = {"measured": self.measured or {}, "model": facts, "settings": self.settings}
-        after = words.after if self.measured is not None else ""
+        # where nothing was measured, or nothing of what is said, what was said before it still holds
+        before, after = told(words.before, values), told(words.after, values) if self.measured else ""
         heading = [Span(words.heading, "strong")]
         if self.brief:
             return [heading]
         if self.beside:
-            parts = [word_rows(text, values, width) for text in (words.before, after) if text]
+            parts = [word_rows(text, values, width) for text in (before, after) if text]
             rows: list[Row] = [heading, []]
             for part in parts:
                 rows += [*part, []]
         else:
             stop = "" if words.heading.endswith(("?", "!")) else "."
-            rows = word_rows(after or words.before, values, width, [Span(words.heading + stop, "strong"), Span(" ")])
-        if step.try_ and self.measured is not None:
+            rows = word_rows(after or before, values, width, [Span(words.heading + stop, "strong"), Span(" ")])
+        if step.try_ and self.measured:
             first, *rest = word_rows(step.try_, values, max(width - len(TRY), 10))
             rows.append([Span(TRY, "act"), *first])
             rows += [[Span(" " * len(TRY)), *row] for row in rest]

@@ -18,11 +18,12 @@ def found(connect: Connect, fault: str, name: str | None = None) -> Found:
 def test_a_server_that_speaks_as_vllm_does(connect: Connect) -> None:
     backend = found(connect, "vllm").backend
     assert backend.capabilities == {
-        "completions", "chat", "top 20", "top 5", "top 1", "echo", "prompt chances", "tokenize", "tools", "usage",
-        "cached tokens",
+        "completions", "chat", "top 20", "top 5", "top 1", "echo", "prompt chances", "tokenize", "template",
+        "tools", "usage", "cached tokens",
     }  # fmt: skip
     assert backend.dialect == "vLLM"
     assert [token.data for token in backend.encode("a b")] == [b"a", b" b"]
+    assert backend.rendered([{"role": "user", "content": "Hi you"}]) == "<user>Hi you<assistant>"
     told = answer(backend, Ask(TEXT, 2, top=3))
     assert [written.token.text for written in told.tokens] == [" Paris", ","]
     assert [likely.text for likely in told.tokens[0].top] == [" Paris", " w1", " w2"]

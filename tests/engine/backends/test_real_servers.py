@@ -47,8 +47,8 @@ def test_llama_cpp_writes_the_engine_s_tokens_with_the_engine_s_chances(engine: 
 
 def test_llama_cpp_can_do_nearly_everything(engine: Engine, llama: Found) -> None:
     assert llama.backend.capabilities == {
-        "completions", "chat", "top 1", "top 5", "top 20", "top 1000", "tokenize", "seed", "tools", "usage",
-        "cached tokens",
+        "completions", "chat", "top 1", "top 5", "top 20", "top 1000", "tokenize", "template", "seed", "tools",
+        "usage", "cached tokens",
     }  # fmt: skip
     assert dict(known_of(llama.served))["d_vocab"] == engine.info.d_vocab
 
@@ -59,6 +59,8 @@ def test_llama_cpp_cuts_a_text_into_the_engine_s_tokens(
     engine: Engine, llama: Found, text: str, specials: bool
 ) -> None:
     assert llama.backend.encode(text, specials) == LocalBackend(engine).encode(text, specials)
+    talk = [{"role": "user", "content": text}]
+    assert llama.backend.rendered(talk) == LocalBackend(engine).rendered(talk)
 
 
 @pytest.mark.parametrize("ask", [TEXT, TALK], ids=["text", "messages"])

@@ -390,3 +390,13 @@ def test_remote_command_is_quoted_for_the_shell_on_the_other_side() -> None:
 def test_an_address_that_is_none_is_refused(engine: str) -> None:
     with pytest.raises(ValueError, match="ssh://"):
         command_for(engine)
+
+
+def test_a_server_is_asked_by_a_process_of_its_own() -> None:
+    command = command_for("https://gpu.example/v1/", "tiny")
+    assert command[1:3] == ["-m", "llm_holes.lessons.served_worker"]
+    assert command[3:] == ["--url", "https://gpu.example/v1", "--model", "tiny"]
+    with pytest.raises(ValueError, match="--threads is for a model that this program loads"):
+        command_for("https://gpu.example/v1", threads=2)
+    with pytest.raises(ValueError, match="no password"):
+        command_for("https://me:secret@gpu.example/v1")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from llm_holes.lessons.catalog.words import Words, chosen, fill, names_in, words_of
+from llm_holes.lessons.catalog.words import Words, chosen, fill, names_in, told, words_of
 
 VALUES = {
     "measured": {"n": 1234, "ok": True, "none": 0, "p_x": 1e-5, "who": "a\nb", "m": 3},
@@ -81,3 +81,10 @@ def test_what_cannot_be_compared_is_not_said() -> None:
 def test_the_names_in_a_text_are_those_it_quotes_and_those_its_conditions_ask_for() -> None:
     text = "{measured.a} {?measured.b < settings.c}{model.d}{/}"
     assert names_in(text) == {("measured", "a"), ("measured", "b"), ("settings", "c"), ("model", "d")}
+
+
+def test_a_sentence_that_quotes_what_a_server_does_not_tell_is_left_out() -> None:
+    text = "One of {model.n_layers} layers. {measured.n} tokens: {measured.later}. In all {measured.n}! So be it."
+    assert told(text, VALUES) == "One of {model.n_layers} layers. In all {measured.n}! So be it."
+    assert told(text, {"model": {"d_vocab": 7}, "measured": {"n": 1}}) == "In all {measured.n}! So be it."
+    assert told(text, {"model": {}, "measured": {}}) == text, "before anything is known nothing is left out"

@@ -1,0 +1,153 @@
+"""Every lesson on a server: live where it can be, a sentence where not, never more connections than it says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from llm_holes.engine.backends.backend import Backend
+from llm_holes.engine.backends.capabilities import Found
+from llm_holes.engine.backends.local import LocalBackend
+from llm_holes.engine.engine import Engine
+from llm_holes.engine.errors import Cancelled
+from llm_holes.engine.frames import Frame, Text
+from llm_holes.lessons import served
+from llm_holes.lessons.catalog import catalog
+from tests.support.backends import asked, served_frames
+from tests.support.faulty_server import Faulty, faulty_server
+from tests.support.lessons import frames
+from tests.support.processes import within
+
+LESSONS = catalog.load().lessons
+LIVE = [name for name, lesson in LESSONS.items() if served.served(lesson) is not None]
+QUICK: dict[str, dict[str, Any]] = {"prefill-decode": {"batch": 3, "max_prompt": 8, "max_new_tokens": 3}}
+"""Settings with which a run that times much takes less."""
+
+
+@pytest.fixture(scope="module")
+def faulty() -> Iterator[Faulty]:
+    with faulty_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def vllm(faulty: Faulty) -> Iterator[Found]:
+    with asked(faulty.url("vllm")) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def llama(llama_server: str) -> Iterator[Found]:
+    with asked(llama_server) as found:
+        yield found
+
+
+def steps_of(lesson_id: str) -> list[dict[str, Any]]:
+    """The settings of a lesson's steps, each once."""
+    lesson = LESSONS[lesson_id]
+    found: list[dict[str, Any]] = []
+    for step in lesson.steps:
+        settings = QUICK.get(lesson_id, {}) | step.settings
+        if settings not in found:
+            found.append(settings)
+    return found
+
+
+def check(backend: Backend, lesson_id: str, settings: dict[str, Any]) -> Frame:
+    """Each step has its picture or a sentence, and what is promised is measured."""
+    lesson, shown = LESSONS[lesson_id], served.shown(catalog.load(), backend.capabilities).get(lesson_id, [])
+    last = served_frames(backend, lesson_id, **settings)[-1]
+    by_key = {view.key: view for view in last.views}
+    assert {step.view for step in lesson.steps} <= by_key.keys()
+    assert set(last.measured) <= set(lesson.data.publishes)
+    for step in lesson.steps:
+        if step.view in shown and step.bet is not None and step.bet.measurement in shown:
+            assert step.bet.measurement in last.measured
+        if step.view not in shown:
+            told = by_key[step.view]
+            assert isinstance(told, Text)
+            assert told.text.endswith(served.OFFER)
+    assert last.progress is None
+    return last
+
+
+@pytest.mark.parametrize("lesson_id", [name for name in LESSONS if name not in LIVE])
+def test_a_lesson_that_cannot_live_on_an_api_says_so_at_each_step(lesson_id: str, vllm: Found) -> None:
+    last = check(vllm.backend, lesson_id, {})
+    assert last.caption.startswith("An API does not show ")
+    assert last.measured == {}
+
+
+@pytest.mark.parametrize("lesson_id", LIVE)
+def test_a_lesson_lives_on_a_server_that_can_do_much(lesson_id: str, vllm: Found, faulty: Faulty) -> None:
+    live = served.served(LESSONS[lesson_id])
+    assert live is not None
+    assert within(2, lambda: faulty.open == 0)
+    faulty.most = 0
+    for settings in steps_of(lesson_id):
+        check(vllm.backend, lesson_id, settings)
+    assert 0 < faulty.most <= live.CONNECTIONS
+    vllm.backend.wire.rest()
+    assert within(2, lambda: faulty.open == 0)
+
+
+@pytest.mark.parametrize("lesson_id", LIVE)
+def test_a_lesson_says_what_a_server_that_only_writes_cannot_show(lesson_id: str, faulty: Faulty) -> None:
+    with asked(faulty.url("good")) as found:
+        check(found.backend, lesson_id, QUICK.get(lesson_id, {}))
+
+
+@pytest.mark.parametrize("lesson_id", LIVE)
+def test_a_cancelled_lesson_leaves_no_connection(lesson_id: str, vllm: Found, faulty: Faulty) -> None:
+    before = sum(faulty.count.values())
+
+    def soon() -> bool:
+        return sum(faulty.count.values()) > before + 1
+
+    with pytest.raises(Cancelled):
+        served_frames(vllm.backend.cancellable(soon), lesson_id)
+    vllm.backend.wire.rest()
+    assert within(2, lambda: faulty.open == 0)
+
+
+@pytest.mark.parametrize("lesson_id", LIVE)
+def test_a_lesson_lives_on_llama_cpp(lesson_id: str, llama: Found) -> None:
+    for settings in steps_of(lesson_id):
+        check(llama.backend, lesson_id, settings)
+
+
+@pytest.mark.parametrize("lesson_id", LIVE)
+def test_a_lesson_lives_on_transformers(lesson_id: str, transformers_server: str) -> None:
+    with asked(transformers_server) as found:
+        check(found.backend, lesson_id, QUICK.get(lesson_id, {}))
+
+
+SAME = {
+    "what-happens": (
+        "answer", "own_answer", "p_first", "first_token", "p_surest", "surest_token", "parted_at", "own_word_returns",
+        "way", "stop_reason", "prompt_tokens", "message_tokens", "forced_tokens", "template_used", "tokens_read",
+        "output_tokens", "next_prompt_tokens", "next_answer",
+    ),
+    "final-vector-to-token": (
+        "top_token", "p_top1", "kept_tokens_filters_first", "kept_by_topk", "kept_by_topp", "kept_by_minp", "p_top1_b",
+        "top_token_b", "kept_by_topk_b", "kept_by_topp_b", "kept_by_minp_b",
+    ),
+}  # fmt: skip
+"""What a server with the same model measures as the experiment on the engine does."""
+
+
+@pytest.mark.parametrize("lesson_id", SAME)
+@pytest.mark.parametrize("where", ["here", "llama.cpp"])
+def test_what_is_measured_there_is_what_is_measured_here(
+    lesson_id: str, where: str, engine: Engine, request: pytest.FixtureRequest
+) -> None:
+    backend: Backend = LocalBackend(engine) if where == "here" else request.getfixturevalue("llama").backend
+    there, here = served_frames(backend, lesson_id)[-1].measured, frames(engine, lesson_id)[-1].measured
+    for name in SAME[lesson_id]:
+        expected = here[name]
+        if isinstance(expected, str | bool):
+            assert there[name] == expected, name
+        else:  # a count of many tokens may end one token further on
+            assert there[name] == pytest.approx(expected, abs=1e-3, rel=0.01), name
