@@ -12,6 +12,7 @@ from typing import NoReturn
 from llm_holes.engine.backends.backend import Backend
 from llm_holes.engine.backends.capabilities import Found, known_of, probed
 from llm_holes.engine.backends.key import key_for
+from llm_holes.engine.backends.reference import ANSWERS, DOCTOR, answers, doctor
 from llm_holes.engine.backends.wire import Wire
 from llm_holes.engine.errors import InputError
 from llm_holes.engine.frames import Frame, Value
@@ -55,6 +56,9 @@ class ServedHost:
         assert self._info is not None, "the server loads before it runs"
         if lesson == FIND_THE_HOLE or case is not None:
             raise InputError("Nobody can break a model behind an API, so this game has no case there.", served.OFFER)
+        backend = self._backend.cancellable(is_cancelled)
+        if lesson in (DOCTOR, ANSWERS):
+            return {}, doctor(backend) if lesson == DOCTOR else answers(backend)
         found = catalog.load().lessons.get(lesson)
         if found is None:
             raise InputError(f"There is no lesson {lesson!r} to run.", "`llm-holes list` shows the lessons.")
@@ -62,7 +66,7 @@ class ServedHost:
             checked = validated(found, settings, self._info)
         except SettingsError as error:
             raise InputError(str(error)) from None
-        return checked, served.frames(found, self._backend.cancellable(is_cancelled), checked)
+        return checked, served.frames(found, backend, checked)
 
     def rest(self) -> None:
         if self._wire is not None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from msgspec import structs
 
+from llm_holes.engine.backends.reference import ANSWERS, DOCTOR, answers
 from llm_holes.engine.errors import InputError
 from llm_holes.engine.frames import Frame, Text, Value
 from llm_holes.engine.ipc.messages import Case, ModelInfo, Status
@@ -30,10 +31,9 @@ if TYPE_CHECKING:
     from llm_holes.lessons.catalog.catalog import Lesson
     from llm_holes.lessons.game.engine_side import Cases
 
+
 SHORT = 500
 """Characters of a text whose tokens need not be counted."""
-DOCTOR = "doctor"
-"""The run that is no lesson: the engine's checks of itself."""
 
 
 class EngineHost:
@@ -77,6 +77,10 @@ class EngineHost:
             from llm_holes.engine import selfcheck
 
             return {}, selfcheck.run(engine, {})
+        if lesson == ANSWERS:
+            from llm_holes.engine.backends.local import LocalBackend
+
+            return {}, answers(LocalBackend(engine))
         try:
             if lesson == FIND_THE_HOLE:
                 checked = checked_move(settings, engine.info)

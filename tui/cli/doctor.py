@@ -6,7 +6,11 @@ import os
 import shutil
 import termios  # noqa: F401  # where this is missing there is no terminal to look at
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
+from msgspec import structs
+
+from llm_holes.engine.backends.reference import ANSWERS, DOCTOR, differences
 from llm_holes.engine.frames import Frame, Table
 from llm_holes.engine.ipc.versions import versions
 from llm_holes.engine.numbers import count
@@ -15,13 +19,13 @@ from llm_holes.tui.draw.sanitize import clean
 from llm_holes.tui.state.kept_runs import MadeRun
 from llm_holes.tui.terminal.environment import charset, is_colourless, known_colours
 
-CHECKS = "doctor"
 FAILED = "FAILED"
 ENVIRONMENT = ("TERM", "COLORTERM", "NO_COLOR", "LANG", "LC_ALL", "TMUX", "STY", "SSH_CONNECTION")
 
 
-def main(command: Sequence[str], engine: str, as_json: bool) -> int:
-    """Prints the report; 0 if every check passed, else 1. Raises Unsuccessful if the engine cannot run them."""
+def main(command: Sequence[str], engine: str, as_json: bool, beside: Sequence[str] = ()) -> int:
+    """Prints the report; 0 if every check passed, else 1. `beside` starts an engine that has to answer alike. Raises
+    Unsuccessful if the engine cannot run them."""
     terminal = terminal_facts(os.environ)
     if not as_json:
         # at once: it is of use above all where the engine does not start
@@ -29,7 +33,9 @@ def main(command: Sequence[str], engine: str, as_json: bool) -> int:
         _print("terminal", ", ".join(f"{name} {value}" for name, value in terminal.items()))
     progress = Progress()
     try:
-        result = run(command, CHECKS, {}, progress)
+        result = run(command, DOCTOR, {}, progress)
+        if beside:
+            result = compared(result, run(beside, ANSWERS, {}, progress), run(command, ANSWERS, {}, progress))
     finally:
         progress.clear()
     passed = bool(result.frames) and not failures(result.frames[-1])
@@ -39,6 +45,19 @@ def main(command: Sequence[str], engine: str, as_json: bool) -> int:
         _print_text(result, engine)
         print("\nEverything checked is as it should be." if passed else "\nAt least one check failed.")
     return 0 if passed else 1
+
+
+def compared(result: MadeRun, ours: MadeRun, theirs: MadeRun) -> MadeRun:
+    """The report with one more table: in what the server's answers differ from the local model's."""
+    found = list(differences(ours.frames[-1].measured, theirs.frames[-1].measured))
+    rows = tuple((name, figure, limit, "ok" if figure <= limit else FAILED) for name, figure, limit in found)
+    name = ours.model.name if ours.model is not None else "the local model"
+    table = Table(f"beside {name}, here", ("check", "figure", "at most", ""), rows)
+    last = result.frames[-1]
+    measured = {**last.measured, **{name: figure for name, figure, _ in found}}
+    return replace(
+        result, frames=(*result.frames, structs.replace(last, views=(*last.views, table), measured=measured))
+    )
 
 
 def terminal_facts(environment: Mapping[str, str]) -> dict[str, str]:
@@ -73,7 +92,9 @@ def _print_text(result: MadeRun, engine: str) -> None:
 
     if engine != "local":
         _print("engine", f"{engine}, " + ", ".join(f"{name} {version}" for name, version in result.versions.items()))
-    if model := result.model:
+    if (model := result.model) and model.shows is not None:
+        _print("model", f"{model.name}, at {model.path}")
+    elif model:
         _print("model", f"{model.name}, {count(model.parameters)} parameters, {model.weight_format}")
         _print("files", model.path)
         _print("sha256", model.sha256)

@@ -152,13 +152,14 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="change a setting; repeatable")
     run.add_argument("--preset", metavar="PRESET", help="start from one of the lesson's presets")
     run.add_argument("--keep", action="store_true", help="add the run to the lab notebook")
-    add(
+    doctor = add(
         "doctor",
         _doctor,
         "Check this installation and this terminal, and the engine against itself.",
         _shared(),
         as_json,
     )
+    doctor.add_argument("--beside", metavar="MODEL", help="of a server: a model here that has to answer alike")
     learner_commands.add_to(add, _shared, _engine_command)
     add("models", _models, "List the models in the cache.", as_json)
     add("engine", _engine, "Serve the model to an llm-holes on the other end of stdin and stdout.", _shared())
@@ -286,9 +287,14 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _doctor(args: argparse.Namespace) -> int:
+    from llm_holes.engine.ipc.address import is_address
+    from llm_holes.engine.ipc.client import command_for
     from llm_holes.tui.cli import doctor
 
-    return doctor.main(_engine_command(args), args.engine, args.json)
+    if args.beside and not is_address(args.engine):
+        raise UsageError("--beside compares a server with a model here: it goes with --engine https://host/v1")
+    beside = command_for("local", args.beside) if args.beside else ()
+    return doctor.main(_engine_command(args), args.engine, args.json, beside)
 
 
 def _models(args: argparse.Namespace) -> int:

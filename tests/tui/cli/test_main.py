@@ -11,13 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from llm_holes.engine.frames import Frame, Value
 from llm_holes.engine.ipc import client
 from llm_holes.lessons.catalog import catalog
 from llm_holes.tui.cli import doctor
 from llm_holes.tui.cli import main as cli
 from llm_holes.tui.state.kept_runs import MadeRun
 from tests.support.clock import AtMost
-from tests.support.fake_engine import gallery
+from tests.support.fake_engine import MODEL, gallery
 from tests.support.paths import SUPPORT
 from tests.support.processes import running, within
 
@@ -324,3 +325,20 @@ def test_a_run_imports_neither_torch_nor_textual(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_server_is_compared_with_a_model_here_and_nothing_else_is(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["doctor", "--beside", "SmolLM2-135M-Instruct"]) == 2
+    assert "--engine https://host/v1" in capsys.readouterr().err
+
+
+def test_what_a_server_says_otherwise_than_the_local_model_is_a_failed_check() -> None:
+    def made(answer: str, p: float) -> MadeRun:
+        measured: dict[str, Value] = {"text 1": answer, "text 1 chances": {" Paris": p}}
+        return MadeRun({}, MODEL, (Frame("answers", measured=measured),), {}, 1.0)
+
+    same = doctor.compared(made("", 0), made(" Paris", 0.77), made(" Paris", 0.7705)).frames[-1]
+    assert doctor.failures(same) == []
+    other = doctor.compared(made("", 0), made(" Paris", 0.77), made(" Lyon", 0.6)).frames[-1]
+    assert len(doctor.failures(other)) == 2
+    assert other.measured["largest difference of a chance"] == pytest.approx(0.17)
