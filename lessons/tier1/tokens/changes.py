@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Bars, Table
 from llm_holes.engine.numbers import percent
 from llm_holes.engine.spelling import spaced, spelt
+
+if TYPE_CHECKING:
+    from llm_holes.engine.engine import Engine
 
 LONG_WORD = 5
 """Letters from which on a word gets a typo."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Bars
+
+if TYPE_CHECKING:
+    from llm_holes.engine.engine import Engine
 
 SENTENCES: Mapping[str, str] = {
     "English": "All human beings are born free and equal in dignity and rights.",

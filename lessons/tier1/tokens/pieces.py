@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Table, Token
 from llm_holes.engine.numbers import plural
 from llm_holes.engine.spelling import spaced
 from llm_holes.engine.tokenizer.tokenizer import Detokenizer
+
+if TYPE_CHECKING:
+    from llm_holes.engine.engine import Engine
 
 NOBODY = "a token nobody typed: the tokenizer adds it to every text"
 BEFORE, ARRIVING, WHOLE = 4, 12, 7
@@ -58,10 +61,14 @@ def arriving(engine: Engine, own: tuple[Token, ...]) -> Table:
     """What is on the screen as the tokens come one by one, and which bytes have to wait: from just before the first
     token that is no text by itself, or the last ones where all are text."""
     out = Detokenizer(engine.tokenizer)
+    return arrived(own, [(out.feed(token.id), out.held) for token in own])
+
+
+def arrived(own: tuple[Token, ...], steps: Sequence[tuple[str, bytes]]) -> Table:
+    """The same from what each token made readable, and the bytes that waited after it."""
     shown, rows = "", []
-    for n, token in enumerate(own, 1):
-        shown += out.feed(token.id)
-        waiting = out.held
+    for n, (token, (text, waiting)) in enumerate(zip(own, steps, strict=True), 1):
+        shown += text
         screen = f"…{shown[-SCREEN:]}" if len(shown) > SCREEN else shown
         rows.append((n, piece_of(token.data), waiting.hex(" "), spaced(screen)))
     broken = next((n for n, token in enumerate(own) if not is_text(token.data)), len(own) - WHOLE + BEFORE)
