@@ -36,4 +36,4 @@ def test_what_asks_a_server_loads_no_model_library() -> None:
         f"import llm_holes.lessons.served_worker; {every}; [served.served(x) for x in catalog.load().lessons.values()]"
     )
     assert "httpx2" in loaded
-    assert not loaded & ((MODEL_LIBRARIES | DRAWING_LIBRARIES) - {"tiktoken"})
+    assert not loaded & ((MODEL_LIBRARIES | DRAWING_LIBRARIES) - {"tiktoken", "tokenizers"})

@@ -12,13 +12,11 @@ from llm_holes.lessons.tier4.stopping import pictures
 from llm_holes.lessons.tier4.stopping.requests import (
     each_p,
     end_tokens,
-    number_in,
     p_end,
     places,
-    value_of,
-    variants,
     without_number,
 )
+from llm_holes.lessons.tier4.stopping.text_ends import number_in, value_of, variants
 
 MATTERS = 0.7
 """What falls below this part of what it was has changed enough to speak of."""

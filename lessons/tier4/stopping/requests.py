@@ -2,43 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 import torch
 
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.surgery.edges import EdgesCut
-
-WORDS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-COMPARED = range(2, 6)
-NUMBER = re.compile(rf"\b({'|'.join(WORDS)}|[1-9])\b", re.IGNORECASE)
-ITEM = re.compile(rb"^[ \t]*\d+[.)]", re.MULTILINE)
-END = re.compile(rb"[.!?][\"')]*(?=\s)|\S(?=[ \t]*(?:\n|\Z))")
-"""Where a sentence or a line ends; the full stop behind the number of a list's item is none."""
-
-
-def number_in(message: str) -> str:
-    """The first number from one to nine in the message, as it is written there; "" if there is none."""
-    found = NUMBER.search(message)
-    return found[0] if found else ""
-
-
-def value_of(number: str) -> int:
-    """What a number as `number_in` finds it stands for; 0 for none."""
-    if number.isdigit():
-        return int(number)
-    return WORDS.index(number.lower()) + 1 if number else 0
-
-
-def variants(message: str) -> dict[str, str]:
-    """The message by the number it asks for: with two, three, four and five for its own number, and as it is."""
-    number = number_in(message)
-    if not number:
-        return {"": message}
-    own = value_of(number)
-    asked = {n: str(n) if number.isdigit() else WORDS[n - 1] for n in sorted({*COMPARED, own})} | {own: number}
-    return {word: NUMBER.sub(word, message, count=1) for word in asked.values()}
+from llm_holes.lessons.tier4.stopping.text_ends import NUMBER, ends_in
 
 
 def places(engine: Engine, prompt: Sequence[int], message: str) -> tuple[int, ...]:
@@ -61,12 +31,7 @@ def without_number(engine: Engine, prompt: Sequence[int], message: str) -> Engin
 
 def boundaries(engine: Engine, ids: Sequence[int]) -> list[int]:
     """How many tokens of `ids` have been read where a sentence or a line ends, once for each end."""
-    pieces = [engine.tokenizer.token_bytes(token) for token in ids]
-    text = b"".join(pieces)
-    items = {found.end() for found in ITEM.finditer(text)}
-    ends = [found.end() for found in END.finditer(text) if found.end() not in items]
-    lengths = torch.tensor([len(piece) for piece in pieces]).cumsum(0)
-    return sorted({int(torch.searchsorted(lengths, end)) + 1 for end in ends})
+    return ends_in([engine.tokenizer.token_bytes(token) for token in ids])
 
 
 def p_end(engine: Engine, prompt: Sequence[int], answer: Sequence[int]) -> list[float]:

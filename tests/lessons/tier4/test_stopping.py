@@ -12,7 +12,8 @@ from llm_holes.engine.generation.sampling import SamplingParams
 from llm_holes.lessons.tier4.stopping.endings import astride, holding
 from llm_holes.lessons.tier4.stopping.experiment import LONGEST
 from llm_holes.lessons.tier4.stopping.reading import look_at_number
-from llm_holes.lessons.tier4.stopping.requests import boundaries, end_tokens, number_in, places, value_of, variants
+from llm_holes.lessons.tier4.stopping.requests import boundaries, end_tokens, places
+from llm_holes.lessons.tier4.stopping.text_ends import number_in, value_of, variants
 from tests.support.lessons import frames, measured
 
 ID = "stopping"
