@@ -30,7 +30,6 @@ HIDDEN: Mapping[str, str] = {
     "layer-transforms": "what a layer does to a vector",
     "dimension-tradeoffs": "vectors, so that they cannot be cut",
     "hidden-states": "hidden states",
-    "kv-cache": "keys and values",
     "sparse-attention": "what a token looks at, and lets nobody change it",
     "attention-approximations": "attention, and lets nobody replace it",
     "quantization": "weights, and lets nobody round them",
