@@ -38,7 +38,6 @@ HIDDEN: Mapping[str, str] = {
     "mqa-gqa": "keys and values, which cannot be merged from outside",
     "thinking": "the model while it thinks",
     "planning": "the model while it plans",
-    "tool-calls": "the loop around the model, which is here",
     "skills": "the loop around the model, which is here",
     "memory": "vectors of texts, by which this lesson finds notes",
 }

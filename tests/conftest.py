@@ -23,6 +23,7 @@ from tests.support.clock import AtMost, timed, untimed
 from tests.support.real_servers import served
 
 if TYPE_CHECKING:
+    from llm_holes.engine.backends.capabilities import Found
     from llm_holes.engine.engine import Engine
     from llm_holes.engine.model.decoder import Decoder
 
@@ -107,6 +108,24 @@ def transformers_server(model_files: ModelFiles, tmp_path_factory: pytest.TempPa
     """`transformers serve` with the default model, which tells no chances: the address of its API."""
     with served("transformers", model_files.folder, _shared(tmp_path_factory)) as address:
         yield address
+
+
+@pytest.fixture(scope="session")
+def llama(llama_server: str) -> Iterator[Found]:
+    """What llama.cpp's server can do."""
+    from tests.support.backends import asked
+
+    with asked(llama_server) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def transformers(transformers_server: str) -> Iterator[Found]:
+    """What `transformers serve` can do."""
+    from tests.support.backends import asked
+
+    with asked(transformers_server) as found:
+        yield found
 
 
 def _shared(factory: pytest.TempPathFactory) -> Path:

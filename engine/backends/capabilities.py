@@ -13,7 +13,7 @@ from llm_holes.engine.backends.wire import Refused, Wire
 from llm_holes.engine.errors import InputError, ModelError
 
 TEXT = "The capital of France is"
-HOT, DRAWN = 1.5, 8
+HOT, DRAWN = 2.0, 5
 """Temperature and tokens at which two draws are hardly ever the same by chance."""
 TOPS: tuple[tuple[Capability, int], ...] = (("top 1000", 1000), ("top 20", 20), ("top 5", 5), ("top 1", 1))
 TOOL = {

@@ -11,7 +11,7 @@ from llm_holes.engine.frames import Frame, Table, Value
 DOCTOR, ANSWERS = "doctor", "doctor answers"
 """Runs that are no lessons: checks of an engine by itself, and what `differences` compares."""
 TEXTS = ("The capital of France is", "Once upon a time, there was a")
-WRITTEN, TOP = 12, 5
+WRITTEN, TOP = 8, 5
 ROUNDING = 1e-3
 """How far two chances of fp32 models may be apart, computed in other orders."""
 

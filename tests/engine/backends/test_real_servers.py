@@ -2,36 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from llm_holes.engine.backends.backend import Answer, Ask, answer
-from llm_holes.engine.backends.capabilities import Found, known_of, probed
-from llm_holes.engine.backends.key import Key
+from llm_holes.engine.backends.capabilities import Found, known_of
 from llm_holes.engine.backends.local import LocalBackend
-from llm_holes.engine.backends.wire import Wire
 from llm_holes.engine.engine import Engine
-from llm_holes.engine.ipc.address import address_of
 
 TEXT = Ask("The capital of France is", 12, top=5)
 TALK = Ask(({"role": "user", "content": "Name a colour."},), 12, top=5)
-
-
-@pytest.fixture(scope="module")
-def llama(llama_server: str) -> Iterator[Found]:
-    yield from _found(llama_server)
-
-
-@pytest.fixture(scope="module")
-def transformers(transformers_server: str) -> Iterator[Found]:
-    yield from _found(transformers_server)
-
-
-def _found(address: str) -> Iterator[Found]:
-    wire = Wire(address_of(address), Key())
-    yield probed(wire, None)
-    wire.close()
 
 
 @pytest.mark.parametrize("ask", [TEXT, TALK], ids=["text", "messages"])

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from llm_holes.engine.backends.backend import Ask
+from llm_holes.engine.backends.capabilities import Found
 from llm_holes.engine.backends.http import HttpBackend
 from llm_holes.engine.backends.local import LocalBackend
 from llm_holes.engine.backends.reference import answers, differences, doctor
@@ -25,23 +26,27 @@ def failed(found: Sequence[tuple[str, float, float]]) -> list[str]:
     return [name for name, figure, limit in found if figure > limit]
 
 
-def test_llama_cpp_passes_and_answers_as_the_engine_does(engine: Engine, llama_server: str) -> None:
-    with asked(llama_server) as found:
-        last = [*doctor(found.backend)][-1]
-        assert last.measured["failed"] == 0
-        table = last.views[0]
-        assert isinstance(table, Table)
-        assert {str(row[0]) for row in table.rows if row[1] == "yes"} == found.backend.capabilities
-        compared = list(differences(told(LocalBackend(engine)), told(found.backend)))
+@pytest.fixture(scope="module")
+def ours(engine: Engine) -> dict[str, Value]:
+    return told(LocalBackend(engine))
+
+
+def test_llama_cpp_passes_and_answers_as_the_engine_does(ours: dict[str, Value], llama: Found) -> None:
+    last = [*doctor(llama.backend)][-1]
+    assert last.measured["failed"] == 0
+    table = last.views[0]
+    assert isinstance(table, Table)
+    assert {str(row[0]) for row in table.rows if row[1] == "yes"} == llama.backend.capabilities
+    compared = list(differences(ours, told(llama.backend)))
     assert [name for name, _, _ in compared] == [
         "answers other than the local model's", "largest difference of a chance"
     ]  # fmt: skip
     assert failed(compared) == []
 
 
-def test_another_model_is_caught(engine: Engine, faulty: Faulty) -> None:
+def test_another_model_is_caught(ours: dict[str, Value], faulty: Faulty) -> None:
     with asked(faulty.url("vllm")) as found:
-        compared = list(differences(told(LocalBackend(engine)), told(found.backend)))
+        compared = list(differences(ours, told(found.backend)))
     assert len(failed(compared)) == 2
 
 
