@@ -36,7 +36,6 @@ HIDDEN: Mapping[str, str] = {
     "paged-attention": "how its memory is cut into blocks",
     "kv-cache-offloading": "where its cache is",
     "mqa-gqa": "keys and values, which cannot be merged from outside",
-    "thinking": "the model while it thinks",
     "planning": "the model while it plans",
     "skills": "the loop around the model, which is here",
     "memory": "vectors of texts, by which this lesson finds notes",

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from llm_holes.lessons.catalog.catalog import Lesson
     from llm_holes.lessons.game.engine_side import Cases
 
-
 SHORT = 500
 """Characters of a text whose tokens need not be counted."""
 

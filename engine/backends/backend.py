@@ -169,6 +169,19 @@ def gathered(parts: Iterator[Piece | Ended]) -> Answer:
     raise AssertionError("an answer ends with its end")
 
 
+def score(backend: Backend, text: str, continuation: str, top: int) -> float:
+    """The chance that the text goes on with exactly these tokens. Each is looked for among the `top` likeliest of its
+    place; one that is not there counts as impossible. The backend must tell tokens and chances."""
+    chance, written = 1.0, text
+    for token in backend.encode(continuation):
+        places = answer(backend, Ask(written, 1, top)).tokens
+        chance *= next((one.p for one in places[0].top if one.data == token.data), 0.0) if places else 0.0
+        if not chance:
+            return 0.0
+        written += token.data.decode("utf-8", "replace")
+    return chance
+
+
 def most(capabilities: frozenset[Capability]) -> int:
     """How many of the likeliest tokens can be told of each place; 0 if no chances are told."""
     counts: dict[Capability, int] = {"top 1": 1, "top 5": 5, "top 20": 20, "top 1000": 1000}
