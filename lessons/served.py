@@ -37,7 +37,6 @@ HIDDEN: Mapping[str, str] = {
     "kv-cache-offloading": "where its cache is",
     "mqa-gqa": "keys and values, which cannot be merged from outside",
     "planning": "the model while it plans",
-    "skills": "the loop around the model, which is here",
     "memory": "vectors of texts, by which this lesson finds notes",
 }
 """What an API does not show, for lessons that live on it."""

@@ -26,6 +26,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "prefill-decode": {"batch": 3, "max_prompt": 16, "max_new_tokens": 3},
     "tool-calls": {"trials": 1, "max_new_tokens": 8},
     "kv-cache": {"context_tokens": 20, "max_new_tokens": 2},
+    "skills": {"text": "/haiku rain", "check": "count, tell it", "most": 2, "max_new_tokens": 8},
     "thinking": {"text": "What is 2 + 2?", "thinking_tokens": 4, "trials": 0},
     "stopping": {"text_b": "Red", "max_new_tokens": 4},
 }
