@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from statistics import median
 from typing import Any, Protocol
@@ -115,8 +116,7 @@ class LlamaCpp:
     """llama.cpp on the GGUF file itself, in its own precision. Its times are those it states."""
 
     def __init__(self, gguf: str, threads: int) -> None:
-        import xllamacpp
-
+        xllamacpp: Any = import_module("xllamacpp")
         how = xllamacpp.CommonParams()
         how.model.path = gguf
         how.cpuparams.n_threads = how.cpuparams_batch.n_threads = threads

@@ -39,9 +39,7 @@ def test_a_text_that_would_take_too_long_is_refused_with_the_time_and_a_length_t
 ) -> None:
     monkeypatch.setattr("llm_holes.engine.cost.pace", lambda engine: MACHINE)
     refuse_long(engine, "A lesson", 10.0, 2_000)
-    with pytest.raises(
-        InputError, match=r"“A lesson” reads its text about 10 times: 8,000 tokens .* 5\.4 min"
-    ) as told:
+    with pytest.raises(InputError, match=r"“A lesson” reads its text about 10 times: 8,000 tokens .* 5\.4 min") as told:
         refuse_long(engine, "A lesson", 10.0, 8_000)
     fits = int(re.sub(r"\D", "", told.value.hint))
     assert 2_000 < fits < 8_000
