@@ -89,7 +89,12 @@ def frames(lesson: Lesson, backend: Backend, settings: Mapping[str, Value]) -> I
         if view not in given
     )
     if live is None or not given:
-        yield Frame(absent[0].text, absent)
+        said = (
+            absent[0].text.removesuffix(OFFER).strip()
+            if live is None
+            else "This server does not tell what is shown here."
+        )
+        yield Frame(said, absent)
         return
     for frame in live.run(backend, settings):
         wanted = tuple(view for view in frame.views if view.key in given or not _is_step(lesson, view.key))

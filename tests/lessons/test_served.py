@@ -14,6 +14,7 @@ from llm_holes.engine.errors import Cancelled
 from llm_holes.engine.frames import Frame, Text
 from llm_holes.lessons import served
 from llm_holes.lessons.catalog import catalog
+from llm_holes.lessons.lint import LONGEST_CAPTION
 from tests.support.backends import asked, served_frames
 from tests.support.faulty_server import Faulty, faulty_server
 from tests.support.lessons import frames
@@ -72,6 +73,7 @@ def check(backend: Backend, lesson_id: str, settings: dict[str, Any]) -> Frame:
             assert isinstance(told, Text)
             assert told.text.endswith(served.OFFER)
     assert last.progress is None
+    assert len(last.caption) <= LONGEST_CAPTION
     return last
 
 

@@ -38,8 +38,6 @@ def run(backend: Backend, p: Mapping[str, Any]) -> Iterator[Frame]:
     yield from _at_once(backend, p, report)
     if "usage" in backend.capabilities:
         yield from _prompts(backend, p, report)
-    ttft, token = report.measured["ttft_ms"], report.measured["decode_ms"]
-    report.say_also(f"{duration(ttft)} until the first token, then {duration(token)} for each.")
     yield report.frame()
 
 
