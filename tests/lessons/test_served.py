@@ -28,6 +28,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "tool-calls": {"trials": 1, "max_new_tokens": 8},
     "kv-cache": {"context_tokens": 20, "max_new_tokens": 2},
     "skills": {"text": "/haiku rain", "check": "count, tell it", "most": 2, "max_new_tokens": 8},
+    "memory": {"turns": 2, "max_new_tokens": 2, "rival": ""},
     "thinking": {"text": "What is 2 + 2?", "thinking_tokens": 4, "trials": 0},
     "stopping": {"text_b": "Red", "max_new_tokens": 4},
 }
@@ -145,6 +146,11 @@ SAME = {
         "expected", "answer_direct", "answer_after_thinking", "answer_with_wrong_notes", "p_answer_direct",
         "p_answer_after_thinking", "p_answer_with_good_notes", "p_answer_with_wrong_notes", "p_answer_with_filler",
         "answer_follows_edit", "edited_result", "false_steps",
+    ),
+    "memory": (
+        "sent_growth", "tokens_in_conversation", "p_fact_in_conversation", "p_fact_no_memory", "p_fact_alone",
+        "p_fact_among_others", "p_fact_after_question", "p_fact_in_framed_system_text", "p_fact_told_last",
+        "answer_with_memory", "answer_without_memory",
     ),
 }  # fmt: skip
 """What a server with the same model measures as the experiment on the engine does."""

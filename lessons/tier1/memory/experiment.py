@@ -16,7 +16,7 @@ from llm_holes.engine.numbers import count, percent, plural
 from llm_holes.engine.scratch import scratch_folder
 from llm_holes.lessons.shared.report import Report
 from llm_holes.lessons.state_file import state_folder
-from llm_holes.lessons.tier1.memory import placing, saving
+from llm_holes.lessons.tier1.memory import places, placing, saving
 from llm_holes.lessons.tier1.memory.memory_store import MemoryStore
 from llm_holes.lessons.tier1.memory.retrieval import (
     Found,
@@ -68,15 +68,15 @@ def _run(engine: Engine, p: Mapping[str, Any], store: MemoryStore) -> Iterator[F
 
     rival = told.replace(fact, p["rival"].strip()) if p["rival"].strip() and fact in told else ""
     found: dict[str, float] = {}
-    others = placing.OTHERS[p["others"]]
+    others = places.OTHERS[p["others"]]
     shown = report.views
     prompts = dict(placing.placed(engine, question, told, rival if rival != told else "", others))
     start = prefill(engine.model, new.ids[: common([*prompts.values()])])
     for name, ids in prompts.items():
         found[name] = chance(engine, ids, p["opening"], fact, start)
-        report.show(*shown, where_it_is_pasted=placing.bars(fact, found))
+        report.show(*shown, where_it_is_pasted=places.bars(fact, found))
         yield report.frame(0.3 + 0.03 * len(found))
-    report.measure(placing.published(found))
+    report.measure(places.published(found))
 
     keep = saving.chances_to_keep(engine, list(dict.fromkeys((told, question, *saving.OFFERED))))
     report.measure(_kept(keep, told, question))

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Context, Contexts, Part
 from llm_holes.engine.harness.prompt import SYSTEM, Message, Piece, pieces
+
+if TYPE_CHECKING:
+    from llm_holes.engine.engine import Engine
 
 REMEMBERED = "I will remember that."
 SMALL_TALK = (
