@@ -131,7 +131,7 @@ class LessonScreen(Steady, Screen[None]):
     ) -> None:
         super().__init__(id="_default")
         self.catalog, self._greet, self._tours, self._chosen = catalog, greet, tour, chosen
-        self._engines = engines
+        self._engines, self._other_chosen = engines, ""
         self.learner, self._link, self._first, self._clock = learner, link, first, clock
         self.session = Session(link.send, self._restart, clock)
         self.settings, self.game, self.lab, self.history = Settings(), Game(learner), Lab(self.session), History()
@@ -542,6 +542,7 @@ class LessonScreen(Steady, Screen[None]):
     def action_other_engine(self) -> None:
         """The same lesson with the same settings on the other engine, or back on the first."""
         self._engines = self._engines[::-1]
+        self._chosen, self._other_chosen = self._other_chosen, self._chosen
         self._rerun.drop()
         self._link.use(self._engines[0])
         self.session.move()

@@ -29,9 +29,10 @@ def card_of(
     from llm_holes.tui.state.command_line import run_command
 
     model, version = session.model, session.versions.get("llm-holes", "")
-    made = [model.name, model.dtype] if model is not None else []
+    server = model.path if model is not None and model.shows is not None else ""
+    made = [model.name, server or model.dtype] if model is not None else []
     made.append(f"llm-holes {version}".strip())
-    return Card(lesson.title, view, caption, " · ".join(made), run_command(lesson, settings, chosen))
+    return Card(lesson.title, view, caption, " · ".join(made), run_command(lesson, settings, chosen, server))
 
 
 def share(card: Card, lesson: Lesson) -> tuple[str, str]:

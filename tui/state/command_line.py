@@ -12,12 +12,15 @@ from llm_holes.tui.draw.sanitize import visible
 NAMED = {"\\": "\\\\", "'": "\\'", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 
 
-def run_command(lesson: Lesson, settings: Mapping[str, Value], model: str = "") -> tuple[str, ...]:
-    """`llm-holes run`, with every setting that is not the lesson's default; `model` is what `--model` was given. The
-    parts are quoted, and nothing in them steers a terminal."""
+def run_command(lesson: Lesson, settings: Mapping[str, Value], model: str = "", server: str = "") -> tuple[str, ...]:
+    """`llm-holes run`, with every setting that is not the lesson's default; `model` is what `--model` was given, and
+    `server` the address of the server that it was asked at. The parts are quoted, and nothing in them steers a
+    terminal."""
     defaults = lesson.defaults()
     changed = {name: value for name, value in settings.items() if value != defaults.get(name)}
     options = [f"--set {quoted(f'{name}={_written(value)}')}" for name, value in changed.items()]
+    if server:
+        options.append(f"--engine {quoted(server)}")
     if model:
         options.append(f"--model {quoted(model)}")
     return (f"llm-holes run {quoted(lesson.id)}", *options)

@@ -46,3 +46,10 @@ def test_every_preset_comes_back_from_its_command(name: str) -> None:
         assert [program, command, lesson_id] == ["llm-holes", "run", name]
         assignments = [word for word in options if word != "--set"]
         assert lesson.defaults() | cli._settings(lesson, None, assignments) == settings
+
+
+def test_a_run_on_a_server_is_made_again_on_that_server() -> None:
+    lesson = catalog.load()["tokens"]
+    assert run_command(lesson, lesson.defaults(), "tiny", "https://host/v1") == (
+        "llm-holes run tokens", "--engine https://host/v1", "--model tiny"
+    )  # fmt: skip
