@@ -54,7 +54,10 @@ def test_two_lessons_are_walked_on_a_server_and_a_key_leads_to_the_local_model(
 
 
 @pytest.mark.parametrize("fault", ["vllm", "key", "500", "wrong-json", "cut"])
-def test_nothing_of_a_key_is_written_anywhere(fault: str, home: dict[str, str], faulty: Faulty, tmp_path: Path) -> None:
+def test_nothing_of_a_key_is_written_anywhere(
+    fault: str, home: dict[str, str], faulty: Faulty, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # where pictures are written to
     secret = home | {"LLM_HOLES_API_KEY": SECRET, "XDG_CACHE_HOME": str(tmp_path / "cache")}
     before = len(faulty.headers)
     with Terminal(command(faulty.url(fault), "--lesson", "what-happens"), secret) as t:
@@ -73,6 +76,7 @@ def test_nothing_of_a_key_is_written_anywhere(fault: str, home: dict[str, str], 
     assert any(headers.get("authorization") == f"Bearer {SECRET}" for headers in faulty.headers[before:])
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert any(path.name == "engine.log" for path in files)
+    assert fault != "vllm" or any(path.suffix == ".svg" for path in files)
     assert not [path for path in files if SECRET.encode() in path.read_bytes()]
     assert not [part for part in written if SECRET.encode() in part]
     assert not [part for part in written if b"Traceback" in part]
