@@ -24,6 +24,8 @@ from tests.support.tiny_families import write_family
 
 RUNS, OPENINGS, STORMS = min(examples(24), 300), min(examples(24), 500), min(examples(8), 200)
 LONG = RUNS == 300
+STEPS = 31 if LONG else 2
+"""To the last lesson, or on to the next ones."""
 CHEAP = ("tokens", "vectors", "dot-product", "embeddings", "hidden-states", "ffn", "attention")
 GROWTH = 0.05
 
@@ -86,15 +88,16 @@ async def test_no_storm_of_runs_and_cancels_leaves_the_engine_stuck(talk: Talk) 
 
 
 def test_lesson_after_lesson_the_app_grows_no_further(home: dict[str, str]) -> None:
-    with Terminal([sys.executable, str(SUPPORT / "recorded_app.py"), "tokens"], home) as t:
+    there_and_back = "B" + "d" * STEPS + "B" * (STEPS - 1)
+    with Terminal([sys.executable, str(SUPPORT / "recorded_app.py"), "what-happens"], home) as t:
         t.until("ready", 60)
         sizes = []
         for opened in range(1, OPENINGS + 1):
             before = len(t.output)
-            t.keys("d" if LONG or opened % 2 else "B")
+            t.keys(there_and_back[opened % len(there_and_back)])
             t.until(lambda: len(t.output) > before, 20)  # noqa: B023
             settle(t)
-            if opened % (32 if LONG else 4) == 0:
+            if opened % len(there_and_back) == 0:
                 sizes.append(own_bytes(child(t.pid)))
         assert_steady(sizes)
         t.keys("\x11")
