@@ -92,8 +92,10 @@ class EngineHost:
             raise InputError(str(error)) from None
         if lesson in COPIES:
             memory.refuse_copies(found.data.title, engine.info.parameters, COPIES[lesson], engine.info.device)
-        if lesson in PASSES and (text := _longest(found, checked)):
-            cost.refuse_long(engine, found.data.title, PASSES[lesson], len(engine.tokenizer.encode(text)))
+        if reading := PASSES.get(lesson):
+            text = _longest(found, checked)
+            tokens = reading.tokens(len(engine.tokenizer.encode(text)) if text else 0, checked)
+            cost.refuse_long(engine, found.data.title, reading.times(checked), tokens)
         if case is not None:
             engine = self._cases.damaged(engine, case)
         notes: dict[str, None] = {}

@@ -1,31 +1,59 @@
 """How often a lesson reads the text it is given, and so what a long one costs. Torch-free."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from llm_holes.engine.frames import Value
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """`passes` with the other settings as they are at the start, counted in positions; a step of training counts three
+    times. A setting may add one pass for each of its own (`each`), or tokens to the text (`more`)."""
+
+    passes: float
+    each: str = ""
+    more: str = ""
+
+    def times(self, settings: Mapping[str, Value]) -> float:
+        return self.passes + (_number(settings[self.each]) if self.each else 0)
+
+    def tokens(self, text: int, settings: Mapping[str, Value]) -> int:
+        return text + (int(_number(settings[self.more])) if self.more else 0)
+
+
+def _number(value: Value) -> float:
+    assert isinstance(value, int | float)
+    return value
+
+
 PASSES = {
-    "dot-product": 8.0,
-    "embeddings": 19.0,
-    "weights": 9.0,
-    "gradients": 20.0,
-    "directions": 8.0,
-    "model-layers": 10.0,
-    "attention": 7.0,
-    "multi-head-attention": 4.0,
-    "ffn": 7.0,
-    "final-vector-to-token": 4.0,
-    "stopping": 12.0,
-    "layer-transforms": 5.0,
-    "dimension-tradeoffs": 7.0,
-    "hidden-states": 5.0,
-    "prefill-decode": 6.0,
-    "kv-cache": 20.0,
-    "sparse-attention": 46.0,
-    "quantization": 4.0,
-    "paged-attention": 5.0,
-    "kv-cache-offloading": 2.0,
-    "mqa-gqa": 5.0,
-    "thinking": 5.0,
-    "planning": 2.0,
-    "tool-calls": 2.0,
-    "skills": 2.0,
-    "what-happens": 2.0,
+    "dot-product": Reading(8),
+    "embeddings": Reading(19),
+    "weights": Reading(9),
+    "gradients": Reading(20),
+    "directions": Reading(8),
+    "model-layers": Reading(10),
+    "attention": Reading(7),
+    "multi-head-attention": Reading(4),
+    "ffn": Reading(7),
+    "final-vector-to-token": Reading(4),
+    "stopping": Reading(12),
+    "layer-transforms": Reading(5),
+    "dimension-tradeoffs": Reading(7),
+    "hidden-states": Reading(5),
+    "prefill-decode": Reading(6),
+    "kv-cache": Reading(8, each="max_new_tokens", more="context_tokens"),
+    "sparse-attention": Reading(46),
+    "quantization": Reading(4),
+    "paged-attention": Reading(5),
+    "kv-cache-offloading": Reading(2, more="context_tokens"),
+    "mqa-gqa": Reading(5),
+    "thinking": Reading(5),
+    "planning": Reading(2),
+    "tool-calls": Reading(2),
+    "skills": Reading(2),
+    "what-happens": Reading(2),
 }
-"""With the other settings as they are at the start, counted in positions; a step of training counts three times."""

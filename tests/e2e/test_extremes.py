@@ -23,10 +23,12 @@ def model(talk: Talk) -> ModelInfo:
 
 async def test_a_text_that_would_take_minutes_is_refused_before_the_run(engine: Talk) -> None:
     """What reads its text often; a text of 4,000 tokens takes 15 s once."""
-    for number, lesson in enumerate([name for name in PASSES if PASSES[name] >= 19], 1):
+    for number, lesson in enumerate([name for name in PASSES if PASSES[name].passes >= 19], 1):
         taken = await take(engine, Case(lesson, "text", {"text": long_text()}), 2 * number)
         assert "4,001 tokens would take about" in taken.refused
         assert not taken.faults
+    taken = await take(engine, Case("kv-cache", "context", {"context_tokens": 4096}), 100)
+    assert "reads its text about 20 times: 4,096 tokens would take about" in taken.refused
 
 
 @pytest.mark.parametrize("lesson", LESSONS[: examples(1)])

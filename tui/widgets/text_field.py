@@ -43,6 +43,12 @@ class TextField(Steady, TextArea):
         self.border_title = control.label
         self._known = self._kept = str(value)
 
+    def on_unmount(self) -> None:
+        """Ends what a TextArea subscribes to: Textual would hold on to it until the theme is changed."""
+        self.screen.text_selection_started_signal.unsubscribe(self)
+        watchers = getattr(self.app, "__watchers", {}).get("theme", [])
+        watchers[:] = [(node, callback) for node, callback in watchers if node is not self]
+
     @property
     def value(self) -> str:
         return meant(self.text)
