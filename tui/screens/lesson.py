@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
+from textual._styles_cache import StylesCache
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Container, Horizontal, Vertical
@@ -292,6 +293,8 @@ class LessonScreen(Steady, Screen[None]):
         await self._until_painted()  # the words first, then all the rest at once
         with self.app.batch_update():
             await self.dials.show(lesson, self.settings.of(lesson))
+            # a memo of colours, whose keys hold what the widgets of the lessons before were drawn as
+            StylesCache.get_inner_outer.cache_clear()
             self.stage.target.focus()
             self._show_step()
 
