@@ -47,13 +47,6 @@ def told(runs: Mapping[str, list[peers.Written]], sizes: Mapping[str, int], read
         print(f"{name:18}{peers.spread(wall):>26}{peers.spread(cpu):>26}{1 / median(wall):10.1f}{share:11.0%}")
 
 
-def ratio(runs: Mapping[str, list[peers.Written]], ours: str, peer: str) -> str:
-    """How many times as fast ours is: the median of the rounds, by wall clock and by processor time."""
-    pairs = list(zip(runs[ours], runs[peer], strict=True))
-    wall, cpu = median(p.wall / o.wall for o, p in pairs), median(p.cpu / o.cpu for o, p in pairs)
-    return f"{ours} / {peer}: {wall:.2f} by wall clock, {cpu:.2f} by processor time"
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model")
@@ -75,10 +68,10 @@ def main() -> None:
     assert runs["exact"][0].ids == runs["transformers fp32"][0].ids, "exact and transformers write differently"
     print(f"{asked.threads} thread(s); reads {max(reads):.1f} GB/s at best, {median(reads):.1f} in the median")
     told(runs, sizes, max(reads))
-    print(ratio(runs, "exact", "transformers fp32"))
+    print("exact", peers.ratio(runs, "exact", "transformers fp32"), "transformers")
     for name in ("int8", "int4"):
         if "llama.cpp" in runs:
-            print(ratio(runs, name, "llama.cpp"))
+            print(name, peers.ratio(runs, name, "llama.cpp"), "llama.cpp")
 
 
 if __name__ == "__main__":

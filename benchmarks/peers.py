@@ -6,7 +6,7 @@ import json
 import os
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
@@ -22,6 +22,18 @@ def quiet(threads: int) -> None:
     warnings.simplefilter("ignore")
 
 
+@dataclass
+class Stopwatch:
+    wall: float = 0.0
+    cpu: float = 0.0
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        wall, cpu = time.perf_counter(), time.process_time()
+        yield
+        self.wall, self.cpu = time.perf_counter() - wall, time.process_time() - cpu
+
+
 @dataclass(frozen=True)
 class Written:
     """Token ids, and the seconds of wall clock and of processor that each took; the prompt is not in them."""
@@ -35,20 +47,8 @@ class Writer(Protocol):
     def write(self, prompt: Sequence[int], count: int) -> Written:
         """The `count` likeliest tokens after `prompt`, one by one."""
 
-    def read(self, prompt: Sequence[int]) -> float:
-        """Seconds to read `prompt` anew."""
-
-
-@dataclass
-class Stopwatch:
-    wall: float = 0.0
-    cpu: float = 0.0
-
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        wall, cpu = time.perf_counter(), time.process_time()
-        yield
-        self.wall, self.cpu = time.perf_counter() - wall, time.process_time() - cpu
+    def read(self, prompt: Sequence[int]) -> Stopwatch:
+        """Reads `prompt` anew: the seconds of it."""
 
 
 class Transformers:
@@ -74,13 +74,13 @@ class Transformers:
                     out = self.model(torch.tensor([[ids[-1]]]), past_key_values=out.past_key_values, use_cache=True)
         return Written(tuple(ids), watch.wall / count, watch.cpu / count)
 
-    def read(self, prompt: Sequence[int]) -> float:
+    def read(self, prompt: Sequence[int]) -> Stopwatch:
         import torch
 
         watch = Stopwatch()
         with torch.inference_mode(), watch.running():
             self.model(torch.tensor([list(prompt)]), use_cache=True, logits_to_keep=1)
-        return watch.wall
+        return watch
 
 
 class Ours:
@@ -102,14 +102,14 @@ class Ours:
                 logits = last_logits(self.model, ids[-1:], cache)
         return Written(tuple(ids), watch.wall / count, watch.cpu / count)
 
-    def read(self, prompt: Sequence[int]) -> float:
+    def read(self, prompt: Sequence[int]) -> Stopwatch:
         from llm_holes.engine.generation.generate import last_logits
         from llm_holes.engine.model.cache import ContiguousCache
 
         watch = Stopwatch()
         with watch.running():
             last_logits(self.model, prompt, ContiguousCache(self.model.config, len(prompt)))
-        return watch.wall
+        return watch
 
 
 class LlamaCpp:
@@ -130,14 +130,24 @@ class LlamaCpp:
         # the clock of its writing starts when the first token is there
         return Written(ids, timings["predicted_ms"] / 1e3 / (count - 1), watch.cpu / count)
 
-    def read(self, prompt: Sequence[int]) -> float:
-        return float(self._asked(prompt, 1, cached=False)[0]["prompt_ms"]) / 1e3
+    def read(self, prompt: Sequence[int]) -> Stopwatch:
+        watch = Stopwatch()
+        with watch.running():
+            timings, _ = self._asked(prompt, 1, cached=False)
+        return Stopwatch(timings["prompt_ms"] / 1e3, watch.cpu)
 
     def _asked(self, prompt: Sequence[int], count: int, cached: bool) -> tuple[dict[str, float], tuple[int, ...]]:
         request = {"prompt": list(prompt), "n_predict": count, "temperature": 0, "ignore_eos": True}
         answer = self.server.handle_completions({**request, "cache_prompt": cached})
         answer = answer if isinstance(answer, dict) else json.loads(answer)
         return answer["timings"], ()
+
+
+def ratio(runs: Mapping[str, Sequence[Stopwatch | Written]], ours: str, peer: str) -> str:
+    """How many times as fast ours is: the medians of the rounds, by wall clock and by processor time."""
+    pairs = list(zip(runs[ours], runs[peer], strict=True))
+    wall, cpu = median(p.wall / o.wall for o, p in pairs), median(p.cpu / o.cpu for o, p in pairs)
+    return f"{wall:.2f} × ({cpu:.2f} × by processor time)"
 
 
 def spread(values: Sequence[float], unit: float = 1e3) -> str:

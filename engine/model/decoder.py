@@ -349,7 +349,9 @@ def fused_attention(q: Tensor, k: Tensor, v: Tensor, window: int | None = None) 
     queries = q.shape[2]
     if window is not None:  # no query sees what is farther back
         k, v = (x[:, :, -(window + queries - 1) :] for x in (k, v))
+    if queries == 1:  # the heads that share keys ask them together, so that each is read once
+        return F.scaled_dot_product_attention(q.reshape(*k.shape[:2], -1, k.shape[3]), k, v).reshape(q.shape)
     keys = k.shape[2]
     whole = queries == keys and (window is None or keys <= window)
-    mask = None if whole or queries == 1 else causal_mask(queries, keys, window)
-    return F.scaled_dot_product_attention(q, k, v, mask, is_causal=whole and queries > 1, enable_gqa=True)
+    mask = None if whole else causal_mask(queries, keys, window)
+    return F.scaled_dot_product_attention(q, k, v, mask, is_causal=whole, enable_gqa=True)
