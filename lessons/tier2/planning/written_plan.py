@@ -9,6 +9,7 @@ from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import InputError
 from llm_holes.engine.generation.generate import Limits, Step
 from llm_holes.engine.generation.sampling import SamplingParams
+from llm_holes.engine.numbers import plural
 
 EXAMPLES = (
     ("Plant a tree.", ("dig a hole", "put the tree in", "fill the hole", "water the tree")),
@@ -29,7 +30,7 @@ def typed(text: str) -> tuple[str, ...]:
     steps = tuple(dict.fromkeys(step.strip()[:MOST_CHARACTERS] for step in text.split(",") if step.strip()))
     if not 2 <= len(steps) <= MOST_STEPS:
         hint = f"Write 2 to {MOST_STEPS} different steps with commas between."
-        raise InputError(f"the plan has {len(steps)} different steps", hint)
+        raise InputError(f"the plan has {plural(len(steps), 'different step')}", hint)
     return steps
 
 
