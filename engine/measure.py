@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import statistics
 import zlib
 from collections.abc import Callable, Mapping
@@ -78,13 +77,3 @@ def repeated(times: int, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs
     """The last result of `work(*args, **kwargs)`, and the time of this many runs, at least one."""
     runs = [timed(work, *args, **kwargs) for _ in range(times)]
     return runs[-1][0], Timing.of([ms for _, ms in runs])
-
-
-def wilson(right: int, trials: int, z: float = 1.96) -> tuple[float, float]:
-    """Between which shares the true rate lies, with 95 % confidence, after `right` of `trials`, at least one, came out
-    right (Wilson 1927); unlike the textbook interval it is sound for few trials and near 0 and 1."""
-    share = right / trials
-    scale = 1 + z * z / trials
-    centre = (share + z * z / (2 * trials)) / scale
-    half = z / scale * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
-    return max(0.0, centre - half), min(1.0, centre + half)

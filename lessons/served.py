@@ -36,7 +36,6 @@ HIDDEN: Mapping[str, str] = {
     "paged-attention": "how its memory is cut into blocks",
     "kv-cache-offloading": "where its cache is",
     "mqa-gqa": "keys and values, which cannot be merged from outside",
-    "planning": "how likely a step is among only those of its plan",
 }
 """What an API does not show, for lessons that live on it."""
 

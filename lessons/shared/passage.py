@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
+from typing import TYPE_CHECKING
 
-from llm_holes.engine.engine import Engine
+if TYPE_CHECKING:
+    from llm_holes.engine.engine import Engine
 
 NAME = "the opening of Alice's Adventures in Wonderland"
 

@@ -31,6 +31,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "memory": {"turns": 2, "max_new_tokens": 2, "rival": ""},
     "thinking": {"text": "What is 2 + 2?", "thinking_tokens": 4, "trials": 0},
     "stopping": {"text_b": "Red", "max_new_tokens": 4},
+    "planning": {"plan": "add milk, serve it"},
 }
 """Settings with which a run that times much takes less."""
 
@@ -146,6 +147,14 @@ SAME = {
         "expected", "answer_direct", "answer_after_thinking", "answer_with_wrong_notes", "p_answer_direct",
         "p_answer_after_thinking", "p_answer_with_good_notes", "p_answer_with_wrong_notes", "p_answer_with_filler",
         "answer_follows_edit", "edited_result", "false_steps",
+    ),
+    "planning": (
+        "plan_text", "plan_is_its_own", "called", "steps_completed", "steps_total", "p_right_step",
+        "p_right_with_plan", "p_right_with_plan_again", "p_right_with_checklist", "p_right_with_next_step",
+        "p_gain_by_next_step", "p_repeats_with_plan_again", "p_right_undisturbed",
+        "p_right_after_lookalikes", "p_right_after_a_line", "p_right_after_a_page", "lookalike_tokens",
+        "lookalikes_are_worse", "few_tokens_are_enough", "tokens_sent_again", "tokens_with_cache", "context_tokens",
+        "tokens_by_model", "tokens_by_grammar", "tokens_by_software",
     ),
     "memory": (
         "sent_growth", "tokens_in_conversation", "p_fact_in_conversation", "p_fact_no_memory", "p_fact_alone",

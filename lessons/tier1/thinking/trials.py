@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.generation.continuations import Start, greedy_continuations, read, score_continuations
-from llm_holes.engine.measure import wilson
 from llm_holes.engine.model.cache import ContiguousCache
+from llm_holes.engine.proportion import wilson
 from llm_holes.lessons.tier1.thinking.sums import ANSWER, MISTAKE, NOTES, Sum
 
 KINDS = ("none", "its own", "correct", "correct but for the end", "one mistake", "filler")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from llm_holes.engine.harness.calls import Call
-from llm_holes.engine.measure import wilson
+from llm_holes.engine.proportion import wilson
 from llm_holes.lessons.shared.harness_views import Record
 from llm_holes.lessons.shared.report import Report
 from llm_holes.lessons.shared.trials import Trial

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 
 import torch
@@ -12,6 +11,7 @@ from llm_holes.engine.generation.generate import last_logits
 from llm_holes.engine.model.cache import ContiguousCache
 from llm_holes.engine.model.hook_names import in_all_layers
 from llm_holes.lessons.tier2.planning.helps import Part
+from llm_holes.lessons.tier2.planning.shares import forced_in, shared_out
 
 
 class Chooser:
@@ -36,16 +36,14 @@ class Chooser:
         ids = self.ids(parts)
         key = tuple(ids)
         if key not in self._known:
-            found = self._shared_out(ids, list(range(len(self.options))))
-            self._known[key] = [found[option] for option in range(len(self.options))]
+            self._known[key] = shared_out(
+                self._endings, lambda before, tokens: self._read([*ids, *before])[list(tokens)].softmax(-1).tolist()
+            )
         return self._known[key]
 
     def forced(self, choice: str) -> int:
         """How many tokens of an option were no choice: after those before them only one token was allowed."""
-        ending = self._endings[self.options.index(choice)]
-        return sum(
-            len({other[at] for other in self._endings if other[:at] == ending[:at]}) == 1 for at in range(len(ending))
-        )
+        return forced_in(self._endings[self.options.index(choice)], self._endings)
 
     def attention(self, parts: Sequence[Part], kinds: set[str]) -> float:
         """The mean over layers and heads of the weight on the parts of these kinds, at the last token of the text."""
@@ -62,22 +60,6 @@ class Chooser:
         acts = self._engine.model.forward(torch.tensor([ids[-1:]]), self._cache, taps).acts
         self._held = ids
         return float(sum(float(acts[name][0, :, -1][:, places].sum(-1).mean()) for name in taps) / len(taps))
-
-    def _shared_out(self, ids: list[int], among: list[int], at: int = 0) -> dict[int, float]:
-        """The shares of the options `among`, which have the same first `at` tokens, after `ids` and those tokens."""
-        if len(among) == 1:
-            return {among[0]: 1.0}
-        groups: dict[int, list[int]] = defaultdict(list)
-        for option in among:
-            groups[self._endings[option][at]].append(option)
-        if len(groups) == 1:
-            return self._shared_out(ids, among, at + 1)
-        logits = self._read(ids + self._endings[among[0]][:at])
-        chances = logits[list(groups)].softmax(-1).tolist()
-        found: dict[int, float] = {}
-        for p, group in zip(chances, groups.values(), strict=True):
-            found |= {option: p * share for option, share in self._shared_out(ids, group, at + 1).items()}
-        return found
 
     def _read(self, ids: list[int]) -> torch.Tensor:
         """Logits [d_vocab] after `ids`; the cache holds them afterwards."""

@@ -1,17 +1,16 @@
-"""How well a plan is followed: under each kind of help, carried out from the start, and when it is disturbed."""
+"""How well a plan is followed: under each kind of help, carried out from the start, and when it is disturbed. No
+torch."""
 
 from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 
-from llm_holes.engine.engine import Engine
-from llm_holes.lessons.shared.passage import passage_ids
-from llm_holes.lessons.tier2.planning.chooser import Chooser
 from llm_holes.lessons.tier2.planning.helps import Errand, Part
+from llm_holes.lessons.tier2.planning.shares import Chooses
 
 LOOKALIKES = ("feed the cat", "open the window")
 PAGES = (16, 160)
@@ -22,11 +21,12 @@ UNDISTURBED, ALIKE = "nothing", "look-alike steps"
 @dataclass(frozen=True)
 class Kept:
     """One order of the plan with one kind of help. `shares` [step, option] say how likely each step is to come next,
-    where all before it was done as planned; `attention` is that on the plan at the last choice."""
+    where all before it was done as planned; `attention` is that on the plan at the last choice, if
+    somebody could look at it."""
 
     help: str
     shares: tuple[tuple[float, ...], ...]
-    attention: float
+    attention: float | None
 
     @property
     def right(self) -> list[float]:
@@ -58,7 +58,7 @@ class Kept:
         return sum(accumulate(self.right, lambda so_far, p: so_far * p))
 
 
-def kept(chooser: Chooser, errand: Errand, help_: str) -> Kept:
+def kept(chooser: Chooses, errand: Errand, help_: str) -> Kept:
     """Measures every step of the errand with this help."""
     texts = [errand.parts(errand.plan[:n], help_) for n in range(len(errand.plan))]
     places = [chooser.options.index(step) for step in errand.plan]
@@ -76,7 +76,7 @@ class Walk:
     chosen: list[str] = field(default_factory=list)
     forced: int = 0
 
-    def steps(self, chooser: Chooser) -> Iterator[str]:
+    def steps(self, chooser: Chooses) -> Iterator[str]:
         while len(self.chosen) < len(self.errand.plan):
             shares = chooser.shares(self.errand.parts(self.chosen, self.help))
             self.chosen.append(chooser.options[shares.index(max(shares))])
@@ -98,27 +98,28 @@ def orders(plan: tuple[str, ...], count: int, seed: int) -> list[tuple[str, ...]
     return [plan, *(tuple(rng.sample(plan, len(plan))) for _ in range(count - 1))]
 
 
-def disturbed(engine: Engine, chooser: Chooser, errand: Errand) -> Iterator[tuple[str, int, float]]:
+def disturbed(
+    chooser: Chooses, errand: Errand, note: Callable[[int], str], size: Callable[[str], int]
+) -> Iterator[tuple[str, int, float]]:
     """What is put in before each step but the first, in tokens, and how likely the step that is due still is, on
-    average over the steps."""
+    average over the steps. `note` gives a line of so many tokens of a book, `size` the tokens of a text."""
     steps = len(errand.plan)
     alike = "".join(f"Step {steps + n}: {step}\n" for n, step in enumerate(LOOKALIKES, 1))
     between = {UNDISTURBED: "", ALIKE: alike}
-    between |= {f"{count} tokens of a book": note(engine, count) for count in PAGES}
+    between |= {f"{count} tokens of a book": note(count) for count in PAGES}
     for name, added in between.items():
         right: list[float] = []
         for done in range(1, steps):
             text = errand.parts(errand.plan[:done], "plan")
             parts = [*text[:-1], *([Part("noise", added)] if added else []), text[-1]]
             right.append(chooser.shares(parts)[chooser.options.index(errand.plan[done])])
-        yield name, len(engine.tokenizer.encode(added)), mean(right)
+        yield name, size(added), mean(right)
 
 
-def note(engine: Engine, count: int) -> str:
-    """A line with this many tokens of a book in it; nothing for 0."""
-    ids = [token for token in passage_ids(engine, count) if token not in engine.tokenizer.special_ids]
-    text = " ".join(engine.tokenizer.decode(ids).split())
-    return f"Note: {text}\n" if count else ""
+def as_note(text: str) -> str:
+    """The text in a line, as what comes back after a step; nothing for none."""
+    line = " ".join(text.split())
+    return f"Note: {line}\n" if line else ""
 
 
 def mean(values: Sequence[float]) -> float:

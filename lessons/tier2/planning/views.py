@@ -1,12 +1,11 @@
-"""What the planning lesson has found so far, and how it is shown."""
+"""What the planning lesson has found so far, and how it is shown. No torch."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import (
     Array,
     Bars,
@@ -17,16 +16,20 @@ from llm_holes.engine.frames import (
     Part,
     Scalar,
     Table,
+    Token,
     Transcript,
     Turn,
 )
-from llm_holes.engine.measure import wilson
-from llm_holes.engine.numbers import percent
+from llm_holes.engine.numbers import NOTHING, percent
+from llm_holes.engine.proportion import wilson
 from llm_holes.lessons.shared.report import keyed
-from llm_holes.lessons.tier2.planning.chooser import Chooser
 from llm_holes.lessons.tier2.planning.followed import ALIKE, UNDISTURBED, Kept, Walk, mean
 from llm_holes.lessons.tier2.planning.helps import HELPS, Errand
 from llm_holes.lessons.tier2.planning.helps import Part as Piece
+from llm_holes.lessons.tier2.planning.shares import Chooses
+
+Cut = Callable[[str], tuple[Token, ...]]
+"""A text into the model's tokens."""
 
 ACTS = {
     "task": "gave the task",
@@ -60,7 +63,7 @@ class Findings:
     itself; what disturbs it: name, tokens, probability of the step that is due."""
 
     errand: Errand
-    chooser: Chooser
+    chooser: Chooses
     walk: Walk
     typed: bool
     kept: dict[str, list[Kept]] = field(default_factory=dict)
@@ -70,37 +73,37 @@ class Findings:
         return mean([one.mean_right for one in self.kept[help_]])
 
 
-def writing_frame(engine: Engine, task: str, ids: Sequence[int]) -> Frame:
+def writing_frame(task: str, written: tuple[Token, ...]) -> Frame:
     """While the plan is written: the task, and the plan so far."""
-    turns = (Turn("software", ACTS["task"], task), Turn("model", ACTS["plan"], tokens=engine.tokens(list(ids))))
+    turns = (Turn("software", ACTS["task"], task), Turn("model", ACTS["plan"], tokens=written))
     return Frame(
         "The model writes its plan.", keyed({"plan_and_steps": Transcript("what is written", turns)}), {}, 0.05
     )
 
 
-def frame(engine: Engine, found: Findings, progress: float | None) -> Frame:
+def frame(cut: Cut, found: Findings, progress: float | None) -> Frame:
     views = keyed(
         {
-            "plan_and_steps": _transcript(engine, found),
+            "plan_and_steps": _transcript(cut, found),
             "what_comes_next": _next(found),
             "the_helps": _helps(found) if found.kept else None,
             "what_disturbs": _drift(found) if found.drift else None,
-            "read_for_each_step": _price(engine, found),
+            "read_for_each_step": _price(cut, found),
             "each_help_each_step": _each(found) if found.kept else None,
             "how_sure": _table(found) if found.kept else None,
         }
     )
-    measured = _measured(engine, found) if progress is None else {}
+    measured = _measured(cut, found) if progress is None else {}
     return Frame(_caption(found), views, measured, progress)
 
 
-def _transcript(engine: Engine, found: Findings) -> Transcript:
+def _transcript(cut: Cut, found: Findings) -> Transcript:
     """The whole text, each stretch under the name of who wrote it."""
     turns: list[Turn] = []
     for piece in found.walk.parts():
         who = _who(piece, found.typed)
         act = YOUR_PLAN if piece.kind == "plan" and found.typed else ACTS[piece.kind]
-        tokens = engine.tokens(engine.tokenizer.encode(piece.text))
+        tokens = cut(piece.text)
         if turns and turns[-1].who == who == "software":
             turns[-1] = Turn(who, f"{turns[-1].what}, {act}", tokens=turns[-1].tokens + tokens)
         else:
@@ -162,14 +165,14 @@ def _drift(found: Findings) -> Bars:
     )
 
 
-def _price(engine: Engine, found: Findings) -> Contexts:
+def _price(cut: Cut, found: Findings) -> Contexts:
     """What is read for each step: all of it, or only what is new where the cache was kept."""
     contexts: list[Context] = []
     old = 0
     for n in range(len(found.walk.chosen)):
         parts: list[Part] = []
         for piece in found.errand.parts(found.walk.chosen[:n], found.walk.help):
-            size = len(engine.tokenizer.encode(piece.text))
+            size = len(cut(piece.text))
             parts.append(Part(NAMED[piece.kind], size, NAMED[piece.kind], piece.text))
         total = sum(part.tokens for part in parts)
         contexts.append(Context(f"step {n + 1}, all", tuple(parts)))
@@ -196,7 +199,7 @@ def _table(found: Findings) -> Table:
                 f"{percent(low)} to {percent(high)}",
                 percent(found.right(name)),
                 percent(mean([one.repeats for one in kept])),
-                percent(kept[0].attention),
+                NOTHING if kept[0].attention is None else percent(kept[0].attention),
             )
         )
     columns = ("help", "right first", "true rate (95 %)", "step due", "repeats the last", "looks at plan")
@@ -208,14 +211,14 @@ def _caption(found: Findings) -> str:
     return f"It does: {steps}."[:110] if steps else "The plan is text; next it is carried out."
 
 
-def _measured(engine: Engine, found: Findings) -> dict[str, Any]:
+def _measured(cut: Cut, found: Findings) -> dict[str, Any]:
     walk, kept = found.walk, found.kept
     right = {name: found.right(name) for name in kept}
     done = {name: mean([one.before_a_slip for one in orders]) for name, orders in kept.items()}
     sizes: dict[str, int] = {"model": 0, "software": 0}
     for piece in walk.parts():
-        sizes[_who(piece, found.typed)] += len(engine.tokenizer.encode(piece.text))
-    whole, new = read_per_step(_price(engine, found))
+        sizes[_who(piece, found.typed)] += len(cut(piece.text))
+    whole, new = read_per_step(_price(cut, found))
     drift = {name: p for name, _, p in found.drift}
     short, long = list(drift)[2:]
     return {
@@ -241,8 +244,7 @@ def _measured(engine: Engine, found: Findings) -> dict[str, Any]:
         "steps_with_checklist": done["checklist"],
         "gain_by_checklist": right["checklist"] - right["plan"],
         "p_gain_by_next_step": right["next step"] - right["plan"],
-        "plan_attention_mass": kept[walk.help][0].attention,
-        "attention_by_variant": {name: orders[0].attention for name, orders in kept.items()},
+        **_attention(found),
         "p_right_undisturbed": drift[UNDISTURBED],
         "p_right_after_lookalikes": drift[ALIKE],
         "p_right_after_a_line": drift[short],
@@ -259,3 +261,11 @@ def _measured(engine: Engine, found: Findings) -> dict[str, Any]:
         "tokens_by_software": sizes["software"],
         "trials": len(kept["plan"]),
     }
+
+
+def _attention(found: Findings) -> dict[str, Any]:
+    """That on the plan, if somebody could look at it."""
+    by_help = {name: orders[0].attention for name, orders in found.kept.items()}
+    if None in by_help.values():
+        return {}
+    return {"plan_attention_mass": by_help[found.walk.help], "attention_by_variant": by_help}

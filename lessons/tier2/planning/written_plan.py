@@ -1,14 +1,11 @@
-"""A plan as the model writes it, or as the learner typed it: one step to a line, and nothing more than text."""
+"""A plan as the model writes it, or as the learner typed it: one step to a line, and nothing more than text. No
+torch."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
-from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import InputError
-from llm_holes.engine.generation.generate import Limits, Step
-from llm_holes.engine.generation.sampling import SamplingParams
 from llm_holes.engine.numbers import plural
 
 EXAMPLES = (
@@ -17,6 +14,7 @@ EXAMPLES = (
 )
 MOST_STEPS, MOST_CHARACTERS, MOST_TOKENS = 6, 60, 60
 FIRST = "1."
+BEGINNING = f"Plan:\n{FIRST}"
 LINE = re.compile(r"\s*\d+[.)]\s*(.*\S)\s*")
 
 
@@ -45,29 +43,32 @@ def steps_in(text: str, most: int) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))[:most]
 
 
-def asked(engine: Engine, task: str) -> list[int]:
-    """The tokens before the plan: two examples of a plan, then the task, up to the number of the first step."""
+def plan_of(given: str, written: str, most: int) -> tuple[str, ...]:
+    """The steps of the plan that was given, else of what the model wrote. Raises InputError."""
+    plan = typed(given) if given.strip() else steps_in(written, most)
+    if len(plan) < 2:
+        raise InputError("the model wrote no plan of two different steps", "Write a plan, or another task.")
+    return plan
 
-    def order(task: str) -> str:
-        return f"Task: {task} Write a plan of four short steps."
 
-    if not engine.tokenizer.has_chat:
-        engine.tokenizer.chat([])  # says so
-        examples = "".join(f"{order(task)}\n{numbered(steps)}\n" for task, steps in EXAMPLES)
-        return engine.encode(f"{examples}{order(task)}\nPlan:\n{FIRST}", MOST_TOKENS)
+def talk(task: str) -> list[dict[str, str]]:
+    """The messages before the plan: two examples of a plan, then the task."""
     messages: list[dict[str, str]] = []
     for example, steps in EXAMPLES:
-        messages.append({"role": "user", "content": order(example)})
+        messages.append({"role": "user", "content": _order(example)})
         messages.append({"role": "assistant", "content": numbered(steps).strip()})
-    ids = engine.tokenizer.chat_ids([*messages, {"role": "user", "content": order(task)}])
-    return engine.fits(ids + engine.tokenizer.encode(f"Plan:\n{FIRST}"), MOST_TOKENS)
+    return [*messages, {"role": "user", "content": _order(task)}]
 
 
-def writing(engine: Engine, task: str, most: int) -> Iterator[Step]:
-    """Each token the model chooses for its plan, the likeliest; software stops it after the last step."""
-    text = FIRST
-    for step in engine.generate(asked(engine, task), SamplingParams(), Limits(MOST_TOKENS)):
-        text += step.text
-        yield step
-        if "\n\n" in text or text.count("\n") >= most:
-            return
+def bare(task: str) -> str:
+    """The same for a model that has no messages, up to where the plan begins."""
+    return "".join(f"{_order(task)}\n{numbered(steps)}\n" for task, steps in EXAMPLES) + f"{_order(task)}\n"
+
+
+def is_whole(text: str, most: int) -> bool:
+    """Whether a plan that is being written has all the steps it may have, or ended in an empty line."""
+    return "\n\n" in text or text.count("\n") >= most
+
+
+def _order(task: str) -> str:
+    return f"Task: {task} Write a plan of four short steps."

@@ -10,7 +10,7 @@ import pytest
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Contexts, Frame, Heatmap, Table, Transcript, Turn, View
 from llm_holes.engine.harness.calculator import calculate
-from llm_holes.engine.measure import wilson
+from llm_holes.engine.proportion import wilson
 from tests.support.lessons import frames, measured
 
 
