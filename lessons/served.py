@@ -17,7 +17,6 @@ OFFER = "E shows this on the local model, with the same text."
 HIDDEN: Mapping[str, str] = {
     "vectors": "the vectors that its model works with",
     "dot-product": "queries, keys and the products of them",
-    "tokenization": "the merges of its tokenizer",
     "tokenization-perf": "its tokenizer, which can only be timed from within",
     "embeddings": "the table of embeddings",
     "weights": "weights",

@@ -17,11 +17,10 @@ from llm_holes.lessons.shared.pace import pause
 from llm_holes.lessons.shared.passage import NAME, passage
 from llm_holes.lessons.shared.report import Report
 from llm_holes.lessons.tier2.tokenization.guessing import BYTE_BITS, beginning, by_tokens_and_bytes, guessing
-from llm_holes.lessons.tier2.tokenization.learning import learning_views, learnt_in_parts
-from llm_holes.lessons.tier2.tokenization.merge_views import Tree, merge_tree, pairs_now, pieces, spelt, word_table
-from llm_holes.lessons.tier2.tokenization.whole_words import WholeWords, growth
-
-EXAMPLES = "The pothole by the seashore is unthinkable. "
+from llm_holes.lessons.tier2.tokenization.learning import learning_measured, learning_views, learnt_in_parts
+from llm_holes.lessons.tier2.tokenization.merge_views import Tree, merge_tree, pairs_now
+from llm_holes.lessons.tier2.tokenization.whole_words import WholeWords, growth, list_measured
+from llm_holes.lessons.tier2.tokenization.words import EXAMPLES, joined, word_table
 
 
 @lru_cache(maxsize=1)
@@ -49,8 +48,10 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     yield report.frame(0.2)
 
     corpus, where = (p["corpus"], "your text") if p["corpus"] else (passage(), NAME)
-    yield from _learn(engine, report, bpe, where, bpe.words(corpus), p["train_merges"])
-    _list_words(report, where, WholeWords.of(bpe.words(corpus), words))
+    yield from _learn(engine, report, where, bpe.words(corpus), p["train_merges"])
+    found = WholeWords.of(bpe.words(corpus), words)
+    report.measure(list_measured(found))
+    report.show_also(the_list_of_words=growth(found, where))
     yield report.frame(0.8)
     _guess(engine, report, bpe, p["text"])
     yield report.frame()
@@ -68,6 +69,10 @@ def _grown(engine: Engine, report: Report, tree: Tree, wanted: int) -> Iterator[
 
 def _cut(engine: Engine, report: Report, bpe: BPE, text: str, words: Sequence[bytes], ids: list[int]) -> None:
     """The text by merges and by longest match."""
+
+    def pieces(ids: Sequence[int]) -> list[bytes]:
+        return [engine.tokenizer.token_bytes(i) for i in ids]
+
     cuts = [bpe.encode_word(word) for word in words]
     longest = [longest_match(bpe, word) for word in words]
     differ = [i for i, (cut, other) in enumerate(zip(cuts, longest, strict=True)) if cut != other]
@@ -87,10 +92,10 @@ def _cut(engine: Engine, report: Report, bpe: BPE, text: str, words: Sequence[by
         matches_tiktoken=_same_in_tiktoken(bpe, text, ids),
         greedy_longest_match_differs=bool(differ),
         words_cut_differently=len(differ),
-        example_real=pieces(engine, bpe.encode_word(example)),
-        example_longest=pieces(engine, longest_match(bpe, example)),
+        example_real=joined(pieces(bpe.encode_word(example))),
+        example_longest=joined(pieces(longest_match(bpe, example))),
     )
-    report.show_also(real_and_longest=word_table(engine, words, cuts, longest))
+    report.show_also(real_and_longest=word_table(words, [pieces(x) for x in cuts], [pieces(x) for x in longest]))
     parts = (plural(size, "byte"), plural(len(words), "word"), plural(sum(merges), "merge"))
     report.say(f"{', '.join(parts)}: {plural(len(ids), 'token')}.")
 
@@ -108,34 +113,12 @@ def _same_in_tiktoken(bpe: BPE, text: str, ids: Sequence[int]) -> bool | str:
         return "it cannot cut words as this model does"
 
 
-def _learn(
-    engine: Engine, report: Report, bpe: BPE, where: str, corpus: Sequence[bytes], merges: int
-) -> Iterator[Frame]:
+def _learn(engine: Engine, report: Report, where: str, corpus: Sequence[bytes], merges: int) -> Iterator[Frame]:
     views, before = report.views, sum(map(len, corpus))
-    for learnt in learnt_in_parts(engine, corpus, merges):
-        longest = max((x.left + x.right for x in learnt), key=len, default=b"")
-        report.measure(
-            trained_merges=len(learnt),
-            trained_pieces_before=before,
-            trained_pieces_after=learnt[-1].pieces if learnt else before,
-            trained_longest_piece=spelt(longest),
-            trained_first_piece=spelt(learnt[0].left + learnt[0].right) if learnt else "",
-        )
+    for learnt in learnt_in_parts(corpus, merges, engine.model.is_cancelled):
+        report.measure(learning_measured(before, learnt))
         report.show(*views, **learning_views(where, before, learnt))
         yield report.frame(0.2 + 0.6 * len(learnt) / max(merges, 1))
-
-
-def _list_words(report: Report, where: str, found: WholeWords) -> None:
-    report.measure(
-        listed_words=len(found.listed),
-        listed_vocabulary=len(found.vocabulary),
-        listed_letters=len(frozenset().union(*found.listed)),
-        listed_late=found.late,
-        text_words=len(found.asked),
-        text_words_missing=len(found.missing),
-        missing_word=next(iter(found.missing), ""),
-    )
-    report.show_also(the_list_of_words=growth(found, where))
 
 
 def _guess(engine: Engine, report: Report, bpe: BPE, text: str) -> None:

@@ -1,19 +1,18 @@
-"""Pictures of one word being merged into tokens, and of the whole text beside the longest match."""
+"""Pictures of one word being merged into tokens."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 from llm_holes.engine.engine import Engine
-from llm_holes.engine.frames import Join, MergeTree, Scalar, Table
+from llm_holes.engine.frames import Join, MergeTree, Table
 from llm_holes.engine.numbers import count
 from llm_holes.engine.tokenizer.bpe import BPE
 from llm_holes.engine.tokenizer.bpe_steps import Merge, steps
+from llm_holes.lessons.tier2.tokenization.words import spelt
 
 TREE_BYTES = 64
-SHOWN_WORDS = 24
 ABSENT = "not on the list"
 
 
@@ -80,34 +79,5 @@ def pairs_now(engine: Engine, bpe: BPE, tree: Tree, done: int) -> Table:
     return Table(f"neighbours in “{word}”", ("left", "right", "place in the list", ""), rows, marked)
 
 
-def word_table(
-    engine: Engine, words: Sequence[bytes], cuts: Sequence[list[int]], longest: Sequence[list[int]]
-) -> Table:
-    """The words where the longest match is wrong first, then the others."""
-    order = sorted(range(len(words)), key=lambda i: cuts[i] == longest[i])[:SHOWN_WORDS]
-    rows: tuple[tuple[Scalar, ...], ...] = tuple(
-        (
-            spelt(words[i]),
-            pieces(engine, cuts[i]),
-            pieces(engine, longest[i]),
-            "not the same" if cuts[i] != longest[i] else "",
-        )
-        for i in order
-    )
-    return Table("each word as it is really cut, and by longest match", ("word", "real cut", "longest match", ""), rows)
-
-
 def piece(engine: Engine, token: int) -> str:
     return spelt(engine.tokenizer.token_bytes(token))
-
-
-def pieces(engine: Engine, ids: Sequence[int]) -> str:
-    return "|".join(piece(engine, i) for i in ids)
-
-
-def spelt(data: bytes) -> str:
-    """The piece as text, its spaces to be seen, or its bytes where it is no text by itself."""
-    try:
-        return data.decode().replace(" ", "·").replace("\n", "⏎").replace("\t", "⇥")
-    except UnicodeDecodeError:
-        return data.hex(" ")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from llm_holes.engine.frames import Curve, series
 
@@ -33,6 +34,19 @@ class WholeWords:
         """How many words the last tenth of the text added."""
         tenth = -(-len(self.listed) // 10)
         return len(self.vocabulary) - len(frozenset(self.listed[: len(self.listed) - tenth]))
+
+
+def list_measured(found: WholeWords) -> dict[str, Any]:
+    """What is said of the list, and of what it lacks."""
+    return {
+        "listed_words": len(found.listed),
+        "listed_vocabulary": len(found.vocabulary),
+        "listed_letters": len(frozenset().union(*found.listed)),
+        "listed_late": found.late,
+        "text_words": len(found.asked),
+        "text_words_missing": len(found.missing),
+        "missing_word": next(iter(found.missing), ""),
+    }
 
 
 def growth(found: WholeWords, where: str) -> Curve:
