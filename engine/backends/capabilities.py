@@ -77,21 +77,34 @@ def plain(backend: HttpBackend, max_tokens: int = 1, **others: Any) -> Ask:
 
 def _endpoints(backend: HttpBackend) -> HttpBackend:
     refusals = []
-    for name, ask in (
-        ("completions", Ask(TEXT, 1)),
-        ("chat", Ask(({"role": "user", "content": TEXT},), 1)),
-    ):
+    for endpoint in (_completions, _chat):
         try:
-            answer(backend, ask)
+            backend = endpoint(backend)
         except Refused as error:
             if error.status in (401, 403, 429, 503):
                 raise
             refusals.append(error)
-        else:
-            backend = _with(backend, name)  # type: ignore[arg-type]
     if not backend.capabilities:
         raise refusals[-1]
     return backend
+
+
+def _completions(backend: HttpBackend) -> HttpBackend:
+    answer(backend, Ask(TEXT, 1))
+    return _with(backend, "completions")
+
+
+def _chat(backend: HttpBackend) -> HttpBackend:
+    """Newer models of OpenAI want to be told the most tokens under another name, and say so."""
+    ask = Ask(({"role": "user", "content": TEXT},), 1)
+    try:
+        answer(backend, ask)
+    except Refused as error:
+        if error.status != 400 or "max_completion_tokens" not in str(error):
+            raise
+        backend = replace(backend, chat_limit="max_completion_tokens")
+        answer(backend, ask)
+    return _with(backend, "chat")
 
 
 def _usage(backend: HttpBackend) -> HttpBackend:

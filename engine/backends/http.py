@@ -15,17 +15,19 @@ from llm_holes.engine.errors import InputError, ModelError
 from llm_holes.engine.frames import Token
 
 Dialect = Literal["", "llama.cpp", "vLLM"]
+ChatLimit = Literal["max_tokens", "max_completion_tokens"]
 REASONS: Mapping[str, Reason] = {"stop": "end token", "length": "max tokens", "tool_calls": "tool call"}
 
 
 @dataclass(frozen=True)
 class HttpBackend:
-    """`dialect` is how the server's tokenizer is spoken to."""
+    """`dialect` is how the server's tokenizer is spoken to, `chat_limit` what an answer's most tokens are called."""
 
     wire: Wire
     name: str
     capabilities: frozenset[Capability] = frozenset()
     dialect: Dialect = ""
+    chat_limit: ChatLimit = "max_tokens"
     is_cancelled: Callable[[], bool] = field(default=NotCancelled)
 
     def cancellable(self, is_cancelled: Callable[[], bool]) -> HttpBackend:
@@ -74,7 +76,7 @@ class HttpBackend:
         text = isinstance(ask.prompt, str)
         body: dict[str, Any] = {
             "model": self.name,
-            "max_tokens": ask.max_tokens,
+            ("max_tokens" if text else self.chat_limit): ask.max_tokens,
             "temperature": ask.temperature,
             "stream": True,
             ("prompt" if text else "messages"): ask.prompt if text else list(ask.prompt),

@@ -94,7 +94,7 @@ class Faulty:
         if path == "v1/models":
             count = 2 if fault == "two" else 1
             await _json(writer, {"data": [{"id": f"tiny-{n}", "max_model_len": 512} for n in range(count)]})
-        elif fault in ("vllm", "chat-only"):
+        elif fault in ("vllm", "chat-only", "newest"):
             await self._dialect(fault, path, body, writer)
         elif (refusal := self._refusal(fault, headers)) is not None:
             status, extra, said = refusal
@@ -166,7 +166,10 @@ class Faulty:
                 return
             words = body["prompt"].replace(" ", " Ġ").split(" ")
             await _json(writer, {"count": len(words), "tokens": list(range(len(words))), "token_strs": words})
-        elif (fault == "chat-only" and not chat) or path == "tokenize":
+        elif fault == "newest" and chat and "max_tokens" in body:
+            said = "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead."
+            await _json(writer, {"error": {"message": said, "code": "unsupported_parameter"}}, "400 Bad Request")
+        elif (fault != "vllm" and not chat) or path == "tokenize":
             await _json(writer, {"error": {"message": "no such thing"}}, "404 Not Found")
         elif max(int(body.get("logprobs") or 0), body.get("top_logprobs") or 0) > (20 if fault == "vllm" else 5):
             await _json(writer, {"error": {"message": "too many"}}, "400 Bad Request")
@@ -198,7 +201,7 @@ def part(text: str, chat: bool, **others: object) -> dict[str, Any]:
 def events(chat: bool, body: dict[str, Any] | None = None, usage: bool = False) -> Iterator[bytes]:
     """A whole answer; `body` is what was asked for, where that is heeded."""
     asked = body or {}
-    words = WORDS[: asked.get("max_tokens", len(WORDS))]
+    words = WORDS[: asked.get("max_tokens", asked.get("max_completion_tokens", len(WORDS)))]
     top = asked.get("top_logprobs") if chat else asked.get("logprobs")
     for word in words:
         others = [(word, -0.1), *((f" w{n}", -3.0 - n) for n in range(1, int(top or 0)))]

@@ -44,6 +44,17 @@ def test_a_server_with_messages_only_and_five_chances(connect: Connect, faulty: 
         backend.encode("Hi")
 
 
+def test_a_model_that_wants_another_name_for_the_most_tokens_is_told_them_under_that(
+    connect: Connect, faulty: Faulty
+) -> None:
+    backend = found(connect, "newest").backend
+    assert backend.capabilities == {"chat", "top 5", "top 1", "tools", "usage", "cached tokens"}
+    told = answer(backend, Ask(({"role": "user", "content": "Hi"},), 2, top=1))
+    assert [written.token.text for written in told.tokens] == [" Paris", ","]
+    assert faulty.bodies[-1]["max_completion_tokens"] == 2
+    assert "max_tokens" not in faulty.bodies[-1]
+
+
 def test_a_server_that_only_writes(connect: Connect) -> None:
     assert found(connect, "good").backend.capabilities == {"completions", "chat", "tools"}
 
