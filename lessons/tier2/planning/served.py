@@ -6,8 +6,10 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
+from msgspec import structs
+
 from llm_holes.engine.backends.backend import Ask, Backend, Capability, Ended, stream
-from llm_holes.engine.frames import Frame, Token
+from llm_holes.engine.frames import Frame, Text, Token
 from llm_holes.lessons.shared.asking import token_of
 from llm_holes.lessons.shared.passage import passage
 from llm_holes.lessons.tier2.planning.carrying import carried_out
@@ -27,6 +29,12 @@ VIEWS: Mapping[str, frozenset[Capability]] = {
 BETS = frozenset({"p_right_step", "p_gain_by_next_step"})
 UNSEEN: Mapping[str, str] = {}
 CONNECTIONS = 1
+NOT_TOLD = Text(
+    "what is not told",
+    "Some steps begin with a token so unlikely that the server does not tell its chance. It counts as likely as the "
+    "last one that is told, so that these steps look likelier than they are.",
+    key="what is not told",
+)
 
 
 def run(backend: Backend, p: Mapping[str, Any]) -> Iterator[Frame]:
@@ -42,7 +50,9 @@ def run(backend: Backend, p: Mapping[str, Any]) -> Iterator[Frame]:
     def note(count: int) -> str:
         return as_note(in_tokens(backend, passage(), count))
 
-    yield from carried_out(ServedChooser(backend, plan), plan, cut, note, p)
+    chooser = ServedChooser(backend, plan)
+    for frame in carried_out(chooser, plan, cut, note, p):
+        yield structs.replace(frame, views=(*frame.views, *([NOT_TOLD] if chooser.untold else [])))
 
 
 def _writing(backend: Backend, task: str, most: int) -> Iterator[tuple[str, tuple[Token, ...]]]:

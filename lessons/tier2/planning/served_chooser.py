@@ -15,10 +15,11 @@ from llm_holes.lessons.tier2.planning.shares import forced_in, shared_out
 class ServedChooser:
     """Asks for one token after each text, with as many of the likeliest of that place as the server tells. A token that
     is not among them is looked up as a part of the prompt, where the server tells the chances of that; else it counts
-    as likely as the last one told, which is more than it has."""
+    as likely as the last one told, which is more than it has, and `untold` is True."""
 
     def __init__(self, backend: Backend, options: Sequence[str]) -> None:
         self.options = tuple(options)
+        self.untold = False
         self._backend = backend
         self._endings = [tuple(token.data for token in backend.encode(f" {option}\n")) for option in options]
         self.shares_after = cache(self._shares_after)
@@ -58,6 +59,7 @@ class ServedChooser:
             last = self._backend.chances(text + token.decode("utf-8", "replace"))[-1]
             if last.data == token and last.p:
                 return last.p
+        self.untold = True
         return told[-1].p
 
 

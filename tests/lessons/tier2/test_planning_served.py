@@ -104,3 +104,9 @@ def test_nobody_looks_at_its_attention_so_that_nothing_is_said_of_it() -> None:
     assert not {"plan_attention_mass", "attention_by_variant"} & last.measured.keys()
     table: Any = next(view for view in last.views if view.key == "how sure")
     assert {row[-1] for row in table.rows} == {"–"}
+
+
+@pytest.mark.parametrize(("plan", "told"), [("a x, b", True), ("c, a", False)])
+def test_it_is_said_if_a_chance_was_not_told(plan: str, told: bool) -> None:
+    (*_, last) = served.run(cast(Backend, Telling("top 20")), SETTINGS | {"plan": plan})
+    assert (served.NOT_TOLD in last.views) is not told
