@@ -350,7 +350,7 @@ def fused_attention(q: Tensor, k: Tensor, v: Tensor, window: int | None = None) 
     if window is not None:  # no query sees what is farther back
         k, v = (x[:, :, -(window + queries - 1) :] for x in (k, v))
     if queries == 1:  # the heads that share keys ask them together, so that each is read once
-        return F.scaled_dot_product_attention(q.reshape(*k.shape[:2], -1, k.shape[3]), k, v).reshape(q.shape)
+        return F.scaled_dot_product_attention(q.reshape(*k.shape[:2], -1, k.shape[3]), k, v).reshape(*q.shape[:3], -1)
     keys = k.shape[2]
     whole = queries == keys and (window is None or keys <= window)
     mask = None if whole else causal_mask(queries, keys, window)

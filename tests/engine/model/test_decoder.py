@@ -11,7 +11,7 @@ import torch
 
 from llm_holes.engine.errors import Cancelled
 from llm_holes.engine.model.cache import ContiguousCache
-from llm_holes.engine.model.decoder import Decoder
+from llm_holes.engine.model.decoder import Decoder, fused_attention
 from llm_holes.engine.model.hook_names import GLOBAL, PER_LAYER, in_all_layers, tap
 from llm_holes.engine.surgery.operations import hooked
 from tests.support.tiny_models import VARIANTS, ours, reference
@@ -170,3 +170,13 @@ def test_cancellation_is_asked_before_every_layer_and_leaves_the_cache_usable(ti
 def test_a_tap_that_does_not_exist_is_refused(tiny: Decoder, name: str) -> None:
     with pytest.raises(ValueError, match="no such tap"):
         tiny.forward(IDS, taps=[name])
+
+
+@pytest.mark.parametrize("window", [None, 3])
+@pytest.mark.parametrize("wide", [8, 5], ids=["values as wide as keys", "narrower values"])
+def test_a_single_query_brings_home_what_it_does_among_others(window: int | None, wide: int) -> None:
+    rng = torch.Generator().manual_seed(0)
+    q, k = torch.randn(2, 6, 7, 8, generator=rng), torch.randn(2, 2, 7, 8, generator=rng)
+    v = torch.randn(2, 2, 7, wide, generator=rng)
+    among = fused_attention(q, k, v, window)[:, :, -1:]
+    torch.testing.assert_close(fused_attention(q[:, :, -1:], k, v, window), among, rtol=1e-5, atol=1e-5)
