@@ -118,7 +118,7 @@ async def take(talk: Talk, case: Case, number: int) -> Taken:
     peak = _peak(talk.pid)
     if answers and isinstance(answers[0], Failed):
         said = answers[0].error
-        refused = answers[0].usage and not frames
+        refused = answers[0].usage and seconds < MOST_SILENCE  # before the run, or on its first picture
         return Taken(
             case, seconds, gap, silence, 0.0, peak, refused=said if refused else "", failed="" if refused else said
         )
