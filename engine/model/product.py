@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -16,7 +17,8 @@ def product(x: Tensor, w: Tensor, bias: Tensor | None = None) -> Tensor:
     """
     if x.numel() != x.shape[-1] or not (_is_numpys(x) and _is_numpys(w)) or is_in_torch_dispatch_mode():
         return F.linear(x, w, bias)  # so too where torch's operations are counted
-    y = torch.from_numpy(x.numpy() @ w.numpy().T)
+    with np.errstate(all="ignore"):  # what is no number any more is told elsewhere
+        y = torch.from_numpy(x.numpy() @ w.numpy().T)
     return y if bias is None else y + bias
 
 

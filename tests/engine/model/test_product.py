@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import pytest
@@ -23,6 +24,12 @@ W, BIAS = torch.randn(40, 24, generator=torch.Generator().manual_seed(0)), torch
 def test_one_vector_gives_what_torch_gives(shape: tuple[int, ...], w: Tensor, bias: Tensor | None) -> None:
     x = torch.randn(shape, generator=torch.Generator().manual_seed(1))
     torch.testing.assert_close(product(x, w, bias), F.linear(x, w, bias), rtol=1e-5, atol=1e-5)
+
+
+def test_what_is_no_number_is_none_without_a_warning() -> None:
+    with warnings.catch_warnings(action="error"):
+        y = product(torch.tensor([torch.inf, -torch.inf]), torch.ones(3, 2))
+    assert y.isnan().all()
 
 
 def test_a_step_of_decoding_asks_torch_for_no_product(tiny: Decoder, monkeypatch: pytest.MonkeyPatch) -> None:
