@@ -12,7 +12,7 @@ from llm_holes.engine.frames import Curve, Mark, series
 from llm_holes.engine.interpret.gradients import Gradients, losses_along, norm
 from llm_holes.engine.numbers import exact
 
-SHARES = (1 / 8, 1 / 4, 1 / 2, 3 / 4, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0)
+SHARES = (1 / 8, 1 / 4, 1 / 2, 1.0, 1.5, 2.0, 3.0, 5.0)
 """The sizes of the steps; 1 is where the straight line reaches a loss of 0."""
 HIGHEST = 15.0
 """Losses are drawn up to here, nats: knowing nothing is below it, and more would flatten the valley."""
