@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from llm_holes.engine.backends.backend import Answer, Backend, Likely, Message, Written
-from llm_holes.engine.errors import InputError
+from llm_holes.engine.errors import InputError, ModelError
 from llm_holes.engine.frames import Token
 from llm_holes.engine.numbers import percent
 from llm_holes.engine.spelling import spelt
@@ -52,6 +52,16 @@ def name_of(likely: Likely) -> str:
 
 def token_of(likely: Likely, note: str = "") -> Token:
     return Token(NO_ID if likely.id is None else likely.id, likely.data, note)
+
+
+def any_of(written: Sequence[Written]) -> Sequence[Written]:
+    """What was written. Raises ModelError if that is nothing: a model may end its answer at once, and a server need not
+    tell the token that does it."""
+    if not written:
+        raise ModelError(
+            "The model ended its answer at once, and its server tells no token of it.", "Try another text."
+        )
+    return written
 
 
 def strip(written: Sequence[Written]) -> tuple[Token, ...]:

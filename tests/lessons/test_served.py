@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from llm_holes.engine.backends.backend import Backend
 from llm_holes.engine.backends.capabilities import Found
+from llm_holes.engine.backends.key import Key
+from llm_holes.engine.backends.wire import Wire
 from llm_holes.engine.engine import Engine
-from llm_holes.engine.errors import Cancelled
+from llm_holes.engine.errors import Cancelled, InputError, ModelError
 from llm_holes.engine.frames import Frame, Text
+from llm_holes.engine.ipc.address import address_of
 from llm_holes.lessons import served
 from llm_holes.lessons.catalog import catalog
 from llm_holes.lessons.lint import LONGEST_CAPTION
@@ -103,6 +108,18 @@ def test_a_lesson_lives_on_a_server_that_can_do_much(lesson_id: str, vllm: Found
 def test_a_lesson_says_what_a_server_that_only_writes_cannot_show(lesson_id: str, faulty: Faulty) -> None:
     with asked(faulty.url("good")) as found:
         check(found.backend, lesson_id, QUICK.get(lesson_id, {}))
+
+
+@pytest.mark.parametrize("lesson_id", LIVE)
+def test_an_answer_without_a_token_breaks_no_lesson(lesson_id: str, vllm: Found, faulty: Faulty) -> None:
+    """As where a model ends its answer at once, and the server tells no token for that."""
+    wire = Wire(address_of(faulty.url("mute")), Key())
+    try:
+        for settings in steps_of(lesson_id):
+            with suppress(InputError, ModelError):
+                check(replace(vllm.backend, wire=wire), lesson_id, settings)
+    finally:
+        wire.close()
 
 
 @pytest.mark.parametrize("lesson_id", LIVE)

@@ -94,7 +94,7 @@ class Faulty:
         if path == "v1/models":
             count = 2 if fault == "two" else 1
             await _json(writer, {"data": [{"id": f"tiny-{n}", "max_model_len": 512} for n in range(count)]})
-        elif fault in ("vllm", "chat-only", "newest"):
+        elif fault in ("vllm", "mute", "chat-only", "newest"):
             await self._dialect(fault, path, body, writer)
         elif (refusal := self._refusal(fault, headers)) is not None:
             status, extra, said = refusal
@@ -156,7 +156,8 @@ class Faulty:
         await writer.drain()
 
     async def _dialect(self, fault: str, path: str, body: dict[str, Any], writer: asyncio.StreamWriter) -> None:
-        chat = "chat" in path
+        chat, mute = "chat" in path, fault == "mute"
+        fault = "vllm" if mute else fault
         if path == "tokenize" and fault == "vllm":
             if "messages" in body:
                 said = [f"<{one['role']}>{one['content']}" for one in body["messages"]]
@@ -175,7 +176,8 @@ class Faulty:
             await _json(writer, {"error": {"message": "too many"}}, "400 Bad Request")
         elif body.get("stream"):
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n")
-            for data in events(chat, body, usage="stream_options" in body):
+            words = () if mute else WORDS
+            for data in events(chat, body, usage="stream_options" in body, words=words):
                 writer.write(data)
             await writer.drain()
         elif "prompt_logprobs" in body:
@@ -198,10 +200,12 @@ def part(text: str, chat: bool, **others: object) -> dict[str, Any]:
     return {"choices": [{**({"delta": {"content": text}} if chat else {"text": text}), **others}]}
 
 
-def events(chat: bool, body: dict[str, Any] | None = None, usage: bool = False) -> Iterator[bytes]:
+def events(
+    chat: bool, body: dict[str, Any] | None = None, usage: bool = False, words: tuple[str, ...] = WORDS
+) -> Iterator[bytes]:
     """A whole answer; `body` is what was asked for, where that is heeded."""
-    asked = body or {}
-    words = WORDS[: asked.get("max_tokens", asked.get("max_completion_tokens", len(WORDS)))]
+    asked, whole = body or {}, words
+    words = words[: asked.get("max_tokens", asked.get("max_completion_tokens", len(words)))]
     top = asked.get("top_logprobs") if chat else asked.get("logprobs")
     for word in words:
         others = [(word, -0.1), *((f" w{n}", -3.0 - n) for n in range(1, int(top or 0)))]
@@ -209,7 +213,7 @@ def events(chat: bool, body: dict[str, Any] | None = None, usage: bool = False) 
         in_lists = {"tokens": [word], "token_logprobs": [-0.1], "top_logprobs": [dict(others)]}
         said = {"content": [{"token": word, "logprob": -0.1, "top_logprobs": listed}]} if chat else in_lists
         yield event(part(word, chat, **({"logprobs": said} if top else {})))
-    yield event(part("", chat, finish_reason="length" if len(words) < len(WORDS) else "stop"))
+    yield event(part("", chat, finish_reason="length" if len(words) < len(whole) else "stop"))
     if usage:
         counts = {"prompt_tokens": 5, "completion_tokens": len(words), "prompt_tokens_details": {"cached_tokens": 4}}
         yield event({"choices": [], "usage": counts})

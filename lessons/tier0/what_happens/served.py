@@ -22,6 +22,7 @@ from llm_holes.engine.backends.backend import (
 from llm_holes.engine.frames import Array, Diff, Flow, Frame, Heatmap, Stage, Token, Tokens
 from llm_holes.engine.numbers import duration, percent, plural
 from llm_holes.lessons.shared.asking import (
+    any_of,
     counts,
     gaps,
     is_end,
@@ -143,7 +144,8 @@ def _picked(backend: Backend, begun: str, first: Answer, left: int, rank: int) -
 
 def _compare(trace: Trace, p: Mapping[str, Any]) -> None:
     """The answer beside the one of a model with which nobody interferes."""
-    own, given = (trace.own.tokens if trace.own else tuple(trace.written)), trace.written
+    given = any_of(trace.written)
+    own = trace.own.tokens if trace.own else given
     first, surest = given[0].token, max((one.token for one in given), key=lambda likely: likely.p)
     trace.report.measure(
         p_first=first.p, first_token=named(first), p_surest=surest.p, surest_token=named(surest),

@@ -24,7 +24,7 @@ from llm_holes.engine.frames import Array, Frame, Heatmap, RankRace, Runner, Tab
 from llm_holes.engine.numbers import percent, plural
 from llm_holes.engine.spelling import spaced, spelt
 from llm_holes.lessons.served import OFFER
-from llm_holes.lessons.shared.asking import END, is_end, name_of, prompt_for, same, token_of, whole_prompt
+from llm_holes.lessons.shared.asking import END, any_of, is_end, name_of, prompt_for, same, token_of, whole_prompt
 from llm_holes.lessons.shared.report import Report
 from llm_holes.lessons.tier4.stopping.text_ends import ends_in, number_in, value_of, variants
 
@@ -118,7 +118,7 @@ def _see_the_end(backend: Backend, p: Mapping[str, Any], found: Wrote, top: int)
 
 def _measure(report: Report, found: Wrote, top: int) -> None:
     assert found.ended is not None
-    places = found.places
+    places = any_of(found.places)
     last, before = places[-1], places[-2] if len(places) > 1 else places[-1]
     ranks = [rank_of_end(place, top) for place in places]
     ends = ends_in([place.token.data for place in places if not is_end(place.token)])
