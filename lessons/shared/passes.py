@@ -1,4 +1,4 @@
-"""How often a lesson reads the text it is given, and so what a long one costs. Torch-free."""
+"""How often a lesson reads the whole of the text it is given, and so what a long one costs. Torch-free."""
 
 from __future__ import annotations
 
@@ -10,16 +10,15 @@ from llm_holes.engine.frames import Value
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """`passes` with the other settings as they are at the start, counted in positions. A setting may add passes,
-    `times_each` for each of its own (`each`), or tokens to the text (`more`)."""
+    """`passes` with the other settings as they are at the start, counted in positions. A setting may add one
+    pass for each of its own (`each`), or tokens to the text (`more`)."""
 
     passes: float
     each: str = ""
-    times_each: float = 1
     more: str = ""
 
     def times(self, settings: Mapping[str, Value]) -> float:
-        return self.passes + (self.times_each * _number(settings[self.each]) if self.each else 0)
+        return self.passes + (_number(settings[self.each]) if self.each else 0)
 
     def tokens(self, text: int, settings: Mapping[str, Value]) -> int:
         return text + (int(_number(settings[self.more])) if self.more else 0)
@@ -34,7 +33,6 @@ PASSES = {
     "dot-product": Reading(8),
     "embeddings": Reading(19),
     "weights": Reading(9),
-    "gradients": Reading(5, each="steps", times_each=3),  # a step of training goes back over it, at twice the cost
     "directions": Reading(8),
     "model-layers": Reading(10),
     "attention": Reading(7),

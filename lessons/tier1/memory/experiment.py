@@ -29,7 +29,7 @@ from llm_holes.lessons.tier1.memory.retrieval import (
     prefills,
     recall,
 )
-from llm_holes.lessons.tier1.memory.talk import conversation, sent, stack, tokens_in, with_memory_pasted
+from llm_holes.lessons.tier1.memory.talk import conversation, published, sent, stack, with_memory_pasted
 
 SHOWN = 14
 
@@ -106,19 +106,11 @@ def _run(engine: Engine, p: Mapping[str, Any], store: MemoryStore) -> Iterator[F
 
 def _talk(report: Report, turns: Sequence[Context], whole: int, window: int) -> None:
     """The conversation turn by turn; `whole` is how many tokens its last turn has."""
-    lengths = [min(tokens_in(context), window) for context in turns]
-    report.measure(
-        tokens_sent_per_turn=lengths,
-        tokens_first_turn=lengths[0],
-        tokens_last_turn=lengths[-1],
-        sent_growth=lengths[-1] / lengths[0],
-        tokens_read_in_all=sum(lengths),
-        tokens_in_conversation=whole,
-        tokens_dropped=max(whole - window, 0),
-    )
+    report.measure(published(turns, whole, window))
     report.show(what_is_sent=stack(turns, window))
     cut = f", the oldest {count(whole - window)} of {count(whole)} cut off"
-    report.say(f"The last turn sends {plural(lengths[-1], 'token')}{cut * (whole > window)}.")
+    last = plural(report.measured["tokens_last_turn"], "token")
+    report.say(f"The last turn sends {last}{cut * (whole > window)}.")
 
 
 def _retrieved(ranking: list[Found], told: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from llm_holes.engine.harness.prompt import SYSTEM, Message
 from llm_holes.engine.numbers import percent, plural
 from llm_holes.lessons.shared.report import Report
 from llm_holes.lessons.tier1.memory import places
-from llm_holes.lessons.tier1.memory.talk import at_turn, conversation, stack, tokens_in
+from llm_holes.lessons.tier1.memory.talk import at_turn, conversation, published, stack, tokens_in
 
 NEEDS: frozenset[Capability] = frozenset({"chat", "completions", "template", "tokenize", "top 20"})
 VIEWS: Mapping[str, frozenset[Capability]] = {
@@ -75,19 +75,9 @@ def _context(backend: Backend, turn: int, messages: Sequence[Message]) -> Contex
 
 
 def _talk(report: Report, turns: Sequence[Context], window: int) -> None:
-    whole = tokens_in(turns[-1])
-    lengths = [min(tokens_in(context), window) for context in turns]
-    report.measure(
-        tokens_sent_per_turn=lengths,
-        tokens_first_turn=lengths[0],
-        tokens_last_turn=lengths[-1],
-        sent_growth=lengths[-1] / lengths[0],
-        tokens_read_in_all=sum(lengths),
-        tokens_in_conversation=whole,
-        tokens_dropped=max(whole - window, 0),
-    )
+    report.measure(published(turns, tokens_in(turns[-1]), window))
     report.show(what_is_sent=stack(turns, window))
-    report.say(f"The last turn sends {plural(lengths[-1], 'token')}.")
+    report.say(f"The last turn sends {plural(report.measured['tokens_last_turn'], 'token')}.")
 
 
 def _chance(backend: Backend, p: Mapping[str, Any], prompt: bytes) -> float:

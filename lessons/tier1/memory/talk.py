@@ -102,3 +102,18 @@ def _context(engine: Engine, turn: int, messages: Sequence[Message]) -> Context:
 
 def _part(engine: Engine, name: str, group: str, ids: Sequence[int]) -> Part:
     return Part(name, len(ids), group, engine.tokenizer.decode(list(ids)).strip())
+
+
+def published(turns: Sequence[Context], whole: int, window: int) -> dict[str, object]:
+    """What is measured of a conversation turn by turn, where `window` tokens are read at most; `whole` is how many its
+    last turn has."""
+    lengths = [min(tokens_in(context), window) for context in turns]
+    return {
+        "tokens_sent_per_turn": lengths,
+        "tokens_first_turn": lengths[0],
+        "tokens_last_turn": lengths[-1],
+        "sent_growth": lengths[-1] / lengths[0],
+        "tokens_read_in_all": sum(lengths),
+        "tokens_in_conversation": whole,
+        "tokens_dropped": max(whole - window, 0),
+    }

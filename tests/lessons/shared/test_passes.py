@@ -41,7 +41,9 @@ def rows(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 @pytest.mark.parametrize("lesson", [*QUICK, *sorted({*PASSES} - {*QUICK, *REFUSED})][: max(examples(0), len(QUICK))])
-def test_a_lesson_reads_its_text_no_more_often_than_is_said(lesson: str, small: Engine, rows: list[int]) -> None:
+def test_a_lesson_reads_its_text_about_as_often_as_is_said(lesson: str, small: Engine, rows: list[int]) -> None:
+    """No more often, and not much less: one that reads a part of it must not be refused for the whole."""
     lessons.run(small, lesson, text=TEXT)
     passes = sum(rows) / small.model.config.n_layers / len(small.encode(TEXT))
-    assert passes <= PASSES[lesson].times(catalog.load()[lesson].defaults()) + 0.5
+    said = PASSES[lesson].times(catalog.load()[lesson].defaults())
+    assert said / 4 < passes <= said + 0.5
