@@ -38,7 +38,7 @@ soak *ARGS:
         tests/e2e/test_what_is_sent.py tests/e2e/test_slow_ssh.py tests/e2e/test_classroom.py \
         tests/e2e/test_long_use.py tests/e2e/test_extremes.py tests/lessons/shared/test_passes.py \
         tests/lessons/test_elsewhere.py tests/engine/backends/test_faulty_servers.py \
-        tests/lessons/test_served.py "$@"
+        tests/lessons/test_served.py tests/lessons/game/test_solver.py "$@"
 
 # style and format
 lint:
