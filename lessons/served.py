@@ -13,6 +13,7 @@ from llm_holes.engine.frames import Frame, Text, Value
 from llm_holes.lessons.catalog.catalog import Catalog, Lesson
 
 FILE = "served.py"
+WHOSE = "whose tokens"
 OFFER = "E shows this on the local model, with the same text."
 HIDDEN: Mapping[str, str] = {
     "vectors": "the vectors that its model works with",
@@ -81,7 +82,7 @@ def frames(lesson: Lesson, backend: Backend, settings: Mapping[str, Value]) -> I
     live, can = served(lesson), backend.capabilities
     given = _given(live, can)
     absent = tuple(
-        Text(view, _why(lesson, live, view, can), key=view)
+        Text(view, _why(lesson, live, view, backend), key=view)
         for view in dict.fromkeys(step.view for step in lesson.steps)
         if view not in given
     )
@@ -93,9 +94,11 @@ def frames(lesson: Lesson, backend: Backend, settings: Mapping[str, Value]) -> I
         )
         yield Frame(said, absent)
         return
+    cut = any("tokenize" in live.NEEDS | live.VIEWS[view] for view in given)
+    whose = (Text(WHOSE, backend.about_tokens, key=WHOSE),) if cut and backend.about_tokens else ()
     for frame in live.run(backend, settings):
         wanted = tuple(view for view in frame.views if view.key in given or not _is_step(lesson, view.key))
-        yield structs.replace(frame, views=(*wanted, *absent))
+        yield structs.replace(frame, views=(*wanted, *absent, *whose))
 
 
 def _is_step(lesson: Lesson, key: str) -> bool:
@@ -108,11 +111,13 @@ def _given(live: Served | None, can: Collection[Capability]) -> list[str]:
     return [key for key, needs in live.VIEWS.items() if needs <= set(can)]
 
 
-def _why(lesson: Lesson, live: Served | None, view: str, can: Collection[Capability]) -> str:
+def _why(lesson: Lesson, live: Served | None, view: str, backend: Backend) -> str:
     if live is None:
         return f"An API does not show {HIDDEN.get(lesson.id, 'what this lesson looks at')}. {OFFER}"
     if view in live.UNSEEN:
         return f"{live.UNSEEN[view]} {OFFER}"
-    missing = sorted((live.NEEDS | live.VIEWS.get(view, frozenset())) - set(can))
+    missing = sorted((live.NEEDS | live.VIEWS.get(view, frozenset())) - backend.capabilities)
+    if missing == ["tokenize"] and backend.about_tokens:
+        return f"{backend.about_tokens} {OFFER}"
     wanted = " and ".join(MEANING[name] for name in missing)
     return f"This picture needs a server that {wanted}. This one does not. {OFFER}"

@@ -133,6 +133,14 @@ class Backend(Protocol):
     @property
     def capabilities(self) -> frozenset[Capability]: ...
 
+    @property
+    def tokens_by(self) -> str:
+        """Whose tokens `encode` gives, in a few words, where they are not the model's own for certain; else empty."""
+
+    @property
+    def about_tokens(self) -> str:
+        """The same in a sentence; where there are no tokens, why, and what would help, if that is known."""
+
     def cancellable(self, is_cancelled: Callable[[], bool]) -> Backend:
         """This one, whose requests are closed as soon as `is_cancelled` says so."""
 

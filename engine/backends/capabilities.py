@@ -9,6 +9,7 @@ from typing import Any
 from llm_holes.engine.backends.backend import Ask, Capability, Ended, answer
 from llm_holes.engine.backends.http import Dialect, HttpBackend
 from llm_holes.engine.backends.said import Models, Served, typed
+from llm_holes.engine.backends.tokens_here import tokens_here
 from llm_holes.engine.backends.wire import Refused, Wire
 from llm_holes.engine.errors import InputError, ModelError
 
@@ -175,7 +176,15 @@ def _tokenizer(backend: HttpBackend) -> HttpBackend:
         )
         if "tokenize" in able.capabilities:
             return able
-    return backend
+    return _tokens_here(backend)
+
+
+def _tokens_here(backend: HttpBackend) -> HttpBackend:
+    try:
+        return replace(_with(backend, "tokenize"), here=tokens_here(backend, backend.wire.address.here))
+    except (ModelError, InputError) as error:
+        told = f"This server cuts no text into tokens for others, and {error}. {error.hint}"
+        return replace(backend, here=told.strip())
 
 
 def _template(backend: HttpBackend) -> HttpBackend:

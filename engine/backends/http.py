@@ -10,6 +10,7 @@ import msgspec
 
 from llm_holes.engine.backends.backend import Ask, Called, Capability, Ended, Likely, Message, Piece, Reason, most
 from llm_holes.engine.backends.said import Said, chance, read, typed
+from llm_holes.engine.backends.tokens_here import TokensHere
 from llm_holes.engine.backends.wire import NotCancelled, Wire
 from llm_holes.engine.errors import InputError, ModelError
 from llm_holes.engine.frames import Token
@@ -21,17 +22,27 @@ REASONS: Mapping[str, Reason] = {"stop": "end token", "length": "max tokens", "t
 
 @dataclass(frozen=True)
 class HttpBackend:
-    """`dialect` is how the server's tokenizer is spoken to, `chat_limit` what an answer's most tokens are called."""
+    """`dialect` is how the server's tokenizer is spoken to, `here` a tokenizer on this machine in its place, or a
+    sentence why there is none; `chat_limit` is what an answer's most tokens are called."""
 
     wire: Wire
     name: str
     capabilities: frozenset[Capability] = frozenset()
     dialect: Dialect = ""
+    here: TokensHere | str = ""
     chat_limit: ChatLimit = "max_tokens"
     is_cancelled: Callable[[], bool] = field(default=NotCancelled)
 
     def cancellable(self, is_cancelled: Callable[[], bool]) -> HttpBackend:
         return replace(self, is_cancelled=is_cancelled)
+
+    @property
+    def tokens_by(self) -> str:
+        return self.here.by if isinstance(self.here, TokensHere) else ""
+
+    @property
+    def about_tokens(self) -> str:
+        return self.here.about if isinstance(self.here, TokensHere) else self.here
 
     def together(self, asks: Sequence[Ask]) -> Iterator[tuple[int, Piece | Ended]]:
         path = "completions" if asks and isinstance(asks[0].prompt, str) else "chat/completions"
@@ -44,6 +55,8 @@ class HttpBackend:
             yield number, growing.ended()
 
     def encode(self, text: str, specials: bool = False) -> tuple[Token, ...]:
+        if isinstance(self.here, TokensHere):
+            return self.here.encode(text, specials)
         if not self.dialect:
             raise InputError("this server cuts no text into tokens for others")
         return (self._llama_tokens if self.dialect == "llama.cpp" else self._vllm_tokens)(text, specials)

@@ -40,6 +40,14 @@ class LocalBackend:
         return self.engine.info.name
 
     @property
+    def tokens_by(self) -> str:
+        return ""
+
+    @property
+    def about_tokens(self) -> str:
+        return ""
+
+    @property
     def capabilities(self) -> frozenset[Capability]:
         return CAN if self.engine.tokenizer.has_chat else CAN - {"chat", "template"}
 

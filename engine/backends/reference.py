@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from llm_holes.engine.backends.backend import MEANING, Answer, Ask, Backend, Capability, answer, most
-from llm_holes.engine.frames import Frame, Table, Value
+from llm_holes.engine.frames import Frame, Table, Text, Value, View
 
 DOCTOR, ANSWERS = "doctor", "doctor answers"
 """Runs that are no lessons: checks of an engine by itself, and what `differences` compares."""
@@ -59,18 +59,17 @@ def _apart(one: Any, other: Any) -> float:
 def doctor(backend: Backend) -> Iterator[Frame]:
     """What the server can do, and whether its answers agree with each other."""
     can = backend.capabilities
-    able = Table(
-        "what the server can do",
-        ("", "", "it"),
-        tuple((name, "yes" if name in can else "no", meaning) for name, meaning in MEANING.items()),
-    )
-    yield Frame("the server answers", (able,), progress=0.3)
+    rows = tuple((name, "yes" if name in can else "no", meaning) for name, meaning in MEANING.items())
+    able: tuple[View, ...] = (Table("what the server can do", ("", "", "it"), rows),)
+    if backend.about_tokens:
+        able = (*able, Text("where its tokens come from", backend.about_tokens))
+    yield Frame("the server answers", able, progress=0.3)
     checks = list(_checks(backend))
     failed = sum(figure > limit for _, figure, limit in checks)
-    rows = tuple((name, figure, limit, "ok" if figure <= limit else "FAILED") for name, figure, limit in checks)
+    found = tuple((name, figure, limit, "ok" if figure <= limit else "FAILED") for name, figure, limit in checks)
     yield Frame(
         f"{len(checks) - failed} of {len(checks)} checks hold" + (f", {failed} FAILED" if failed else ""),
-        (able, Table("self-checks", ("check", "figure", "at most", ""), rows)),
+        (*able, Table("self-checks", ("check", "figure", "at most", ""), found)),
         {**{name: figure for name, figure, _ in checks}, "failed": failed},
     )
 

@@ -22,6 +22,9 @@ from llm_holes.engine.ipc.messages import Status
 Report = Callable[[Status], None]
 Fetch = Callable[[Path, Path], "ModelFiles"]
 
+DEFAULT = "SmolLM2-135M-Instruct"
+DEFAULT_KEY = "SmolLM2-135M-Instruct-Q4_1"
+DEFAULT_HUB = "HuggingFaceTB/SmolLM2-135M-Instruct"
 DEFAULT_BYTES = 750_000_000
 NEEDED = f"The default model needs {DEFAULT_BYTES / 1e9:.2f} GB. "
 MANIFEST = "manifest.json"
@@ -83,6 +86,16 @@ def models() -> list[Cached]:
         for folder, files in found
         if files
     ]
+
+
+def named(name: str) -> ModelFiles | None:
+    """The model of the cache that has this name, be it one on the hub: `org/name`."""
+    for folder in folders():
+        hub = DEFAULT_HUB if folder.name == DEFAULT_KEY else folder.name.replace("--", "/", 1)
+        files, _ = find(folder)
+        if files and name in (files.name, hub):
+            return files
+    return None
 
 
 def verify(files: ModelFiles) -> list[str]:

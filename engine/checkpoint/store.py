@@ -10,7 +10,10 @@ import msgspec
 from llm_holes.engine.checkpoint import installed
 from llm_holes.engine.checkpoint.hashes import hash_or_empty, weights_hash
 from llm_holes.engine.checkpoint.installed import (
+    DEFAULT,
     DEFAULT_BYTES,
+    DEFAULT_HUB,
+    DEFAULT_KEY,
     ModelFiles,
     Report,
     found_or_fetched,
@@ -21,9 +24,6 @@ from llm_holes.engine.disk import files, hub_cache
 from llm_holes.engine.errors import ModelError
 from llm_holes.engine.ipc.messages import Status
 
-DEFAULT = "SmolLM2-135M-Instruct"
-DEFAULT_KEY = "SmolLM2-135M-Instruct-Q4_1"
-DEFAULT_HUB = "HuggingFaceTB/SmolLM2-135M-Instruct"
 HASHES = "inspected.json"
 WAYS = (
     "Three ways to a model: start once with a network (or mirror) that pip can reach; or one that reaches the "

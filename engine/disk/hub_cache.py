@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 REVISION = "main"
@@ -31,13 +32,19 @@ def cache() -> Path:
 def find(name: str, revision: str = "") -> Path | None:
     """The snapshot of the model `org/name` that is complete: of the revision (a branch, a tag, or the beginning of a
     commit's hash), else the one of its main revision, else the newest."""
-    return snapshot(cache() / f"models--{name.replace('/', '--')}", revision)
+    return snapshot(_folder(name), revision)
 
 
-def snapshot(folder: Path, revision: str = "") -> Path | None:
-    """The complete snapshot in a model's folder of the cache, or None if there is none, or it is no such folder."""
+def find_tokenizer(name: str, revision: str = "") -> Path | None:
+    """The snapshot of the model `org/name` that has its tokenizer, whatever else is there; which one, as in `find`."""
+    return snapshot(_folder(name), revision, holds_tokenizer)
+
+
+def snapshot(folder: Path, revision: str = "", is_whole: Callable[[Path], bool] | None = None) -> Path | None:
+    """The complete snapshot in a model's folder of the cache, or None if there is none, or it is no such folder.
+    `is_whole` says which is one; without it, one that holds a model."""
     wanted = _reference(folder / "refs" / (revision or REVISION))
-    found = [path for path in _snapshots(folder) if holds_model(path)]
+    found = [path for path in _snapshots(folder) if (is_whole or holds_model)(path)]
     if revision:
         begins = revision if HASH.fullmatch(revision) else wanted
         found = [path for path in found if path.name == wanted or (begins and path.name.startswith(begins))]
@@ -56,6 +63,10 @@ def models() -> list[tuple[str, Path]]:
 
 def source(name: str, snapshot: Path) -> str:
     return f"{name} from the Hugging Face cache, revision {snapshot.name:.12}"
+
+
+def _folder(name: str) -> Path:
+    return cache() / f"models--{name.replace('/', '--')}"
 
 
 def _snapshots(folder: Path) -> list[Path]:
@@ -87,6 +98,10 @@ def _beginning(path: Path, length: int) -> bytes:
 def holds_model(path: Path) -> bool:
     """Whether a model is there, an adapter, or a GGUF file; a program that asked for the tokenizer only leaves that."""
     return complete(path) or is_adapter(path) or any(path.glob("*.gguf"))
+
+
+def holds_tokenizer(path: Path) -> bool:
+    return (path / "tokenizer.json").is_file()
 
 
 def is_adapter(path: Path) -> bool:

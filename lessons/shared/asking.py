@@ -42,6 +42,12 @@ def whole_prompt(backend: Backend, text: str, chat: bool) -> str | None:
     return None
 
 
+def cut_by(backend: Backend, title: str, otherwise: str = "") -> str:
+    """The title of a picture of tokens, which says whose they are where that is not certain; else `otherwise`, or the
+    title as it is."""
+    return f"{title} by {backend.tokens_by}" if backend.tokens_by else otherwise or title
+
+
 def is_end(likely: Likely) -> bool:
     return likely.text in ENDS
 

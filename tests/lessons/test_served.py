@@ -15,7 +15,7 @@ from llm_holes.engine.backends.key import Key
 from llm_holes.engine.backends.wire import Wire
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import Cancelled, InputError, ModelError
-from llm_holes.engine.frames import Frame, Text
+from llm_holes.engine.frames import Frame, Text, Tokens
 from llm_holes.engine.ipc.address import address_of
 from llm_holes.lessons import served
 from llm_holes.lessons.catalog import catalog
@@ -199,6 +199,31 @@ def test_what_is_measured_there_is_what_is_measured_here(lesson_id: str, engine:
             assert there[name] == expected, name
         else:  # a count of many tokens may end one token further on
             assert there[name] == pytest.approx(expected, abs=1e-3, rel=0.01), name
+
+
+TOKENS_HERE: dict[str, dict[str, Any]] = {"tokens": {}, "tokenization": {"corpus": "a b", "train_merges": 0}}
+
+
+@pytest.mark.parametrize("lesson_id", TOKENS_HERE)
+def test_a_server_that_cuts_no_text_has_the_engine_s_tokens_by_the_tokenizer_here(
+    lesson_id: str, engine: Engine, transformers: Found
+) -> None:
+    settings = TOKENS_HERE[lesson_id]
+    last, here = check(transformers.backend, lesson_id, settings), frames(engine, lesson_id, **settings)[-1].measured
+    both = set(last.measured) & set(SAME[lesson_id])
+    assert {"tokens", "bytes"} <= both
+    assert {name: last.measured[name] for name in both} == {name: here[name] for name in both}
+    titles = [view.title for view in last.views if isinstance(view, Tokens)]
+    assert any(title.endswith("by the tokenizer in its folder; the server counts as many") for title in titles)
+    assert any(view.key == served.WHOSE for view in last.views)
+
+
+def test_where_no_tokenizer_is_found_either_it_is_said_what_to_do(faulty: Faulty) -> None:
+    with asked(faulty.url("good")) as found:
+        last = check(found.backend, "tokenization", {"corpus": "a b", "train_merges": 0})
+    told = next(view for view in last.views if view.key == "real and longest")
+    assert isinstance(told, Text)
+    assert "no tokenizer of tiny-0 is in the Hugging Face cache here" in told.text
 
 
 @pytest.mark.parametrize("lesson_id", [name for name in LIVE if name not in [*SAME][:FEW]])

@@ -9,7 +9,7 @@ import asyncio
 import json
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -20,17 +20,20 @@ WORDS = (" Paris", ",", " né", "e", " là", ".")
 TEXT = "".join(WORDS)
 NEVER = 3600.0
 BYTES_EVERY = 0.05
+COUNTING: dict[str, Callable[[str], int]] = {"counts-words": lambda text: len(text.split()), "counts-letters": len}
+"""Servers that count the tokens of a prompt, three more around a message, and cut no text into them."""
 
 
 class Faulty:
     """What happened so far: `open` connections now, every request's `headers` and `bodies`, the `most` that were open
-    at once."""
+    at once. `names` are those of the models, by fault, where it is not tiny-0."""
 
     def __init__(self, tls: bool = False) -> None:
         self.open = self.most = self.port = 0
         self.headers: list[dict[str, str]] = []
         self.bodies: list[dict[str, Any]] = []
         self.count: dict[str, int] = {}
+        self.names: dict[str, str] = {}
         self._scheme, self._tls = "https" if tls else "http", tls
         self._loop = asyncio.new_event_loop()
 
@@ -92,8 +95,10 @@ class Faulty:
         self, fault: str, path: str, headers: dict[str, str], body: dict[str, Any], writer: asyncio.StreamWriter
     ) -> None:
         if path == "v1/models":
-            count = 2 if fault == "two" else 1
-            await _json(writer, {"data": [{"id": f"tiny-{n}", "max_model_len": 512} for n in range(count)]})
+            names = [self.names.get(fault, "tiny-0"), "tiny-1"][: 2 if fault == "two" else 1]
+            await _json(writer, {"data": [{"id": name, "max_model_len": 512} for name in names]})
+        elif fault in COUNTING:
+            await _counting(fault, path, body, writer)
         elif fault in ("vllm", "mute", "chat-only", "newest"):
             await self._dialect(fault, path, body, writer)
         elif (refusal := self._refusal(fault, headers)) is not None:
@@ -201,7 +206,11 @@ def part(text: str, chat: bool, **others: object) -> dict[str, Any]:
 
 
 def events(
-    chat: bool, body: dict[str, Any] | None = None, usage: bool = False, words: tuple[str, ...] = WORDS
+    chat: bool,
+    body: dict[str, Any] | None = None,
+    usage: bool = False,
+    words: tuple[str, ...] = WORDS,
+    prompt_tokens: int = 5,
 ) -> Iterator[bytes]:
     """A whole answer; `body` is what was asked for, where that is heeded."""
     asked, whole = body or {}, words
@@ -215,9 +224,21 @@ def events(
         yield event(part(word, chat, **({"logprobs": said} if top else {})))
     yield event(part("", chat, finish_reason="length" if len(words) < len(whole) else "stop"))
     if usage:
-        counts = {"prompt_tokens": 5, "completion_tokens": len(words), "prompt_tokens_details": {"cached_tokens": 4}}
-        yield event({"choices": [], "usage": counts})
+        counts = {"prompt_tokens": prompt_tokens, "completion_tokens": len(words)}
+        yield event({"choices": [], "usage": {**counts, "prompt_tokens_details": {"cached_tokens": 4}}})
     yield b"data: [DONE]\n\n"
+
+
+async def _counting(fault: str, path: str, body: dict[str, Any], writer: asyncio.StreamWriter) -> None:
+    if not path.endswith("/completions"):
+        await _json(writer, {"error": {"message": "no such thing"}}, "404 Not Found")
+        return
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n")
+    chat = "chat" in path
+    counted = COUNTING[fault](body["messages"][0]["content"]) + 3 if chat else COUNTING[fault](body["prompt"])
+    for data in events(chat, body, usage="stream_options" in body, prompt_tokens=counted):
+        writer.write(data)
+    await writer.drain()
 
 
 async def _json(writer: asyncio.StreamWriter, value: object, status: str = "200 OK", extra: str = "") -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from llm_holes.engine.checkpoint import installed, listing, store
+from llm_holes.engine.checkpoint import installed, listing
 from llm_holes.engine.numbers import size
 from llm_holes.tui.cli.json import dumps
 from llm_holes.tui.draw.sanitize import clean
@@ -19,7 +19,6 @@ def main(as_json: bool) -> int:
         print(clean(f"    {model.folder}"))
         print(clean(f"    {outcome}"))
     if not models:
-        print(
-            f"No model yet in {clean(str(installed.root()))}. The first start fetches the default one, {store.DEFAULT}."
-        )
+        where = clean(str(installed.root()))
+        print(f"No model yet in {where}. The first start fetches the default one, {installed.DEFAULT}.")
     return 0

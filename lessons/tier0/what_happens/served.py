@@ -24,6 +24,7 @@ from llm_holes.engine.numbers import duration, percent, plural
 from llm_holes.lessons.shared.asking import (
     any_of,
     counts,
+    cut_by,
     gaps,
     is_end,
     name_of,
@@ -53,8 +54,10 @@ OUT_OF_SIGHT = "on the server, out of sight"
 
 @dataclass
 class Trace:
-    """What is known so far: all that the model is given, if the server says it, its tokens, and the answer."""
+    """What is known so far: all that the model is given, if the server says it, its tokens with their title `reads`,
+    and the answer."""
 
+    reads: str
     text: str | None = None
     prompt: tuple[Token, ...] = ()
     pieces: list[Piece] = field(default_factory=list)
@@ -73,7 +76,7 @@ class Trace:
 
 
 def run(backend: Backend, p: Mapping[str, Any]) -> Iterator[Frame]:
-    trace, can = Trace(), backend.capabilities
+    trace, can = Trace(cut_by(backend, "what the model is given")), backend.capabilities
     trace.text = whole_prompt(backend, p["text"], p["chat_template"])
     if "tokenize" in can:
         _read(backend, trace, p)
@@ -218,7 +221,7 @@ def _around(trace: Trace, following: Answer | None) -> Flow:
 
 def _frame(trace: Trace, p: Mapping[str, Any], progress: float | None = None) -> Frame:
     written, around = trace.written, [view for view in trace.report.views if view.key == "the machine around it"]
-    reads = Tokens("what the model is given", trace.prompt[-SHOWN_PROMPT:])
+    reads = Tokens(trace.reads, trace.prompt[-SHOWN_PROMPT:])
     trace.report.show(
         the_loop=_loop(trace, p),
         what_it_reads=reads if trace.prompt else None,

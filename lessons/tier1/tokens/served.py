@@ -11,7 +11,7 @@ from llm_holes.engine.errors import InputError
 from llm_holes.engine.frames import Frame, Table, Token, Tokens
 from llm_holes.engine.numbers import plural
 from llm_holes.engine.spelling import spelt
-from llm_holes.lessons.shared.asking import chance_of, name_of, prompt_for, same
+from llm_holes.lessons.shared.asking import chance_of, cut_by, name_of, prompt_for, same
 from llm_holes.lessons.shared.report import Report
 from llm_holes.lessons.tier1.tokens.changes import LOWER, SPACE, TYPOS, Continued, chances, changed, what_instead
 from llm_holes.lessons.tier1.tokens.counting import ANSWER_TOKENS, Count, asked, asked_of, number_in
@@ -74,8 +74,9 @@ def _cut(backend: Backend, report: Report, text: str) -> None:
         bytes_lost=size - len(whole),
         partial_tokens=sum(not is_text(token.data) for token in own),
     )
+    title = cut_by(backend, "your text", f"your text as {backend.name.rpartition('/')[2]} reads it")
     report.show(
-        the_pieces=Tokens(f"your text as {backend.name.rpartition('/')[2]} reads it", own),
+        the_pieces=Tokens(title, own),
         another_list=Tokens("the same text in the list of GPT-4, cl100k", other),
         what_it_costs=costs(size, len(text), own, other),
         as_they_arrive=_arriving(own),

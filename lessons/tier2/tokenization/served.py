@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from msgspec import structs
 from tokenizers import pre_tokenizers
 
 from llm_holes.engine.backends.backend import Backend, Capability
@@ -12,6 +13,7 @@ from llm_holes.engine.errors import InputError
 from llm_holes.engine.frames import Frame, Text, Tokens
 from llm_holes.engine.numbers import plural
 from llm_holes.engine.tokenizer.tokenizer import bytes_of_characters
+from llm_holes.lessons.shared.asking import cut_by
 from llm_holes.lessons.shared.passage import NAME, passage
 from llm_holes.lessons.shared.report import Report
 from llm_holes.lessons.tier2.tokenization.learning import learning_measured, learning_views, learnt_in_parts
@@ -71,10 +73,10 @@ def _cut(backend: Backend, report: Report, text: str, words: Sequence[bytes]) ->
     """The text in its tokens, and each word by longest match."""
     tokens = backend.encode(text)
     report.measure(tokens=len(tokens), token_ids=[token.id for token in tokens])
-    report.say_also(f"The server makes {plural(len(tokens), 'token')} of it.")
-    report.show(the_pieces=Tokens("your whole text as tokens", tokens))
+    report.say_also(f"It is {plural(len(tokens), 'token')}.")
+    report.show(the_pieces=Tokens(cut_by(backend, "your whole text", "your whole text as tokens"), tokens))
     if b"".join(token.data for token in tokens) != text.encode():
-        told = "The server's tokens do not make up this text, so that they cannot be laid beside its words."
+        told = "The tokens do not make up this text, so that they cannot be laid beside its words."
         report.show_also(real_and_longest=Text("real and longest", told))
         return
     found = compared(backend, words, tokens)
@@ -86,7 +88,8 @@ def _cut(backend: Backend, report: Report, text: str, words: Sequence[bytes]) ->
     if example is not None:
         report.measure(example_real=joined(example.real), example_longest=joined(example.longest))
     columns = [one.word for one in found], [one.real for one in found], [one.longest for one in found]
-    report.show_also(real_and_longest=word_table(*columns))
+    table = word_table(*columns)
+    report.show_also(real_and_longest=structs.replace(table, title=cut_by(backend, "real cuts", table.title)))
 
 
 def _differing(found: Sequence[Compared]) -> Compared | None:

