@@ -8,12 +8,12 @@ from typing import Any, Protocol, cast
 
 from msgspec import structs
 
-from llm_holes.engine.backends.backend import MEANING, Backend, Capability
+from llm_holes.engine.backends.backend import DRAWN, MEANING, Backend, Capability
 from llm_holes.engine.frames import Frame, Text, Value
 from llm_holes.lessons.catalog.catalog import Catalog, Lesson
 
 FILE = "served.py"
-WHOSE = "whose tokens"
+WHOSE, CHOSEN = "whose tokens", "drawn, not chosen"
 OFFER = "E shows this on the local model, with the same text."
 HIDDEN: Mapping[str, str] = {
     "vectors": "the vectors that its model works with",
@@ -94,11 +94,18 @@ def frames(lesson: Lesson, backend: Backend, settings: Mapping[str, Value]) -> I
         )
         yield Frame(said, absent)
         return
-    cut = any("tokenize" in live.NEEDS | live.VIEWS[view] for view in given)
-    whose = (Text(WHOSE, backend.about_tokens, key=WHOSE),) if cut and backend.about_tokens else ()
+    asides = tuple(_asides(live, given, backend))
     for frame in live.run(backend, settings):
         wanted = tuple(view for view in frame.views if view.key in given or not _is_step(lesson, view.key))
-        yield structs.replace(frame, views=(*wanted, *absent, *whose))
+        yield structs.replace(frame, views=(*wanted, *absent, *asides))
+
+
+def _asides(live: Served, given: Collection[str], backend: Backend) -> Iterator[Text]:
+    """What is to be known of the pictures that are there."""
+    if "greedy" not in backend.capabilities:
+        yield Text(CHOSEN, DRAWN, key=CHOSEN)
+    if backend.about_tokens and any("tokenize" in live.NEEDS | live.VIEWS[view] for view in given):
+        yield Text(WHOSE, backend.about_tokens, key=WHOSE)
 
 
 def _is_step(lesson: Lesson, key: str) -> bool:

@@ -14,8 +14,7 @@ from llm_holes.engine.frames import Token
 
 Capability = Literal[
     "completions", "chat", "top 1", "top 5", "top 20", "top 1000", "tokenize", "template", "echo",
-    "prompt chances", "seed", "tools", "usage",
-    "cached tokens",
+    "prompt chances", "greedy", "seed", "tools", "usage", "cached tokens",
 ]  # fmt: skip
 
 MEANING: Mapping[Capability, str] = {
@@ -29,6 +28,7 @@ MEANING: Mapping[Capability, str] = {
     "template": "says what its chat template makes of messages",
     "echo": "gives the prompt back with the chance of each of its tokens",
     "prompt chances": "says the chance of each token of the prompt",
+    "greedy": "takes the likeliest token of each place if told so",
     "seed": "draws the same tokens for the same seed",
     "tools": "takes descriptions of tools",
     "usage": "counts the tokens of prompt and answer",
@@ -188,6 +188,13 @@ def score(backend: Backend, text: str, continuation: str, top: int) -> float:
             return 0.0
         written += token.data.decode("utf-8", "replace")
     return chance
+
+
+DRAWN = (
+    "This model takes no temperature 0, so that it cannot be told to take the likeliest token: it draws. The same "
+    "question may be answered otherwise the next time, and what is compared here is not exact."
+)
+"""Of a backend that is not greedy."""
 
 
 def most(capabilities: frozenset[Capability]) -> int:

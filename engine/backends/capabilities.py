@@ -87,7 +87,7 @@ def _endpoints(backend: HttpBackend) -> HttpBackend:
             refusals.append(error)
     if not backend.capabilities:
         raise refusals[-1]
-    return backend
+    return backend if backend.ways.draws else _with(backend, "greedy")
 
 
 def _completions(backend: HttpBackend) -> HttpBackend:
@@ -96,15 +96,7 @@ def _completions(backend: HttpBackend) -> HttpBackend:
 
 
 def _chat(backend: HttpBackend) -> HttpBackend:
-    """Newer models of OpenAI want to be told the most tokens under another name, and say so."""
-    ask = Ask(({"role": "user", "content": TEXT},), 1)
-    try:
-        answer(backend, ask)
-    except Refused as error:
-        if error.status != 400 or "max_completion_tokens" not in str(error):
-            raise
-        backend = replace(backend, chat_limit="max_completion_tokens")
-        answer(backend, ask)
+    answer(backend, Ask(({"role": "user", "content": TEXT},), 1))
     return _with(backend, "chat")
 
 

@@ -10,27 +10,28 @@ import msgspec
 
 from llm_holes.engine.backends.backend import Ask, Called, Capability, Ended, Likely, Message, Piece, Reason, most
 from llm_holes.engine.backends.said import Said, chance, read, typed
+from llm_holes.engine.backends.stops import Stopping
 from llm_holes.engine.backends.tokens_here import TokensHere
-from llm_holes.engine.backends.wire import NotCancelled, Wire
+from llm_holes.engine.backends.ways import Way, Ways
+from llm_holes.engine.backends.wire import NotCancelled, Refused, Wire
 from llm_holes.engine.errors import InputError, ModelError
 from llm_holes.engine.frames import Token
 
 Dialect = Literal["", "llama.cpp", "vLLM"]
-ChatLimit = Literal["max_tokens", "max_completion_tokens"]
 REASONS: Mapping[str, Reason] = {"stop": "end token", "length": "max tokens", "tool_calls": "tool call"}
 
 
 @dataclass(frozen=True)
 class HttpBackend:
     """`dialect` is how the server's tokenizer is spoken to, `here` a tokenizer on this machine in its place, or a
-    sentence why there is none; `chat_limit` is what an answer's most tokens are called."""
+    sentence why there is none; `ways` is what the model was found to refuse of a request."""
 
     wire: Wire
     name: str
     capabilities: frozenset[Capability] = frozenset()
     dialect: Dialect = ""
     here: TokensHere | str = ""
-    chat_limit: ChatLimit = "max_tokens"
+    ways: Ways = field(default_factory=Ways)
     is_cancelled: Callable[[], bool] = field(default=NotCancelled)
 
     def cancellable(self, is_cancelled: Callable[[], bool]) -> HttpBackend:
@@ -45,14 +46,31 @@ class HttpBackend:
         return self.here.about if isinstance(self.here, TokensHere) else self.here
 
     def together(self, asks: Sequence[Ask]) -> Iterator[tuple[int, Piece | Ended]]:
+        """What a model refuses of a request it is not sent again, once the refusal says which field that is."""
+        learnt: list[Way] = []
+        while True:
+            begun = False
+            try:
+                for part in self._once(asks):
+                    begun = True
+                    yield part
+                return
+            except Refused as error:
+                way = None if begun else self.ways.learn(error.status, error.field, [*map(self.body, asks)])
+                if way is None:
+                    self.ways.forget(learnt)
+                    raise
+                learnt.append(way)
+
+    def _once(self, asks: Sequence[Ask]) -> Iterator[tuple[int, Piece | Ended]]:
         path = "completions" if asks and isinstance(asks[0].prompt, str) else "chat/completions"
-        answers = [_Growing() for _ in asks]
+        answers = [_Growing(() if self.ways.stops else ask.stop) for ask in asks]
         for number, data, ms in self.wire.events(self._at(path), [self.body(a) for a in asks], self.is_cancelled):
-            piece = answers[number].take(read(data), ms)
-            if piece is not None:
+            for piece in answers[number].take(read(data), ms):
                 yield number, piece
         for number, growing in enumerate(answers):
-            yield number, growing.ended()
+            for part in growing.ended():
+                yield number, part
 
     def encode(self, text: str, specials: bool = False) -> tuple[Token, ...]:
         if isinstance(self.here, TokensHere):
@@ -89,7 +107,7 @@ class HttpBackend:
         text = isinstance(ask.prompt, str)
         body: dict[str, Any] = {
             "model": self.name,
-            ("max_tokens" if text else self.chat_limit): ask.max_tokens,
+            "max_tokens": ask.max_tokens,
             "temperature": ask.temperature,
             "stream": True,
             ("prompt" if text else "messages"): ask.prompt if text else list(ask.prompt),
@@ -104,7 +122,7 @@ class HttpBackend:
             body["tools"] = list(ask.tools)
         if top := min(ask.top, most(self.capabilities)):
             body |= {"logprobs": top} if text else {"logprobs": True, "top_logprobs": top}
-        return body
+        return self.ways.fitted(body)
 
     def _at(self, path: str) -> str:
         return f"{self.wire.address.url}/{path}"
@@ -144,19 +162,20 @@ class _VllmTokens(msgspec.Struct):
 class _Growing:
     """An answer of which events come in."""
 
-    def __init__(self) -> None:
+    def __init__(self, stops: Sequence[str]) -> None:
+        self._stopping = Stopping(stops)
         self._reason: Reason | None = None
         self._said = Said()
         self._ms = 0.0
         self._calls: dict[int, Called] = {}
 
-    def take(self, said: Said, ms: float) -> Piece | None:
-        """What there is to read or to count in the event."""
+    def take(self, said: Said, ms: float) -> Iterator[Piece]:
+        """What there is to read or to count in the event, and in those that were held back."""
         self._ms = ms
         self._said.usage = said.usage or self._said.usage
         self._said.timings = said.timings or self._said.timings
         if not said.choices:
-            return None
+            return
         choice = said.choices[0]
         if choice.finish_reason:
             self._reason = REASONS.get(choice.finish_reason, "end token")
@@ -166,14 +185,17 @@ class _Growing:
             self._calls[call.index] = Called(before.name + name, before.arguments + more)
         text = choice.text or (choice.delta.content if choice.delta else "") or ""
         tokens = choice.logprobs.written() if choice.logprobs else ()
-        return Piece(text, tokens, ms) if text or tokens else None
+        if text or tokens:
+            yield from self._stopping.take(Piece(text, tokens, ms))
 
-    def ended(self) -> Ended:
+    def ended(self) -> Iterator[Piece | Ended]:
+        """What was held back, and the end."""
         if self._reason is None:
             raise ModelError("The server's answer broke off before its end.", "Try it again.")
         usage, timings = self._said.usage, self._said.timings
-        return Ended(
-            "tool call" if self._calls else self._reason,
+        yield from self._stopping.rest()
+        yield Ended(
+            "tool call" if self._calls else "end token" if self._stopping.ended else self._reason,
             self._ms,
             usage.prompt_tokens if usage else None,
             usage.completion_tokens if usage else None,

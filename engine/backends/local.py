@@ -25,6 +25,7 @@ CAN: frozenset[Capability] = frozenset(
         "tokenize",
         "template",
         "prompt chances",
+        "greedy",
         "seed",
         "usage",
     }

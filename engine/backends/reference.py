@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from llm_holes.engine.backends.backend import MEANING, Answer, Ask, Backend, Capability, answer, most
+from llm_holes.engine.backends.backend import DRAWN, MEANING, Answer, Ask, Backend, Capability, answer, most
 from llm_holes.engine.frames import Frame, Table, Text, Value, View
 
 DOCTOR, ANSWERS = "doctor", "doctor answers"
@@ -34,7 +34,8 @@ def answers(backend: Backend) -> Iterator[Frame]:
     """One frame that measures what was answered: of each request its text, and the chances of its first token."""
     measured: dict[str, Value] = {}
     for name, given in answered(backend):
-        measured[name] = given.text
+        if "greedy" in backend.capabilities:
+            measured[name] = given.text
         if given.tokens:
             measured[f"{name} chances"] = {one.text: one.p for one in given.tokens[0].top}
     yield Frame("answers", measured=measured)
@@ -61,6 +62,8 @@ def doctor(backend: Backend) -> Iterator[Frame]:
     can = backend.capabilities
     rows = tuple((name, "yes" if name in can else "no", meaning) for name, meaning in MEANING.items())
     able: tuple[View, ...] = (Table("what the server can do", ("", "", "it"), rows),)
+    if "greedy" not in can:
+        able = (*able, Text("its answers", DRAWN))
     if backend.about_tokens:
         able = (*able, Text("where its tokens come from", backend.about_tokens))
     yield Frame("the server answers", able, progress=0.3)
@@ -76,13 +79,16 @@ def doctor(backend: Backend) -> Iterator[Frame]:
 
 def _checks(backend: Backend) -> Iterator[tuple[str, float, float]]:
     first, again = dict(answered(backend)), dict(answered(backend))
-    yield "answers that differ when asked again", float(sum(first[n].text != again[n].text for n in first)), 0.0
+    greedy = "greedy" in backend.capabilities
+    if greedy:
+        yield "answers that differ when asked again", float(sum(first[n].text != again[n].text for n in first)), 0.0
     tokens = [one for given in first.values() for one in given.tokens]
     if tokens:
         sums = [sum(likely.p for likely in one.top) for one in tokens]
         yield "chances of one place, above 1", max(0.0, max(sums) - 1.0), ROUNDING
         unlike = sum(one.token.p < one.top[0].p - 1e-6 for one in tokens if one.top)
-        yield "tokens written that are not the likeliest", float(unlike), 0.0
+        if greedy:
+            yield "tokens written that are not the likeliest", float(unlike), 0.0
         yield "texts other than their tokens", float(sum(not _is_joined(given) for given in first.values())), 0.0
     if {"tokenize", "usage", "completions"} <= backend.capabilities:
         counted = first["text 1"].ended.prompt_tokens or 0

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -12,6 +13,7 @@ from llm_holes.engine.backends.backend import Likely, Written
 from llm_holes.engine.errors import ModelError
 
 T = TypeVar("T")
+QUOTED = re.compile(r"['\"`]([a-z_]+)['\"`]")
 NO_API = "Is the address that of an OpenAI-compatible server, with /v1 at its end?"
 
 
@@ -140,6 +142,29 @@ def complaint(text: str | bytes) -> str:
             found = found[name]
     line = " ".join(str(found).split())
     return line if len(line) <= 300 else f"{line[:299]}…"
+
+
+def refused_field(text: bytes) -> str:
+    """The field of a request that a refusal names: as OpenAI and FastAPI do it, or in quotes in a sentence."""
+    try:
+        found = msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        found = None
+    for path in (("error", "param"), ("param",), ("detail", 0, "loc", -1)):
+        if isinstance(field := _at(found, path), str):
+            return field
+    quoted = QUOTED.search(complaint(text))
+    return quoted[1] if quoted else ""
+
+
+def _at(found: Any, path: Sequence[str | int]) -> Any:
+    """What is there in parsed JSON, if it is."""
+    try:
+        for step in path:
+            found = found[step]
+    except (LookupError, TypeError):
+        return None
+    return found
 
 
 def chance(logprob: float | None) -> float:

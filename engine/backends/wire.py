@@ -15,7 +15,7 @@ import httpx2
 
 from llm_holes.engine.backends import retry
 from llm_holes.engine.backends.key import Key
-from llm_holes.engine.backends.said import complaint
+from llm_holes.engine.backends.said import complaint, refused_field
 from llm_holes.engine.errors import Cancelled, ModelError
 from llm_holes.engine.ipc.address import Address
 
@@ -35,11 +35,12 @@ NotCancelled: Callable[[], bool] = lambda: False  # noqa: E731
 
 
 class Refused(ModelError):
-    """The server does not do what it was asked; `status` is what it answered."""
+    """The server does not do what it was asked; `status` is what it answered, `field` what of the request it says is
+    the cause, if it does."""
 
-    def __init__(self, message: str, hint: str, status: int) -> None:
+    def __init__(self, message: str, hint: str, status: int, field: str = "") -> None:
         super().__init__(message, hint)
-        self.status = status
+        self.status, self.field = status, field
 
 
 class Wire:
@@ -170,12 +171,13 @@ class Wire:
                 f"The server sends its callers on to {to}, and neither text nor key is sent there.",
                 "Give --engine the address that answers itself.", status,
             )  # fmt: skip
-        said = ""
+        said, field = "", ""
         with contextlib.suppress(httpx2.HTTPError, TimeoutError):
             async with asyncio.timeout(CONNECT_SECONDS):
-                said = complaint(await _bounded(response, MAX_COMPLAINT))
-        named = f"{status} {response.reason_phrase}".strip()
-        return Refused(f"The server answered {named}" + (f": {said}" if said else "."), self._hint(response), status)
+                body = await _bounded(response, MAX_COMPLAINT)
+                said, field = complaint(body), refused_field(body)
+        answered = f"The server answered {status} {response.reason_phrase}".strip()
+        return Refused(answered + (f": {said}" if said else "."), self._hint(response), status, field)
 
     def _hint(self, response: httpx2.Response) -> str:
         status, after = response.status_code, response.headers.get("retry-after")
@@ -231,7 +233,7 @@ class Wire:
     def _told(self, error: BaseException) -> BaseException:
         """The error as a sentence without the key."""
         if isinstance(error, Refused):
-            return Refused(self._key.hidden(str(error)), error.hint, error.status)
+            return Refused(self._key.hidden(str(error)), error.hint, error.status, error.field)
         if isinstance(error, ModelError):
             return error
         host = self.address.host

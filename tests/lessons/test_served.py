@@ -110,6 +110,12 @@ def test_a_lesson_says_what_a_server_that_only_writes_cannot_show(lesson_id: str
         check(found.backend, lesson_id, QUICK.get(lesson_id, {}))
 
 
+def test_a_model_that_cannot_be_told_to_take_the_likeliest_token_is_told_of(faulty: Faulty) -> None:
+    with asked(faulty.url("newest")) as found:
+        last = check(found.backend, "kv-cache", QUICK["kv-cache"])
+    assert [view.key for view in last.views][-1] == served.CHOSEN
+
+
 @pytest.mark.parametrize("lesson_id", LIVE)
 def test_an_answer_without_a_token_breaks_no_lesson(lesson_id: str, vllm: Found, faulty: Faulty) -> None:
     """As where a model ends its answer at once, and the server tells no token for that."""

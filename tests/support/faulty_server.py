@@ -22,6 +22,18 @@ NEVER = 3600.0
 BYTES_EVERY = 0.05
 COUNTING: dict[str, Callable[[str], int]] = {"counts-words": lambda text: len(text.split()), "counts-letters": len}
 """Servers that count the tokens of a prompt, three more around a message, and cut no text into them."""
+REFUSES: dict[str, Callable[[dict[str, Any]], str]] = {
+    "newest": lambda body: (
+        next((name for name in ("max_tokens", "logprobs", "seed", "stop") if name in body), "")
+        or ("temperature" if body.get("temperature", 1) != 1 else "")
+    ),
+    "in-words": lambda body: "max_tokens" if "messages" in body and "max_tokens" in body else "",
+    "strict": lambda body: next((name for name in ("stop", "stream_options") if name in body), ""),
+    "stubborn": lambda body: "temperature",
+    "cold": lambda body: "temperature" if body.get("temperature", 0) > 1 else "",
+}
+"""Which field of a request a server refuses, if any: as the newest models of OpenAI, only in words, as one that knows
+no other fields than its own, whatever is sent, and one that is never hot."""
 
 
 class Faulty:
@@ -97,9 +109,11 @@ class Faulty:
         if path == "v1/models":
             names = [self.names.get(fault, "tiny-0"), "tiny-1"][: 2 if fault == "two" else 1]
             await _json(writer, {"data": [{"id": name, "max_model_len": 512} for name in names]})
+        elif field := REFUSES.get(fault, lambda body: "")(body):
+            await _json(writer, _refusal_of(fault, field), "400 Bad Request" if fault != "strict" else "422 Unfit")
         elif fault in COUNTING:
             await _counting(fault, path, body, writer)
-        elif fault in ("vllm", "mute", "chat-only", "newest"):
+        elif fault in ("vllm", "mute", "chat-only", *REFUSES):
             await self._dialect(fault, path, body, writer)
         elif (refusal := self._refusal(fault, headers)) is not None:
             status, extra, said = refusal
@@ -172,9 +186,6 @@ class Faulty:
                 return
             words = body["prompt"].replace(" ", " Ġ").split(" ")
             await _json(writer, {"count": len(words), "tokens": list(range(len(words))), "token_strs": words})
-        elif fault == "newest" and chat and "max_tokens" in body:
-            said = "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead."
-            await _json(writer, {"error": {"message": said, "code": "unsupported_parameter"}}, "400 Bad Request")
         elif (fault != "vllm" and not chat) or path == "tokenize":
             await _json(writer, {"error": {"message": "no such thing"}}, "404 Not Found")
         elif max(int(body.get("logprobs") or 0), body.get("top_logprobs") or 0) > (20 if fault == "vllm" else 5):
@@ -227,6 +238,17 @@ def events(
         counts = {"prompt_tokens": prompt_tokens, "completion_tokens": len(words)}
         yield event({"choices": [], "usage": {**counts, "prompt_tokens_details": {"cached_tokens": 4}}})
     yield b"data: [DONE]\n\n"
+
+
+def _refusal_of(fault: str, field: str) -> dict[str, Any]:
+    said = f"Unsupported parameter: '{field}' is not supported with this model."
+    if fault == "strict":
+        return {
+            "detail": [{"type": "extra_forbidden", "loc": ["body", field], "msg": "Extra inputs are not permitted"}]
+        }
+    if fault == "in-words":
+        return {"error": {"message": f"{said} Use 'max_completion_tokens' instead.", "param": None}}
+    return {"error": {"message": said, "param": field, "code": "unsupported_parameter"}}
 
 
 async def _counting(fault: str, path: str, body: dict[str, Any], writer: asyncio.StreamWriter) -> None:

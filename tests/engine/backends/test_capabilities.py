@@ -19,7 +19,7 @@ def test_a_server_that_speaks_as_vllm_does(connect: Connect) -> None:
     backend = found(connect, "vllm").backend
     assert backend.capabilities == {
         "completions", "chat", "top 20", "top 5", "top 1", "echo", "prompt chances", "tokenize", "template",
-        "tools", "usage", "cached tokens",
+        "greedy", "tools", "usage", "cached tokens",
     }  # fmt: skip
     assert backend.dialect == "vLLM"
     assert [token.data for token in backend.encode("a b")] == [b"a", b" b"]
@@ -35,7 +35,7 @@ def test_a_server_that_speaks_as_vllm_does(connect: Connect) -> None:
 
 def test_a_server_with_messages_only_and_five_chances(connect: Connect, faulty: Faulty) -> None:
     backend = found(connect, "chat-only").backend
-    assert backend.capabilities == {"chat", "top 5", "top 1", "tools", "usage", "cached tokens"}
+    assert backend.capabilities == {"chat", "top 5", "top 1", "greedy", "tools", "usage", "cached tokens"}
     assert most(backend.capabilities) == 5
     answer(backend, Ask(({"role": "user", "content": "Hi"},), 4, top=20, seed=3))
     assert faulty.bodies[-1]["top_logprobs"] == 5
@@ -44,19 +44,8 @@ def test_a_server_with_messages_only_and_five_chances(connect: Connect, faulty: 
         backend.encode("Hi")
 
 
-def test_a_model_that_wants_another_name_for_the_most_tokens_is_told_them_under_that(
-    connect: Connect, faulty: Faulty
-) -> None:
-    backend = found(connect, "newest").backend
-    assert backend.capabilities == {"chat", "top 5", "top 1", "tools", "usage", "cached tokens"}
-    told = answer(backend, Ask(({"role": "user", "content": "Hi"},), 2, top=1))
-    assert [written.token.text for written in told.tokens] == [" Paris", ","]
-    assert faulty.bodies[-1]["max_completion_tokens"] == 2
-    assert "max_tokens" not in faulty.bodies[-1]
-
-
 def test_a_server_that_only_writes(connect: Connect) -> None:
-    assert found(connect, "good").backend.capabilities == {"completions", "chat", "tools"}
+    assert found(connect, "good").backend.capabilities == {"completions", "chat", "greedy", "tools"}
 
 
 def test_of_several_models_one_has_to_be_named(connect: Connect) -> None:

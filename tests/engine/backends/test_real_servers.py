@@ -26,8 +26,8 @@ def test_llama_cpp_writes_the_engine_s_tokens_with_the_engine_s_chances(engine: 
 
 def test_llama_cpp_can_do_nearly_everything(engine: Engine, llama: Found) -> None:
     assert llama.backend.capabilities == {
-        "completions", "chat", "top 1", "top 5", "top 20", "top 1000", "tokenize", "template", "seed", "tools",
-        "usage", "cached tokens",
+        "completions", "chat", "top 1", "top 5", "top 20", "top 1000", "tokenize", "template", "greedy", "seed",
+        "tools", "usage", "cached tokens",
     }  # fmt: skip
     assert dict(known_of(llama.served))["d_vocab"] == engine.info.d_vocab
 
@@ -46,7 +46,7 @@ def test_llama_cpp_cuts_a_text_into_the_engine_s_tokens(
 def test_transformers_writes_the_engine_s_text_and_tells_no_chances(
     engine: Engine, transformers: Found, ask: Ask
 ) -> None:
-    assert transformers.backend.capabilities == {"completions", "chat", "tools", "usage", "tokenize"}
+    assert transformers.backend.capabilities == {"completions", "chat", "greedy", "tools", "usage", "tokenize"}
     ours, theirs = answer(LocalBackend(engine), ask), answer(transformers.backend, ask)
     assert theirs.text == ours.text
     assert theirs.ended.prompt_tokens == ours.ended.prompt_tokens
