@@ -14,7 +14,7 @@ from llm_holes.engine.frames import Token
 
 Capability = Literal[
     "completions", "chat", "top 1", "top 5", "top 20", "top 1000", "tokenize", "template", "echo",
-    "prompt chances", "greedy", "seed", "tools", "usage", "cached tokens",
+    "prompt chances", "ids", "greedy", "seed", "tools", "usage", "cached tokens",
 ]  # fmt: skip
 
 MEANING: Mapping[Capability, str] = {
@@ -28,6 +28,7 @@ MEANING: Mapping[Capability, str] = {
     "template": "says what its chat template makes of messages",
     "echo": "gives the prompt back with the chance of each of its tokens",
     "prompt chances": "says the chance of each token of the prompt",
+    "ids": "says the chance of each token of a text that comes as the ids of any tokens",
     "greedy": "takes the likeliest token of each place if told so",
     "seed": "draws the same tokens for the same seed",
     "tools": "takes descriptions of tools",
@@ -153,8 +154,9 @@ class Backend(Protocol):
     def together(self, asks: Sequence[Ask]) -> Iterator[tuple[int, Piece | Ended]]:
         """The answers to several requests at once, as they come, each with the number of its request."""
 
-    def chances(self, text: str) -> tuple[Likely, ...]:
-        """The tokens of a text, each with its chance after those before it; the first has chance 1."""
+    def chances(self, prompt: str | Sequence[int]) -> tuple[Likely, ...]:
+        """The tokens of a text, or those with these ids, each with its chance after those before it; the first has
+        chance 1."""
 
 
 def stream(backend: Backend, ask: Ask) -> Iterator[Piece | Ended]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from llm_holes.engine.backends.backend import Ask, Capability, Ended, answer
+from llm_holes.engine.backends.chances import single_bytes
 from llm_holes.engine.backends.http import Dialect, HttpBackend
 from llm_holes.engine.backends.said import Models, Served, typed
 from llm_holes.engine.backends.tokens_here import tokens_here
@@ -14,6 +15,7 @@ from llm_holes.engine.backends.wire import Refused, Wire
 from llm_holes.engine.errors import InputError, ModelError
 
 TEXT = "The capital of France is"
+LETTERS = 4
 HOT, DRAWN = 2.0, 5
 """Temperature and tokens at which two draws are hardly ever the same by chance."""
 TOPS: tuple[tuple[Capability, int], ...] = (("top 1000", 1000), ("top 20", 20), ("top 5", 5), ("top 1", 1))
@@ -59,7 +61,7 @@ def probed(wire: Wire, name: str | None, report: Callable[[int, int], None] = la
     """The server's model with everything that it can do. `report` is told how far it is. Raises ModelError."""
     served = chosen(wire, name)
     backend = HttpBackend(wire, served.id)
-    asked = (_endpoints, _usage, _top, _echo, _prompt_chances, _seed, _tools, _tokenizer, _template)
+    asked = (_endpoints, _usage, _top, _echo, _prompt_chances, _seed, _tools, _tokenizer, _ids, _template)
     for done, step in enumerate(asked, 1):
         backend = step(backend)
         report(done, len(asked))
@@ -179,6 +181,22 @@ def _tokens_here(backend: HttpBackend) -> HttpBackend:
         return replace(backend, here=told.strip())
 
 
+def _ids(backend: HttpBackend) -> HttpBackend:
+    """A text is sent as letters, which is not how its tokens would be."""
+    if not {"completions", "tokenize"} <= backend.capabilities:
+        return backend
+
+    def gives(found: HttpBackend) -> bool:
+        letters = single_bytes(found, TEXT)
+        ids = [letters[byte] for byte in TEXT[:LETTERS].encode()]
+        told = found.chances(ids)
+        spelt = "".join(likely.text for likely in told)[-LETTERS + 1 :]
+        named = [likely.id for likely in told[1:]]
+        return len(told) == LETTERS and (named == ids[1:] or spelt == TEXT[1:LETTERS])
+
+    return _if_it(backend, "ids", gives)
+
+
 def _template(backend: HttpBackend) -> HttpBackend:
     """What it says of the message has to be in it, and marks around it."""
     if not backend.dialect or "chat" not in backend.capabilities:
@@ -201,7 +219,7 @@ def _if_it(backend: HttpBackend, name: Capability, gives: Callable[[HttpBackend]
     able = _with(backend, name)
     try:
         return able if gives(able) else backend
-    except (ModelError, InputError):
+    except (ModelError, InputError, LookupError):
         return backend
 
 

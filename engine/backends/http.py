@@ -9,7 +9,8 @@ from typing import Any, Literal
 import msgspec
 
 from llm_holes.engine.backends.backend import Ask, Called, Capability, Ended, Likely, Message, Piece, Reason, most
-from llm_holes.engine.backends.said import Said, chance, read, typed
+from llm_holes.engine.backends.chances import Prompt, told
+from llm_holes.engine.backends.said import Said, read, typed
 from llm_holes.engine.backends.stops import Stopping
 from llm_holes.engine.backends.tokens_here import TokensHere
 from llm_holes.engine.backends.ways import Way, Ways
@@ -87,16 +88,8 @@ class HttpBackend:
         said = typed(self.wire.post(f"{url}/tokenize", body, self.is_cancelled), _VllmTokens)
         return b"".join(map(_bytes_of, said.token_strs or [])).decode("utf-8", "replace")
 
-    def chances(self, text: str) -> tuple[Likely, ...]:
-        body = {**self.body(Ask(text, 1)), "stream": False}
-        body.pop("stream_options", None)
-        if "prompt chances" in self.capabilities:
-            return _prompt_chances(self.said(body | {"prompt_logprobs": 0}))
-        said = self.said(body | {"echo": True, "logprobs": 1})
-        found = said.choices[0].logprobs if said.choices else None
-        tokens = tuple(written.token for written in found.written()) if found else ()
-        # the one that was written is at the end
-        return tokens[:-1]
+    def chances(self, prompt: Prompt) -> tuple[Likely, ...]:
+        return told(self, prompt)
 
     def said(self, body: Mapping[str, Any], path: str = "completions") -> Said:
         """A whole answer."""
@@ -203,18 +196,6 @@ class _Growing:
             tuple(self._calls.values()),
             (timings.prompt_ms, timings.predicted_ms) if timings else None,
         )
-
-
-def _prompt_chances(said: Said) -> tuple[Likely, ...]:
-    """vLLM's: of each place the prompt's own token by its id, and nothing of the first."""
-    found = said.choices[0].prompt_logprobs or [] if said.choices else []
-    chances = []
-    for place in found:
-        name, one = next(iter((place or {}).items()), ("-1", {}))
-        text = str(one.get("decoded_token") or "") if isinstance(one, dict) else ""
-        p = one.get("logprob") if isinstance(one, dict) else None
-        chances.append(Likely(text.encode(), 1.0 if place is None else chance(p), int(name)))
-    return tuple(chances)
 
 
 def _bytes_of(name: str) -> bytes:

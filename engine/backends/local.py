@@ -25,6 +25,7 @@ CAN: frozenset[Capability] = frozenset(
         "tokenize",
         "template",
         "prompt chances",
+        "ids",
         "greedy",
         "seed",
         "usage",
@@ -67,8 +68,8 @@ class LocalBackend:
             for part in self._one(ask):
                 yield number, part
 
-    def chances(self, text: str) -> tuple[Likely, ...]:
-        ids = self.engine.encode(text)
+    def chances(self, prompt: str | Sequence[int]) -> tuple[Likely, ...]:
+        ids = self.engine.encode(prompt) if isinstance(prompt, str) else list(prompt)
         p = self.engine.logits(ids).softmax(-1)
         of_next = p[torch.arange(len(ids) - 1), torch.tensor(ids[1:])].tolist()
         return tuple(self._likely(i, q) for i, q in zip(ids, [1.0, *of_next], strict=True))

@@ -166,7 +166,9 @@ SAME = {
         "bytes", "tokens", "greedy_longest_match_differs", "words_cut_differently", "example_real", "example_longest",
         "trained_merges", "trained_pieces_before", "trained_pieces_after", "trained_longest_piece",
         "trained_first_piece", "listed_words", "listed_vocabulary", "listed_letters", "listed_late", "text_words",
-        "text_words_missing", "missing_word",
+        "text_words_missing", "missing_word", "nats_by_tokens", "nats_by_bytes", "questions_by_tokens",
+        "questions_by_bytes", "questions_knowing_nothing", "surprise_ratio", "pieces_by_tokens", "pieces_by_bytes",
+        "bytes_as_tokens",
     ),
     "stopping": (
         "answer", "stop_reason", "p_end_at_stop", "tokens_generated", "prompt_tokens", "boundary_of_peak",

@@ -197,8 +197,13 @@ class Faulty:
                 writer.write(data)
             await writer.drain()
         elif "prompt_logprobs" in body:
-            words = body["prompt"].replace(" ", "| ").split("|")
-            places = [{"7": {"logprob": -0.5, "rank": 1, "decoded_token": word}} for word in words[1:]]
+            prompt = body["prompt"]
+            named = (
+                [(7, word) for word in prompt.replace(" ", "| ").split("|")]
+                if isinstance(prompt, str)
+                else [(token, "") for token in prompt]
+            )
+            places = [{str(i): {"logprob": -0.5, "rank": 1, "decoded_token": word}} for i, word in named[1:]]
             await _json(writer, {"choices": [{"text": "", "prompt_logprobs": [None, *places]}]})
         elif body.get("echo") and fault == "vllm":
             words = body["prompt"].replace(" ", "| ").split("|")

@@ -16,9 +16,10 @@ from llm_holes.engine.tokenizer.tiktoken_bridge import Twin
 from llm_holes.lessons.shared.pace import pause
 from llm_holes.lessons.shared.passage import NAME, passage
 from llm_holes.lessons.shared.report import Report
-from llm_holes.lessons.tier2.tokenization.guessing import BYTE_BITS, beginning, by_tokens_and_bytes, guessing
+from llm_holes.lessons.tier2.tokenization.guessing import by_tokens_and_bytes
 from llm_holes.lessons.tier2.tokenization.learning import learning_measured, learning_views, learnt_in_parts
 from llm_holes.lessons.tier2.tokenization.merge_views import Tree, merge_tree, pairs_now
+from llm_holes.lessons.tier2.tokenization.questions import beginning, guessing, measured
 from llm_holes.lessons.tier2.tokenization.whole_words import WholeWords, growth, list_measured
 from llm_holes.lessons.tier2.tokenization.words import EXAMPLES, joined, word_table
 
@@ -123,14 +124,5 @@ def _learn(engine: Engine, report: Report, where: str, corpus: Sequence[bytes], 
 
 def _guess(engine: Engine, report: Report, bpe: BPE, text: str) -> None:
     tokens, single = by_tokens_and_bytes(engine, bpe, beginning(text))
-    report.measure(
-        nats_by_tokens=tokens.total,
-        nats_by_bytes=single.total,
-        questions_by_tokens=round(tokens.questions),
-        questions_by_bytes=round(single.questions),
-        questions_knowing_nothing=BYTE_BITS * len(single.nats),
-        surprise_ratio=single.total / tokens.total if tokens.total else 1.0,
-        pieces_by_tokens=len(tokens.nats),
-        pieces_by_bytes=len(single.nats),
-    )
+    report.measure(measured(tokens, single))
     report.show_also(guessing=guessing(tokens, single))

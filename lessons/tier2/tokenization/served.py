@@ -9,6 +9,7 @@ from msgspec import structs
 from tokenizers import pre_tokenizers
 
 from llm_holes.engine.backends.backend import Backend, Capability
+from llm_holes.engine.backends.chances import Untold, single_bytes
 from llm_holes.engine.errors import InputError
 from llm_holes.engine.frames import Frame, Text, Tokens
 from llm_holes.engine.numbers import plural
@@ -18,6 +19,7 @@ from llm_holes.lessons.shared.passage import NAME, passage
 from llm_holes.lessons.shared.report import Report
 from llm_holes.lessons.tier2.tokenization.learning import learning_measured, learning_views, learnt_in_parts
 from llm_holes.lessons.tier2.tokenization.longest import Compared, compared
+from llm_holes.lessons.tier2.tokenization.questions import beginning, guessing, measured, of_chances
 from llm_holes.lessons.tier2.tokenization.whole_words import WholeWords, growth, list_measured
 from llm_holes.lessons.tier2.tokenization.words import EXAMPLES, joined, word_table
 
@@ -26,14 +28,15 @@ VIEWS: Mapping[str, frozenset[Capability]] = {
     "real and longest": frozenset({"tokenize"}),
     "learnt just now": frozenset(),
     "the list of words": frozenset(),
+    "guessing": frozenset({"tokenize", "ids"}),
 }
-BETS = frozenset({"greedy_longest_match_differs"})
+BETS = frozenset({"greedy_longest_match_differs", "surprise_ratio"})
 UNSEEN: Mapping[str, str] = {
     "the tree": "An API gives the tokens of a word, and not the merges by which they came about.",
     "neighbours": "An API does not show the list of merges.",
-    "guessing": "A text that is sent is cut by the server's own tokenizer, so that it is never read as single bytes.",
 }
 CONNECTIONS = 1
+HALVED, PLAIN = "in single bytes", "Type a text in plain letters."
 CUTTER = pre_tokenizers.Sequence(
     [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
 )
@@ -60,6 +63,9 @@ def run(backend: Backend, p: Mapping[str, Any]) -> Iterator[Frame]:
     found = WholeWords.of(learnt_from, words)
     report.measure(list_measured(found))
     report.show_also(the_list_of_words=growth(found, where))
+    if {"tokenize", "ids"} <= backend.capabilities:
+        yield report.frame(0.9)
+        _guess(backend, report, beginning(text))
     yield report.frame()
 
 
@@ -90,6 +96,29 @@ def _cut(backend: Backend, report: Report, text: str, words: Sequence[bytes]) ->
     columns = [one.word for one in found], [one.real for one in found], [one.longest for one in found]
     table = word_table(*columns)
     report.show_also(real_and_longest=structs.replace(table, title=cut_by(backend, "real cuts", table.title)))
+
+
+def _guess(backend: Backend, report: Report, text: str) -> None:
+    """The text as its tokens and as single bytes, after a line break, so that the first piece is guessed too."""
+    ids, data = single_bytes(backend, text), text.encode()
+    if missing := sum(byte not in ids for byte in data):
+        lacking = f"Of the {plural(len(data), 'byte')}, {missing:,} could not be found among the server's tokens."
+        report.show_also(guessing=Text(HALVED, f"{lacking} {PLAIN}"))
+        return
+    start = [token.id for token in backend.encode("\n")]
+    tokens = backend.encode(text)
+    cuts = ([(token.id, len(token.data)) for token in tokens], [(ids[byte], 1) for byte in data])
+    try:
+        told = [backend.chances([*start, *(i for i, _ in cut)])[len(start) :] for cut in cuts]
+    except Untold as error:
+        report.show_also(guessing=Text(HALVED, f"{error} {PLAIN}"))
+        return
+    found = [
+        of_chances([size for _, size in cut], [likely.p for likely in chances])
+        for cut, chances in zip(cuts, told, strict=True)
+    ]
+    report.measure(measured(*found), bytes_as_tokens=len(data))
+    report.show_also(guessing=guessing(*found))
 
 
 def _differing(found: Sequence[Compared]) -> Compared | None:

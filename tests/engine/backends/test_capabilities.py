@@ -19,7 +19,7 @@ def test_a_server_that_speaks_as_vllm_does(connect: Connect) -> None:
     backend = found(connect, "vllm").backend
     assert backend.capabilities == {
         "completions", "chat", "top 20", "top 5", "top 1", "echo", "prompt chances", "tokenize", "template",
-        "greedy", "tools", "usage", "cached tokens",
+        "ids", "greedy", "tools", "usage", "cached tokens",
     }  # fmt: skip
     assert backend.dialect == "vLLM"
     assert [token.data for token in backend.encode("a b")] == [b"a", b" b"]

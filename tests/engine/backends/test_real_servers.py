@@ -26,7 +26,7 @@ def test_llama_cpp_writes_the_engine_s_tokens_with_the_engine_s_chances(engine: 
 
 def test_llama_cpp_can_do_nearly_everything(engine: Engine, llama: Found) -> None:
     assert llama.backend.capabilities == {
-        "completions", "chat", "top 1", "top 5", "top 20", "top 1000", "tokenize", "template", "greedy", "seed",
+        "completions", "chat", "top 1", "top 5", "top 20", "top 1000", "tokenize", "template", "ids", "greedy", "seed",
         "tools", "usage", "cached tokens",
     }  # fmt: skip
     assert dict(known_of(llama.served))["d_vocab"] == engine.info.d_vocab
