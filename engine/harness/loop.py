@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 
 from llm_holes.engine.generation.grammar import Constraint
 from llm_holes.engine.generation.sampling import SamplingParams
-from llm_holes.engine.harness.calls import Call, Fault, call_grammar, parse
+from llm_holes.engine.harness.call_grammar import call_grammar
+from llm_holes.engine.harness.calls import Call, Fault, parse
 from llm_holes.engine.harness.events import (
     CallParsed,
     Event,

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from llm_holes.engine.generation.grammar import Constraint
 from llm_holes.engine.generation.sampling import SamplingParams
-from llm_holes.engine.harness.calls import Call, any_call_grammar, call_grammar, parse
+from llm_holes.engine.harness.call_grammar import any_call_grammar, call_grammar
+from llm_holes.engine.harness.calls import Call, parse
 from llm_holes.engine.harness.loop import Harness
 from llm_holes.engine.harness.tools import Result, run_tool
 from llm_holes.engine.harness.write import write

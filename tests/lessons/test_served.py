@@ -187,6 +187,7 @@ SAME = {
         "lookalikes_are_worse", "few_tokens_are_enough", "tokens_sent_again", "tokens_with_cache", "context_tokens",
         "tokens_by_model", "tokens_by_grammar", "tokens_by_software",
     ),
+    "tool-calls": ("call_text", "call_parsed", "tool_result", "answer", "answer_uses_result", "ended"),
     "memory": (
         "sent_growth", "tokens_in_conversation", "p_fact_in_conversation", "p_fact_no_memory", "p_fact_alone",
         "p_fact_among_others", "p_fact_after_question", "p_fact_in_framed_system_text", "p_fact_told_last",

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from msgspec import structs
@@ -13,37 +10,29 @@ from msgspec import structs
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Frame, Turn
 from llm_holes.engine.generation.sampling import SamplingParams
-from llm_holes.engine.harness import tools
 from llm_holes.engine.harness.calls import Call
 from llm_holes.engine.harness.events import Event, ToolReturned
 from llm_holes.engine.harness.loop import Bounds, Harness
 from llm_holes.engine.harness.prefix_cached_model import PrefixCachedModel
-from llm_holes.engine.harness.prompt import Message, ids_of, pieces, system_text
+from llm_holes.engine.harness.prompt import ids_of, pieces
 from llm_holes.engine.measure import timed
 from llm_holes.engine.spelling import spelt
 from llm_holes.lessons.shared.harness_views import Record
 from llm_holes.lessons.shared.trials import trial
 from llm_holes.lessons.tier1.tool_calls.conversation import FREE, HELD, Conversation, measured
+from llm_holes.lessons.tier1.tool_calls.given import BY_HAND, messages_of, tools_of
 from llm_holes.lessons.tier1.tool_calls.held_call import held_call, held_map
 from llm_holes.lessons.tier1.tool_calls.nobody_steps_in import turns_of, written_on
 from llm_holes.lessons.tier1.tool_calls.views import Readings, trials_table
 
-SANDBOX = Path(__file__).parent / "sandbox"
-EXAMPLES = (
-    ("What is 12 * 31?", "calculator", {"expression": "12 * 31"}, "372"),
-    ("What is the price of a pear?", "lookup", {"key": "pear"}, "3"),
-    ("How much is 58 + 27?", "calculator", {"expression": "58 + 27"}, "85"),
-    ("What is the price of a plum?", "lookup", {"key": "plum"}, "2"),
-)
 NOBODY = "nobody stopped it; we looked away"
-BY_HAND = "ran no tool: this result was given by hand"
 
 
 def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     engine.tokenizer.needs_chat()
     model = PrefixCachedModel(engine.model)
     harness = _harness(engine, model, p)
-    messages = _messages(harness.tools, p)
+    messages = messages_of(harness.tools, p)
     prompt = engine.fits(ids_of(pieces(engine.tokenizer, messages)), p["max_new_tokens"])
     talk = Conversation(Record(engine, "put in the examples, written in advance"), Readings(engine))
     events = harness.converse(messages)
@@ -63,24 +52,9 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
 
 
 def _harness(engine: Engine, model: PrefixCachedModel, p: Mapping[str, Any]) -> Harness:
-    table = tools.table_of(p["table"].replace(";", "\n"))
-    given = (tools.calculator(), tools.lookup(table), tools.text_stats(), tools.clock(), tools.read_file(SANDBOX))
-    chosen = given[: {"calculator": 1, "calculator, lookup": 2, "all five": 5}[p["tools"]]]
-    if p["result"]:
-        chosen = tuple(replace(tool, run=lambda arguments: p["result"]) for tool in chosen)
     bounds = Bounds(engine.model.config.n_ctx, steps=p["steps"], answer_tokens=p["max_new_tokens"])
     forced = 1 if p["constrained"] else 0
-    return Harness(model, engine.tokenizer, engine.info.d_vocab, chosen, bounds, forced_calls=forced)
-
-
-def _messages(given: Sequence[tools.Tool], p: Mapping[str, Any]) -> list[Message]:
-    messages = [Message("system", system_text([tool.described() for tool in given]))]
-    names = {tool.name for tool in given}
-    for question, name, arguments, result in [one for one in EXAMPLES if one[1] in names][: p["examples"]]:
-        call = json.dumps({"name": name, "arguments": arguments})
-        messages += [Message("user", question), Message("assistant", call)]
-        messages += [Message("tool", result), Message("assistant", f"The answer is {result}.")]
-    return [*messages, Message("user", p["text"])]
+    return Harness(model, engine.tokenizer, engine.info.d_vocab, tools_of(p), bounds, forced_calls=forced)
 
 
 def _with_harness(engine: Engine, talk: Conversation, events: Iterator[Event], p: Mapping[str, Any]) -> Iterator[Frame]:

@@ -10,7 +10,7 @@ from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Array, Heatmap
 from llm_holes.engine.generation.grammar import Constraint
 from llm_holes.engine.generation.sampling import SamplingParams
-from llm_holes.engine.harness.calls import call_grammar
+from llm_holes.engine.harness.call_grammar import call_grammar
 from llm_holes.engine.harness.loop import Harness
 from llm_holes.engine.harness.prefix_cached_model import PrefixCachedModel
 from llm_holes.engine.harness.speculative_verification import verify

@@ -16,7 +16,8 @@ from llm_holes.engine.errors import InputError
 from llm_holes.engine.generation.grammar import Constraint, json_grammar
 from llm_holes.engine.generation.sampling import SamplingParams, masked
 from llm_holes.engine.harness import tools
-from llm_holes.engine.harness.calls import Call, any_call_grammar, call_grammar, parse
+from llm_holes.engine.harness.call_grammar import any_call_grammar, call_grammar
+from llm_holes.engine.harness.calls import Call, parse
 from llm_holes.engine.harness.prefix_cached_model import PrefixCachedModel
 from llm_holes.engine.harness.write import LanguageModel, write
 from llm_holes.engine.tokenizer.tokenizer import Detokenizer

@@ -5,16 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+import pytest
+
 from llm_holes.engine.backends.backend import Ask, Called, Capability, Ended, Likely, Message, Piece
-from llm_holes.engine.frames import Token, Transcript
+from llm_holes.engine.backends.capabilities import Found
+from llm_holes.engine.backends.wire import Refused
+from llm_holes.engine.engine import Engine
+from llm_holes.engine.frames import Frame, Table, Token, Transcript, Turn
+from llm_holes.lessons.tier1.tool_calls.served import UNTOLD
+from llm_holes.lessons.tier1.tool_calls.served_talk import REFUSED
 from tests.support.backends import served_frames
+from tests.support.lessons import frames
 
 
 @dataclass
 class Scripted:
     """Says one thing after the other, whatever it is asked."""
 
-    script: list[Called | str]
+    script: list[Called | str | Refused]
     capabilities: frozenset[Capability] = frozenset({"chat", "tools"})
     name: str = "scripted"
     tokens_by: str = ""
@@ -30,13 +38,15 @@ class Scripted:
     def rendered(self, messages: Sequence[Message]) -> str:
         return ""
 
-    def chances(self, text: str) -> tuple[Likely, ...]:
+    def chances(self, prompt: str | Sequence[int]) -> tuple[Likely, ...]:
         return ()
 
     def together(self, asks: Sequence[Ask]) -> Iterator[tuple[int, Piece | Ended]]:
         for number, ask in enumerate(asks):
             self.asked.append(ask)
             said = self.script.pop(0)
+            if isinstance(said, Refused):
+                raise said
             if isinstance(said, str):
                 yield number, Piece(said, (), 1.0)
                 yield number, Ended("end token", 2.0)
@@ -44,39 +54,95 @@ class Scripted:
                 yield number, Ended("tool call", 2.0, calls=(said,))
 
 
-def test_a_call_is_run_and_its_result_is_what_the_model_reads_next() -> None:
-    backend = Scripted([Called("calculator", '{"expression": "347 * 892"}'), "It is 309524."])
-    last = served_frames(backend, "tool-calls")[-1]
-    assert last.measured["call_parsed"] is True
-    assert last.measured["tool_result"] == "309524"
+def messages(ask: Ask) -> Sequence[Message]:
+    assert not isinstance(ask.prompt, str)
+    return ask.prompt
+
+
+def turns(frame: Frame) -> Sequence[Turn]:
+    transcript = next(view for view in frame.views if view.key == "what happened")
+    assert isinstance(transcript, Transcript)
+    return transcript.turns
+
+
+CALL = '{"name": "calculator", "arguments": {"expression": "347 * 892"}}'
+NONE = "I do not call."
+
+
+def test_our_harness_reads_the_call_in_a_text_and_gives_the_result_as_a_message() -> None:
+    backend = Scripted([CALL, "It is 309524."], frozenset({"chat"}))
+    last = served_frames(backend, "tool-calls", examples=1)[-1]
+    assert last.measured["call_text"] == CALL
+    assert (last.measured["call_parsed"], last.measured["tool_result"]) == (True, "309524")
     assert last.measured["answer_uses_result"] is True
     first, second = backend.asked
+    assert [one["role"] for one in messages(first)] == ["system", "user", "assistant", "user", "assistant", "user"]
+    assert [one["content"] for one in messages(second)[-2:]] == [CALL, "309524"]
+    assert not first.tools
+
+
+def test_where_the_server_takes_no_tools_it_is_said_why_there_are_none_beside_ours() -> None:
+    last = served_frames(Scripted([NONE], frozenset({"chat"})), "tool-calls")[-1]
+    assert turns(last)[-1].what == UNTOLD
+
+
+def test_a_call_that_the_server_reads_is_run_and_its_result_is_what_the_model_reads_next() -> None:
+    backend = Scripted([NONE, Called("calculator", '{"expression": "347 * 892"}'), "It is 309524."])
+    last = served_frames(backend, "tool-calls")[-1]
+    assert "ran the tool" in [turn.what for turn in turns(last)]
+    assert last.caption.endswith("With the server's own tools: 309524.")
+    _, first, second = backend.asked
     assert [tool["function"]["name"] for tool in first.tools] == ["calculator"]
-    *_, call, result = second.prompt
-    assert isinstance(call, dict)
+    *_, call, result = messages(second)
     assert call["tool_calls"][0]["function"]["name"] == "calculator"
     assert result == {"role": "tool", "tool_call_id": call["tool_calls"][0]["id"], "content": "309524"}
-    transcript = next(view for view in last.views if view.key == "what happened")
-    assert isinstance(transcript, Transcript)
-    assert [turn.who for turn in transcript.turns] == ["software", "software", "model", "software", "model", "software"]
 
 
-def test_a_call_of_no_tool_or_with_other_arguments_runs_nothing() -> None:
-    for call in (Called("rm", "{}"), Called("calculator", '{"path": "/"}'), Called("calculator", "{")):
-        last = served_frames(Scripted([call, "Sorry."]), "tool-calls")[-1]
-        assert last.measured["call_parsed"] is False
-        assert last.measured["tool_result"] == ""
+@pytest.mark.parametrize("call", [Called("rm", "{}"), Called("calculator", '{"path": "/"}'), Called("calculator", "{")])
+def test_a_call_of_no_tool_or_with_other_arguments_runs_nothing(call: Called) -> None:
+    last = served_frames(Scripted([NONE, call, "Sorry."]), "tool-calls")[-1]
+    assert REFUSED in [turn.what for turn in turns(last)]
+    assert "ran the tool" not in [turn.what for turn in turns(last)]
+
+
+@pytest.mark.parametrize("text", ['{"name": "rm", "arguments": {}}', "{", '{"name": "calculator", "arguments": 1}'])
+def test_a_text_that_is_nearly_a_call_runs_nothing(text: str) -> None:
+    last = served_frames(Scripted([text, "Sorry."], frozenset({"chat"})), "tool-calls")[-1]
+    assert (last.measured["call_text"], last.measured["call_parsed"]) == (text, False)
+    assert REFUSED in [turn.what for turn in turns(last)]
 
 
 def test_a_model_that_never_stops_calling_is_stopped() -> None:
     call = Called("calculator", '{"expression": "1 + 1"}')
-    last = served_frames(Scripted([call] * 9), "tool-calls", steps=2)[-1]
+    last = served_frames(Scripted([CALL] * 2 + [call] * 2), "tool-calls", steps=2)[-1]
     assert last.measured["ended"] == "step limit"
+    assert [turn.what for turn in turns(last)].count("stopped: step limit") == 2
 
 
-def test_the_rate_of_valid_calls_is_that_of_the_draws() -> None:
-    good, bad = Called("calculator", '{"expression": "1 + 1"}'), "I think it is 2."
-    backend = Scripted([bad, good, bad, good, good], frozenset({"chat", "tools", "seed"}))
+def test_a_server_that_refuses_its_own_tools_is_quoted() -> None:
+    backend = Scripted([NONE, Refused("The server answered 400: no parser", "", 400)])
+    assert turns(served_frames(backend, "tool-calls")[-1])[-1].text == "The server answered 400: no parser"
+
+
+def test_the_rate_of_valid_calls_is_that_of_the_draws_with_our_harness() -> None:
+    theirs = Called("calculator", '{"expression": "1 + 1"}')
+    script: list[Called | str | Refused] = [NONE, NONE, CALL, theirs, NONE, NONE, CALL, NONE, CALL, theirs]
+    backend = Scripted(script, frozenset({"chat", "tools", "seed"}))
     last = served_frames(backend, "tool-calls", trials=4)[-1]
     assert last.measured["valid_call_rate_free"] == 0.75
-    assert [ask.seed for ask in backend.asked[1:]] == [0, 1, 2, 3]
+    assert [ask.seed for ask in backend.asked[2:]] == [0, 0, 1, 1, 2, 2, 3, 3]
+    table = next(view for view in last.views if view.key == "first answer again")
+    assert isinstance(table, Table)
+    assert [(row[0], row[1]) for row in table.rows] == [
+        ("ours", "✓"), ("ours", "✗"), ("ours", "✓"), ("ours", "✓"),
+        ("server's", "✓"), ("server's", "✗"), ("server's", "✗"), ("server's", "✓"),
+    ]  # fmt: skip
+
+
+def test_our_harness_around_llama_cpp_does_what_it_does_around_the_engine(engine: Engine, llama: Found) -> None:
+    settings = {"trials": 1}
+    there = served_frames(llama.backend, "tool-calls", **settings)[-1].measured
+    here = frames(engine, "tool-calls", **settings)[-1].measured
+    for name in ("call_text", "call_parsed", "tool_result", "answer", "answer_uses_result", "ended"):
+        assert there[name] == here[name]
+    assert there["tool_result"] == "309524"
