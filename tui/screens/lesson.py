@@ -132,7 +132,7 @@ class LessonScreen(Steady, Screen[None]):
     ) -> None:
         super().__init__(id="_default")
         self.catalog, self._greet, self._tours, self._chosen = catalog, greet, tour, chosen
-        self._engines, self._other_chosen = engines, ""
+        self._engines, self._is_away, self._other_chosen = engines, False, ""
         self.learner, self._link, self._first, self._clock = learner, link, first, clock
         self.session = Session(link.send, self._restart, clock)
         self.settings, self.game, self.lab, self.history = Settings(), Game(learner), Lab(self.session), History()
@@ -332,8 +332,25 @@ class LessonScreen(Steady, Screen[None]):
         """What the keys for the way on are called in this lesson, or on the tour."""
         self.status.tour = (self.tour.number, self.tour.count) if self.tour.on else None
         labels = {"next": f"next: {self.following.short}"} if self.following is not None else {}
+        labels["other-engine"] = "server" if self._is_away else "local model"
         touring = {"next-step": "next stop", "step-back": "stop before", "out": "leave the tour"}
         self.footer.labels = labels | touring if self.tour.on else labels
+
+    def _lead(self) -> None:
+        """The key to the other engine comes to the front where the picture is not to be had on this one, and to lead
+        back."""
+        model, lesson = self.session.engine.model, self.lesson
+        is_unseen = (
+            lesson is not None
+            and model is not None
+            and model.shows is not None
+            and any(step.view == self.stage.tabs.current for step in lesson.steps)
+            and self.stage.tabs.current not in model.shows.get(lesson.id, ())
+        )
+        leads = "other-engine" if self._engines[1] and (is_unseen or self._is_away) else ""
+        if leads != self.footer.leads:
+            self.footer.leads = leads
+            self.refresh_bindings()
 
     def _ask(self) -> None:
         """Puts up the bet that comes before the current step's run, or takes it away."""
@@ -544,11 +561,12 @@ class LessonScreen(Steady, Screen[None]):
 
     def action_other_engine(self) -> None:
         """The same lesson with the same settings on the other engine, or back on the first."""
-        self._engines = self._engines[::-1]
+        self._engines, self._is_away = self._engines[::-1], not self._is_away
         self._chosen, self._other_chosen = self._other_chosen, self._chosen
         self._rerun.drop()
         self._link.use(self._engines[0])
         self.session.move()
+        self._name_keys()
         self.settings.model = None
         if self.lesson is not None:
             self._show_step()
@@ -587,6 +605,7 @@ class LessonScreen(Steady, Screen[None]):
             key = every[0]
         tabs = self.stage.tabs
         tabs.names, tabs.closed, tabs.current = tuple(names), frozenset(names) - set(every), key
+        self._lead()
         self.result.caption.view = key
         self.stage.wait(self._waits_for())
         # A's picture stays alone until another run has the same

@@ -48,6 +48,9 @@ class KeyBar(Steady, Widget):
     labels: var[dict[str, str]] = var[dict[str, str]](dict)
     """What a key is called just now, by the id of its action."""
 
+    leads: var[str] = var("")
+    """The id of the action that is most of use just now, if there is one: it is the first or second that is shown."""
+
     LAST = ("all keys", "quit")
 
     def on_mount(self) -> None:
@@ -69,7 +72,11 @@ class KeyBar(Steady, Widget):
         if isinstance(self.screen.focused, TextArea):  # where a letter is a letter
             self.keys = tuple(own)
             return
-        ours = [keys[action.id] for action in GLOBAL if action.id in keys]
+        names = [action.id for action in GLOBAL if action.id in keys]
+        if self.leads in names:
+            names.remove(self.leads)
+            names.insert(1, self.leads)
+        ours = [keys[name] for name in names]
         self.keys = (*own, *ours)
 
     def render(self) -> VisualType:
