@@ -12,6 +12,7 @@ from llm_holes.engine.numbers import exact, plural
 from llm_holes.engine.proportion import wilson
 from llm_holes.engine.spelling import spelt
 from llm_holes.lessons.served import OFFER
+from llm_holes.lessons.shared.asking import cut_by
 from llm_holes.lessons.shared.report import Report
 from llm_holes.lessons.tier1.tool_calls.given import tools_of
 from llm_holes.lessons.tier1.tool_calls.served_harness import Ours
@@ -35,6 +36,7 @@ CONNECTIONS = 1
 
 def run(backend: Backend, p: Mapping[str, Any]) -> Iterator[Frame]:
     report, given = Report(), tools_of(p)
+    title = cut_by(backend, "what happened, in tokens", "what happened, act by act")
     if not p["steps_in"]:
         report.show(what_happened=Text("nobody steps in", f"{STOPPED} {OFFER}"))
         report.say(STOPPED)
@@ -43,10 +45,10 @@ def run(backend: Backend, p: Mapping[str, Any]) -> Iterator[Frame]:
     ours, theirs = Ours(backend, given, p), Theirs(backend, given, p)
     talks = Talk(), Talk()
     for _ in ours.goes_on(talks[0]):
-        yield _frame(report, talks, 0.2)
+        yield _frame(report, title, talks, 0.2)
     if "tools" in backend.capabilities:
         for _ in theirs.goes_on(talks[1]):
-            yield _frame(report, talks, 0.4)
+            yield _frame(report, title, talks, 0.4)
     else:
         talks[1].turns.append(Turn("software", UNTOLD))
     if "seed" in backend.capabilities:
@@ -56,8 +58,8 @@ def run(backend: Backend, p: Mapping[str, Any]) -> Iterator[Frame]:
             for who, draw in ways.items():
                 found[who].append(draw(p["temperature"], p["seed"] + n))
             _tell(report, found, p)
-            yield _frame(report, talks, 0.5 + 0.5 * (n + 1) / (p["trials"] + 1))
-    yield _frame(report, talks, None)
+            yield _frame(report, title, talks, 0.5 + 0.5 * (n + 1) / (p["trials"] + 1))
+    yield _frame(report, title, talks, None)
 
 
 def _tell(report: Report, found: Mapping[str, list[Drawn]], p: Mapping[str, Any]) -> None:
@@ -78,10 +80,10 @@ def _tell(report: Report, found: Mapping[str, list[Drawn]], p: Mapping[str, Any]
     report.show(first_answer_again=Table(title, ("tools", "call", "tool ran", "what it wrote"), tuple(rows)))
 
 
-def _frame(report: Report, talks: tuple[Talk, Talk], progress: float | None) -> Frame:
+def _frame(report: Report, title: str, talks: tuple[Talk, Talk], progress: float | None) -> Frame:
     drawn = [view for view in report.views if view.key == "first answer again"]
     ours, theirs = talks
-    report.show(what_happened=Transcript("what happened, act by act", (*ours.turns, *theirs.turns)))
+    report.show(what_happened=Transcript(title, (*ours.turns, *theirs.turns)))
     report.show_also(*drawn)
     report.measure(ours.measured())
     did = f"ran the tool: {spelt(ours.result[:40])}" if isinstance(ours.found, Call) else "ran nothing"

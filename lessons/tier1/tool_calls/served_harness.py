@@ -13,6 +13,7 @@ from llm_holes.engine.frames import Turn
 from llm_holes.engine.harness.calls import parse
 from llm_holes.engine.harness.prompt import Message
 from llm_holes.engine.harness.tools import Tool
+from llm_holes.engine.numbers import plural
 from llm_holes.lessons.tier1.tool_calls.given import messages_of
 from llm_holes.lessons.tier1.tool_calls.served_talk import Drawn, Steps, Talk, drawn
 
@@ -27,15 +28,15 @@ class Ours:
         """The talk, as `engine.harness.loop` makes it with a model of our own."""
         messages = messages_of(self.given, self.p)
         system, *examples, message = messages
-        talk.turns.append(Turn("software", "put in the system text", system.content, folded=True))
+        talk.turns.append(self._folded("put in the system text", system.content))
         if examples:
             said = "\n".join(f"{one.role}: {one.content}" for one in examples)
-            talk.turns.append(Turn("software", "put in the examples, written in advance", said, folded=True))
+            talk.turns.append(self._folded("put in the examples, written in advance", said))
         talk.turns.append(Turn("software", "put in the user's message", message.content))
         yield
         for _ in range(self.p["steps"]):
             said_now = answer(self.backend, self._ask(messages))
-            talk.turns.append(Turn("model", "its turn", said_now.text))
+            talk.turns.append(self._wrote(said_now.text))
             if said_now.ended.reason == "max tokens":
                 talk.ends("token limit")
                 return
@@ -52,6 +53,17 @@ class Ours:
     def draw(self, temperature: float, seed: int) -> Drawn:
         said = answer(self.backend, self._ask(messages_of(self.given, self.p), temperature=temperature, seed=seed))
         return drawn(said, parse(said.text, self.given), said.text)
+
+    def _folded(self, act: str, text: str) -> Turn:
+        """An act that is not read at first; where the server cuts no text its size must do."""
+        if "tokenize" in self.backend.capabilities:
+            return Turn("software", act, tokens=self.backend.encode(text), folded=True)
+        return Turn("software", act, plural(len(text), "character"))
+
+    def _wrote(self, text: str) -> Turn:
+        if "tokenize" in self.backend.capabilities:
+            return Turn("model", "its turn", tokens=self.backend.encode(text))
+        return Turn("model", "its turn", text)
 
     def _ask(self, messages: Sequence[Message], **others: Any) -> Ask:
         return Ask(self._prompt(messages), self.p["max_new_tokens"], **others)

@@ -34,13 +34,13 @@ class Theirs:
                 talk.turns.append(Turn("software", "was refused by the server", str(error)))
                 return
             if not said.ended.calls:
-                talk.turns.append(Turn("model", "wrote an answer, in which the server read no call", said.text))
+                talk.turns.append(Turn("model", "an answer, in which the server read no call", said.text))
                 talk.ends("answered", said.text)
                 return
             # one that wants several at once gets the first one's result first
             call = said.ended.calls[0]
             text = f"{call.name}({call.arguments})"
-            talk.turns.append(Turn("model", "wrote a call, which the server read", text))
+            talk.turns.append(Turn("model", "a call, which the server read", text))
             result = talk.runs(text, called(call.name, call.arguments, self.given), bool(self.p["result"]))
             messages += _call(f"call_{len(messages)}", call.name, call.arguments or "{}", result)
             yield
