@@ -15,7 +15,7 @@ from llm_holes.engine.backends.wire import Refused, Wire
 from llm_holes.engine.errors import InputError, ModelError
 
 TEXT = "The capital of France is"
-LETTERS = 4
+LETTERS, ROUNDING = 4, 1e-3
 HOT, DRAWN = 2.0, 5
 """Temperature and tokens at which two draws are hardly ever the same by chance."""
 TOPS: tuple[tuple[Capability, int], ...] = (("top 1000", 1000), ("top 20", 20), ("top 5", 5), ("top 1", 1))
@@ -192,7 +192,10 @@ def _ids(backend: HttpBackend) -> HttpBackend:
         told = found.chances(ids)
         spelt = "".join(likely.text for likely in told)[-LETTERS + 1 :]
         named = [likely.id for likely in told[1:]]
-        return len(told) == LETTERS and (named == ids[1:] or spelt == TEXT[1:LETTERS])
+        # of two letters at one place, each as likely as if there were no other, one would be a lie
+        other = found.chances([ids[0], ids[2]])
+        honest = sum(one[1].p for one in (told, other)) <= 1 + ROUNDING
+        return honest and len(told) == LETTERS and (named == ids[1:] or spelt == TEXT[1:LETTERS])
 
     return _if_it(backend, "ids", gives)
 

@@ -92,7 +92,8 @@ def _folder(name: str, is_near: bool) -> tuple[Path, str]:
         return snapshot, HUB
     if files := installed.named(name):
         return Path(files.folder), OWN
-    hint = f'`hf download {name} --include "*.json"` fetches it; then start again.' if "/" in name else ""
+    which = f"{named[1]} --revision {revision}" if revision else name
+    hint = f'`hf download {which} --include "*.json"` fetches it; then start again.' if "/" in named[1] else ""
     raise ModelError(f"no tokenizer of {name} is in the Hugging Face cache here", hint)
 
 

@@ -203,7 +203,9 @@ class Faulty:
                 if isinstance(prompt, str)
                 else [(token, "") for token in prompt]
             )
-            places = [{str(i): {"logprob": -0.5, "rank": 1, "decoded_token": word}} for i, word in named[1:]]
+            places = [
+                {str(i): {"logprob": -0.5 if word else -1.0, "rank": 1, "decoded_token": word}} for i, word in named[1:]
+            ]
             await _json(writer, {"choices": [{"text": "", "prompt_logprobs": [None, *places]}]})
         elif body.get("echo") and fault == "vllm":
             words = body["prompt"].replace(" ", "| ").split("|")

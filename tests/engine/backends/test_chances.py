@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -46,7 +47,14 @@ def test_a_server_that_reads_ids_with_the_prompt_is_asked_once(connect: Connect,
     assert [body["prompt"] for body in faulty.bodies[before:]] == [[3, 5, 7]]
 
 
-@pytest.mark.parametrize("wrong", ["count", "id"])
+WRONG: dict[str, Callable[[bytes], bytes]] = {
+    "counts other tokens": lambda said: said.replace(b'"prompt_tokens":', b'"prompt_tokens":9'),
+    "writes another": lambda said: said.replace(b'"id":', b'"id":9'),
+    "tells the chance after the bias": lambda said: re.sub(rb'"logprob":-[0-9.e-]+', b'"logprob":-0.01', said),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
 def test_a_server_that_takes_ids_for_something_else_has_not_that_capability(
     llama: Found, wrong: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -54,10 +62,7 @@ def test_a_server_that_takes_ids_for_something_else_has_not_that_capability(
 
     def otherwise(self: Wire, url: str, body: Mapping[str, Any], *rest: Any) -> bytes:
         answered = post(self, url, body, *rest)
-        if not isinstance(body.get("prompt"), list):
-            return answered
-        was, is_now = (b'"prompt_tokens":', b'"prompt_tokens":9') if wrong == "count" else (b'"id":', b'"id":9')
-        return answered.replace(was, is_now)
+        return WRONG[wrong](answered) if isinstance(body.get("prompt"), list) else answered
 
     monkeypatch.setattr(Wire, "post", otherwise)
     assert "ids" not in probed(llama.backend.wire, None).backend.capabilities

@@ -51,8 +51,11 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def kept(hub: Path) -> Path:
-    """The model's tokenizer, as `hf download --include` leaves it: without weights."""
+    """The model's tokenizer, as `hf download --include` leaves it: a link to a blob, and no weights."""
     folder = write_tokenizer(hub / "models--org--Words-1B" / "snapshots" / "abc")
+    (hub / "models--org--Words-1B" / "blobs").mkdir()
+    (folder / "tokenizer.json").rename(hub / "models--org--Words-1B" / "blobs" / "123")
+    (folder / "tokenizer.json").symlink_to("../../blobs/123")
     (hub / "models--org--Words-1B" / "refs").mkdir()
     (hub / "models--org--Words-1B" / "refs" / "main").write_text("abc")
     return folder
@@ -111,6 +114,8 @@ def test_a_name_that_is_not_in_the_cache_is_told_with_what_fetches_it(connect: C
     backend = asked(connect, "good")
     assert "tokenize" not in backend.capabilities
     assert 'hf download org/Elsewhere-7B --include "*.json"' in backend.about_tokens
+    named["good"] = "org/Elsewhere-7B@v2"
+    assert "hf download org/Elsewhere-7B --revision v2 --include" in asked(connect, "good").about_tokens
     named["good"] = "gpt-x"
     assert "hf download" not in asked(connect, "good").about_tokens
 
