@@ -1,4 +1,4 @@
-"""One vector through a matrix, by numpy, against the same by torch."""
+"""A few vectors through a matrix, one by numpy and more by another product of torch's, against torch's linear map."""
 
 from __future__ import annotations
 
@@ -26,13 +26,25 @@ def test_one_vector_gives_what_torch_gives(shape: tuple[int, ...], w: Tensor, bi
     torch.testing.assert_close(product(x, w, bias), F.linear(x, w, bias), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("shape", [(2, 24), (1, 5, 24), (4, 1, 24), (2, 2, 24), (3, 24, 2)])
+@pytest.mark.parametrize("bias", [None, BIAS], ids=["bare", "biased"])
+def test_a_few_vectors_give_what_torch_gives_and_lie_as_it_lays_them(
+    shape: tuple[int, ...], bias: Tensor | None
+) -> None:
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(1))
+    x = x if shape[-1] == 24 else x.transpose(1, 2)
+    y, expected = product(x, W, bias), F.linear(x, W, bias)
+    torch.testing.assert_close(y, expected, rtol=1e-5, atol=1e-5)
+    assert y.stride() == expected.stride()
+
+
 def test_what_is_no_number_is_none_without_a_warning() -> None:
     with warnings.catch_warnings(action="error"):
         y = product(torch.tensor([torch.inf, -torch.inf]), torch.ones(3, 2))
     assert y.isnan().all()
 
 
-def test_a_step_of_decoding_asks_torch_for_no_product(tiny: Decoder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_step_of_decoding_asks_torch_for_no_linear_map(tiny: Decoder, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[torch.Size] = []
 
     def linear(x: Tensor, *rest: Any) -> Tensor:
@@ -41,24 +53,27 @@ def test_a_step_of_decoding_asks_torch_for_no_product(tiny: Decoder, monkeypatch
 
     monkeypatch.setattr(module, "F", type("Spied", (), {"linear": staticmethod(linear)}))
     tiny.forward(torch.tensor([[1]]))
+    tiny.forward(torch.tensor([[1]] * module.FEW))
     assert not asked
-    tiny.forward(torch.tensor([[1, 2]]))
+    tiny.forward(torch.tensor([[1] * (module.FEW + 1)]))
     assert asked
 
 
+@pytest.mark.parametrize("vectors", [1, 2])
 @pytest.mark.parametrize("of", ["x", "w"])
-def test_a_gradient_flows_through_one_vector(of: str) -> None:
-    x, w = torch.ones(1, 24, requires_grad=of == "x"), W.clone().requires_grad_(of == "w")
+def test_a_gradient_flows_through_a_few_vectors(of: str, vectors: int) -> None:
+    x, w = torch.ones(vectors, 24, requires_grad=of == "x"), W.clone().requires_grad_(of == "w")
     product(x, w).sum().backward()
-    found, expected = (x.grad, W.sum(0)[None]) if of == "x" else (w.grad, torch.ones(40, 24))
+    found, expected = (x.grad, W.sum(0).expand(vectors, 24)) if of == "x" else (w.grad, torch.full((40, 24), vectors))
     assert found is not None
-    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(found, expected.float())
 
 
-def test_operations_on_one_vector_are_counted_where_torch_counts_them() -> None:
+@pytest.mark.parametrize("vectors", [1, 2])
+def test_operations_on_a_few_vectors_are_counted_where_torch_counts_them(vectors: int) -> None:
     with FlopCounterMode(display=False) as counter:
-        product(torch.ones(1, 24), W)
-    assert counter.get_total_flops() == 2 * W.numel()
+        product(torch.ones(vectors, 24), W)
+    assert counter.get_total_flops() == 2 * vectors * W.numel()
 
 
 def test_one_vector_in_16_bits_stays_in_16_bits() -> None:
