@@ -65,9 +65,10 @@ class ContiguousCache:
             wider = store.new_empty(*store.shape[:3], max(end, 2 * store.shape[3]), store.shape[4])
             wider[:, :, :, : self.length] = store[:, :, :, : self.length]
             self._store[layer] = store = wider
-        store[0, :, :, self.length : end] = k
-        store[1, :, :, self.length : end] = v
-        return store[0, :, :, :end], store[1, :, :, :end]
+        keys, values = store[:, :, :, :end].unbind()
+        keys[:, :, self.length :] = k
+        values[:, :, self.length :] = v
+        return keys, values
 
     def advance(self, positions: int) -> None:
         self.length += positions

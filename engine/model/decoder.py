@@ -173,12 +173,12 @@ class Decoder:
         x = at(f"{hook}hook_resid_pre", x)
         normed = at(f"{hook}ln1.hook_normalized", self.norm(x, f"{name}input_layernorm"))
         update = self.norm(self.attention(layer, normed, rotation, cache, at, taps), f"{name}post_self_attn_layernorm")
-        mid = at(f"{hook}hook_resid_mid", x + at(f"{hook}hook_attn_out", update * scale))
+        mid = at(f"{hook}hook_resid_mid", x + at(f"{hook}hook_attn_out", times(update, scale)))
         read = x if self.config.parallel else mid
         normed = at(f"{hook}ln2.hook_normalized", self.norm(read, f"{name}post_attention_layernorm"))
         made = self.experts(layer, normed) if self.skips(layer, taps) else self.ffn(layer, normed, at)
         update = self.norm(made, f"{name}post_mlp_layernorm")
-        return at(f"{hook}hook_resid_post", mid + at(f"{hook}hook_mlp_out", update * scale))
+        return at(f"{hook}hook_resid_post", mid + at(f"{hook}hook_mlp_out", times(update, scale)))
 
     def attention(
         self, layer: int, x: Tensor, rotation: Rotation, cache: KVCache | None, at: At, taps: Collection[str]
@@ -186,7 +186,7 @@ class Decoder:
         """Each position of x [batch, pos, d_model] asks with q, offers k and carries v; only here do positions exchange
         anything. What they bring home, [batch, pos, d_model], is to be added to the stream."""
         config, hook, name = self.config, f"blocks.{layer}.attn.hook_", f"model.layers.{layer}.self_attn."
-        q = at(f"{hook}q", self.heads(x, f"{name}q", config.n_heads) * config.query_scale)
+        q = at(f"{hook}q", times(self.heads(x, f"{name}q", config.n_heads), config.query_scale))
         k = at(f"{hook}k", self.heads(x, f"{name}k", config.n_kv_heads))
         v = at(f"{hook}v", self.heads(x, f"{name}v", config.n_kv_heads))
         q = at(f"{hook}rot_q", rotate(q, rotation)).transpose(1, 2)
@@ -277,7 +277,8 @@ class Decoder:
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """cos and sin of the position angles, [pos, dims]."""
+    """cos and sin of the position angles, [pos, 1, dims], for all heads; `sin` is negative where the left number of a
+    pair takes from the right one."""
 
     cos: Tensor
     sin: Tensor
@@ -286,9 +287,9 @@ class Rotation:
 def rotary(rope: Rope, start: int, end: int) -> Rotation:
     """RoPE angles for positions start … end-1: pair i of a head turns by position / theta^(2i/dims)."""
     frequency = scaled(rope, inverse_frequencies(rope))
-    angles = torch.arange(start, end).float()[:, None] * frequency
-    angles = torch.cat((angles, angles), dim=-1)
-    return Rotation(angles.cos(), angles.sin())
+    angles = torch.arange(start, end).float()[:, None, None] * frequency
+    cos, sin = angles.cos(), angles.sin()
+    return Rotation(torch.cat((cos, cos), dim=-1), torch.cat((-sin, sin), dim=-1))
 
 
 def inverse_frequencies(rope: Rope) -> Tensor:
@@ -312,11 +313,15 @@ def rotate(x: Tensor, rotation: Rotation) -> Tensor:
     """Turns the pairs (i, i + dims/2) of the first `dims` numbers of each head of x [batch, pos, head, d_head] by the
     position's angles; the other numbers say nothing of places."""
     dims = rotation.cos.shape[-1]
-    turned, rest = x[..., :dims], x[..., dims:]
-    left, right = turned.chunk(2, dim=-1)
-    cos, sin = rotation.cos[:, None], rotation.sin[:, None]
-    turned = turned * cos + torch.cat((-right, left), dim=-1) * sin
-    return turned if dims == x.shape[-1] else torch.cat((turned, rest), dim=-1)
+    if dims < x.shape[-1]:
+        return torch.cat((rotate(x[..., :dims], rotation), x[..., dims:]), dim=-1)
+    others = x.roll(dims // 2, dims=-1)  # of each pair
+    return x * rotation.cos + others * rotation.sin
+
+
+def times(x: Tensor, scale: float) -> Tensor:
+    """x · scale; x itself in the many families that scale nothing."""
+    return x if scale == 1 else x * scale
 
 
 def capped(x: Tensor, cap: float | None) -> Tensor:
