@@ -12,6 +12,7 @@ import torch
 
 from llm_holes.engine.checkpoint.room import FP32, memory
 from llm_holes.engine.checkpoint.validate import Checkpoint
+from llm_holes.engine.control_groups import groups
 from llm_holes.engine.device import Place
 from llm_holes.engine.errors import InputError, ModelError
 from llm_holes.engine.model.config import Config
@@ -21,7 +22,6 @@ CACHED = 4096
 """Positions of a long text, as most lessons allow at most."""
 LOGITS = 4 * 512
 """Rows of logits that a lesson has at its peak: those of a passage, several times over."""
-GROUPS = Path("/sys/fs/cgroup")
 LIMITS = (
     ("", "memory.max", "memory.current", ("inactive_file", "active_file")),
     ("memory", "memory.limit_in_bytes", "memory.usage_in_bytes", ("total_inactive_file", "total_active_file")),
@@ -85,22 +85,11 @@ def _free_in_all() -> int:
 
 
 def _free_in_groups() -> Iterator[int]:
-    """What each control group around this process leaves; a container sees its own as the outermost."""
+    """What each control group around this process leaves."""
     for folder, limit, used, kept in LIMITS:
-        for group in _groups(folder):
+        for group in groups(folder):
             with suppress(OSError, ValueError):
                 most = int((group / limit).read_text(encoding="ascii"))
                 stat = dict(line.split() for line in (group / "memory.stat").read_text(encoding="ascii").splitlines())
                 of_files = sum(int(stat.get(name, 0)) for name in kept)
                 yield most - int((group / used).read_text(encoding="ascii")) + of_files
-
-
-def _groups(controller: str) -> Iterator[Path]:
-    """The folders of the groups of this process under one controller, its own first."""
-    root = GROUPS / controller
-    with suppress(OSError):
-        for line in Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines():
-            _, names, path = line.split(":", 2)
-            if names == controller:
-                own = root / path.lstrip("/")
-                yield from (own, *(group for group in own.parents if group.is_relative_to(root)))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NoReturn
 from msgspec import structs
 
 from llm_holes.engine.backends.reference import ANSWERS, DOCTOR, answers
+from llm_holes.engine.cores import PASSIVE, Cores
 from llm_holes.engine.errors import InputError
 from llm_holes.engine.frames import Frame, Text, Value
 from llm_holes.engine.ipc.messages import Case, ModelInfo, Status
@@ -38,8 +39,11 @@ SHORT = 500
 class EngineHost:
     """Loads the model and runs the lessons' experiments on it."""
 
-    def __init__(self, model: str | None, threads: int, device: str | None = None, dtype: str | None = None) -> None:
+    def __init__(
+        self, model: str | None, threads: int | None, device: str | None = None, dtype: str | None = None
+    ) -> None:
         self._model, self._threads, self._device, self._dtype = model, threads, device, dtype
+        self._cores = Cores()
         self._engine: Engine | None = None
         self._cases: Cases | None = None
         self._place = contextlib.ExitStack()
@@ -58,7 +62,9 @@ class EngineHost:
         from llm_holes.lessons.game.engine_side import Cases
 
         place = chosen(self._device, self._dtype)
-        self._engine, self._cases = Engine.load(files, self._threads, place), Cases()
+        threads = self._cores.threads() if self._threads is None else max(1, self._threads)
+        self._engine = Engine.load(files, threads, place)
+        self._cases = Cases()
         if place.device.type != "cpu":
             # for as long as the process lives: all that it computes is of this one model
             self._place.enter_context(OnDevice(place.device))
@@ -132,22 +138,20 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Serves until stdin ends, then ends the process."""
     parser = argparse.ArgumentParser(prog="llm-holes engine", description="The engine, for a program on its stdin.")
     parser.add_argument("--model", help="a model's name, its folder or a .gguf file")
-    parser.add_argument("--threads", type=int, default=max(1, (os.cpu_count() or 2) - 1))
+    parser.add_argument("--threads", type=int, help="for the model; else one for each free core but one")
     parser.add_argument("--device", help="cpu, cuda, cuda:N or mps; else the GPU if there is one")
     parser.add_argument("--dtype", choices=("fp32", "bf16"), help="of the matrices; else bf16 on a GPU, fp32 on a CPU")
     args = parser.parse_args(argv)
     if sys.stdin.isatty():
         parser.error("it is started by llm-holes, here or through ssh, and reads messages, not what is typed")
     own_signals()
-    # waiting threads that spin take the core the front end needs; all are read when torch is imported
-    os.environ["OMP_WAIT_POLICY"] = "passive"
-    os.environ["OMP_NUM_THREADS"] = str(args.threads)
+    os.environ.update(PASSIVE)
     os.environ["OPENBLAS_NUM_THREADS"] = "1"  # numpy's, which know no other way of waiting
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     os.environ["TQDM_DISABLE"] = "1"
     # what Apple's GPUs cannot do yet is done on the CPU, and said on stderr
     os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
-    serve(*prepared(), EngineHost(args.model, max(1, args.threads), args.device, args.dtype))
+    serve(*prepared(), EngineHost(args.model, args.threads, args.device, args.dtype))
 
 
 def _import_torch() -> None:

@@ -114,8 +114,7 @@ def test_a_control_group_with_a_limit_is_heeded(tmp_path: Path, monkeypatch: pyt
     (group / "memory.max").write_text("1000000\n")
     (group / "memory.current").write_text("600000\n")
     (group / "memory.stat").write_text("anon 100\ninactive_file 200000\nactive_file 0\n")
-    monkeypatch.setattr(memory, "GROUPS", tmp_path)
-    monkeypatch.setattr(memory, "_groups", lambda controller: [group] if not controller else [])
+    monkeypatch.setattr(memory, "groups", lambda controller: [group] if not controller else [])
     assert memory.free_bytes(torch.device("cpu")) == 600_000
     (group / "memory.max").write_text("max\n")
     assert memory.free_bytes(torch.device("cpu")) > 600_000

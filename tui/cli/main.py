@@ -171,7 +171,9 @@ def _shared() -> argparse.ArgumentParser:
     shared = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
     shared.add_argument("--model", metavar="NAME|DIR|FILE.gguf", help="the model to look into")
     shared.add_argument("--engine", metavar="local|ssh://HOST|https://HOST/v1", help="where the model runs")
-    shared.add_argument("--threads", metavar="N", type=_count, help="processor cores for the model (all but one)")
+    shared.add_argument(
+        "--threads", metavar="N", type=_count, help="processor cores for the model (the free ones but one)"
+    )
     shared.add_argument(
         "--device", metavar="cpu|cuda|mps", type=_device, help="what computes (the GPU if there is one)"
     )
