@@ -38,6 +38,15 @@ class PrefixCachedModel:
         self.remember(key, logits)
         return logits
 
+    def knows(self, ids: Sequence[int]) -> bool:
+        """Whether `logits` needs no pass for these."""
+        return tuple(ids) in self._known
+
+    @property
+    def held(self) -> Sequence[int]:
+        """The context whose keys and values are kept, the last one read."""
+        return self._held
+
     def acts(self, ids: Sequence[int], taps: Collection[str]) -> Acts:
         """The tapped activations of the last of `ids`, reading everything before it."""
         return self.forward(ids, 1, taps).acts

@@ -11,9 +11,9 @@ from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Frame, Turn
 from llm_holes.engine.generation.sampling import SamplingParams
 from llm_holes.engine.harness.calls import Call
+from llm_holes.engine.harness.drafting_model import DraftingModel
 from llm_holes.engine.harness.events import Event, ToolReturned
 from llm_holes.engine.harness.loop import Bounds, Harness
-from llm_holes.engine.harness.prefix_cached_model import PrefixCachedModel
 from llm_holes.engine.harness.prompt import ids_of, pieces
 from llm_holes.engine.measure import timed
 from llm_holes.engine.spelling import spelt
@@ -30,7 +30,7 @@ NOBODY = "nobody stopped it; we looked away"
 
 def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     engine.tokenizer.needs_chat()
-    model = PrefixCachedModel(engine.model)
+    model = DraftingModel(engine.model)
     harness = _harness(engine, model, p)
     messages = messages_of(harness.tools, p)
     prompt = engine.fits(ids_of(pieces(engine.tokenizer, messages)), p["max_new_tokens"])
@@ -51,7 +51,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     yield _frame(engine, talk, p, None)
 
 
-def _harness(engine: Engine, model: PrefixCachedModel, p: Mapping[str, Any]) -> Harness:
+def _harness(engine: Engine, model: DraftingModel, p: Mapping[str, Any]) -> Harness:
     bounds = Bounds(engine.model.config.n_ctx, steps=p["steps"], answer_tokens=p["max_new_tokens"])
     forced = 1 if p["constrained"] else 0
     return Harness(model, engine.tokenizer, engine.info.d_vocab, tools_of(p), bounds, forced_calls=forced)
