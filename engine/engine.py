@@ -23,6 +23,7 @@ from llm_holes.engine.model.decoder import Decoder
 from llm_holes.engine.surgery.operations import Surgery, operated
 from llm_holes.engine.tokenizer.tokenizer import Tokenizer
 from llm_holes.engine.weights import ON_CPU, load_weights, placed, rearranged, tied
+from llm_holes.engine.work import Tell, untold
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,8 @@ class Engine:
         info = _info(files, config, loaded, threads, place)
         return cls(model, Tokenizer.load(folder, config.d_vocab), files, info)
 
-    def cancellable(self, is_cancelled: Callable[[], bool]) -> Engine:
-        return replace(self, model=self.model.cancellable(is_cancelled))
+    def cancellable(self, is_cancelled: Callable[[], bool], tell: Tell = untold) -> Engine:
+        return replace(self, model=self.model.cancellable(is_cancelled, tell))
 
     def operated(self, surgery: Surgery) -> Engine:
         """This engine with a changed model; the weights of the original are shared and untouched."""

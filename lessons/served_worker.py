@@ -19,6 +19,7 @@ from llm_holes.engine.frames import Frame, Value
 from llm_holes.engine.ipc.address import Address, address_of
 from llm_holes.engine.ipc.messages import Case, ModelInfo, Status
 from llm_holes.engine.ipc.server import serve
+from llm_holes.engine.work import Watch
 from llm_holes.lessons import served
 from llm_holes.lessons.catalog import catalog
 from llm_holes.lessons.catalog.settings import SettingsError, validated
@@ -50,13 +51,13 @@ class ServedHost:
         return self._info
 
     def run(
-        self, lesson: str, settings: Mapping[str, Value], is_cancelled: Callable[[], bool], case: Case | None
+        self, lesson: str, settings: Mapping[str, Value], watch: Watch, case: Case | None
     ) -> tuple[dict[str, Value], Iterator[Frame]]:
         assert self._backend is not None
         assert self._info is not None, "the server loads before it runs"
         if lesson == FIND_THE_HOLE or case is not None:
             raise InputError("Nobody can break a model behind an API, so this game has no case there.", served.OFFER)
-        backend = self._backend.cancellable(is_cancelled)
+        backend = self._backend.cancellable(watch.is_cancelled)
         if lesson in (DOCTOR, ANSWERS):
             return {}, doctor(backend) if lesson == DOCTOR else answers(backend)
         found = catalog.load().lessons.get(lesson)

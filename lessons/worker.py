@@ -19,6 +19,7 @@ from llm_holes.engine.errors import InputError
 from llm_holes.engine.frames import Frame, Text, Value
 from llm_holes.engine.ipc.messages import Case, ModelInfo, Status
 from llm_holes.engine.ipc.server import serve
+from llm_holes.engine.work import Watch
 from llm_holes.lessons.catalog import catalog
 from llm_holes.lessons.catalog.settings import SettingsError, validated
 from llm_holes.lessons.game.rules import FIND_THE_HOLE, checked_move
@@ -71,13 +72,13 @@ class EngineHost:
         return self._engine.info
 
     def run(
-        self, lesson: str, settings: Mapping[str, Value], is_cancelled: Callable[[], bool], case: Case | None
+        self, lesson: str, settings: Mapping[str, Value], watch: Watch, case: Case | None
     ) -> tuple[dict[str, Value], Iterator[Frame]]:
         assert self._engine is not None
         assert self._cases is not None, "the server loads before it runs"
         from llm_holes.engine import cost, memory
 
-        engine = self._engine.cancellable(is_cancelled)
+        engine = self._engine.cancellable(watch.is_cancelled, watch.tell)
         if lesson == DOCTOR:
             from llm_holes.engine import selfcheck
 
@@ -102,6 +103,7 @@ class EngineHost:
             text = _longest(found, checked)
             tokens = reading.tokens(len(engine.tokenizer.encode(text)) if text else 0, checked)
             cost.refuse_long(engine, found.data.title, reading.times(checked), tokens)
+            watch.expect(reading.times(checked), tokens)
         if case is not None:
             engine = self._cases.damaged(engine, case)
         notes: dict[str, None] = {}

@@ -13,6 +13,7 @@ import msgspec
 
 from llm_holes.engine.frames import Frame, Value
 from llm_holes.engine.model.config import Sizes
+from llm_holes.engine.work import Doing
 
 T = TypeVar("T")
 
@@ -135,7 +136,11 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
 
 
 class Alive(msgspec.Struct, frozen=True, tag="alive"):
-    """The engine still works: sent every HEARTBEAT_SECONDS as long as it loads or runs, and nothing when it idles."""
+    """The engine still works: sent every HEARTBEAT_SECONDS as long as it loads or runs, and nothing when it idles.
+    `doing` is what the run `id` does, if it tells that."""
+
+    id: int = 0
+    doing: Doing | None = None
 
 
 Reply = Hello | Status | Ready | Unavailable | Framed | Finished | Cancelled | Failed | Alive

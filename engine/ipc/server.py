@@ -45,6 +45,7 @@ from llm_holes.engine.ipc.messages import (
 )
 from llm_holes.engine.ipc.versions import versions
 from llm_holes.engine.orphan import signalled_as_orphan
+from llm_holes.engine.work import Watch
 
 GRACE = 0.3
 """Seconds a run gets to clean up after the other end has gone."""
@@ -59,10 +60,10 @@ class Host(Protocol):
         """Makes the model ready. Raises ModelError."""
 
     def run(
-        self, lesson: str, settings: Mapping[str, Value], is_cancelled: Callable[[], bool], case: Case | None
+        self, lesson: str, settings: Mapping[str, Value], watch: Watch, case: Case | None
     ) -> tuple[dict[str, Value], Iterator[Frame]]:
-        """The settings as they will be used, defaults filled in, and the frames to come; `is_cancelled` turns true when
-        nobody wants them any more. Raises InputError, Cancelled."""
+        """The settings as they will be used, defaults filled in, and the frames to come; `watch` says when nobody wants
+        them any more, and is told how far the run is. Raises InputError, Cancelled."""
 
     def rest(self) -> None:
         """A run has ended and none waits: gives back what it took."""
@@ -71,7 +72,7 @@ class Host(Protocol):
 @dataclass(frozen=True)
 class Job:
     run: Run
-    cancelled: threading.Event = field(default_factory=threading.Event)
+    watch: Watch = field(default_factory=Watch)
 
 
 class Inbox:
@@ -85,7 +86,7 @@ class Inbox:
         with self._changed:
             for job in self._jobs:
                 if isinstance(request, Run) or job.run.id == request.id:
-                    job.cancelled.set()
+                    job.watch.cancel()
             if isinstance(request, Run):
                 self._jobs.append(Job(request))
                 self._changed.notify_all()
@@ -110,16 +111,17 @@ class Inbox:
         """Stops every job and waits until all are answered, at most `seconds`."""
         with self._changed:
             for job in self._jobs:
-                job.cancelled.set()
+                job.watch.cancel()
             self._changed.wait_for(lambda: not self._jobs, timeout=seconds)
 
 
 class Outbox:
-    """The replies on their way out. While `working` is set, a sign of life goes between them."""
+    """The replies on their way out. While `working` is set, a sign of life goes between them, with what `job` does."""
 
     def __init__(self, stdout: BinaryIO) -> None:
         self.working = threading.Event()
         self.working.set()
+        self.job: Job | None = None
         self._stdout, self._lock = stdout, threading.Lock()
 
     def send(self, reply: Reply) -> None:
@@ -133,8 +135,9 @@ class Outbox:
         with contextlib.suppress(OSError):
             while self.working.wait():
                 time.sleep(HEARTBEAT_SECONDS)
+                job = self.job
                 if self.working.is_set():
-                    self.send(Alive())
+                    self.send(Alive(job.run.id, job.watch.doing) if job else Alive())
 
 
 def serve(stdin: BinaryIO, stdout: BinaryIO, host: Host) -> NoReturn:
@@ -150,7 +153,7 @@ def serve(stdin: BinaryIO, stdout: BinaryIO, host: Host) -> NoReturn:
         refusal = _load(host, send)
         while True:
             outbox.working.clear()
-            job = inbox.first()
+            outbox.job = job = inbox.first()
             outbox.working.set()
             send(_refused(job, refusal) if refusal else _answer(job, host, send))
             inbox.done()
@@ -231,17 +234,17 @@ def _load(host: Host, send: Callable[[Reply], None]) -> Unavailable | None:
 
 
 def _refused(job: Job, refusal: Unavailable) -> Reply:
-    return Cancelled(job.run.id) if job.cancelled.is_set() else Failed(job.run.id, refusal.error, refusal.hint)
+    return Cancelled(job.run.id) if job.watch.is_cancelled() else Failed(job.run.id, refusal.error, refusal.hint)
 
 
 def _answer(job: Job, host: Host, send: Callable[[Reply], None]) -> Reply:
     """Runs the job, sending its frames; returns its last reply."""
     number = job.run.id
-    if job.cancelled.is_set():
+    if job.watch.is_cancelled():
         return Cancelled(number)
     start = time.perf_counter()
     try:
-        settings, frames = host.run(job.run.lesson, job.run.settings, job.cancelled.is_set, job.run.case)
+        settings, frames = host.run(job.run.lesson, job.run.settings, job.watch, job.run.case)
         _send_frames(job, frames, send)
     except errors.Cancelled:
         return Cancelled(number)
@@ -261,10 +264,10 @@ def _answer(job: Job, host: Host, send: Callable[[Reply], None]) -> Reply:
 def _send_frames(job: Job, frames: Iterator[Frame], send: Callable[[Reply], None]) -> None:
     try:
         for frame in frames:
-            if job.cancelled.is_set():
+            if job.watch.is_cancelled():
                 raise errors.Cancelled
             send(Framed(job.run.id, frame))
-        if job.cancelled.is_set():
+        if job.watch.is_cancelled():
             raise errors.Cancelled
     finally:
         close = getattr(frames, "close", None)

@@ -25,6 +25,7 @@ from llm_holes.engine.ipc.messages import (
     Status,
     Unavailable,
 )  # fmt: skip
+from llm_holes.engine.work import Doing
 
 Phase = Literal["starting", "downloading", "converting", "loading", "ready", "unavailable", "stopped"]
 QUIET_SECONDS = 10
@@ -88,6 +89,8 @@ class Session:
         self.frame: Frame | None = None
         self.framed = 0
         """The run that `frame` is of: the one before, as long as the latest has shown none."""
+        self.doing: Doing | None = None
+        """What the latest run does just now, as far as it has told."""
         self._send, self._restart, self._clock = send, restart, clock
         self._model: ModelInfo | None = None
         self._heard = clock()
@@ -157,6 +160,8 @@ class Session:
     def reply(self, reply: Reply | Died) -> None:
         self._heard = self._clock()
         match reply:
+            case Alive(number, doing) if doing is not None and number == self.run.id:
+                self.doing = doing
             case Alive():
                 pass
             case Died():
@@ -196,5 +201,6 @@ class Session:
             self.run = replace(self.run, phase="failed", error=died.reason, hint=tail, gone=True)
 
     def _send_run(self) -> None:
+        self.doing = None
         self.run = replace(self.run, phase="running", started=self._clock())
         self._send(Run(self.run.id, self.run.lesson, self.run.settings or {}, self.run.case))

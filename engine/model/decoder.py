@@ -30,6 +30,8 @@ from llm_holes.engine.model.hook_names import unknown
 from llm_holes.engine.model.packed import Bf16Weight, PackedWeight
 from llm_holes.engine.model.product import product
 from llm_holes.engine.model.rope import Rope
+from llm_holes.engine.model.stretches import in_stretches
+from llm_holes.engine.work import LAYER, Tell, Work, untold
 
 Hook = Callable[[Tensor], Tensor]
 ActFn = Callable[[Tensor], Tensor]
@@ -65,8 +67,8 @@ class Decoder:
 
     `packed` holds matrices stored in fewer bits, `hooks` change activations at named points, `attention_fns` replace
     scores, softmax and sum of a layer's attention (it then has no window, no cap, no scores or pattern to tap or hook),
-    `act_fns` stand for the nonlinearity of a layer's FFN, `is_cancelled` is polled once per layer. Nothing is ever
-    written into a weight: a changed model is a new Decoder over other weights.
+    `act_fns` stand for the nonlinearity of a layer's FFN, `is_cancelled` is polled once per layer, which
+    `tell` is told. Nothing is ever written into a weight: a changed model is a new Decoder over other weights.
     """
 
     config: Config
@@ -76,10 +78,18 @@ class Decoder:
     attention_fns: Mapping[int, AttentionFn] = field(default_factory=dict)
     act_fns: Mapping[int, ActFn] = field(default_factory=dict)
     is_cancelled: Callable[[], bool] = never
+    tell: Tell = untold
 
-    def cancellable(self, is_cancelled: Callable[[], bool]) -> Decoder:
-        """This model, whose passes raise Cancelled within one layer of `is_cancelled()` turning true."""
-        return replace(self, is_cancelled=is_cancelled)
+    def cancellable(self, is_cancelled: Callable[[], bool], tell: Tell = untold) -> Decoder:
+        """This model, whose passes raise Cancelled within one layer of `is_cancelled()` turning true, and tell which
+        layer that is."""
+        return replace(self, is_cancelled=is_cancelled, tell=tell)
+
+    def reached(self, work: Work) -> None:
+        """Tells what comes now. Raises Cancelled where that is not wanted any more."""
+        if self.is_cancelled():
+            raise Cancelled
+        self.tell(work)
 
     def up_to(self, layer: int) -> Decoder:
         """The model of the layers up to and with `layer`: a pass that stops there, for those who tap no later one."""
@@ -151,17 +161,17 @@ class Decoder:
         past = cache.length if cache is not None else 0
         rotations = {rope: rotary(rope, past, past + x.shape[1]) for rope in set(self.config.ropes)}
         for layer in range(first, self.config.n_layers if end is None else end):
-            if self.is_cancelled():
-                raise Cancelled
+            self.reached(Work(LAYER, layer + 1, self.config.n_layers, x.shape[0] * x.shape[1]))
             x = self.block(layer, x, rotations[self.config.ropes[layer]], cache, at or self.at, taps)
         return x
 
     def unembed(self, x: Tensor, at: At | None = None) -> Tensor:
         """Final norm of x [..., d_model], then one dot product with each row of the output table: logits
-        [..., d_vocab]."""
+        [..., d_vocab]. Raises Cancelled."""
         config = self.config
         x = (at or self.at)("ln_final.hook_normalized", self.norm(x, "model.norm"))
-        logits = self.linear(x * config.logit_scale, "model.embed_tokens" if config.tied_embeddings else "lm_head")
+        table = "model.embed_tokens" if config.tied_embeddings else "lm_head"
+        logits = in_stretches(partial(self.linear, name=table), x * config.logit_scale, self.reached)
         return capped(logits, config.logit_softcap)
 
     def block(

@@ -1,6 +1,6 @@
 """Each control of each lesson as far as it goes, on the real engine: the run ends within 120 s of processor time and
-6 GiB, with a word at least every three seconds, and stops within a second when asked to; or it is refused before it
-begins, with what it would take. All of it in `just soak`; otherwise what is refused and one lesson."""
+6 GiB, with something new to show at least every three seconds, and stops within a second when asked to; or it is
+refused before it begins, with what it would take. All of it in `just soak`; else what is refused and one lesson."""
 
 from __future__ import annotations
 

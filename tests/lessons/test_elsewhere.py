@@ -12,6 +12,7 @@ from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import InputError, ModelError
 from llm_holes.engine.generation.generate import Limits
 from llm_holes.engine.generation.sampling import SamplingParams
+from llm_holes.engine.work import Watch
 from llm_holes.lessons.catalog import catalog
 from llm_holes.lessons.catalog.settings import validated
 from llm_holes.lessons.shared.copies import COPIES
@@ -118,5 +119,5 @@ def test_a_lesson_that_copies_the_model_says_so_before_it_runs(
     host.load(lambda status: None)
     monkeypatch.setattr("llm_holes.engine.memory.free_bytes", lambda device: 10_000)
     with pytest.raises(InputError, match=r"4 copies of all 97,296 weights in fp32, 1\.48 MiB, and 9\.77 KiB"):
-        host.run("gradients", {}, lambda: False, None)
+        host.run("gradients", {}, Watch(), None)
     assert all(catalog.load()[lesson] for lesson in COPIES)

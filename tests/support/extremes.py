@@ -17,7 +17,8 @@ from pathlib import Path
 
 from llm_holes.engine.frames import Value
 from llm_holes.engine.ipc.client import command_for
-from llm_holes.engine.ipc.messages import Cancel, Failed, ModelInfo, Ready, Run
+from llm_holes.engine.ipc.messages import Alive, Cancel, Failed, ModelInfo, Ready, Run
+from llm_holes.engine.work import Doing
 from llm_holes.lessons.catalog import catalog
 from llm_holes.lessons.catalog.catalog import Lesson
 from llm_holes.lessons.catalog.schema import Control
@@ -28,7 +29,7 @@ from tests.support.talk import Talk
 LONG_WORDS = 3335
 """Words of a text of 4,000 tokens."""
 MOST_SECONDS = 120.0
-MOST_SILENCE = 3.0
+MOST_STILL = 3.0
 MOST_STOP = 1.0
 MOST_BYTES = 6 * 2**30
 TICK = os.sysconf("SC_CLK_TCK")
@@ -44,14 +45,14 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What a run took: seconds of processor time, in all, at most without a frame, at most without any word (the screen
-    counts the seconds of a run as long as there is one), and until it stopped when asked to; bytes at the peak.
+    """What a run took: seconds of processor time, in all, at most without a frame, at most with nothing new (a frame,
+    or a heartbeat that tells of other work than the one before), and until it stopped when asked to; bytes at the peak.
     `refused` is the sentence where it was not begun."""
 
     case: Case
     seconds: float
     gap: float
-    silence: float
+    still: float
     stop: float
     peak: int
     refused: str = ""
@@ -62,7 +63,7 @@ class Taken:
         return [
             *([self.failed] if self.failed else []),
             *([f"took {self.seconds:.0f} s"] if self.seconds > MOST_SECONDS else []),
-            *([f"{self.silence:.1f} s without a word"] if self.silence > MOST_SILENCE else []),
+            *([f"{self.still:.1f} s with nothing new"] if self.still > MOST_STILL else []),
             *([f"stopped after {self.stop:.1f} s"] if self.stop > MOST_STOP else []),
             *([f"took {self.peak / 2**30:.1f} GiB"] if self.peak > MOST_BYTES else []),
         ]
@@ -103,28 +104,42 @@ async def take(talk: Talk, case: Case, number: int) -> Taken:
     _clear_peak(talk.pid)
     start, wall = _spent(talk.pid), time.monotonic()
     talk.client.send(Run(number, case.lesson, case.settings))
-    frames, words, gap, silence, last, heard = 0, 0, 0.0, 0.0, start, start
+    gap, still = _Longest(start), _Longest(start)
     while not (answers := _answers(talk, number)):
         await asyncio.sleep(LOOK)
         now = _spent(talk.pid)
-        if (count := len(talk.frames(number))) > frames:
-            frames, last = count, now
-        if len(talk.replies) > words:
-            words, heard = len(talk.replies), now
-        gap, silence = max(gap, now - last), max(silence, now - heard)
+        frames = len(talk.frames(number))
+        gap.look(now, frames)
+        still.look(now, (frames, _doing(talk)))
         if now - start > MOST_SECONDS or time.monotonic() - wall > 3 * MOST_SECONDS:
             break
     seconds = _spent(talk.pid) - start
     peak = _peak(talk.pid)
     if answers and isinstance(answers[0], Failed):
         said = answers[0].error
-        refused = answers[0].usage and seconds < MOST_SILENCE  # before the run, or on its first picture
-        return Taken(
-            case, seconds, gap, silence, 0.0, peak, refused=said if refused else "", failed="" if refused else said
-        )
+        refused = answers[0].usage and seconds < MOST_STILL  # before the run, or on its first picture
+        return Taken(case, seconds, gap.most, still.most, 0.0, peak, said if refused else "", "" if refused else said)
     stop = await _stopped(talk, case, number, seconds, running=not answers)
     talk.replies.clear()
-    return Taken(case, seconds, gap, silence, stop, max(peak, _peak(talk.pid)))
+    return Taken(case, seconds, gap.most, still.most, stop, max(peak, _peak(talk.pid)))
+
+
+class _Longest:
+    """The longest time that what was looked at stayed as it was."""
+
+    def __init__(self, now: float) -> None:
+        self.most, self._since = 0.0, now
+        self._seen: object = None
+
+    def look(self, now: float, at: object) -> None:
+        if at != self._seen:
+            self._since, self._seen = now, at
+        self.most = max(self.most, now - self._since)
+
+
+def _doing(talk: Talk) -> Doing | None:
+    """The latest that the engine told of its work."""
+    return next((reply.doing for reply in reversed(talk.replies) if isinstance(reply, Alive)), None)
 
 
 async def _stopped(talk: Talk, case: Case, number: int, seconds: float, running: bool) -> float:
@@ -163,7 +178,7 @@ def _peak(pid: int) -> int:
 
 def line(taken: Taken) -> str:
     verdict = "FAULT" if taken.faults else "ok"
-    figures = f"{taken.seconds:6.1f} s, frames {taken.gap:5.1f}, words {taken.silence:4.1f}, stop {taken.stop:4.1f}"
+    figures = f"{taken.seconds:6.1f} s, frames {taken.gap:5.1f}, still {taken.still:4.1f}, stop {taken.stop:4.1f}"
     said = taken.refused[:200] or "; ".join(taken.faults)
     return (
         f"{verdict:5} {taken.case.lesson:22} {taken.case.name[:36]:36} {figures}, {taken.peak / 2**30:5.2f} GiB {said}"

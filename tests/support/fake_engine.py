@@ -19,6 +19,7 @@ from llm_holes.engine.frames import Frame, Value
 from llm_holes.engine.ipc import server
 from llm_holes.engine.ipc.messages import Case, ModelInfo, Status
 from llm_holes.engine.ipc.server import leave, private_pipes, serve
+from llm_holes.engine.work import Watch, Work
 
 MODEL = ModelInfo(
     name="Fake-1M",
@@ -63,16 +64,25 @@ def gallery(step: int, steps: int) -> Frame:
     return Frame(f"Step {step} of {steps}.", views, measured, step / steps if step < steps else None)
 
 
-def endless(is_cancelled: Callable[[], bool]) -> Iterator[Frame]:
-    """Frames for ever, and between them a check of `is_cancelled` every millisecond."""
+def endless(watch: Watch) -> Iterator[Frame]:
+    """Frames for ever, and between them a look at `watch` every millisecond."""
     number = 0
     while True:
         yield Frame(f"working {number}", progress=0.5)
         number += 1
+        watch.tell(Work("piece", number, 1000))
         for _ in range(50):
-            if is_cancelled():
+            if watch.is_cancelled():
                 return
             time.sleep(0.001)
+
+
+def silent(watch: Watch) -> Iterator[Frame]:
+    """Half a second of work without a frame."""
+    for number in range(50):
+        watch.tell(Work("piece", number + 1, 50))
+        time.sleep(0.01)
+    yield Frame("at last")
 
 
 def deaf() -> Iterator[Frame]:
@@ -130,12 +140,13 @@ class FakeHost:
         return MODEL
 
     def run(
-        self, lesson: str, settings: Mapping[str, Value], is_cancelled: Callable[[], bool], case: Case | None
+        self, lesson: str, settings: Mapping[str, Value], watch: Watch, case: Case | None
     ) -> tuple[dict[str, Value], Iterator[Frame]]:
         if lesson == "refused":
             raise InputError("The text is too long.", "Use at most 8,192 tokens.")
         runs: dict[str, Callable[[], Iterator[Frame]]] = {
-            "slow": lambda: endless(is_cancelled),
+            "slow": lambda: endless(watch),
+            "silent": lambda: silent(watch),
             "deaf": deaf,
             "busy": busy,
             "noisy": noisy,

@@ -6,11 +6,14 @@ import os
 import signal
 import sys
 
+import pytest
+from rich.cells import cell_len
 from textual import events
 
 from llm_holes.engine.frames import Bars, Cost, Frame, Text
 from llm_holes.engine.ipc.messages import Alive, Cancel, Cancelled, Failed, Finished, Status, Unavailable
 from llm_holes.engine.ipc.session import RunState
+from llm_holes.engine.work import Doing, Work
 from llm_holes.lessons.catalog.catalog import Catalog
 from llm_holes.tui.app import HolesApp
 from llm_holes.tui.views.base import ViewWidget
@@ -124,6 +127,27 @@ async def test_how_long_there_was_no_word_of_the_engine_is_on_the_screen(open_ap
         engine.say(Alive())
         await until(pilot, lambda: "no word" not in status(app))
         assert "running" in status(app)
+
+
+@pytest.mark.parametrize(
+    ("size", "said_there"),
+    [((120, 40), "· layer 12 of 30 · 4,001 tokens"), ((80, 24), " · layer 12 of 30  "), ((200, 50), "of about 19")],
+)
+async def test_a_run_that_takes_long_tells_what_it_does(
+    open_app: OpenApp, engine: FakeEngine, size: tuple[int, int], said_there: str
+) -> None:
+    engine.manual = True
+    async with open_app(size=size) as (app, pilot):
+        engine.ready()
+        await press(pilot, "r")
+        assert "layer" not in status(app)
+        work = Work("layer", 12, 30, 4001)
+        engine.say(Alive(engine.runs[0].id, Doing(work, passes=3, readings=3, of_readings=19)))
+        await until(pilot, lambda: said_there in status(app))
+        assert cell_len(status(app)) <= size[0] - 2
+        engine.say(Finished(engine.runs[0].id, {}, 1.0))
+        await until(pilot, lambda: "ready" in status(app))
+        assert "layer" not in status(app)
 
 
 async def test_a_run_asked_for_before_the_model_is_ready_waits(open_app: OpenApp, engine: FakeEngine) -> None:

@@ -11,10 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 
 from llm_holes.engine.frames import Frame, Value
 from llm_holes.engine.ipc.client import Client, Died
-from llm_holes.engine.ipc.messages import Framed, Reply
+from llm_holes.engine.ipc.messages import Alive, Framed, Reply
 from llm_holes.engine.ipc.session import Session
 from llm_holes.engine.numbers import percent
 from llm_holes.tui.cli.gates import steer
+from llm_holes.tui.draw.doing import doing_text
 from llm_holes.tui.draw.sanitize import visible
 from llm_holes.tui.state.kept_runs import MadeRun
 
@@ -85,7 +86,7 @@ async def _outcome(
         begun = begun or session.run.phase == "running"
         if isinstance(reply, Framed) and session.frame is not None:
             frames.append(session.frame)
-        _report(session, progress)
+        _report(session, reply, progress)
     run = session.run
     if run.phase == "done":
         return MadeRun(session.versions, session.model, tuple(frames), run.settings or {}, run.ms)
@@ -95,10 +96,12 @@ async def _outcome(
     return error
 
 
-def _report(session: Session, progress: OnProgress) -> None:
+def _report(session: Session, reply: Reply | Died, progress: OnProgress) -> None:
     engine, frame = session.engine, session.frame
     if session.run.phase == "queued" and not engine.down:
         progress(engine.message, engine.done / engine.total if engine.total else None)
+    elif session.run.active and isinstance(reply, Alive) and session.doing is not None:
+        progress(doing_text(session.doing, width()), session.run.progress)
     elif session.run.active and frame is not None and frame.progress is not None:
         progress(frame.caption, frame.progress)
 

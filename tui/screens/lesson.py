@@ -472,6 +472,7 @@ class LessonScreen(Steady, Screen[None]):
             self._model_came(event.reply)
         ended = self.runs.received(event.reply, self.lesson)
         if isinstance(event.reply, Alive):
+            self._tick()
             return
         if isinstance(event.reply, Framed):
             self._paint_soon()
@@ -557,6 +558,7 @@ class LessonScreen(Steady, Screen[None]):
     def _tick(self) -> None:
         run = self.session.run
         self.status.seconds = self._clock() - run.started if run.phase == "running" else 0.0
+        self.status.doing = self.session.doing
         self.status.silent = self.session.silent
 
     def action_other_engine(self) -> None:

@@ -7,8 +7,10 @@ from textual.widget import Widget
 
 from llm_holes.engine.ipc.session import EngineState, RunState
 from llm_holes.engine.numbers import duration, plural, size
+from llm_holes.engine.work import Doing
 from llm_holes.lessons.catalog.catalog import Lesson
 from llm_holes.tui.content import content
+from llm_holes.tui.draw.doing import doing_text
 from llm_holes.tui.draw.sanitize import visible
 from llm_holes.tui.draw.spans import EIGHTHS, Row, Span, fitted, plain
 
@@ -45,12 +47,25 @@ def state_row(engine: EngineState, run: RunState, seconds: float, brief: bool = 
     on = plural(model.threads, "thread") if model.device == "cpu" else visible(model.device)
     parts = (visible(model.name), visible(model.dtype), on)
     row = [] if brief else [Span("".join(f"{part} · " for part in parts if part), "dim")]
-    if run.phase == "running":
-        row.append(Span(f"running {duration(1000 * seconds)}", "strong"))
-        if run.progress is not None:
-            row.append(Span(f"  {bar(run.progress)}", "measured"))
-        return row
-    return [*row, Span("ready", "")]
+    return [*row, *_running(run, seconds)] if run.phase == "running" else [*row, Span("ready", "")]
+
+
+def _running(run: RunState, seconds: float) -> Row:
+    return [Span(f"running {duration(1000 * seconds)}", "strong"), *_meter(run)]
+
+
+def _meter(run: RunState) -> Row:
+    return [Span(f"  {bar(run.progress)}", "measured")] if run.progress is not None else []
+
+
+def doing_row(run: RunState, seconds: float, doing: Doing, room: int) -> Row:
+    """What a run that takes long does just now: for how long, and of how much that is, as far as there is room."""
+    took = duration(1000 * seconds)
+    for before in (f"running {took} · ", f"{took} · ", ""):
+        if said := doing_text(doing, room - len(before)):
+            meter = _meter(run) if room - len(before) - cell_len(said) >= BAR + 2 else []
+            return [Span(before, "strong"), Span(said), *meter]
+    return _running(run, seconds)
 
 
 def _queued(run: RunState) -> Row:
@@ -78,6 +93,8 @@ class StatusLine(Widget):
     seconds: reactive[float] = reactive(0.0)
     silent: reactive[int] = reactive(0)
     """For how many seconds there was no word of the engine."""
+    doing: reactive[Doing | None] = reactive(None)
+    """What the run does just now, once it has taken a while."""
     holes: reactive[int] = reactive(0)
     passed: reactive[int] = reactive(0)
     due: reactive[int] = reactive(0)
@@ -110,7 +127,9 @@ class StatusLine(Widget):
         return [Span(title, "strong"), Span("  "), Span(dots, "act"), Span(said, "dim")]
 
     def state(self, room: int) -> Row:
-        """What the engine does; in a narrow place without the model's name."""
+        """What the engine does; in a narrow place without the model's name, and so where there is more to tell."""
+        if self.run.phase == "running" and self.doing is not None and not self.silent:
+            return doing_row(self.run, self.seconds, self.doing, room)
         return state_row(self.engine, self.run, self.seconds, brief=room < ROOMY // 2, silent=self.silent)
 
     def counts(self, width: int) -> str:

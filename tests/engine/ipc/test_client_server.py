@@ -32,6 +32,7 @@ from llm_holes.engine.ipc.messages import (
     Unavailable,
     pack,
 )
+from llm_holes.engine.work import Doing
 from tests.support.clock import AtMost
 from tests.support.paths import SUPPORT
 from tests.support.processes import alive, within
@@ -270,6 +271,20 @@ async def test_an_engine_that_computes_is_heard_of_and_one_that_was_stopped_is_e
         assert "has said nothing for" in (await t.died(5)).reason
         with at_most(1):
             assert within(10, lambda: not alive(t.pid))
+
+
+async def test_the_heartbeat_tells_what_the_run_does() -> None:
+    async with talk("--heartbeat", "0.05") as t:
+        t.client.send(Run(7, "slow", {}))
+        told: list[Doing] = []
+        while len(told) < 3:
+            t.news.clear()
+            await t.news.wait()
+            told = [r.doing for r in t.replies if isinstance(r, Alive) and r.id == 7 and r.doing is not None]
+        done = [doing.work.done for doing in told]
+        assert all(doing.work.what == "piece" for doing in told)
+        assert done == sorted(done)
+        assert done[0] < done[-1]
 
 
 @pytest.mark.usefixtures("impatient")

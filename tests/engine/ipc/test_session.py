@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from llm_holes.engine.ipc.messages import Alive, Finished, Ready, Request
 from llm_holes.engine.ipc.session import QUIET_SECONDS, Session
+from llm_holes.engine.work import Doing, Work
 from tests.support.fake_engine import MODEL
 
 
@@ -36,3 +37,16 @@ def test_silence_is_told_while_the_engine_is_waited_for_and_ends_with_a_sign_of_
     session.reply(Finished(session.run.id, {}, 1.0))
     clock.now += 100
     assert session.silent == 0
+
+
+def test_what_a_run_does_is_known_until_the_next_and_of_no_other() -> None:
+    session = Session(list[Request]().append, lambda: None, Clock())
+    session.reply(Ready(MODEL))
+    session.start("tokens", {})
+    first, doing = session.run.id, Doing(Work("layer", 3, 30, 4001))
+    session.reply(Alive(first, doing))
+    session.reply(Alive())
+    assert session.doing == doing
+    session.start("tokens", {"text": "hi"})
+    session.reply(Alive(first, doing))
+    assert session.doing is None

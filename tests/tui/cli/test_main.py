@@ -16,6 +16,7 @@ from llm_holes.engine.ipc import client
 from llm_holes.lessons.catalog import catalog
 from llm_holes.tui.cli import doctor
 from llm_holes.tui.cli import main as cli
+from llm_holes.tui.cli import run as runs
 from llm_holes.tui.state.kept_runs import MadeRun
 from tests.support.clock import AtMost
 from tests.support.fake_engine import MODEL, gallery
@@ -50,6 +51,15 @@ def test_list_as_json_says_what_can_be_set(capsys: pytest.CaptureFixture[str]) -
     assert entries.keys() == catalog.load().lessons.keys()
     assert [c["name"] for c in entries[LESSON.id]["controls"]] == [c.name for c in LESSON.controls]
     assert [p["name"] for p in entries[LESSON.id]["presets"]] == [p.name for p in LESSON.presets]
+
+
+def test_a_run_without_a_frame_tells_what_it_does() -> None:
+    told: list[tuple[str, float | None]] = []
+    made = runs.run([sys.executable, str(FAKE), "--heartbeat", "0.05"], "silent", {}, lambda *said: told.append(said))
+    assert [frame.caption for frame in made.frames] == ["at last"]
+    pieces = [text for text, share in told if share is None and text.startswith("piece")]
+    assert len(set(pieces)) > 2
+    assert all(text.endswith(" of 50") for text in pieces)
 
 
 def test_run_on_a_silent_engine_fails_with_a_sentence(
