@@ -58,6 +58,12 @@ def kind(name: str) -> str:
     return ".".join(parts[3:]) if parts[:2] == ["model", "layers"] else name
 
 
+def layer_of(name: str) -> int | None:
+    """The layer that a weight belongs to; None for one of no layer."""
+    parts = name.split(".")
+    return int(parts[2]) if parts[:2] == ["model", "layers"] else None
+
+
 def full_name(kind_name: str, layer: int) -> str:
     """The weight of this kind in this layer, where kinds are named as in `KINDS`."""
     return f"{kind_name}.weight" if kind_name.startswith("model.") else f"model.layers.{layer}.{kind_name}.weight"

@@ -28,6 +28,8 @@ from tests.support.talk import Talk
 
 LONG_WORDS = 3335
 """Words of a text of 4,000 tokens."""
+SHORT_WORDS = 200
+"""Words of a text of 250 tokens, which is never refused: all else at its maximum is then run."""
 MOST_SECONDS = 120.0
 MOST_STILL = 3.0
 MOST_STOP = 1.0
@@ -69,17 +71,19 @@ class Taken:
         ]
 
 
-def long_text(seed: int = 0) -> str:
-    """About 4,000 tokens that do not repeat."""
+def long_text(seed: int = 0, count: int = LONG_WORDS) -> str:
+    """About 4,000 tokens, or so many words, in no order that repeats."""
     words = (ROOT / "lessons/shared/passage.txt").read_text(encoding="utf-8").split()
-    return " ".join(random.Random(seed).choices(words, k=LONG_WORDS))
+    return " ".join(random.Random(seed).choices(words, k=count))
 
 
 def cases(lesson: Lesson, model: ModelInfo) -> Iterator[Case]:
-    """All controls at once, then each alone."""
+    """All controls at once, with a long text and with one that is not refused, then each alone."""
     most = {control.name: _most(control, model) for control in lesson.controls}
     together = {name: values[-1] for name, values in most.items() if name == "text" or not isinstance(values[-1], str)}
     yield Case(lesson.id, "all", together)
+    if "text" in together:
+        yield Case(lesson.id, "all but a long text", together | {"text": long_text(count=SHORT_WORDS)})
     for name, values in most.items():
         for value in values:
             label = "long" if isinstance(value, str) and len(value) > 99 else value

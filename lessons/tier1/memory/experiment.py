@@ -45,12 +45,12 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
 def _run(engine: Engine, p: Mapping[str, Any], store: MemoryStore) -> Iterator[Frame]:
     told, question, fact = p["text"].strip(), p["text_b"], p["expected"].strip()
     report = Report()
+    store.add(told)
     report.measure(fact=fact)
     turns = sent(engine, messages := conversation(told, question, p["turns"]), p["turns"])
     whole = ids_of(pieces(engine.tokenizer, messages))
     _talk(report, turns, len(whole), p["window"])
     yield report.frame(0.05)
-    store.add(told)
     forgotten = store.forget(p["forget"].strip()) if p["forget"].strip() else 0
     windowed = whole[-p["window"] :]
     known = chance(engine, whole, p["opening"], fact)

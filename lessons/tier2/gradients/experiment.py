@@ -48,7 +48,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
             report.show_also(checked_by_nudging=slopes)
             pictures = report.views
         course.note(step, target, rate)
-        if step.found is not None:
+        if step.found is not None and len(course.forward_ms) < bill.REPEATS:
             course.forward_ms.append(timed(loss, step.model, ids)[1])
             course.gradient_ms.append(step.gradient_ms)
         done = len(course.losses) - 1

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Any
 
+from torch import Tensor
+
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import InputError
-from llm_holes.engine.interpret.weight_map import full_name, kind
+from llm_holes.engine.interpret.weight_map import full_name, kind, layer_of
 from llm_holes.engine.numbers import exact, percent
 from llm_holes.engine.surgery.operations import Operation, matrices
 from llm_holes.engine.surgery.weights import (
@@ -68,6 +70,15 @@ def drawn(engine: Engine, seed: int, count: int) -> list[WeightScaled]:
     every = [(name, w) for name, w in engine.model.weights.items() if w.dim() == 2]
     picked = rng.choices(every, [w.numel() for _, w in every], k=count)
     return [WeightScaled(name, rng.randrange(w.shape[0]), rng.randrange(w.shape[1]), 0.0) for name, w in picked]
+
+
+def without(engine: Engine, weight: WeightScaled, ids: Sequence[int], stream: Tensor) -> Tensor:
+    """Logits [pos, d_vocab] with one weight changed. Below its layer the stream is as it was: `stream`
+    [state, pos, d_model]."""
+    changed, layer = engine.operated([weight]), layer_of(weight.name)
+    if layer is None:
+        return changed.logits(ids)
+    return changed.model.unembed(changed.model.run_layers(stream[layer][None], layer))[0]
 
 
 def done(p: Mapping[str, Any], place: WeightScaled) -> str:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.frames import Diff, Frame, Table
+from llm_holes.engine.interpret.logit_lens import residual_stream
 from llm_holes.engine.measure import changed_share, kl_nats, loss_nats
 from llm_holes.engine.numbers import figure
 from llm_holes.engine.surgery.ablations import super_weight, weight_name
@@ -20,7 +21,7 @@ from llm_holes.lessons.shared.report import Report
 from llm_holes.lessons.shared.untouched import Untouched
 from llm_holes.lessons.tier2.weights import published, weight_views
 from llm_holes.lessons.tier2.weights.at_work import at_work
-from llm_holes.lessons.tier2.weights.damage import chosen, damage, done, drawn, every_matrix
+from llm_holes.lessons.tier2.weights.damage import chosen, damage, done, drawn, every_matrix, without
 from llm_holes.lessons.tier2.weights.weight_views import DRAWN, FORMATS, short, value
 
 
@@ -84,11 +85,11 @@ def _one_at_a_time(
     engine: Engine, singles: Sequence[WeightScaled], ids: Sequence[int], intact: Tensor, report: Report
 ) -> Iterator[Frame]:
     """Zeroes each of these weights alone, the found one first."""
-    still = report.views
+    still, stream = report.views, residual_stream(engine.model, ids)
     kls: list[float] = []
     shares: list[float] = []
     for single in singles:
-        logits = engine.operated([single]).logits(ids)
+        logits = without(engine, single, ids, stream)
         kls.append(kl_nats(intact, logits))
         shares.append(changed_share(intact, logits))
         report.show(*still, one_at_a_time=_compared(engine, singles, shares))

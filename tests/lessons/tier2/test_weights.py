@@ -12,11 +12,14 @@ import torch
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import Cancelled
 from llm_holes.engine.frames import Bars, Frame, Heatmap, NumberLine, View
+from llm_holes.engine.interpret.logit_lens import residual_stream
+from llm_holes.engine.interpret.weight_map import TABLE
 from llm_holes.engine.measure import fingerprint
 from llm_holes.engine.model.hook_names import tap
 from llm_holes.engine.surgery.weights import WeightScaled
 from llm_holes.lessons.tier2.weights import published
 from llm_holes.lessons.tier2.weights.at_work import READS, at_work
+from llm_holes.lessons.tier2.weights.damage import without
 from tests.support.lessons import frames, measured
 
 QUICK: dict[str, Any] = {"text": "Hi", "kl_tokens": 8, "max_new_tokens": 1, "compare": 1}
@@ -105,6 +108,13 @@ def test_one_weight_drawn_does_nothing_and_the_one_found_wrecks_the_model(engine
     assert vital["larger_weights_in_matrix"] >= 1
     assert measured(engine, "weights", "twice as much of it")["kl_nats"] < 0.2
     assert ordinary["undo_bit_identical"] is vital["undo_bit_identical"] is True
+
+
+@pytest.mark.parametrize("name", ["model.layers.20.mlp.down_proj", "model.layers.0.self_attn.q_proj", TABLE])
+def test_what_is_not_computed_again_below_a_changed_weight_would_be_the_same(engine: Engine, name: str) -> None:
+    ids, changed = engine.encode("Once upon a time"), WeightScaled(f"{name}.weight", 3, 5, -20.0)
+    stream = residual_stream(engine.model, ids)
+    torch.testing.assert_close(without(engine, changed, ids, stream), engine.operated([changed]).logits(ids))
 
 
 def test_the_same_numbers_in_another_order_know_less_than_nothing(engine: Engine) -> None:
