@@ -64,18 +64,22 @@ def cost(engine: Engine, what: str, ms: float, nbytes: float, flops: float, view
     return Cost(what, ms, nbytes, flops, ms / at.step_ms, at.bound(ms, nbytes, flops), view)
 
 
-def refuse_long(engine: Engine, lesson: str, passes: float, tokens: int) -> None:
-    """Raises InputError with the time if a lesson that reads its text so many times would take too long for one of so
-    many tokens, on this machine and with this model. Raises Cancelled."""
+def refuse_long(engine: Engine, lesson: str, passes: float, tokens: int, beside: float = 0.0) -> None:
+    """Raises InputError with the time if a lesson that reads its text so many times, and so many positions `beside` it,
+    would take too long for one of so many tokens, on this machine and with this model. Raises Cancelled."""
     if tokens <= FEW:
         return
-    speed = pace(engine).gflop_per_s * 1e9
-    if (seconds := passes * _pass_flops(engine, tokens) / speed) <= MOST_SECONDS:
+    speed, fixed = pace(engine).gflop_per_s * 1e9, 2 * beside * engine.info.parameters
+
+    def seconds(tokens: int) -> float:
+        return (passes * _pass_flops(engine, tokens) + fixed) / speed
+
+    if seconds(tokens) <= MOST_SECONDS:
         return
-    fits = next((n for n in range(tokens, FEW, -20) if passes * _pass_flops(engine, n) / speed <= MOST_SECONDS), FEW)
+    fits = next((n for n in range(tokens, FEW, -20) if seconds(n) <= MOST_SECONDS), FEW)
     raise InputError(
         f"“{lesson}” reads its text about {passes:.0f} times: {tokens:,} tokens would take about "
-        f"{duration(1000 * seconds)} here",
+        f"{duration(1000 * seconds(tokens))} here",
         f"Shorten it to about {fits:,} tokens.",
     )
 

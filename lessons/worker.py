@@ -102,7 +102,7 @@ class EngineHost:
         if reading := PASSES.get(lesson):
             text = _longest(found, checked)
             tokens = reading.tokens(len(engine.tokenizer.encode(text)) if text else 0, checked)
-            cost.refuse_long(engine, found.data.title, reading.times(checked), tokens)
+            cost.refuse_long(engine, found.data.title, reading.times(checked), tokens, reading.beside(checked))
             watch.expect(reading.times(checked), tokens)
         if case is not None:
             engine = self._cases.damaged(engine, case)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from llm_holes.engine.frames import Value
 
@@ -11,11 +12,13 @@ from llm_holes.engine.frames import Value
 @dataclass(frozen=True, slots=True)
 class Reading:
     """`passes` with the other settings as they are at the start, counted in positions. A setting may add one
-    pass for each of its own (`each`), or tokens to the text (`more`)."""
+    pass for each of its own (`each`), or tokens to the text (`more`); what the others have read besides the text is
+    `beside`, in positions."""
 
     passes: float
     each: str = ""
     more: str = ""
+    beside: Callable[[Mapping[str, Any]], float] = lambda settings: 0
 
     def times(self, settings: Mapping[str, Value]) -> float:
         return self.passes + (_number(settings[self.each]) if self.each else 0)
@@ -32,7 +35,8 @@ def _number(value: Value) -> float:
 PASSES = {
     "dot-product": Reading(8),
     "embeddings": Reading(19),
-    "weights": Reading(9),
+    # a weight that is zeroed changes the layers above it, of the passage
+    "weights": Reading(9, beside=lambda p: (p["compare"] / 2 + 4) * p["kl_tokens"]),
     "directions": Reading(8),
     "model-layers": Reading(10),
     "attention": Reading(7),
@@ -50,6 +54,7 @@ PASSES = {
     "paged-attention": Reading(5),
     "kv-cache-offloading": Reading(2, more="context_tokens"),
     "mqa-gqa": Reading(5),
+    "memory": Reading(32),
     "thinking": Reading(5),
     "planning": Reading(2),
     "tool-calls": Reading(2),

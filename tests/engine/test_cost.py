@@ -46,6 +46,8 @@ def test_a_text_that_would_take_too_long_is_refused_with_the_time_and_a_length_t
     refuse_long(engine, "A lesson", 10.0, fits)
     with pytest.raises(InputError):
         refuse_long(engine, "A lesson", 10.0, fits + 20)
+    with pytest.raises(InputError):  # with what is read besides it
+        refuse_long(engine, "A lesson", 10.0, fits, 20_000)
 
 
 def test_a_short_text_is_read_however_slow_the_machine_is(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from llm_holes.engine.engine import Engine
+from llm_holes.engine.errors import InputError
 from llm_holes.engine.frames import Frame
 from llm_holes.engine.generation.continuations import common, prefill, score_continuations
 from llm_holes.engine.generation.generate import last_logits
@@ -29,6 +30,8 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     prompts = [
         engine.tokenizer.chat_ids(conversation(question)) for question in (p["text"], *(s.question for s in sums))
     ]
+    if (length := len(encode(p["expected"]))) > ROOM:
+        raise InputError(f"the right answer has {length:,} tokens", f"Shorten it to {ROOM} at most.")
     longest = max(budget, *(len(encode(p[name])) for name in ("text_good", "text_wrong", "expected", "text")))
     prompt = engine.fits(prompts[0], longest + ROOM)
     shared = common(prompts)

@@ -16,6 +16,8 @@ from tests.support.tiny_families import write_family
 QUICK = ("attention", "ffn", "hidden-states", "final-vector-to-token", "model-layers")
 REFUSED = {"planning"}
 """Random weights write no plan."""
+OTHERS = {"memory": "text_b"}
+"""The text that may be long, where that is another."""
 TEXT = "The captain of the ship was Zorbulon Quist. " * 24
 """As many tokens as letters, in a vocabulary of bytes."""
 
@@ -43,7 +45,15 @@ def rows(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 @pytest.mark.parametrize("lesson", [*QUICK, *sorted({*PASSES} - {*QUICK, *REFUSED})][: max(examples(0), len(QUICK))])
 def test_a_lesson_reads_its_text_about_as_often_as_is_said(lesson: str, small: Engine, rows: list[int]) -> None:
     """No more often, and not much less: one that reads a part of it must not be refused for the whole."""
-    lessons.run(small, lesson, text=TEXT)
+    lessons.run(small, lesson, **{OTHERS.get(lesson, "text"): TEXT})
     passes = sum(rows) / small.model.config.n_layers / len(small.encode(TEXT))
     said = PASSES[lesson].times(catalog.load()[lesson].defaults())
     assert said / 4 < passes <= said + 0.5
+
+
+def test_what_other_settings_read_besides_the_text_is_counted_too(small: Engine, rows: list[int]) -> None:
+    settings = {"compare": 16, "kl_tokens": 128, "max_new_tokens": 1}
+    lessons.run(small, "weights", text=TEXT, **settings)
+    reading, all_settings = PASSES["weights"], catalog.load()["weights"].defaults() | settings
+    said = reading.times(all_settings) * len(small.encode(TEXT)) + reading.beside(all_settings)
+    assert 0.7 * said < sum(rows) / small.model.config.n_layers < 1.2 * said

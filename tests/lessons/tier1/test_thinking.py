@@ -124,6 +124,8 @@ def test_any_question_with_a_given_answer(engine: Engine) -> None:
     assert m["expected"] == m["answer_direct"] == "Paris"
     with pytest.raises(InputError, match="context holds"):
         measured(engine, "thinking", text="1 + 1? " * 3000, **QUICK)
+    with pytest.raises(InputError, match="the right answer has 81 tokens"):
+        measured(engine, "thinking", expected="one " * 80, **QUICK)
 
 
 def test_it_can_be_cancelled(engine: Engine) -> None:
