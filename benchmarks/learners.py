@@ -47,11 +47,11 @@ class Learner:
         self._process.wait()
 
 
-def together(learners: Sequence[Learner], work: str, seconds: float) -> float:
-    """Tokens per second of all of them."""
+def at_once(learners: Sequence[Learner], work: str, seconds: float) -> list[float]:
+    """Tokens per second of each of them."""
     for learner in learners:
         learner.begin(work, seconds)
-    return sum(float(learner.answer()) for learner in learners)
+    return [float(learner.answer()) for learner in learners]
 
 
 def works(model: str | None) -> None:
@@ -93,7 +93,7 @@ def main() -> None:
     print(f"{allowed():g} cores; threads of the engines: {[one.threads for one in learners]}")
     for work in ("write", "read"):
         rounds = [
-            (together(learners[:1], work, asked.seconds), together(learners, work, asked.seconds))
+            (sum(at_once(learners[:1], work, asked.seconds)), sum(at_once(learners, work, asked.seconds)))
             for _ in range(asked.rounds)
         ]
         one, all_ = ([pair[n] for pair in rounds] for n in (0, 1))

@@ -127,7 +127,7 @@ def _cells(cells: Cells, line: int, scale: Scale, slot: int, glyphs: bool) -> Ro
         if glyphs:
             row.append(Span(shade(scale.heat(_largest([value, below]))), "measured"))
         else:
-            row.append(halves(scale.heat(value), scale.heat(below), None))
+            row.append(halves(scale.heat(value), scale.heat(below)))
     return [*row, Span(" " * (slot - len(upper)))]
 
 

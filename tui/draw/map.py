@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 from unicodedata import combining
@@ -26,6 +27,7 @@ FAINT = 0.03
 TEXT_WIDTHS = (7, 12)
 """Cells with a word in them: the narrowest, and the widest unless their column has a longer name."""
 NAMED_WIDTH = 28
+NOTHING = Span(" ")
 Cursor = tuple[int, int] | None
 """(row, column), or None when the cursor is elsewhere."""
 
@@ -116,16 +118,18 @@ class Scale(NamedTuple):
     def heat(self, value: float) -> float | None:
         """0..1 over the range, or -1..1 around zero where values have both signs; 0 for what is next to nothing beside
         the range; None for NaN."""
+        low, high, root = self
         if math.isnan(value):
             return None
-        value = min(max(value, self.low), self.high)
-        if self.low < 0 < self.high:
-            part = value / max(-self.low, self.high)
-        else:
-            part = (value - self.low) / (self.high - self.low) if self.high > self.low else 0.5
-        if abs(part) < FAINT:
+        value = low if value < low else high if value > high else value
+        zero, length = (0.0, max(-low, high)) if low < 0 < high else (low, high - low)
+        part = (value - zero) / length if length > 0 else 0.5
+        if -FAINT < part < FAINT:
             return 0.0
-        return math.copysign(math.sqrt(abs(part)), part) if self.root else part
+        return math.copysign(math.sqrt(abs(part)), part) if root else part
+
+    def heats(self, values: Sequence[float]) -> list[float | None]:
+        return [self.heat(value) for value in values]
 
 
 def scale_of(view: Heatmap, rows: Cells) -> Scale:
@@ -208,18 +212,22 @@ def grid_row(
     top = y if grid.tall else 2 * y
     at = cursor is not None and (cursor[0] == top or (not grid.tall and cursor[0] == top + 1))
     shown = cursor[0] if at and cursor else top
-    row = [Span(fit(row_name(view, shown), grid.names, right=True) + " ", "strong" if at else "dim")]
-    for column in range(first, min(first + grid.columns, len(rows[0]))):
-        here = cursor is not None and cursor[1] == column
-        if view.texts:
-            text = view.texts[top * len(rows[0]) + column]
-            row.append(_worded(text, scale.heat(rows[top][column]), grid.cell, glyphs, here and at))
-        elif grid.tall:
-            row.append(_tall(scale.heat(rows[top][column]), grid.cell, glyphs, here and at))
-        else:
-            lower = scale.heat(rows[top + 1][column]) if top + 1 < len(rows) else None
-            half = cursor[0] - top if here and at and cursor else None
-            row.append(halves(scale.heat(rows[top][column]), lower, half))
+    name = Span(fit(row_name(view, shown), grid.names, right=True) + " ", "strong" if at else "dim")
+    end = min(first + grid.columns, len(rows[0]))
+    heats = scale.heats(rows[top][first:end])
+    marked = cursor[1] - first if at and cursor else None
+    if view.texts:
+        texts = view.texts[top * len(rows[0]) + first : top * len(rows[0]) + end]
+        cells = enumerate(zip(texts, heats, strict=True))
+        return [name, *(_worded(text, heat, grid.cell, glyphs, n == marked) for n, (text, heat) in cells)]
+    if grid.tall and glyphs and marked is None:
+        return [name, Span("".join(shade(heat) * grid.cell for heat in heats), "measured")]
+    if grid.tall:
+        return [name, *(_tall(heat, grid.cell, glyphs, n == marked) for n, heat in enumerate(heats))]
+    below = scale.heats(rows[top + 1][first:end]) if top + 1 < len(rows) else [None] * len(heats)
+    row = [name, *map(halves, heats, below)]
+    if marked is not None and cursor:
+        row[1 + marked] = half_at_cursor(heats[marked], below[marked], lower=cursor[0] > top)
     return row
 
 
@@ -239,13 +247,16 @@ def _worded(text: str, heat: float | None, width: int, glyphs: bool, cursor: boo
     return Span(f"{shade(heat)} {word}") if glyphs else Span(f" {word} ", "chip0", heat)
 
 
-def halves(top: float | None, bottom: float | None, cursor: int | None) -> Span:
+def halves(top: float | None, bottom: float | None) -> Span:
     """Two cells in one character: the upper one is its ink, the lower one what is behind it."""
-    if cursor is not None:
-        return Span("▀" if cursor == 0 else "▄", "pick", None, bottom if cursor == 0 else top)
     if top is None and bottom is None:
-        return Span(" ")
+        return NOTHING
     return Span("▀", "", top, bottom) if top is not None else Span("▄", "", bottom, None)
+
+
+def half_at_cursor(top: float | None, bottom: float | None, lower: bool) -> Span:
+    """The same where the cursor is on one of them."""
+    return Span("▄", "pick", None, top) if lower else Span("▀", "pick", None, bottom)
 
 
 def shade(heat: float | None) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import ClassVar, Generic, TypeVar
 
 from rich.segment import Segment
 from rich.style import Style
 from textual.app import App
 from textual.color import Color
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.reactive import reactive
 from textual.strip import Strip
 from textual.widget import Widget
@@ -49,6 +50,7 @@ class ViewWidget(Steady, Widget, Generic[V]):
         super().__init__()
         self.room = 0
         self.mark, self.twin = "", None
+        self._paint: Paint | None = None
         self.cached_rows = PerWidth(self.layout_rows)
         self.set_reactive(ViewWidget.view, view)  # type: ignore[misc]  # the reactive itself, not a value of it
         self.prepare(view)
@@ -86,55 +88,74 @@ class ViewWidget(Steady, Widget, Generic[V]):
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         return self.row_count(max(width, 1))
 
+    def render_lines(self, crop: Region) -> list[Strip]:
+        self._paint = None  # made anew for all these lines: asking Textual for its styles takes as long as a line
+        return super().render_lines(crop)
+
     def render_line(self, y: int) -> Strip:
         width = self.size.width
-        base = self.rich_style
         if not width or y >= self.row_count(width):
-            return Strip.blank(width, base)
-        paint = Paint.of(self)
+            return Strip.blank(width, self.rich_style)
+        paint = self._paint = self._paint or Paint.of(self)
         row = self.row(y, width)
         if y == 0 and self.mark:
             row = fitted([Span(self.mark, "pick"), Span("  "), *row], width)
         strip = Strip([Segment(span.text, paint.style(span)) for span in row])
-        return strip.adjust_cell_length(width, base)
+        return strip.adjust_cell_length(width, paint.base)
+
+
+Theme = tuple[str, str, str, str]
+"""Ground and ink, and the colours of what was measured and of what is below zero."""
 
 
 class Paint:
     """Turns a span's role and heat into a style under the current theme."""
 
-    def __init__(self, widget: Widget) -> None:
-        self.base = widget.rich_style
-        self.roles = {role: widget.get_component_rich_style(f"view--{role}") for role in ROLES} | {"": self.base}
-        self.ramp, self.inks = ramp(widget.app)
+    def __init__(self, base: Style, roles: tuple[Style, ...], theme: Theme) -> None:
+        self.base = base
+        self._roles = dict(zip(ROLES, roles, strict=True)) | {"": base}
+        self._ramp, self._inks = ramp(theme)
+        self._shaded: dict[tuple[str, int | None, int | None], Style] = {}
 
     @classmethod
     def of(cls, widget: Widget) -> Paint:
-        return cls(widget)
+        roles = tuple(widget.get_component_rich_style(f"view--{role}") for role in ROLES)
+        return painted(widget.rich_style, roles, theme_of(widget.app))
 
     def style(self, span: Span) -> Style:
-        style = self.roles[span.role]
-        if span.heat is None and span.under is None:
-            return style
-        under = self.ramp[round(span.under * STEPS)] if span.under is not None else None
-        if span.heat is None:
-            return style + Style(bgcolor=under)
-        ink = self.ramp[round(span.heat * STEPS)]
-        if span.role.startswith("chip"):
-            return style + Style(bgcolor=ink, color=self.inks[round(span.heat * STEPS)])
-        return style + Style(color=ink, bgcolor=under)
+        _, role, heat, under = span
+        if heat is None and under is None:
+            return self._roles[role]
+        ink = None if heat is None else round(heat * STEPS)
+        ground = None if under is None else round(under * STEPS)
+        key = role, ink, ground
+        if key not in self._shaded:
+            self._shaded[key] = self._roles[role] + self._colours(role.startswith("chip"), ink, ground)
+        return self._shaded[key]
 
+    def _colours(self, chip: bool, ink: int | None, ground: int | None) -> Style:
+        """Of these steps of the ramp; a chip's own is behind its text."""
+        if chip and ink is not None:
+            return Style(bgcolor=self._ramp[ink], color=self._inks[ink])
+        shade, behind = (None if step is None else self._ramp[step] for step in (ink, ground))
+        return Style(color=shade, bgcolor=behind)
+
+
+painted = lru_cache(64)(Paint)
+"""One for all paints in the same styles: a map asks it for the same few hundred again and again."""
 
 Ramp = dict[int, str]
-_ramps: dict[tuple[str, ...], tuple[Ramp, Ramp]] = {}
 
 
-def ramp(app: App[object]) -> tuple[Ramp, Ramp]:
+@lru_cache(64)
+def ramp(theme: Theme) -> tuple[Ramp, Ramp]:
     """Colours for -1..1 in steps, and the ink that reads best on each."""
+    return shades(*map(Color.parse, theme))
+
+
+def theme_of(app: App[object]) -> Theme:
     variables = app.theme_variables
-    key = tuple(variables[name] for name in ("background", "foreground", "measured", "secondary"))
-    if key not in _ramps:
-        _ramps[key] = shades(*map(Color.parse, key))
-    return _ramps[key]
+    return variables["background"], variables["foreground"], variables["measured"], variables["secondary"]
 
 
 def shades(ground: Color, ink: Color, hot: Color, cold: Color) -> tuple[Ramp, Ramp]:
