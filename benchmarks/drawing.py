@@ -1,6 +1,8 @@
-"""What a picture costs the front end: a map of 64 × 64 cells, new in each of them, from the frame to Textual's lines.
+"""What pictures cost the front end.
 
-`python benchmarks/drawing.py [--rounds 60]` prints the processor time of it, with colours and without.
+`python benchmarks/drawing.py [--rounds 60] [--seconds 3]` prints the processor time of a map of 64 × 64 cells, new in
+all of them, from the view to Textual's lines, with colours and without; then what a thousand frames of such maps a
+second come to: paints, processor time, and how long a key waits for its paint meanwhile.
 """
 
 from __future__ import annotations
@@ -24,8 +26,9 @@ from llm_holes.tui.views.heatmap import HeatmapView
 SIDE, SIZE = 64, (160, 45)
 
 
-def attention(rng: random.Random) -> Heatmap:
+def attention(seed: int) -> Heatmap:
     """A map in which no two cells are alike; half of them are empty."""
+    rng = random.Random(seed)
     cells = [[rng.random() if column <= row else float("nan") for column in range(SIDE)] for row in range(SIDE)]
     return Heatmap("attention", Array.of(cells), "to", "from", unit="weight")
 
@@ -40,9 +43,9 @@ def drawn(widget: HeatmapView, view: Heatmap) -> float:
 
 
 async def measured(rounds: int) -> None:
-    rng, app = random.Random(1), HolesApp([], None, link=Silent)
+    app = HolesApp([], None, link=Silent)
     async with app.run_test(size=SIZE) as pilot:
-        widget = HeatmapView(attention(rng))
+        widget = HeatmapView(attention(0))
         await app.main.mount(widget)
         widget.styles.width, widget.styles.height = SIZE[0], "auto"
         print(f"| a map of {SIDE} × {SIDE} | ms of processor |\n|---|---|")
@@ -50,7 +53,7 @@ async def measured(rounds: int) -> None:
             app.console._color_system = colours
             widget.refresh(layout=True)
             await pilot.pause()
-            print(f"| {name} | {peers.spread([drawn(widget, attention(rng)) for _ in range(rounds)])} |")
+            print(f"| {name} | {peers.spread([drawn(widget, attention(seed)) for seed in range(rounds)])} |")
 
 
 def main() -> None:

@@ -1,7 +1,9 @@
 """Time from a key to the first bytes of its answer while the real engine generates: median and 95th percentile.
 
-`python benchmarks/key_latency.py [--keys 100] [--lesson kv-cache]` runs the lesson in a pty and presses j and
-k in the tree meanwhile. Uses the default model, which must be in the cache.
+`python benchmarks/key_latency.py [--keys 60] [--lesson kv-cache] [--size 160x45] [--flood]` runs the lesson in a pty
+and meanwhile moves in the map of holes, walks with the cursor in the picture, types into the text and turns a dial.
+Uses the default model, which must be in the cache. With `--flood` the engine sends a thousand frames a second
+(flood.py).
 """
 
 from __future__ import annotations
@@ -9,49 +11,80 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from pathlib import Path
 from statistics import median, quantiles
 
-from pty_run import Terminal
+from pty_run import QUESTION, Terminal
 
 PAUSE = 0.03
 """Seconds without output before a key is pressed, so that what follows is its answer and not a frame."""
+SECONDS = 3
+AT_A_TIME = 15
+"""Keys pressed during one run, which begins anew before them."""
+PLACES = {"tree": ("\x1b", "jk"), "cursor": ("", "lh"), "typing": ("e", "ab"), "dials": ("\t", "lh")}
+"""What is measured: the key that leads there from the picture (escape leads back), and the keys that are pressed there.
+"""
 
 
-def latencies(terminal: Terminal, keys: int) -> list[float]:
+def latencies(terminal: Terminal, keys: str, count: int) -> list[float]:
+    """Seconds to the answer of each of so many keys, of which two take turns."""
     found = []
-    for number in range(keys):
-        if number % 20 == 0:
-            terminal.send(b"r")
-            time.sleep(0.2)
+    for number in range(count):
         end = time.perf_counter() + 1
         while terminal.read(PAUSE) and time.perf_counter() < end:
             pass
         pressed = time.perf_counter()
-        terminal.send(b"jk"[number % 2 : number % 2 + 1])
+        terminal.send(keys[number % 2].encode())
         if terminal.read(5):
             found.append(time.perf_counter() - pressed)
     return found
 
 
+def measured(terminal: Terminal, there: str, keys: str, count: int) -> list[float]:
+    """The same from a place that the key `there` leads to from the picture, in runs of the lesson."""
+    found: list[float] = []
+    while len(found) < count:
+        terminal.send(b"r")
+        terminal.drain(quiet=0.2, seconds=1)
+        if there:
+            terminal.send(there.encode())
+            terminal.drain(quiet=PAUSE, seconds=0.5)
+        found += latencies(terminal, keys, min(AT_A_TIME, count - len(found)))
+        if there:
+            terminal.send(b"\x1b")
+            terminal.drain(seconds=1)
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--keys", type=int, default=100)
+    parser.add_argument("--keys", type=int, default=60)
     parser.add_argument("--lesson", default="kv-cache")
+    parser.add_argument("--size", default="160x45")
+    parser.add_argument("--flood", action="store_true")
     args = parser.parse_args()
+    columns, lines = map(int, args.size.split("x"))
     code = f"from llm_holes.tui.cli.main import main; main(['--lesson', {args.lesson!r}])"
-    terminal = Terminal([sys.executable, "-c", code])
+    command = [str(Path(__file__).with_name("flood.py"))] if args.flood else ["-c", code]
+    terminal = Terminal([sys.executable, *command], columns, lines)
     try:
         terminal.wait(lambda output: b"ready" in output, 180)
-        terminal.drain(quiet=3, seconds=60)  # the first step runs by itself
-        idle = terminal.drain(quiet=5, seconds=5)
-        terminal.send(b"\x1b")  # to the map
-        terminal.drain()
-        times = latencies(terminal, args.keys)
+        if args.flood:
+            terminal.drain(quiet=1, seconds=3)
+            terminal.send(b"r")
+            before = len(terminal.output)
+            terminal.drain(quiet=1, seconds=SECONDS)
+            output = terminal.output[before:]
+            print(f"{output.count(QUESTION)} paints of {len(output):,} bytes in {SECONDS} s")
+        else:
+            terminal.drain(quiet=3, seconds=60)
+            print(f"idle: {terminal.drain(quiet=5, seconds=5)} bytes in 5 s")
+        print(f"| keys, {args.size} | median, ms | p95, ms (at most 50) |\n|---|---|---|")
+        for name, (there, keys) in PLACES.items():
+            times = measured(terminal, there, keys, args.keys)
+            print(f"| {name} | {median(times) * 1e3:.1f} | {quantiles(times, n=20)[-1] * 1e3:.1f} |", flush=True)
     finally:
         terminal.close()
-    print(f"idle     {idle} bytes in 5 s")
-    print(f"median   {median(times) * 1000:6.1f} ms of {len(times)} keys")
-    print(f"p95      {quantiles(times, n=20)[-1] * 1000:6.1f} ms  (at most 100)")
 
 
 if __name__ == "__main__":
