@@ -1,7 +1,8 @@
 """Training, for real: loss, backward pass, plain gradient descent on copies of the weights.
 
-The loaded weights are only read. A step's new weights take over the memory of its gradients, so a run holds the loaded
-weights, one trained copy and one set of gradients, and no optimizer state.
+The loaded weights are only read. The first step's new weights take over the memory of its gradients; later steps move
+each of them as soon as its gradient is there, which is then dropped. So a run holds the loaded weights, one trained
+copy and the gradients of a few weights, and no optimizer state.
 
 Sources: Rumelhart, Hinton & Williams 1986 (backpropagation), Robbins & Monro 1951 (descent by noisy gradients).
 """
@@ -17,6 +18,7 @@ from torch import Tensor
 
 from llm_holes.engine.device import clock
 from llm_holes.engine.errors import Cancelled
+from llm_holes.engine.interpret.weight_map import TABLE
 from llm_holes.engine.model.decoder import Decoder
 from llm_holes.engine.surgery.operations import reweighted
 
@@ -51,25 +53,53 @@ def gradients(model: Decoder, ids: Sequence[int]) -> Gradients:
     """One forward and one backward pass over 2 to MAX_TOKENS tokens. Raises Cancelled, and ValueError for others."""
     if not 2 <= len(ids) <= MAX_TOKENS:
         raise ValueError(f"{len(ids)} tokens; gradients are for 2 to {MAX_TOKENS}")
+    leaves, log_p, surprise = _forward(model, ids)
+    found = torch.autograd.grad(surprise, list(leaves.values()), allow_unused=True)
+    used = {name: g for name, g in zip(leaves, found, strict=True) if g is not None}
+    return Gradients(-float(log_p.detach().double().mean()), log_p.detach(), used)
+
+
+def _forward(model: Decoder, ids: Sequence[int]) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+    """The weights as leaves of a graph, in the memory where they are, and at its end the log-probabilities and their
+    mean, negative."""
     with torch.enable_grad():
         leaves = {name: w.detach().requires_grad_() for name, w in model.weights.items()}
         log_p = log_probabilities(replace(model, weights=leaves, packed={}), ids)
-        if model.is_cancelled():
-            raise Cancelled
-        found = torch.autograd.grad(-log_p.mean(), list(leaves.values()), allow_unused=True)
-    used = {name: g for name, g in zip(leaves, found, strict=True) if g is not None}
-    return Gradients(-float(log_p.detach().double().mean()), log_p.detach(), used)
+        surprise = -log_p.mean()
+    if model.is_cancelled():
+        raise Cancelled
+    return leaves, log_p, surprise
+
+
+class Moved(Mapping[str, Tensor]):
+    """Weights a step of size `rate` along their gradients. Each is made when it is asked for, as all of them would need
+    the memory of a second model; the table, for which the system would be asked for memory each time, always in the
+    same."""
+
+    def __init__(self, weights: Mapping[str, Tensor], along: Mapping[str, Tensor]) -> None:
+        self.rate = 0.0
+        self._weights, self._along = weights, along
+        self._table = torch.empty_like(weights[f"{TABLE}.weight"])
+
+    def __getitem__(self, name: str) -> Tensor:
+        w, g = self._weights[name], self._along.get(name)
+        if g is None:
+            return w
+        return torch.sub(w, g, alpha=self.rate, out=self._table if name == f"{TABLE}.weight" else None)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._weights)
+
+    def __len__(self) -> int:
+        return len(self._weights)
 
 
 @torch.no_grad()
 def losses_along(model: Decoder, ids: Sequence[int], found: Gradients, rates: Sequence[float]) -> Iterator[float]:
     """The loss after one step of each of these sizes, all from the same place along the same gradients."""
-    weights = dict(model.weights)
-    moved = {name: torch.empty_like(g) for name, g in found.by_name.items()}
-    for rate in rates:
-        for name, g in found.by_name.items():
-            weights[name] = torch.sub(model.weights[name], g, alpha=rate, out=moved[name])
-        yield loss(replace(model, weights=weights, packed={}), ids)
+    moved = Moved(model.weights, found.by_name)
+    for moved.rate in rates:
+        yield loss(replace(model, weights=moved, packed={}), ids)
 
 
 def activation_bytes(model: Decoder, ids: Sequence[int]) -> int:
@@ -121,14 +151,14 @@ def finite_difference(model: Decoder, ids: Sequence[int], name: str, direction: 
 
 @dataclass(frozen=True)
 class Step:
-    """A model on its way down. `found` are its gradients, there until the next step is asked for, and `gradient_ms` is
-    what they took; the last model has none. `ms` is what the gradients and the step that led here took."""
+    """A model on its way down, there until the next step is asked for. The first has its gradients, `found`. `ms` is
+    what the gradients and the step that led here took, and `gradient_ms` the gradients alone."""
 
     model: Decoder
     log_p: Tensor
-    ms: float
-    found: Gradients | None = None
+    ms: float = 0.0
     gradient_ms: float = 0.0
+    found: Gradients | None = None
 
     @property
     def loss(self) -> float:
@@ -137,16 +167,45 @@ class Step:
 
 def training(model: Decoder, ids: Sequence[int], learning_rate: float, steps: int) -> Iterator[Step]:
     """The model before each step and after the last, which comes early if the loss is no number any more."""
-    took = 0.0
-    for _ in range(steps):
+    started = clock()
+    found = gradients(model, ids)
+    gradient_s = clock() - started
+    yield Step(model, found.log_p, found=found)
+    started, own = clock(), set(found.by_name)
+    if not math.isfinite(found.loss):
+        return
+    model = sgd_step(model, found, learning_rate)
+    move_s = clock() - started
+    for _ in range(steps - 1):
         started = clock()
-        found = gradients(model, ids)
-        backward_s = clock() - started
-        yield Step(model, found.log_p, took, found, backward_s * 1e3)
-        if not math.isfinite(found.loss):
+        leaves, log_p, surprise = _forward(model, ids)
+        forward_s = clock() - started
+        step = Step(model, log_p.detach(), (gradient_s + move_s) * 1e3, gradient_s * 1e3)
+        yield step
+        if not math.isfinite(step.loss):
             return
         started = clock()
-        model = sgd_step(model, found, learning_rate)
-        took = (backward_s + clock() - started) * 1e3
+        move_s = _descend([leaves[name] for name in own], surprise, learning_rate)
+        gradient_s = forward_s + clock() - started - move_s
     with torch.no_grad():
-        yield Step(model, log_probabilities(model, ids), took)
+        log_p = log_probabilities(model, ids)
+    yield Step(model, log_p, (gradient_s + move_s) * 1e3, gradient_s * 1e3)
+
+
+def _descend(weights: Sequence[Tensor], surprise: Tensor, learning_rate: float) -> float:
+    """A step down the slope of the loss, in the memory of the weights, each as soon as its gradient is there. Seconds
+    that the moves took, without the gradients."""
+    spent = 0.0
+
+    def move(weight: Tensor) -> None:
+        nonlocal spent
+        started = clock()
+        assert weight.grad is not None
+        weight.data.sub_(weight.grad, alpha=learning_rate)
+        weight.grad = None
+        spent += clock() - started
+
+    for weight in weights:
+        weight.register_post_accumulate_grad_hook(move)  # type: ignore[no-untyped-call]  # torch's is not annotated
+    torch.autograd.backward(surprise, inputs=weights)
+    return spent

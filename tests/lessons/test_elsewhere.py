@@ -118,6 +118,6 @@ def test_a_lesson_that_copies_the_model_says_so_before_it_runs(
     host = EngineHost(files.folder, 1, "cpu")
     host.load(lambda status: None)
     monkeypatch.setattr("llm_holes.engine.memory.free_bytes", lambda device: 10_000)
-    with pytest.raises(InputError, match=r"4 copies of all 97,296 weights in fp32, 1\.48 MiB, and 9\.77 KiB"):
+    with pytest.raises(InputError, match=r"3 copies of all 97,296 weights in fp32, 1\.11 MiB, and 9\.77 KiB"):
         host.run("gradients", {}, Watch(), None)
     assert all(catalog.load()[lesson] for lesson in COPIES)

@@ -39,7 +39,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     report.measure(target=end, taught_tokens=len(ids))
     untouched: Untouched | None = None
     for step in training(engine.model, ids, rate, p["steps"]):
-        if step.found is not None and untouched is None:
+        if step.found is not None:
             yield from _valley(engine, ids, step.found, spelt(end), report)
             untouched = Untouched.of(engine, probe)
             report.measure(_lengths(engine, step.found))
@@ -48,7 +48,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
             report.show_also(checked_by_nudging=slopes)
             pictures = report.views
         course.note(step, target, rate)
-        if step.found is not None and len(course.forward_ms) < bill.REPEATS:
+        if step.gradient_ms and len(course.forward_ms) < bill.REPEATS:
             course.forward_ms.append(timed(loss, step.model, ids)[1])
             course.gradient_ms.append(step.gradient_ms)
         done = len(course.losses) - 1
@@ -63,6 +63,7 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     report.measure(course.learnt() | _elsewhere(engine, trained, probe, ids, target, p["kl_tokens"]))
     assert untouched is not None
     report.measure(undo_bit_identical=untouched.holds())
+    del trained, step  # as large as the gradients that are to be timed
     report.show_also(what_else_changed=_changes(report.measured))
     yield report.frame(0.8)
 
