@@ -50,7 +50,7 @@ class Outcome:
         if self.right is None:
             return self.because
         said = f"“{self.said}”" if any(map(str.isalpha, self.said)) else self.said
-        if self.was and (any(map(str.isdigit, self.was)) or not self.right):
+        if any(map(str.isdigit, self.was)):  # a yes or no answers the measurement's question, not this one
             return f"You said {said}; it was {self.was}."
         return f"You said {said}. That is right." if self.right else f"You said {said}; it is “{self.answer}”."
 

@@ -99,6 +99,13 @@ def test_said_and_was_stand_side_by_side() -> None:
     assert grade(Bet("how long?", "decode_ms"), 3, {"decode_ms": 41.26}).sentence == "You said 3; it was 41 ms."
 
 
+def test_a_miss_about_yes_or_no_is_told_the_right_option_and_not_the_measured_word() -> None:
+    options = Option("yes, it is", "A", equals=False), Option("no", "B", equals=True)
+    question = Question("is it so?", options, HINTS, "m")
+    assert grade(question, 0, {"m": True}).sentence == "You said “yes, it is”; it is “no”."
+    assert grade(question, 1, {"m": True}).sentence == "You said “no”. That is right."
+
+
 @pytest.mark.parametrize("measured", [None, {}, {"tokens": math.nan}, {"tokens": None}])
 def test_what_was_not_measured_is_not_graded(measured: dict[str, Value | None] | None) -> None:
     for question in (ranged(2.0), Bet("how many?", "tokens")):
