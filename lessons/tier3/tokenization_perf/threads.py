@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from llm_holes.engine.cores import allowed
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import Cancelled
 from llm_holes.engine.measure import Timing
@@ -42,7 +42,7 @@ class Shared:
 
 def shared_out(engine: Engine, encode: Encode, text: str) -> tuple[Shared, Shared]:
     """The same texts cut by one thread and by several, in turn. Raises Cancelled."""
-    threads = min(max(os.cpu_count() or 2, 2), MOST_THREADS)
+    threads = min(max(round(allowed()), 2), MOST_THREADS)
     trial = [of_size(text, TRIAL_BYTES)]
     size = TRIAL_BYTES * 1e3 * SECONDS / TEXTS / min(one_round(encode, trial, 1)[0].end for _ in range(REPEATS))
     texts = [of_size(text, round(size))] * TEXTS
