@@ -92,9 +92,15 @@ def _folder(name: str, is_near: bool) -> tuple[Path, str]:
         return snapshot, HUB
     if files := installed.named(name):
         return Path(files.folder), OWN
-    which = f"{named[1]} --revision {revision}" if revision else name
-    hint = f'`hf download {which} --include "*.json"` fetches it; then start again.' if "/" in named[1] else ""
-    raise ModelError(f"no tokenizer of {name} is in the Hugging Face cache here", hint)
+    raise ModelError(f"no tokenizer of {name} is in the Hugging Face cache here", _hint(named[1], revision))
+
+
+def _hint(name: str, revision: str) -> str:
+    """What brings the tokenizer here, if that is known."""
+    if name in (installed.DEFAULT, installed.DEFAULT_HUB):
+        return "`llm-holes` started once without --engine fetches it; then start again."
+    which = f"{name} --revision {revision}" if revision else name
+    return f'`hf download {which} --include "*.json"` fetches it; then start again.' if "/" in name else ""
 
 
 def _named_path(name: str, is_near: bool) -> Path:

@@ -116,6 +116,8 @@ def test_a_name_that_is_not_in_the_cache_is_told_with_what_fetches_it(connect: C
     assert 'hf download org/Elsewhere-7B --include "*.json"' in backend.about_tokens
     named["good"] = "org/Elsewhere-7B@v2"
     assert "hf download org/Elsewhere-7B --revision v2 --include" in asked(connect, "good").about_tokens
+    named["good"] = installed.DEFAULT
+    assert "started once without --engine fetches it" in asked(connect, "good").about_tokens
     named["good"] = "gpt-x"
     assert "hf download" not in asked(connect, "good").about_tokens
 
