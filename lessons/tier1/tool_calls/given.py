@@ -18,6 +18,14 @@ EXAMPLES = (
     ("How much is 58 + 27?", "calculator", {"expression": "58 + 27"}, "85"),
     ("What is the price of a plum?", "lookup", {"key": "plum"}, "2"),
 )
+GROUPS = {
+    "system": "system text, tools",
+    "example": "examples",
+    "user": "your message",
+    "assistant": "model",
+    "tool": "result of a tool",
+}
+"""What a part of a context is called, by who is in it."""
 BY_HAND = "ran no tool: this result was given by hand"
 
 

@@ -16,17 +16,19 @@ from llm_holes.lessons.shared.asking import cut_by
 from llm_holes.lessons.shared.report import Report
 from llm_holes.lessons.tier1.tool_calls.given import tools_of
 from llm_holes.lessons.tier1.tool_calls.served_harness import Ours
+from llm_holes.lessons.tier1.tool_calls.served_readings import NEEDED, Readings
 from llm_holes.lessons.tier1.tool_calls.served_talk import Drawn, Talk
 from llm_holes.lessons.tier1.tool_calls.served_tools import Theirs
 
+HAPPENED, AGAIN = "what happened", "first answer again"
 NEEDS: frozenset[Capability] = frozenset({"chat"})
 VIEWS: Mapping[str, frozenset[Capability]] = {
-    "what happened": frozenset(),
-    "first answer again": frozenset({"seed"}),
+    HAPPENED: frozenset(),
+    "what is read": NEEDED,
+    AGAIN: frozenset({"seed"}),
 }
 BETS = frozenset({"valid_call_rate_free", "answer_uses_result"})
 UNSEEN: Mapping[str, str] = {
-    "what is read": "An API does not show what is read of a talk for each answer.",
     "held in the grammar": "An API does not show which tokens a grammar rules out.",
 }
 STOPPED = "A server stops its model after each turn, and lets nobody take that away."
@@ -38,14 +40,18 @@ def run(backend: Backend, p: Mapping[str, Any]) -> Iterator[Frame]:
     report, given = Report(), tools_of(p)
     title = cut_by(backend, "what happened, in tokens", "what happened, act by act")
     if not p["steps_in"]:
-        report.show(what_happened=Text("nobody steps in", f"{STOPPED} {OFFER}"))
+        report.show(*(Text("nobody steps in", f"{STOPPED} {OFFER}", key=key) for key in VIEWS))
         report.say(STOPPED)
         yield report.frame()
         return
-    ours, theirs = Ours(backend, given, p), Theirs(backend, given, p)
+    readings = Readings(backend)
+    ours, theirs = Ours(backend, given, p, readings), Theirs(backend, given, p)
     talks = Talk(), Talk()
     for _ in ours.goes_on(talks[0]):
         yield _frame(report, title, talks, 0.2)
+    if readings.read:
+        report.measure(readings.measured())
+        report.show_also(what_is_read=readings.view())
     if "tools" in backend.capabilities:
         for _ in theirs.goes_on(talks[1]):
             yield _frame(report, title, talks, 0.4)
@@ -77,14 +83,16 @@ def _tell(report: Report, found: Mapping[str, list[Drawn]], p: Mapping[str, Any]
         for one in drawn
     ]
     title = f"the first answer again, temperature {exact(p['temperature'])}, {plural(p['trials'], 'seed')} each"
-    report.show(first_answer_again=Table(title, ("tools", "call", "tool ran", "what it wrote"), tuple(rows)))
+    report.show(
+        *(view for view in report.views if view.key != AGAIN),
+        first_answer_again=Table(title, ("tools", "call", "tool ran", "what it wrote"), tuple(rows)),
+    )
 
 
 def _frame(report: Report, title: str, talks: tuple[Talk, Talk], progress: float | None) -> Frame:
-    drawn = [view for view in report.views if view.key == "first answer again"]
+    others = [view for view in report.views if view.key != HAPPENED]
     ours, theirs = talks
-    report.show(what_happened=Transcript(title, (*ours.turns, *theirs.turns)))
-    report.show_also(*drawn)
+    report.show(Transcript(title, (*ours.turns, *theirs.turns), key=HAPPENED), *others)
     report.measure(ours.measured())
     did = f"ran the tool: {spelt(ours.result[:40])}" if isinstance(ours.found, Call) else "ran nothing"
     beside = f" With the server's own tools: {spelt(theirs.result[:20])}." if theirs.result else ""

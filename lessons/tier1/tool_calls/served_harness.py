@@ -15,6 +15,7 @@ from llm_holes.engine.harness.prompt import Message
 from llm_holes.engine.harness.tools import Tool
 from llm_holes.engine.numbers import plural
 from llm_holes.lessons.tier1.tool_calls.given import messages_of
+from llm_holes.lessons.tier1.tool_calls.served_readings import NEEDED, Readings
 from llm_holes.lessons.tier1.tool_calls.served_talk import Drawn, Steps, Talk, drawn
 
 
@@ -23,6 +24,7 @@ class Ours:
     backend: Backend
     given: Sequence[Tool]
     p: Mapping[str, Any]
+    readings: Readings
 
     def goes_on(self, talk: Talk) -> Steps:
         """The talk, as `engine.harness.loop` makes it with a model of our own."""
@@ -35,7 +37,10 @@ class Ours:
         talk.turns.append(Turn("software", "put in the user's message", message.content))
         yield
         for _ in range(self.p["steps"]):
-            said_now = answer(self.backend, self._ask(messages))
+            asked = self._ask(messages)
+            if isinstance(asked.prompt, str) and self.backend.capabilities >= NEEDED:
+                self.readings.add(asked.prompt, messages)
+            said_now = answer(self.backend, asked)
             talk.turns.append(self._wrote(said_now.text))
             if said_now.ended.reason == "max tokens":
                 talk.ends("token limit")

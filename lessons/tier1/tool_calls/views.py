@@ -11,14 +11,7 @@ from llm_holes.engine.harness.events import Event, PromptFed, TokenWritten
 from llm_holes.engine.harness.prompt import Piece
 from llm_holes.engine.numbers import exact, plural
 from llm_holes.lessons.shared.trials import Trial
-
-GROUPS = {
-    "system": "system text, tools",
-    "example": "examples",
-    "user": "your message",
-    "assistant": "model",
-    "tool": "result of a tool",
-}
+from llm_holes.lessons.tier1.tool_calls.given import GROUPS
 
 
 @dataclass

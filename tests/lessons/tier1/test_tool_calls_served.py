@@ -10,7 +10,7 @@ import pytest
 from llm_holes.engine.backends.backend import Ask, Called, Capability, Ended, Likely, Message, Piece
 from llm_holes.engine.backends.capabilities import Found
 from llm_holes.engine.backends.wire import Refused
-from llm_holes.engine.frames import Frame, Table, Token, Transcript, Turn
+from llm_holes.engine.frames import Contexts, Frame, Table, Token, Transcript, Turn
 from llm_holes.lessons.tier1.tool_calls.served import UNTOLD
 from llm_holes.lessons.tier1.tool_calls.served_talk import REFUSED
 from tests.support.backends import served_frames
@@ -137,9 +137,25 @@ def test_the_rate_of_valid_calls_is_that_of_the_draws_with_our_harness() -> None
     ]  # fmt: skip
 
 
-def test_our_harness_around_llama_cpp_does_what_it_does_around_the_engine(llama: Found) -> None:
+@pytest.fixture(scope="module")
+def last(llama: Found) -> Frame:
+    """What a run on llama.cpp's server ends with."""
+    return served_frames(llama.backend, "tool-calls", trials=1)[-1]
+
+
+def test_our_harness_around_llama_cpp_does_what_it_does_around_the_engine(last: Frame) -> None:
     """That both measure the same is compared in `just soak`."""
-    last = served_frames(llama.backend, "tool-calls", trials=1)[-1]
     assert last.measured["call_text"] == CALL
     assert last.measured["answer"] == "The answer is 309524."
     assert [len(turn.tokens) for turn in turns(last) if turn.who == "model"][:2] == [24, 11]
+
+
+def test_what_each_answer_is_made_from_is_shown_where_the_whole_text_is_known(last: Frame) -> None:
+    shown = next(view for view in last.views if view.key == "what is read")
+    assert isinstance(shown, Contexts)
+    first, second, new = (one.parts for one in shown.contexts)
+    assert [part.group for part in second[-3:]] == ["your message", "model", "result of a tool"]
+    assert (len(second), new) == (len(first) + 2, second[-1:])
+    assert "".join(part.text for part in second).startswith("".join(part.text for part in first))
+    assert last.measured["readings"] == 2
+    assert last.measured["tokens_read_again"] + last.measured["tokens_new"] == sum(part.tokens for part in second)
