@@ -43,8 +43,8 @@ def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
 
     step, before = steering(engine, p["layer"], p["steer_to"], p["steer_from"]), engine.logits(prompt, 1)
     texts = []
-    for alpha in strengths(p["alpha"]):
-        texts.append(steered(engine, step, alpha, prompt, p["max_new_tokens"]))
+    for one in steered(engine, step, strengths(p["alpha"]), prompt, p["max_new_tokens"]):
+        texts.append(one)
         yield report.frame(0.3 + 0.15 * len(texts))
     plain, own, most = texts[0], texts[min(1, len(texts) - 1)], max(texts, key=lambda one: abs(one.alpha))
     report.measure(

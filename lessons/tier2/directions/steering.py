@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -43,12 +43,17 @@ def strengths(alpha: float) -> list[float]:
     return list(dict.fromkeys(alpha * factor + 0.0 for factor in FACTORS))
 
 
-def steered(engine: Engine, step: Steer, alpha: float, prompt: Sequence[int], new_tokens: int) -> Steered:
-    changed = engine.operated([replace(step, alpha=alpha)]) if alpha else engine
+def steered(
+    engine: Engine, step: Steer, alphas: Sequence[float], prompt: Sequence[int], new_tokens: int
+) -> Iterator[Steered]:
+    """What each of the strengths does, one after the other."""
     ids = passage_ids(engine, KL_TOKENS)
-    before, after = engine.logits(ids), changed.logits(ids)
-    text = changed.write(prompt, new_tokens)
-    return Steered(alpha, text, kl_nats(before, after), changed_share(before, after))
+    before = engine.logits(ids)
+    for alpha in alphas:
+        changed = engine.operated([replace(step, alpha=alpha)]) if alpha else engine
+        after = changed.logits(ids) if alpha else before
+        text = changed.write(prompt, new_tokens)
+        yield Steered(alpha, text, kl_nats(before, after), changed_share(before, after))
 
 
 def steering_table(found: Sequence[Steered], towards: str, away: str, layer: int) -> Table:
