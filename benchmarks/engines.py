@@ -46,9 +46,10 @@ class Running:
         self._news = asyncio.Event()
         self._runs = 0
 
-    async def start(self) -> Running:
-        started = time.perf_counter()
-        await self.client.start()
+    async def start(self, again: bool = False) -> Running:
+        """Starts the process, or `again` in the place of the one there is, as for another model."""
+        started, self._last = time.perf_counter(), None
+        await (self.client.restart() if again else self.client.start())
         await self._until((Ready,))
         self.seconds = time.perf_counter() - started
         return self
