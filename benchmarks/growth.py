@@ -70,7 +70,7 @@ def drawn(title: str, lines: Mapping[str, Mapping[float, float]], x: str, y: str
 
 
 class Work:
-    """What is measured, on a decoder."""
+    """What is measured on a decoder."""
 
     def __init__(self, model: Any, rounds: int) -> None:
         self.model, self.rounds = model, rounds
@@ -131,8 +131,7 @@ def with_context(work: Work, model: str | None) -> None:
         base = fit(0)
         print(f"\n{name}: attention takes as long as all else from {base / (fit(1) - base):,.0f} tokens of context on")
     rates = {"written": write, "read": {n: ms / READ for n, ms in read.items()}}
-    line = {n: fits["write"](n) for n in (0, CONTEXTS[-1])}
-    drawn("ms a token, by the context before it", {**rates, "written, fitted": line}, "tokens of context", "ms")
+    drawn("ms a token, by the context before it", rates, "tokens of context", "ms")
 
 
 def with_layers(work: Work) -> None:
@@ -148,7 +147,8 @@ def with_layers(work: Work) -> None:
     print("| with the layers | n: ms | fitted |\n|---|---|---|")
     for name, times in found.items():
         told(name, times, 2 if "sweep" in name else 1)
-    shares = {name: {n: ms / times[depth] for n, ms in times.items()} for name, times in found.items()}
+    outermost = {name: found[name] for name in ("a token written", f"the sweep, {SWEEP} tokens")}
+    shares = {name: {n: ms / times[depth] for n, ms in times.items()} for name, times in outermost.items()}
     drawn(f"share of what all {depth} layers take", shares, "layers", "share")
 
 

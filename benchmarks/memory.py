@@ -1,7 +1,7 @@
 """What engines have in memory: ready, after a pass over all weights, several at once, at the peak of “Gradients” and
 after it, and after many runs.
 
-`python benchmarks/memory.py [--model NAME|DIR|FILE.gguf] [--runs 100]` prints a table in MB. Private is what a process
+`python benchmarks/memory.py [--model NAME|DIR|FILE.gguf] [--runs 120]` prints a table in MB. Private is what a process
 has alone; a sum divides what several have. Linux only.
 """
 
@@ -17,11 +17,11 @@ from engines import Memory, Running
 
 from llm_holes.engine.checkpoint import store
 
-PASS, CHEAP = "final-vector-to-token", ("vectors", "dot-product")
+PASS, CHEAP = "final-vector-to-token", ("vectors", "tokenization")
 """A lesson that reads all weights, and quick ones to be run again and again."""
 ENGINES = (1, 2, 4)
-LOOK_SECONDS = 0.02
-REST_SECONDS = 0.3
+LOOK_SECONDS = 0.05
+REST_SECONDS = 0.1
 """After a run an engine gives back what it took."""
 
 
@@ -79,7 +79,7 @@ async def measured(model: str | None, runs: int, weights: float) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model")
-    parser.add_argument("--runs", type=int, default=100)
+    parser.add_argument("--runs", type=int, default=120)
     asked = parser.parse_args()
     folder = Path(store.locate(asked.model, lambda status: None).folder)
     weights = sum(path.stat().st_size for path in folder.glob("*.safetensors")) / 1e6
