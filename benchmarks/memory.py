@@ -21,8 +21,10 @@ PASS, CHEAP = "final-vector-to-token", ("vectors", "tokenization")
 """A lesson that reads all weights, and quick ones to be run again and again."""
 ENGINES = (1, 2, 4)
 LOOK_SECONDS = 0.05
-REST_SECONDS = 0.1
+REST_SECONDS = 0.3
 """After a run an engine gives back what it took."""
+TOGETHER = 10
+"""Short runs after which it is looked at again."""
 
 
 @asynccontextmanager
@@ -44,9 +46,10 @@ def told(what: str, memory: Memory, more: str = "") -> None:
     print(f"| {what} | {memory.resident:,.0f} | {memory.private:,.0f} | {more} |", flush=True)
 
 
-async def rested(engine: Running, lesson: str) -> Memory:
-    """The memory some time after a run."""
-    await engine.run(lesson)
+async def rested(engine: Running, *lessons: str) -> Memory:
+    """The memory some time after runs of these."""
+    for lesson in lessons:
+        await engine.run(lesson)
     await asyncio.sleep(REST_SECONDS)
     return engine.memory()
 
@@ -70,9 +73,10 @@ async def measured(model: str | None, runs: int, weights: float) -> None:
         told("the peak of “Gradients”", peak())
     await asyncio.sleep(REST_SECONDS)
     told("after it", engines[0].memory())
-    sizes = [await rested(engines[0], CHEAP[n % len(CHEAP)]) for n in range(runs)]
-    first, last = max(sizes[: runs // 3], key=lambda size: size.private), sizes[-1]
-    told(f"after {runs} short runs", last, f"{last.private / first.private - 1:+.1%} beside the first {runs // 3}")
+    sizes = [await rested(engines[0], *CHEAP * (TOGETHER // len(CHEAP))) for _ in range(runs // TOGETHER)]
+    first = max(size.private for size in sizes[: len(sizes) // 3])
+    grown = f"{sizes[-1].private / first - 1:+.1%} beside the first third"
+    told(f"after {TOGETHER * len(sizes)} short runs", sizes[-1], grown)
     await engines[0].close()
 
 
