@@ -1,4 +1,5 @@
-"""Time from a key to the first bytes of its answer while the real engine generates: median and 95th percentile.
+"""Time from a key to the first bytes of its answer while the real engine generates, and the processor time of it in the
+app's event loop, which a busy machine leaves as it is: median and 95th percentile. Linux only.
 
 `python benchmarks/key_latency.py [--keys 60] [--lesson kv-cache] [--size 160x45] [--flood]` runs the lesson in a pty
 and meanwhile moves in the map of holes, walks with the cursor in the picture, types into the text and turns a dial.
@@ -26,30 +27,40 @@ PLACES = {"tree": ("\x1b", "jk"), "cursor": ("", "lh"), "typing": ("e", "ab"), "
 """
 
 
-def latencies(terminal: Terminal, keys: str, count: int) -> list[float]:
-    """Seconds to the answer of each of so many keys, of which two take turns."""
+Answer = tuple[float, float]
+"""Milliseconds until the first bytes, and of processor in the app's event loop meanwhile."""
+
+
+def processor(terminal: Terminal) -> float:
+    """Milliseconds of processor that the app's main thread has had; the terminal's process is its parent."""
+    app = Path(f"/proc/{terminal.pid}/task/{terminal.pid}/children").read_text(encoding="ascii").split()[0]
+    return int(Path(f"/proc/{app}/schedstat").read_text(encoding="ascii").split()[0]) / 1e6
+
+
+def answers(terminal: Terminal, keys: str, count: int) -> list[Answer]:
+    """The answers to so many keys, of which two take turns."""
     found = []
     for number in range(count):
         end = time.perf_counter() + 1
         while terminal.read(PAUSE) and time.perf_counter() < end:
             pass
-        pressed = time.perf_counter()
+        pressed, spent = time.perf_counter(), processor(terminal)
         terminal.send(keys[number % 2].encode())
         if terminal.read(5):
-            found.append(time.perf_counter() - pressed)
+            found.append(((time.perf_counter() - pressed) * 1e3, processor(terminal) - spent))
     return found
 
 
-def measured(terminal: Terminal, there: str, keys: str, count: int) -> list[float]:
+def measured(terminal: Terminal, there: str, keys: str, count: int) -> list[Answer]:
     """The same from a place that the key `there` leads to from the picture, in runs of the lesson."""
-    found: list[float] = []
+    found: list[Answer] = []
     while len(found) < count:
         terminal.send(b"r")
         terminal.drain(quiet=0.2, seconds=1)
         if there:
             terminal.send(there.encode())
-            terminal.drain(quiet=PAUSE, seconds=0.5)
-        found += latencies(terminal, keys, min(AT_A_TIME, count - len(found)))
+            terminal.drain(quiet=0.2, seconds=1)
+        found += answers(terminal, keys, min(AT_A_TIME, count - len(found)))
         if there:
             terminal.send(b"\x1b")
             terminal.drain(seconds=1)
@@ -79,10 +90,11 @@ def main() -> None:
         else:
             terminal.drain(quiet=3, seconds=60)
             print(f"idle: {terminal.drain(quiet=5, seconds=5)} bytes in 5 s")
-        print(f"| keys, {args.size} | median, ms | p95, ms (at most 50) |\n|---|---|---|")
+        print(f"| keys, {args.size} | ms | p95 (at most 50) | of processor | p95 |\n|---|---|---|---|---|")
         for name, (there, keys) in PLACES.items():
-            times = measured(terminal, there, keys, args.keys)
-            print(f"| {name} | {median(times) * 1e3:.1f} | {quantiles(times, n=20)[-1] * 1e3:.1f} |", flush=True)
+            kinds = zip(*measured(terminal, there, keys, args.keys), strict=True)
+            cells = [f"{median(times):.1f} | {quantiles(times, n=20)[-1]:.1f}" for times in kinds]
+            print(f"| {name} | {' | '.join(cells)} |", flush=True)
     finally:
         terminal.close()
 
