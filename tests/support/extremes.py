@@ -17,7 +17,7 @@ from pathlib import Path
 
 from llm_holes.engine.frames import Value
 from llm_holes.engine.ipc.client import command_for
-from llm_holes.engine.ipc.messages import Alive, Cancel, Failed, ModelInfo, Ready, Run
+from llm_holes.engine.ipc.messages import Alive, Cancel, Cancelled, Failed, Finished, ModelInfo, Ready, Run
 from llm_holes.engine.work import Doing
 from llm_holes.lessons.catalog import catalog
 from llm_holes.lessons.catalog.catalog import Lesson
@@ -163,7 +163,7 @@ async def _stopped(talk: Talk, case: Case, number: int, seconds: float, running:
 
 def _answers(talk: Talk, number: int) -> list[object]:
     assert talk.pid
-    return [r for r in talk.replies if not hasattr(r, "frame") and getattr(r, "id", None) == number]
+    return [r for r in talk.replies if isinstance(r, Finished | Cancelled | Failed) and r.id == number]
 
 
 def _spent(pid: int) -> float:
