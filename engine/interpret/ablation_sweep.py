@@ -12,11 +12,11 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from llm_holes.engine.errors import Cancelled
 from llm_holes.engine.interpret.logit_lens import residual_stream, rows_at_once
 from llm_holes.engine.model.decoder import Decoder
 from llm_holes.engine.model.hook_names import tap
 from llm_holes.engine.surgery.operations import hooked
+from llm_holes.engine.work import Work
 
 ROWS_TOGETHER = 128
 """Vectors that share one reading of the weights: few enough to show progress, enough for a quick matrix product."""
@@ -100,8 +100,7 @@ def _harm(model: Decoder, intact: Tensor, stream: Tensor) -> list[Harm]:
     own = (p * intact).sum(-1)
     found: list[Harm] = []
     for part in torch.split(stream, max(rows_at_once(model) // stream.shape[1], 1)):
-        if model.is_cancelled():
-            raise Cancelled
+        model.reached(Work("variant", len(found) + 1, len(stream)))
         log_q = model.unembed(part).log_softmax(-1)
         kls = (own - (p * log_q).sum(-1)).mean(-1).clamp(min=0).tolist()
         shares = (log_q.exp_().sub_(p).abs_().sum(-1).mean(-1) / 2).tolist()  # in place: these are large

@@ -17,10 +17,10 @@ import torch
 from torch import Tensor
 
 from llm_holes.engine.device import clock
-from llm_holes.engine.errors import Cancelled
 from llm_holes.engine.interpret.weight_map import TABLE
 from llm_holes.engine.model.decoder import Decoder
 from llm_holes.engine.surgery.operations import reweighted
+from llm_holes.engine.work import Work
 
 MAX_TOKENS = 128
 """A longer text would need more memory for the activations kept for the way back than for the weights."""
@@ -66,8 +66,7 @@ def _forward(model: Decoder, ids: Sequence[int]) -> tuple[dict[str, Tensor], Ten
         leaves = {name: w.detach().requires_grad_() for name, w in model.weights.items()}
         log_p = log_probabilities(replace(model, weights=leaves, packed={}), ids)
         surprise = -log_p.mean()
-    if model.is_cancelled():
-        raise Cancelled
+    model.reached(Work("backward pass", 1, 1))
     return leaves, log_p, surprise
 
 

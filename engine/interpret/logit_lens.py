@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from llm_holes.engine.errors import Cancelled
 from llm_holes.engine.model.cache import ContiguousCache
 from llm_holes.engine.model.decoder import Acts, Decoder
 from llm_holes.engine.model.hook_names import in_all_layers, tap
+from llm_holes.engine.work import Work
 
 LOGITS = 2**24
 """Logits made in one matrix product, 64 MiB of them."""
@@ -64,8 +64,7 @@ def lens(model: Decoder, stream: Tensor, top: int) -> Lens:
     below: Tensor | None = None
     parts: list[tuple[Tensor, ...]] = []
     for some in torch.split(stream, max(rows_at_once(model) // stream.shape[1], 1)):
-        if model.is_cancelled():
-            raise Cancelled
+        model.reached(Work("state", sum(len(part[0]) for part in parts) + 1, len(stream)))
         logits = model.unembed(some)
         places = answers.expand(len(some), -1, 1)
         # by the logits: probabilities of 0 would be ties

@@ -12,9 +12,9 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from llm_holes.engine.errors import Cancelled
 from llm_holes.engine.model.decoder import Decoder
-from llm_holes.engine.surgery.operations import hooked, reweighted, weight
+from llm_holes.engine.surgery.operations import hooked, one_by_one, reweighted, weight
+from llm_holes.engine.work import Work
 
 EMBED, FINAL = "hook_embed", "ln_final.hook_normalized"
 
@@ -59,9 +59,8 @@ def _gram(tall: Tensor) -> Tensor:
 def directions(model: Decoder, names: Sequence[str]) -> dict[str, Directions]:
     """Of each of these matrices. Raises Cancelled between two of them."""
     found: dict[str, Directions] = {}
-    for name in names:
-        if model.is_cancelled():
-            raise Cancelled
+    for number, name in enumerate(names, 1):
+        model.reached(Work("matrix", number, len(names)))
         found[name] = Directions.of(weight(model, name))
     return found
 
@@ -75,10 +74,8 @@ class LowRank:
 
     def apply(self, model: Decoder) -> Decoder:
         changed: dict[str, Tensor] = {}
-        for name, own in self.found.items():
-            if model.is_cancelled():
-                break  # the next forward pass raises Cancelled
-            changed[name] = own.projected(weight(model, name), self.rank)
+        for name in one_by_one(model, list(self.found)):
+            changed[name] = self.found[name].projected(weight(model, name), self.rank)
         return reweighted(model, changed)
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from llm_holes.engine.model.decoder import Decoder
 from llm_holes.engine.model.number_formats import BITS, Format, cast, format_bytes, rounded
 from llm_holes.engine.model.quantize import Granularity
-from llm_holes.engine.surgery.operations import Part, block_count, matrices, reweighted, weight
+from llm_holes.engine.surgery.operations import Part, block_count, matrices, one_by_one, reweighted, weight
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +51,6 @@ class CastWeights:
 def _each(model: Decoder, part: Part, stored: Callable[[Tensor], Tensor]) -> Decoder:
     """The model with the matrices of `part` as they are `stored`."""
     changed: dict[str, Tensor] = {}
-    for name in matrices(model, part):
-        if model.is_cancelled():
-            break  # the next forward pass raises Cancelled
+    for name in one_by_one(model, matrices(model, part)):
         changed[name] = stored(weight(model, name))
     return reweighted(model, changed)

@@ -19,6 +19,7 @@ from llm_holes.engine.model.decoder import AttentionFn, Decoder, Hook, rotary, r
 from llm_holes.engine.model.hook_names import tap
 from llm_holes.engine.model.packed import PackedWeight
 from llm_holes.engine.model.quantize import Granularity, int4_weight, int8_weight, quantize, stored_bytes
+from llm_holes.engine.work import Work
 
 Part = Literal["all", "layers", "attention", "ffn", "embedding", "none"]
 PARTS: dict[Part, tuple[str, ...]] = {
@@ -139,9 +140,7 @@ class QuantizedWeights:
 
     def apply(self, model: Decoder) -> Decoder:
         rounded: dict[str, Tensor] = {}
-        for name in self.names or matrices(model, self.part):
-            if model.is_cancelled():
-                break  # the next forward pass raises Cancelled
+        for name in one_by_one(model, self.names or matrices(model, self.part)):
             q = quantize(weight(model, name), self.bits, self.granularity, self.group_size, self.symmetric)
             rounded[name] = q.dequantized()
         return reweighted(model, rounded)
@@ -208,9 +207,7 @@ class PackedWeights:
     def apply(self, model: Decoder) -> Decoder:
         pack = int8_weight if self.bits == 8 else int4_weight
         packed: dict[str, PackedWeight] = dict(model.packed)
-        for name in matrices(model, self.part):
-            if model.is_cancelled():
-                break
+        for name in one_by_one(model, matrices(model, self.part)):
             packed[name.removesuffix(".weight")] = pack(weight(model, name))
         return replace(model, packed=packed)
 
@@ -223,6 +220,16 @@ def block_count(shape: torch.Size, granularity: Granularity, group_size: int) ->
 def matrices(model: Decoder, part: Part) -> list[str]:
     """The names of the two-dimensional weights of `part`."""
     return [n for n, w in model.weights.items() if w.dim() == 2 and any(p in n for p in PARTS[part])]
+
+
+def one_by_one(model: Decoder, names: Sequence[str]) -> Iterator[str]:
+    """These weights, each told when it is its turn; none any more once the run is not wanted, which the next forward
+    pass will raise."""
+    for number, name in enumerate(names, 1):
+        if model.is_cancelled():
+            return
+        model.tell(Work("matrix", number, len(names)))
+        yield name
 
 
 def weight_bytes(model: Decoder, names: Sequence[str]) -> int:

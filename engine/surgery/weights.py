@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from llm_holes.engine.model.decoder import Decoder
-from llm_holes.engine.surgery.operations import reweighted, weight
+from llm_holes.engine.surgery.operations import one_by_one, reweighted, weight
 
 BAND = 2**20
 
@@ -112,8 +112,6 @@ def as_matrix(w: Tensor) -> Tensor:
 
 def _changed(model: Decoder, names: tuple[str, ...], change: Callable[[Tensor], Tensor]) -> Decoder:
     changed: dict[str, Tensor] = {}
-    for name in names:
-        if model.is_cancelled():
-            break  # the next forward pass raises Cancelled
+    for name in one_by_one(model, names):
         changed[name] = change(weight(model, name))
     return reweighted(model, changed)

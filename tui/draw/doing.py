@@ -19,7 +19,7 @@ def doing_text(doing: Doing, room: int) -> str:
 
 def _parts(doing: Doing) -> list[str]:
     work = doing.work
-    place = f"{work.what} {_aligned(work.done, work.of)} of {count(work.of)}"
+    place = work.what + (f" {_aligned(work.done, work.of)} of {count(work.of)}" if work.of > 1 else "")
     if work.what != LAYER:
         return [place]
     if doing.steps:

@@ -19,6 +19,7 @@ READING = Doing(Work(LAYER, 7, 30, 4001), passes=9, readings=3, of_readings=19)
         (Doing(Work(LAYER, 1, 30, 64), 1), "layer  1 of 30 · 64 tokens"),
         (Doing(Work(LAYER, 1, 30, 1), 58, 57), "token by token: 57 · layer  1 of 30"),
         (Doing(Work("matrix", 57, 1210), 3, 2, 1, 4), "matrix    57 of 1,210"),
+        (Doing(Work("backward pass", 1, 1), 3), "backward pass"),
     ],
 )
 def test_what_is_done_is_said(doing: Doing, text: str) -> None:
