@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from llm_holes.engine.errors import Cancelled
 from llm_holes.engine.measure import Timing, timed
 from llm_holes.engine.model.decoder import AttentionFn, Decoder, fused_attention
+from llm_holes.engine.work import Work
 
 REPEATS = 5
 PATIENCE_MS = 200.0
@@ -65,8 +65,7 @@ def race(model: Decoder, attention_fn: AttentionFn, longest: int) -> Times:
     tokens, exact, other = [], [], []
     length = min(SHORTEST, longest)
     while length <= longest:
-        if model.is_cancelled():
-            raise Cancelled
+        model.reached(Work("token", length, longest))
         counts = (config.n_heads, config.n_kv_heads, config.n_kv_heads)
         q, k, v = (torch.randn(1, count, length, config.d_head, generator=rng) for count in counts)
         tokens.append(length)

@@ -9,7 +9,6 @@ import torch
 import torch.nn.functional as F
 
 from llm_holes.engine.engine import Engine
-from llm_holes.engine.errors import Cancelled
 from llm_holes.engine.frames import Array, Heatmap, Table
 from llm_holes.engine.measure import Timing, timed
 from llm_holes.engine.model.decoder import fused_attention
@@ -22,6 +21,7 @@ from llm_holes.engine.surgery.sparse_attention import (
     pairs_computed,
     pairs_seen,
 )
+from llm_holes.engine.work import Work
 
 CELLS = 16
 REPEATS = 5
@@ -65,9 +65,8 @@ def work(engine: Engine, pattern: SparseMask, tokens: int) -> tuple[Table, dict[
     mask = pattern.sees(position[:, None], position)
     block_sparse_attention(q, k, v, pattern)  # plans the blocks, once
     ms: tuple[list[float], ...] = ([], [], [])
-    for _ in range(REPEATS):
-        if engine.model.is_cancelled():
-            raise Cancelled
+    for number in range(1, REPEATS + 1):
+        engine.model.reached(Work("round", number, REPEATS))
         ms[0].append(timed(fused_attention, q, k, v)[1])
         ms[1].append(timed(F.scaled_dot_product_attention, q, k, v, mask, enable_gqa=True)[1])
         ms[2].append(timed(block_sparse_attention, q, k, v, pattern)[1])

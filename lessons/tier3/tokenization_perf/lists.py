@@ -8,8 +8,8 @@ from copy import copy
 from dataclasses import dataclass
 
 from llm_holes.engine.engine import Engine
-from llm_holes.engine.errors import Cancelled
 from llm_holes.engine.tokenizer.bpe import BPE
+from llm_holes.engine.work import Work
 from llm_holes.lessons.shared.counts import element_bytes, weight_bytes
 
 SIZES = (0, 256, 4096, 16384)
@@ -37,8 +37,7 @@ def readings(engine: Engine, bpe: BPE, text: str, depth: int) -> Iterator[Readin
     row = element_bytes(engine) * engine.model.config.d_model
     layers = weight_bytes(engine) - row * engine.model.config.d_vocab
     for merges in (*(size for size in SIZES if size < len(bpe.merges)), len(bpe.merges)):
-        if engine.model.is_cancelled():
-            raise Cancelled
+        engine.model.reached(Work("merge", merges, len(bpe.merges)))
         shorter = first_merges(bpe, merges)
         tokens = sum(count * len(shorter.encode_word(word)) for word, count in words.items())
         rows = engine.model.config.d_vocab - len(pieces_lost(bpe, merges))

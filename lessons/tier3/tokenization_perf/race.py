@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from llm_holes.engine.engine import Engine
-from llm_holes.engine.errors import Cancelled, InputError
+from llm_holes.engine.errors import InputError
 from llm_holes.engine.measure import Timing, timed
 from llm_holes.engine.tokenizer.bpe import BPE
 from llm_holes.engine.tokenizer.tiktoken_bridge import Twin
 from llm_holes.engine.tokenizer.tokenizer import Tokenizer
+from llm_holes.engine.work import Work
 from llm_holes.lessons.shared.in_turn import in_turn
 
 Encode = Callable[[str], list[int]]
@@ -62,9 +63,8 @@ def time_size(engine: Engine, race: Race, text: str) -> None:
     """The three in turn over one text, and whether they gave the same tokens. Raises Cancelled."""
     found = {name: encode(text) for name, encode in race.encoders.items()}
     works = {name: partial(encode, text) for name, encode in race.encoders.items()}
-    for times in in_turn(works, lambda _: REPEATS):
-        if engine.model.is_cancelled():
-            raise Cancelled
+    for number, times in enumerate(in_turn(works, lambda _: REPEATS), 1):
+        engine.model.reached(Work("round", number, REPEATS))
         for name, timing in times.items():
             race.warm[name][len(text.encode())] = timing
     first, *others = found.values()

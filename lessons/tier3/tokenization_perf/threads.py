@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from llm_holes.engine.cores import allowed
 from llm_holes.engine.engine import Engine
-from llm_holes.engine.errors import Cancelled
 from llm_holes.engine.measure import Timing
+from llm_holes.engine.work import Work
 from llm_holes.lessons.shared.in_turn import clearly_slower
 from llm_holes.lessons.tier3.tokenization_perf.race import REPEATS, Encode, of_size
 
@@ -47,10 +47,9 @@ def shared_out(engine: Engine, encode: Encode, text: str) -> tuple[Shared, Share
     size = TRIAL_BYTES * 1e3 * SECONDS / TEXTS / min(one_round(encode, trial, 1)[0].end for _ in range(REPEATS))
     texts = [of_size(text, round(size))] * TEXTS
     rounds: dict[int, list[tuple[float, tuple[Text, ...]]]] = {1: [], threads: []}
-    for _ in range(REPEATS):
+    for number in range(1, REPEATS + 1):
         for count, found in rounds.items():
-            if engine.model.is_cancelled():
-                raise Cancelled
+            engine.model.reached(Work("round", number, REPEATS))
             cut = one_round(encode, texts, count)
             found.append((max(text.end for text in cut), cut))
     one, many = (

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from llm_holes.engine.engine import Engine
-from llm_holes.engine.errors import Cancelled
 from llm_holes.engine.measure import Timing
 from llm_holes.engine.tokenizer.bpe import BPE
 from llm_holes.engine.tokenizer.bpe_steps import steps
+from llm_holes.engine.work import Work
 from llm_holes.lessons.shared.in_turn import in_turn
 from llm_holes.lessons.tier3.tokenization_perf.race import PYTHON, REPEATS, Encode, of_size
 
@@ -84,8 +84,7 @@ def set_trap(engine: Engine, bpe: BPE, trap: Trap) -> Iterator[None]:
         return asked.times
 
     for size in SIZES:
-        if engine.model.is_cancelled():
-            raise Cancelled
+        engine.model.reached(Work("byte", size, SIZES[-1]))
         trap.asked[OBVIOUS][size] = count(obvious, trap.bait(size))
         trap.asked[AS_IT_IS][size] = count(obvious, of_size(trap.text, size))
         trap.asked[HEAP][size] = count(BPE.encode_word, trap.bait(size))
@@ -111,9 +110,8 @@ def time_trap(
     texts = {TEXT: of_size(trap.text, whole), TRAP: trap.bait(whole), HALF: trap.bait(half)}
     works = {(name, kind): partial(encode, text) for name, encode in programs.items() for kind, text in texts.items()}
     times: dict[tuple[str, str], Timing] = {}
-    for found in in_turn(works, lambda _: REPEATS):
-        if engine.model.is_cancelled():
-            raise Cancelled
+    for number, found in enumerate(in_turn(works, lambda _: REPEATS), 1):
+        engine.model.reached(Work("round", number, REPEATS))
         times = found
     doubled = {name: times[name, TRAP].fastest / times[name, HALF].fastest for name in (OBVIOUS, PYTHON)}
     return times, doubled
