@@ -61,7 +61,11 @@ def of_size(text: str, size: int) -> str:
 
 def time_size(engine: Engine, race: Race, text: str) -> None:
     """The three in turn over one text, and whether they gave the same tokens. Raises Cancelled."""
-    found = {name: encode(text) for name, encode in race.encoders.items()}
+    found: dict[str, list[int]] = {}
+    for number, (name, encode) in enumerate(race.encoders.items(), 1):
+        engine.model.reached(Work("tokenizer", number, len(race.encoders)))
+        found[name] = encode(text)
+    engine.model.reached(Work("round", 0, REPEATS))
     works = {name: partial(encode, text) for name, encode in race.encoders.items()}
     for number, times in enumerate(in_turn(works, lambda _: REPEATS), 1):
         engine.model.reached(Work("round", number, REPEATS))
