@@ -65,12 +65,14 @@ def race(model: Decoder, attention_fn: AttentionFn, longest: int) -> Times:
     tokens, exact, other = [], [], []
     length = min(SHORTEST, longest)
     while length <= longest:
-        model.reached(Work("token", length, longest))
         counts = (config.n_heads, config.n_kv_heads, config.n_kv_heads)
         q, k, v = (torch.randn(1, count, length, config.d_head, generator=rng) for count in counts)
         tokens.append(length)
         # they take turns, so that what else the machine does meets both
-        runs = [[timed(fn, q, k, v)[1] for fn in (fused_attention, attention_fn)] for _ in range(REPEATS)]
+        runs: list[list[float]] = []
+        for number in range(1, REPEATS + 1):
+            model.reached(Work("round", number, REPEATS))
+            runs.append([timed(fn, q, k, v)[1] for fn in (fused_attention, attention_fn)])
         exact.append(Timing.of([ms for ms, _ in runs]))
         other.append(Timing.of([ms for _, ms in runs]))
         if other[-1].fastest > PATIENCE_MS:
