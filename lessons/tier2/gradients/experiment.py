@@ -33,7 +33,7 @@ READ = 4
 
 def run(engine: Engine, p: Mapping[str, Any]) -> Iterator[Frame]:
     ids, target = taught(engine, p["text"])
-    probe, rate = engine.encode(p["text_b"]), float(p["learning_rate"])
+    probe, rate = engine.encode(p["text_b"])[-MAX_TOKENS:], float(p["learning_rate"])
     report, course = Report(), Course()
     end = engine.tokenizer.decode(ids[-target:])
     report.measure(target=end, taught_tokens=len(ids))
