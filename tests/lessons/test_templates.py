@@ -12,6 +12,7 @@ from llm_holes.engine.checkpoint.store import locate
 from llm_holes.engine.errors import InputError
 from llm_holes.engine.frames import Frame, Text
 from llm_holes.engine.tokenizer.turns import NO_SYSTEM, NO_TEMPLATE
+from llm_holes.engine.work import Watch
 from llm_holes.lessons.worker import EngineHost
 from tests.support import tiny_gguf
 
@@ -45,7 +46,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> EngineHost:
 
 
 def first(made: EngineHost, lesson: str, **settings: Any) -> Frame:
-    _, frames = made.run(lesson, settings, lambda: False, None)
+    _, frames = made.run(lesson, settings, Watch(), None)
     return next(frames)
 
 

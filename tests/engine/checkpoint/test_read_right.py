@@ -271,7 +271,8 @@ def test_a_tied_copy_counts_once_and_another_head_is_used(tmp_path: Path) -> Non
     copy = load(written(tmp_path / "copy", lambda w: w | {HEAD: w[TABLE].clone()}, tie_word_embeddings=True))
     assert copy.info.parameters == tied.info.parameters
     assert copy.info.tied_embeddings
-    assert torch.equal(copy.logits([3, 4]), tied.logits([3, 4]))
+    ids = list(range(8))  # of fewer the sums are made in an order that depends on where a file's weights begin
+    assert torch.equal(copy.logits(ids), tied.logits(ids))
     other = reads_as_transformers_does(written(tmp_path / "other", tie_word_embeddings=True))
     assert not other.info.tied_embeddings
     assert not torch.equal(other.logits([3, 4]), tied.logits([3, 4]))
