@@ -13,6 +13,7 @@ from torch import Tensor
 
 from llm_holes.engine.engine import Engine
 from llm_holes.engine.errors import InputError
+from llm_holes.engine.generation import grammar
 from llm_holes.engine.generation.grammar import Constraint, json_grammar
 from llm_holes.engine.generation.sampling import SamplingParams, masked
 from llm_holes.engine.harness import tools
@@ -137,3 +138,10 @@ def test_a_forced_token_asks_the_model_nothing(engine: Engine) -> None:
 def test_a_schema_that_cannot_be_followed_is_refused(engine: Engine) -> None:
     with pytest.raises(InputError, match="grammar cannot be followed"):
         Constraint(engine.tokenizer, json_grammar({"type": "no such type"}), engine.info.d_vocab)
+
+
+def test_a_vocabulary_is_built_once_for_all_runs_each_of_which_has_a_tokenizer_that_tells(engine: Engine) -> None:
+    constraint(engine)
+    before = grammar._vocabulary.cache_info().misses
+    Constraint(engine.tokenizer.telling(lambda said: None), GRAMMAR, engine.info.d_vocab)
+    assert grammar._vocabulary.cache_info().misses == before
