@@ -277,10 +277,11 @@ async def test_the_heartbeat_tells_what_the_run_does() -> None:
     async with talk("--heartbeat", "0.05") as t:
         t.client.send(Run(7, "slow", {}))
         told: list[Doing] = []
-        while len(told) < 3:
-            t.news.clear()
-            await t.news.wait()
-            told = [r.doing for r in t.replies if isinstance(r, Alive) and r.id == 7 and r.doing is not None]
+        async with asyncio.timeout(30):
+            while len(told) < 3:
+                t.news.clear()
+                await t.news.wait()
+                told = [r.doing for r in t.replies if isinstance(r, Alive) and r.id == 7 and r.doing is not None]
         done = [doing.work.done for doing in told]
         assert all(doing.work.what == "piece" for doing in told)
         assert done == sorted(done)
