@@ -49,10 +49,24 @@ class Outcome:
         """Both side by side, in one line."""
         if self.right is None:
             return self.because
-        said = f"“{self.said}”" if any(map(str.isalpha, self.said)) else self.said
-        if any(map(str.isdigit, self.was)):  # a yes or no answers the measurement's question, not this one
-            return f"You said {said}; it was {self.was}."
-        return f"You said {said}. That is right." if self.right else f"You said {said}; it is “{self.answer}”."
+        if self._is_figure:
+            return f"{self._said}; it was {self.was}."
+        return f"{self._said}. That is right." if self.right else f"{self._said}; it is “{self.answer}”."
+
+    @property
+    def opening(self) -> str:
+        """The sentence before `because`, without what is said there."""
+        said_there = self.right is False and not self._is_figure and f"It is “{self.answer}”." in self.because
+        return f"{self._said}." if said_there else self.sentence
+
+    @property
+    def _is_figure(self) -> bool:
+        """Whether `was` can stand beside an answer: a yes or no is one to the measurement's own question."""
+        return any(map(str.isdigit, self.was))
+
+    @property
+    def _said(self) -> str:
+        return f"You said “{self.said}”" if any(map(str.isalpha, self.said)) else f"You said {self.said}"
 
 
 def grade(

@@ -165,11 +165,11 @@ class Verdict(Widget):
             return []
         width = max(across, 20)
         outcome = self.judged.outcome
-        said = {True: RIGHT, False: WRONG, None: ""}[outcome.right] + outcome.sentence
+        mark = {True: RIGHT, False: WRONG, None: ""}[outcome.right]
         if self.past:
-            return [[Span(line, "dim")] for line in wrapped(f"your bet: {said}", width)]
+            return [[Span(line, "dim")] for line in wrapped(f"your bet: {mark}{outcome.sentence}", width)]
         because = marked(" " + outcome.because) if outcome.right is not None and outcome.because else []
-        return wrapped_spans([Span(said, "measured"), *because], width)
+        return wrapped_spans([Span(mark + outcome.opening, "measured"), *because], width)
 
 
 def option_rows(options: tuple[Option, ...], chosen: int | None, width: int) -> list[Row]:

@@ -71,7 +71,7 @@ def test_a_bound_belongs_to_the_option_above_it() -> None:
 def test_a_miss_is_explained_with_the_measured_number() -> None:
     outcome = grade(ranged(2.0, 5.0), 0, {"tokens": 41})
     assert outcome.right is False
-    assert outcome.sentence == "You said “option 0”; it was 41."
+    assert outcome.sentence == outcome.opening == "You said “option 0”; it was 41."
     assert outcome.because == "because 0 41 It is “option 2”. because 2 41"
     assert outcome.answer == "option 2"
 
@@ -102,7 +102,9 @@ def test_said_and_was_stand_side_by_side() -> None:
 def test_a_miss_about_yes_or_no_is_told_the_right_option_and_not_the_measured_word() -> None:
     options = Option("yes, it is", "A", equals=False), Option("no", "B", equals=True)
     question = Question("is it so?", options, HINTS, "m")
-    assert grade(question, 0, {"m": True}).sentence == "You said “yes, it is”; it is “no”."
+    missed = grade(question, 0, {"m": True})
+    assert missed.sentence == "You said “yes, it is”; it is “no”."
+    assert (missed.opening, missed.because) == ("You said “yes, it is”.", "A It is “no”. B")
     assert grade(question, 1, {"m": True}).sentence == "You said “no”. That is right."
 
 
@@ -138,6 +140,7 @@ def test_a_value_no_option_names_makes_every_answer_wrong() -> None:
     question = Question("?", (Option("a", "A", equals="x"), Option("b", "B", equals="y")), HINTS, "m")
     outcome = grade(question, 0, {"m": "z"})
     assert (outcome.right, outcome.was, outcome.answer) == (False, "z", "z")
+    assert outcome.sentence == outcome.opening == "You said “a”; it is “z”."
 
 
 def test_reasons_are_plain_text_and_may_quote_the_model() -> None:
