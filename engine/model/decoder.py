@@ -27,6 +27,7 @@ from llm_holes.engine.errors import Cancelled
 from llm_holes.engine.model.cache import KVCache
 from llm_holes.engine.model.config import Act, Config
 from llm_holes.engine.model.hook_names import unknown
+from llm_holes.engine.model.norm import rms_norm
 from llm_holes.engine.model.packed import Bf16Weight, PackedWeight
 from llm_holes.engine.model.product import product
 from llm_holes.engine.model.rope import Rope
@@ -274,7 +275,7 @@ class Decoder:
             return x
         if self.config.norm == "layer":
             return F.layer_norm(x, x.shape[-1:], gain, self.weights[f"{name}.bias"], self.config.norm_eps)
-        return F.rms_norm(x, x.shape[-1:], gain, self.config.norm_eps)
+        return rms_norm(x, gain, self.config.norm_eps)
 
     def linear(self, x: Tensor, name: str) -> Tensor:
         """x [..., in] through the matrix `name` [out, in]: [..., out]."""

@@ -2,39 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
-FEW = 5
-"""Vectors up to which MKL is faster at w · xᵀ than at x · wᵀ; with six both take as long."""
+from llm_holes.engine.model.kernels import dots_fp32
+
+FEW = 6
+"""Vectors up to which our loops are faster than the products of torch's MKL."""
 
 
 def product(x: Tensor, w: Tensor, bias: Tensor | None = None) -> Tensor:
     """x [..., in] through w [out, in], plus `bias` [out]: [..., out].
 
-    A few vectors, all that a step of decoding has, take as long as w takes to be read. For a single one OpenBLAS, which
-    comes with numpy, reads it where it lies, nearly twice as fast as torch's MKL does on processors that are not
-    Intel's; for two to five, MKL needs little more than half the time where w is the first factor.
+    A few vectors, all that a step of decoding has, take as long as w takes to be read, which MKL does at half of what
+    memory could give, and at less on processors that are not Intel's.
     """
-    vectors = x.numel() // x.shape[-1]
-    if vectors == 1 and _is_numpys(x) and _is_numpys(w) and not is_in_torch_dispatch_mode():
-        with np.errstate(all="ignore"):  # what is no number any more is told elsewhere
-            y = torch.from_numpy(x.numpy() @ w.numpy().T)
-    elif 1 < vectors <= FEW and _is_plain(x) and _is_plain(w):
-        y = (w @ x.flatten(0, -2).T).T.contiguous().view(*x.shape[:-1], -1)
-    else:
-        return F.linear(x, w, bias)  # so too a single one where torch's operations are counted
+    if not (are_few(x) and is_plain(w) and w.is_contiguous()):
+        return F.linear(x, w, bias)
+    y = through(x, len(w), dots_fp32, w.numpy())
     return y if bias is None else y + bias
 
 
-def _is_numpys(x: Tensor) -> bool:
-    """Whether numpy can read it where it lies, in fp32, and no gradient is asked of it."""
-    return _is_plain(x) and not x.requires_grad
+def are_few(x: Tensor) -> bool:
+    """Whether x [..., in] is a few vectors that our loops can read."""
+    return 0 < x.numel() <= FEW * x.shape[-1] and is_plain(x)
 
 
-def _is_plain(x: Tensor) -> bool:
-    """Whether it lies in the machine's own memory, in fp32."""
-    return x.is_cpu and x.dtype is torch.float32
+def is_plain(x: Tensor) -> bool:
+    """Whether our loops can read it: in fp32, in the machine's own memory, with no gradient asked of it and none of
+    torch's operations counted."""
+    return x.is_cpu and x.dtype is torch.float32 and not x.requires_grad and not is_in_torch_dispatch_mode()
+
+
+def through(x: Tensor, rows: int, loop: Callable[..., None], *matrix: npt.NDArray[np.generic]) -> Tensor:
+    """The few vectors x [..., in] through a matrix of so many `rows` by its `loop`: [..., rows]."""
+    xs = np.ascontiguousarray(x.numpy())
+    ys = np.empty((*xs.shape[:-1], rows), np.float32)
+    loop(*matrix, xs.reshape(-1, xs.shape[-1]), ys.reshape(-1, rows))
+    return torch.from_numpy(ys)

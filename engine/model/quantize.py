@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from llm_holes.engine.errors import InputError
-from llm_holes.engine.model.packed import INT4_GROUP, Int4Weight, Int8Weight
+from llm_holes.engine.model.kernels import GROUP, HALF, Bf16s
+from llm_holes.engine.model.packed import Int4Weight, Int8Weight
 
 Granularity = Literal["tensor", "channel", "group"]
 SCALE_BITS = 16
@@ -90,19 +91,26 @@ def blocks_of(w: Tensor, granularity: Granularity, group_size: int) -> Tensor:
 
 
 def int8_weight(w: Tensor) -> Int8Weight:
-    """w [out, in] as symmetric 8-bit codes with a bfloat16 scale per row, ready for the int8 kernel."""
+    """w [out, in] as symmetric 8-bit codes with a scale per row."""
     q = quantize(w, 8, "channel")
-    return Int8Weight(q.codes.to(torch.int8), q.scale[:, 0].bfloat16())
+    return Int8Weight(q.codes.to(torch.int8).numpy(), q.scale[:, 0].contiguous().numpy())
 
 
 def int4_weight(w: Tensor) -> Int4Weight:
-    """w [out, in] as asymmetric 4-bit codes in groups of 32, packed for the int4 kernel."""
-    q = quantize(w, 4, "group", INT4_GROUP, symmetric=False)
-    groups = w.shape[1] // INT4_GROUP
-    codes = q.codes.to(torch.int32).view(w.shape)
-    packed = torch._convert_weight_to_int4pack_for_cpu(codes, 1)
-    # the kernel computes (code - 8) · scale + zero, so the offset is moved to the middle code
-    offset = (8 - q.zero_point) * q.scale
-    pairs = torch.stack((q.scale.view(-1, groups), offset.view(-1, groups)), -1)
-    pairs = pairs.transpose(0, 1).contiguous().bfloat16()
-    return Int4Weight(packed, pairs, packed.nbytes + pairs.nbytes)
+    """w [out, in] as asymmetric 4-bit codes in groups of 32, in blocks of rows."""
+    q = quantize(w, 4, "group", GROUP, symmetric=False)
+    codes = _in_blocks(q.codes.to(torch.uint8).view(len(w), -1, GROUP)).permute(0, 2, 3, 1)
+    scales, offsets = (_in_blocks(y.view(len(w), -1)).transpose(1, 2) for y in (q.scale, -q.zero_point * q.scale))
+    low, high = codes.chunk(2, -1)
+    return Int4Weight((low | high << 4).contiguous().numpy(), _bf16s(scales), _bf16s(offsets), len(w))
+
+
+def _in_blocks(rows: Tensor) -> Tensor:
+    """[out, …] as [blocks, rows of a block, …], with zeros where the last block is not full."""
+    missing = -len(rows) % (2 * HALF)
+    rows = torch.cat((rows, rows.new_zeros(missing, *rows.shape[1:]))) if missing else rows
+    return rows.view(-1, 2 * HALF, *rows.shape[1:])
+
+
+def _bf16s(x: Tensor) -> Bf16s:
+    return x.contiguous().bfloat16().view(torch.uint16).numpy()

@@ -1,4 +1,4 @@
-"""A few vectors through a matrix, one by numpy and more by another product of torch's, against torch's linear map."""
+"""A few vectors through a matrix, by a loop of our own, against torch's linear map."""
 
 from __future__ import annotations
 
