@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import os
 import sys
 import threading
@@ -50,6 +51,10 @@ class EngineHost:
         self._place = contextlib.ExitStack()
 
     def load(self, report: Callable[[Status], None]) -> ModelInfo:
+        with _nothing_to_collect():
+            return self._loaded(report)
+
+    def _loaded(self, report: Callable[[Status], None]) -> ModelInfo:
         from llm_holes.engine.checkpoint import store
 
         # torch takes seconds to import, about as long as the file takes to be found and checked
@@ -154,6 +159,17 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     # what Apple's GPUs cannot do yet is done on the CPU, and said on stderr
     os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
     serve(*prepared(), EngineHost(args.model, args.threads, args.device, args.dtype))
+
+
+@contextlib.contextmanager
+def _nothing_to_collect() -> Iterator[None]:
+    """What is made meanwhile stays: looking through it again and again for garbage is a quarter of importing torch."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _import_torch() -> None:
