@@ -49,7 +49,7 @@ def main() -> None:
         ours.append(first_paint(OURS, b"Find the hole"))
     print(f"bare Textual app  {median(bare) * 1000:6.0f} ms")
     print(f"llm-holes         {median(ours) * 1000:6.0f} ms")
-    print(f"ratio             {median(ours) / median(bare):6.2f}  (at most 1.5)")
+    print(f"ratio             {median(ours) / median(bare):6.2f}  (at most 1.1)")
 
 
 if __name__ == "__main__":

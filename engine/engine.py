@@ -18,8 +18,9 @@ from llm_holes.engine.generation.generate import Limits, Step, generate
 from llm_holes.engine.generation.sampling import SamplingParams
 from llm_holes.engine.ipc.messages import ModelInfo
 from llm_holes.engine.memory import refuse_too_large
-from llm_holes.engine.model.config import Config, Sizes, read_config
+from llm_holes.engine.model.config import Config, read_config
 from llm_holes.engine.model.decoder import Decoder
+from llm_holes.engine.model.sizes import Sizes
 from llm_holes.engine.surgery.operations import Surgery, operated
 from llm_holes.engine.tokenizer.tokenizer import Tokenizer
 from llm_holes.engine.weights import ON_CPU, load_weights, placed, rearranged, tied

@@ -12,7 +12,7 @@ from typing import Literal, TypeVar
 import msgspec
 
 from llm_holes.engine.frames import Frame, Value
-from llm_holes.engine.model.config import Sizes
+from llm_holes.engine.model.sizes import Sizes
 from llm_holes.engine.work import Doing
 
 T = TypeVar("T")

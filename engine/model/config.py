@@ -16,6 +16,7 @@ from llm_holes.engine.model.config_numbers import count, number
 from llm_holes.engine.model.families import FAMILIES, PRE, Family, Norm, QKNorm
 from llm_holes.engine.model.quantized_formats import fp8_block
 from llm_holes.engine.model.rope import Rope, read_rope
+from llm_holes.engine.model.sizes import Sizes
 from llm_holes.engine.model.windows import FULL, SLIDING, layer_kinds, read_window
 
 Act = Literal["silu", "gelu", "gelu_tanh", "relu"]
@@ -28,20 +29,6 @@ ACTS: Mapping[str, Act] = {
     "gelu_pytorch_tanh": "gelu_tanh",
     "relu": "relu",
 }
-
-
-class Sizes(msgspec.Struct, frozen=True):
-    """The sizes of a model, under TransformerLens' names; `n_kv_heads` < `n_heads` means grouped-query attention."""
-
-    n_layers: int
-    d_model: int
-    n_heads: int
-    n_kv_heads: int
-    d_head: int
-    d_mlp: int
-    d_vocab: int
-    n_ctx: int
-    tied_embeddings: bool
 
 
 class Router(msgspec.Struct, frozen=True):

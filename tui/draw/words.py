@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import cache
+from typing import TYPE_CHECKING
 
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
 from rich.cells import cell_len
 
 from llm_holes.lessons.catalog.words import PLACEHOLDER, Values, chosen, value_of
 from llm_holes.tui.draw.sanitize import visible
 from llm_holes.tui.draw.spans import Row, Span, plain
+
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+    from markdown_it.token import Token
 
 LINK = "link:"
 """A span of this role leads to the lesson named after it."""
@@ -22,6 +25,9 @@ MARKS = {"strong_open": "strong", "em_open": "em", "code_inline": "code"}
 
 @cache
 def _parser() -> MarkdownIt:
+    # the first screen has no words yet
+    from markdown_it import MarkdownIt
+
     return MarkdownIt("commonmark")
 
 

@@ -20,7 +20,6 @@ from llm_holes.tui.draw.sanitize import visible
 from llm_holes.tui.draw.spans import Row, Span, fitted, plain
 from llm_holes.tui.faults import Steady
 from llm_holes.tui.messages import TabChosen
-from llm_holes.tui.views import widget_for, widget_type
 from llm_holes.tui.views.base import ViewWidget
 from llm_holes.tui.views.walk import WalkView
 
@@ -144,6 +143,9 @@ class Picture(VerticalScroll, can_focus=True):
     async def show(self, views: Iterable[View], mark: str = "", twin: View | None = None) -> None:
         """Puts these views up, with a `mark` before their titles. `twin` is the view in the other picture, which is on
         the same scale."""
+        # twenty kinds, none of which is on the first screen
+        from llm_holes.tui.views.widgets import widget_for, widget_type
+
         wanted = {f"{view.key} {n}" if n else view.key: view for n, view in enumerate(views)}
         for key, widget in list(self.made.items()):
             if key in wanted and isinstance(widget, widget_type(wanted[key])):

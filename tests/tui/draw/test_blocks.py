@@ -10,8 +10,8 @@ from llm_holes.tui.draw.blocks import block_facts, blocks_rows
 from llm_holes.tui.draw.colours import HUES
 from llm_holes.tui.draw.spans import plain
 from llm_holes.tui.messages import Described
-from llm_holes.tui.views import widget_for
 from llm_holes.tui.views.blocks import BlocksView
+from llm_holes.tui.views.widgets import widget_for
 
 VIEW = Blocks(
     "memory",

@@ -9,8 +9,8 @@ from textual.app import App, ComposeResult
 from llm_holes.engine.frames import Context, Contexts, Part
 from llm_holes.tui.draw.contexts import contexts_rows, part_facts
 from llm_holes.tui.draw.spans import plain
-from llm_holes.tui.views import widget_for
 from llm_holes.tui.views.contexts import ContextsView
+from llm_holes.tui.views.widgets import widget_for
 from tests.support.example_views import CONTEXTS
 
 

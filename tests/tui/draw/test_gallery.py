@@ -13,8 +13,8 @@ from llm_holes.tui.draw.gallery import gallery_row, gallery_rows, gallery_scale,
 from llm_holes.tui.draw.map import cell_facts
 from llm_holes.tui.draw.spans import plain
 from llm_holes.tui.messages import Picked
-from llm_holes.tui.views import widget_for
 from llm_holes.tui.views.gallery import GalleryView
+from llm_holes.tui.views.widgets import widget_for
 
 
 def maps(count: int, size: int = 4) -> Array:

@@ -8,8 +8,8 @@ from textual.app import App, ComposeResult
 
 from llm_holes.engine.frames import Array, Heatmap
 from llm_holes.tui.draw.as_text import view_text
-from llm_holes.tui.views import widget_for
 from llm_holes.tui.views.heatmap import HeatmapView
+from llm_holes.tui.views.widgets import widget_for
 
 NAMES = ("The", " cat", " sat")
 VIEW = Heatmap("map", Array.of([[0.0, 0.5, 1.0]] * 3), "token", "looks at", NAMES, NAMES, "weight", "row", "column")

@@ -12,8 +12,8 @@ from llm_holes.engine.frames import Cut, RankedList
 from llm_holes.tui.draw.as_text import view_text
 from llm_holes.tui.draw.ranked_list import ranked_facts, ranked_line, ranked_rows
 from llm_holes.tui.draw.spans import plain
-from llm_holes.tui.views import widget_for
 from llm_holes.tui.views.ranked_list import RankedListView
+from llm_holes.tui.views.widgets import widget_for
 
 LABELS = (" Paris", " the", " a", " located", " one", " known", "\n", " home")
 SHARES = (0.412, 0.18, 0.12, 0.07, 0.05, 0.02, 0.008, 0.00004)

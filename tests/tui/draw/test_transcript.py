@@ -13,7 +13,7 @@ from llm_holes.tui.draw.as_text import view_text
 from llm_holes.tui.draw.sanitize import clean
 from llm_holes.tui.draw.spans import plain
 from llm_holes.tui.draw.transcript import layout_of, place_facts, start_of, transcript_row, transcript_rows
-from llm_holes.tui.views import widget_for
+from llm_holes.tui.views.widgets import widget_for
 
 
 def tokens(*texts: str) -> tuple[Token, ...]:

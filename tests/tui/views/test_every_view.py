@@ -10,8 +10,8 @@ from llm_holes.engine.frames import View
 from llm_holes.tui.draw.as_svg import view_svg
 from llm_holes.tui.draw.as_text import view_text
 from llm_holes.tui.draw.spans import plain
-from llm_holes.tui.views import WIDGETS, widget_for
 from llm_holes.tui.views.plain import UnknownView
+from llm_holes.tui.views.widgets import WIDGETS, widget_for
 from tests.support.app import OpenApp
 from tests.support.example_views import EXAMPLES
 from tests.support.fake_link import recorded

@@ -5,8 +5,8 @@ from __future__ import annotations
 from msgspec import structs
 
 from llm_holes.engine.frames import Timeline, View
-from llm_holes.tui.views import widget_for
 from llm_holes.tui.views.walk import WalkView
+from llm_holes.tui.views.widgets import widget_for
 from tests.support.app import OpenApp
 from tests.support.example_views import CACHE_GRID, RANK_RACE, TIMELINE
 
