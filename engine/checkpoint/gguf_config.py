@@ -102,6 +102,7 @@ def config_of(file: gguf.File) -> dict[str, Any]:
     own = {shared: name for name, shared in family.renamed.items()}
     return {
         "model_type": architecture.family,
+        "architectures": [architecture.transformers],
         **{own.get(key, key): value for key, value in said.items()},
         "dtype": "float32",
     }

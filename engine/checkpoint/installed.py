@@ -29,7 +29,7 @@ DEFAULT_BYTES = 750_000_000
 NEEDED = f"The default model needs {DEFAULT_BYTES / 1e9:.2f} GB. "
 MANIFEST = "manifest.json"
 VERSION = 1
-CONVERTER = 2
+CONVERTER = 3
 """Raised when a GGUF file is converted otherwise than before: what an older llm-holes converted is made anew."""
 
 

@@ -32,6 +32,7 @@ def test_the_logits_of_a_gguf_file_are_those_of_the_model_it_was_made_of(
     assert selfcheck.transformers_logits(engine, IDS).ok  # reads the folder that was made
     config = json.loads((Path(engine.files.folder) / "config.json").read_text())
     assert config["model_type"] == model.config.model_type.replace("mistral", "llama")
+    assert config["architectures"] == [type(model).__name__.replace("Mistral", "Llama")]
 
 
 def test_every_architecture_has_a_variant() -> None:

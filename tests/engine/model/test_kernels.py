@@ -74,7 +74,7 @@ def test_what_is_no_number_stays_none(bits: str, number: float) -> None:
     assert rms_norm(x, torch.ones(96), 1e-5)[0, 5].isnan()
 
 
-@pytest.mark.parametrize("shape", [(64,), (1, 1, 64), (2, 9, 64), (0, 64)])
+@pytest.mark.parametrize("shape", [(64,), (1, 1, 64), (2, 3, 64), (2, 9, 64), (0, 64)])
 def test_a_norm_is_torchs(shape: tuple[int, ...]) -> None:
     x, gain = drawn(*shape) * 30, drawn(64)
     torch.testing.assert_close(rms_norm(x, gain, 1e-5), F.rms_norm(x, (64,), gain, 1e-5))
