@@ -118,6 +118,7 @@ def _run(make_app: Callable[[], App[Any]], found: Found, lifeline: int) -> int:
     from llm_holes.tui.faults import SurvivingApp
     from llm_holes.tui.terminal.driver import PatientDriver
     from llm_holes.tui.terminal.filters import poor_terminal
+    from llm_holes.tui.terminal.garbage import spare_the_keys
 
     app = make_app()
     app._filters += poor_terminal(os.environ)
@@ -130,8 +131,10 @@ def _run(make_app: Callable[[], App[Any]], found: Found, lifeline: int) -> int:
     app.error_console = Console(file=said, markup=False, highlight=False)
 
     async def run() -> None:
-        guard = Guard(app, asyncio.get_running_loop(), found, lifeline)
+        loop = asyncio.get_running_loop()
+        guard = Guard(app, loop, found, lifeline)
         guard.start()
+        spare_the_keys(loop.call_later)
         try:
             await app.run_async()
         finally:
