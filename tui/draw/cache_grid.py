@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import groupby
 
 from rich.cells import cell_len
 
@@ -12,7 +14,8 @@ from llm_holes.tui.draw.arrays import matrix
 from llm_holes.tui.draw.sanitize import visible
 from llm_holes.tui.draw.spans import Row, Span, fit, named, titled, wrapped
 
-LOOKS: dict[CellState, tuple[str, str, str]] = {
+Look = tuple[str, str, str]
+LOOKS: dict[CellState, Look] = {
     "changed": ("◆", "hue1", "changed"),
     "written": ("█", "measured", "written now"),
     "recomputed": ("▚", "hue4", "computed again"),
@@ -102,16 +105,22 @@ def _heads(view: CacheGrid, layout: Layout, cursor: Cursor) -> Row:
 def _row(view: CacheGrid, cells: list[list[CellState]], layout: Layout, n: int, cursor: Cursor) -> Row:
     here = cursor is not None and cursor[0] == n
     row = [Span(fit(row_name(view, n), layout.names, right=True) + " ", "strong" if here else "dim")]
-    for tokens in layout.columns:
-        occurring = {cells[n][token] for token in tokens}
-        glyph, role, _ = next(look for state, look in LOOKS.items() if state in occurring)
+    at = next((c for c, tokens in enumerate(layout.columns) if here and cursor is not None and cursor[1] in tokens), -1)
+    looks = enumerate(_look(tuple(cells[n][tokens.start : tokens.stop])) for tokens in layout.columns)
+    for (is_cursor, (glyph, role, _)), run in groupby(looks, lambda place: (place[0] == at, place[1])):
         # a gap between wide cells only: narrow ones are to be seen as one shape
         text = glyph * (layout.cell - 1) + " " if layout.cell > 2 else glyph * layout.cell
-        if here and cursor is not None and cursor[1] in tokens:
-            text = "[" + text[1:-1] + "]" if layout.cell > 1 else "+"
-            role = "cursor"
-        row.append(Span(text, role))
+        if is_cursor:
+            row.append(Span("[" + text[1:-1] + "]" if layout.cell > 1 else "+", "cursor"))
+        else:
+            row.append(Span(text * len(list(run)), role))
     return row
+
+
+@lru_cache(1024)
+def _look(states: tuple[CellState, ...]) -> Look:
+    """Of a column that stands for tokens in these states."""
+    return next(look for state, look in LOOKS.items() if state in states)
 
 
 def _legend(view: CacheGrid, cells: list[list[CellState]], layout: Layout, width: int) -> list[Row]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
+from itertools import groupby
 from typing import ClassVar, Generic, TypeVar
 
 from rich.segment import Segment
@@ -100,8 +101,7 @@ class ViewWidget(Steady, Widget, Generic[V]):
         row = self.row(y, width)
         if y == 0 and self.mark:
             row = fitted([Span(self.mark, "pick"), Span("  "), *row], width)
-        strip = Strip([Segment(span.text, paint.style(span)) for span in row])
-        return strip.adjust_cell_length(width, paint.base)
+        return Strip(segments(row, paint)).adjust_cell_length(width, paint.base)
 
 
 Theme = tuple[str, str, str, str]
@@ -139,6 +139,12 @@ class Paint:
             return Style(bgcolor=self._ramp[ink], color=self._inks[ink])
         shade, behind = (None if step is None else self._ramp[step] for step in (ink, ground))
         return Style(color=shade, bgcolor=behind)
+
+
+def segments(row: Row, paint: Paint) -> list[Segment]:
+    """Neighbours in one style are one segment: all that is done to a line afterwards is done for each."""
+    runs = groupby(row, paint.style)
+    return [Segment("".join(span.text for span in run), style) for style, run in runs]
 
 
 painted = lru_cache(64)(Paint)
