@@ -9,6 +9,9 @@ import sys
 import pytest
 from rich.cells import cell_len
 from textual import events
+from textual._compositor import Compositor, ReflowResult
+from textual.geometry import Size
+from textual.widget import Widget
 
 from llm_holes.engine.frames import Bars, Cost, Frame, Text
 from llm_holes.engine.ipc.messages import Alive, Cancel, Cancelled, Failed, Finished, Status, Unavailable
@@ -349,3 +352,40 @@ async def test_while_a_run_goes_on_no_other_picture_stands_for_that_of_the_step(
         engine.say(Finished(engine.runs[-1].id, engine.runs[-1].settings, 1.0))
         await settle(pilot)
         assert [view.key for view in app.query_one(Stage).shown] == ["other"]
+
+
+async def test_only_a_picture_or_a_caption_of_another_height_lays_the_screen_out(
+    open_app: OpenApp, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Keys wait for it."""
+    engine.manual = True
+    layouts: list[int] = []
+    reflow = Compositor.reflow
+
+    def counted(compositor: Compositor, parent: Widget, size: Size) -> ReflowResult:
+        layouts.append(1)
+        return reflow(compositor, parent, size)
+
+    async with open_app() as (app, pilot):
+        caption = app.query_one(Caption)
+
+        async def show(told: str, *values: float) -> None:
+            engine.frame(Frame(told, (Bars("b", tuple(map(str, values)), values, key="second"),)))
+            await until(pilot, lambda: told[:5] in str(caption.render()))
+            await settle(pilot)
+
+        engine.ready()
+        await press(pilot, "space", "s")
+        await show("first", 1.0, 2.0)
+        monkeypatch.setattr(Compositor, "reflow", counted)
+        await show("second", 3.0, 4.0)
+        await show("third", 5.0, 6.0)
+        assert layouts == []
+        await show("another bar", 7.0, 8.0, 9.0)
+        picture = app.query_one(ViewWidget)
+        assert layouts
+        assert picture.size.height == picture.row_count(picture.size.width)
+        layouts.clear()
+        await show(" ".join(["more to say"] * 30), 10.0, 11.0, 12.0)
+        assert layouts
+        assert caption.size.height == len(str(caption.render()).splitlines()) > 1

@@ -41,7 +41,7 @@ class ViewWidget(Steady, Widget, Generic[V]):
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"view--{role}" for role in ROLES}
     ALLOW_SELECT = False
 
-    view: reactive[V] = reactive[V](None, layout=True, always_update=True)  # type: ignore[arg-type]
+    view: reactive[V] = reactive[V](None, always_update=True)  # type: ignore[arg-type]
     mark: str
     """What stands before the title, as A and B do where two runs are compared; set before `view` is."""
     twin: View | None
@@ -85,6 +85,10 @@ class ViewWidget(Steady, Widget, Generic[V]):
         self.cached_rows.forget()
         self.prepare(view)
         return view
+
+    def _watch_view(self) -> None:
+        if not self.size or self.row_count(self.size.width) != self.size.height:  # as high as before, it moves nothing
+            self.refresh(layout=True)
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         return self.row_count(max(width, 1))

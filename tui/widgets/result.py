@@ -22,11 +22,11 @@ from llm_holes.tui.widgets.predict import PredictForm, Verdict
 class Caption(Widget):
     """What to look at, or what became of the run, in a line or two, and what it cost."""
 
-    frame: reactive[Frame | None] = reactive(None, layout=True, always_update=True)
-    run: reactive[RunState] = reactive(RunState(), layout=True)
-    view: reactive[str] = reactive("", layout=True)
+    frame: reactive[Frame | None] = reactive(None, always_update=True)
+    run: reactive[RunState] = reactive(RunState())
+    view: reactive[str] = reactive("")
     """The key of the view that is on the stage."""
-    quiet: reactive[bool] = reactive(False, layout=True)
+    quiet: reactive[bool] = reactive(False)
     """Whether what the run found is not to be said: it would answer a bet that is still open."""
 
     def render(self) -> VisualType:
@@ -34,6 +34,12 @@ class Caption(Widget):
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         return len(self._rows(width))
+
+    def watch_frame(self) -> None:
+        if len(self._rows(self.size.width)) != self.size.height:  # as high as before, it moves nothing
+            self.refresh(layout=True)
+
+    watch_run = watch_view = watch_quiet = watch_frame
 
     def _rows(self, across: int) -> list[Row]:
         width = max(across - 2, 20)

@@ -151,8 +151,8 @@ class Picture(VerticalScroll, can_focus=True):
             if key in wanted and isinstance(widget, widget_type(wanted[key])):
                 widget.mark, widget.twin = mark, twin
                 widget.view = wanted[key]
-                self._arrived = self._arrived or not widget.display
-                widget.display = True
+                if not widget.display:
+                    widget.display = self._arrived = True
             elif key in wanted or not widget.is_attached or not widget.view.key:
                 await self.made.pop(key).remove()
             else:
