@@ -110,6 +110,8 @@ class LessonScreen(Steady, Screen[None]):
     ]  # fmt: skip
     VERTICAL_BREAKPOINTS = [(0, "-low"), (16, "-short"), (HIGH, "-high")]  # noqa: RUF012
 
+    focused: var[Widget | None] = var(None)
+    """Textual's own would have the whole screen painted each time; what looks different is painted anyway."""
     lesson: var[Lesson | None] = var(None)
     step: var[int] = var(0)
     engine: var[EngineState] = var(EngineState())

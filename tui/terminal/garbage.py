@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterable, Sequence
 
 from textual.strip import Strip
 
-NEW = 10_000
+NEW = 5_000
 """Objects that are made before the new ones are looked through: those of a few paints."""
+LOOKS = 3
+"""Looks at the new ones before those that outlived one are looked through too."""
 SETTLED = 3.0
 """Seconds after which what there is belongs to the program and is never looked through again."""
 
@@ -32,5 +34,5 @@ def spare_the_keys(call_later: Callable[[float, Callable[[], None]], object]) ->
         call_later: calls something after some seconds.
     """
     Strip.divide = divide  # type: ignore[assignment, method-assign]
-    gc.set_threshold(NEW, *gc.get_threshold()[1:])
+    gc.set_threshold(NEW, LOOKS, gc.get_threshold()[2])
     call_later(SETTLED, gc.freeze)
