@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import io
 import os
 import select
@@ -47,6 +48,7 @@ def run_app(make_app: Callable[[], App[Any]]) -> int:
         return 2
     if colours := known_colours(os.environ):
         os.environ.setdefault("TEXTUAL_COLOR_SYSTEM", colours)
+    gc.disable()  # until the app has settled
     # before any thread starts, as threads inherit what is blocked
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS if _job_control() else {*SIGNALS, signal.SIGTSTP})
     found = Found()
