@@ -48,7 +48,7 @@ def wide(half: np.uint16) -> np.float32:
 
 @compiled("void(float32[:, ::1], float32[:, ::1], float32[:, ::1])")
 def dots_fp32(w: Floats, xs: Floats, ys: Floats) -> None:
-    """Each row of w [out, in] times each of the vectors xs [n, in]: [n, out]."""
+    """Each row of w [out, in] times each of the vectors xs [n, in], into ys [n, out]."""
     for row in range(len(w)):
         for n in range(len(xs)):
             y = np.float32(0)
@@ -59,7 +59,7 @@ def dots_fp32(w: Floats, xs: Floats, ys: Floats) -> None:
 
 @compiled("void(uint16[:, ::1], float32[:, ::1], float32[:, ::1])")
 def dots_bf16(w: Bf16s, xs: Floats, ys: Floats) -> None:
-    """The same for w [out, in] in bfloat16."""
+    """Each row of w [out, in], in bfloat16, times each of the vectors xs [n, in], into ys [n, out]."""
     for row in range(len(w)):
         for n in range(len(xs)):
             y = np.float32(0)
@@ -70,7 +70,8 @@ def dots_bf16(w: Bf16s, xs: Floats, ys: Floats) -> None:
 
 @compiled("void(int8[:, ::1], float32[::1], float32[:, ::1], float32[:, ::1])")
 def dots_int8(codes: npt.NDArray[np.int8], scales: Floats, xs: Floats, ys: Floats) -> None:
-    """The same for codes [out, in] in 8 bits, each worth the scale [out] of its row."""
+    """Each row of codes [out, in] in 8 bits, each worth the scale [out] of its row, times each of the vectors
+    xs [n, in], into ys [n, out]."""
     for row in range(len(codes)):
         for n in range(len(xs)):
             y = np.float32(0)
@@ -81,11 +82,11 @@ def dots_int8(codes: npt.NDArray[np.int8], scales: Floats, xs: Floats, ys: Float
 
 @compiled("void(uint8[:, :, :, ::1], uint16[:, :, ::1], uint16[:, :, ::1], float32[:, ::1], float32[:, ::1])")
 def dots_int4(codes: npt.NDArray[np.uint8], scales: Bf16s, offsets: Bf16s, xs: Floats, ys: Floats) -> None:
-    """The same for codes in 4 bits, two in a byte, [blocks, groups, GROUP, HALF], each worth code · scale + offset of
-    its group, [blocks, groups, rows of a block] in bfloat16.
+    """Each row of a matrix in 4 bits times each of the vectors xs [n, in], into ys [n, out].
 
-    One number of a vector is multiplied with the codes of a whole block of rows, since a processor does that at once;
-    four of them before the sums are written back.
+    Two codes are in a byte, [blocks, groups, GROUP, HALF], and each is worth code · scale + offset of its group,
+    [blocks, groups, rows of a block] in bfloat16. One number of a vector is multiplied with the codes of a whole block
+    of rows, since a processor does that at once; four of them before the sums are written back.
     """
     low, high = np.empty(HALF, np.float32), np.empty(HALF, np.float32)
     for n in range(len(xs)):
@@ -112,7 +113,7 @@ def dots_int4(codes: npt.NDArray[np.uint8], scales: Bf16s, offsets: Bf16s, xs: F
 
 @compiled("float32[:, :, ::1](uint8[:, :, :, ::1], uint16[:, :, ::1], uint16[:, :, ::1])")
 def columns_int4(codes: npt.NDArray[np.uint8], scales: Bf16s, offsets: Bf16s) -> Floats:
-    """The numbers that such codes are worth, [in, blocks, rows of a block]."""
+    """The numbers that the codes of `dots_int4` are worth, [in, blocks, rows of a block]."""
     blocks, groups = codes.shape[:2]
     w = np.empty((groups * GROUP, blocks, 2 * HALF), np.float32)
     for block in range(blocks):
@@ -129,7 +130,7 @@ def columns_int4(codes: npt.NDArray[np.uint8], scales: Bf16s, offsets: Bf16s) ->
 
 @compiled("void(float32[:, ::1], float32[::1], float32, float32[:, ::1])")
 def rms_norms(xs: Floats, gain: Floats, eps: float, ys: Floats) -> None:
-    """Each x of xs [n, d] divided by the root of its mean square, times `gain` [d]."""
+    """Each of the vectors xs [n, d] divided by the root of its mean square, times `gain` [d], into ys [n, d]."""
     for n in range(len(xs)):
         squares = np.float32(0)
         for i in range(len(gain)):
