@@ -8,6 +8,7 @@ so become one.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from rich.cells import get_character_cell_size
 
@@ -75,13 +76,15 @@ class Canvas:
     def _put(self, row: int, column: int, text: str, style: str) -> int:
         """Writes into one row; returns the column behind the text."""
         columns, lines = self.size
-        cells = list(text) if SIMPLE.fullmatch(text) else _cells(text)
+        cells = _cells(text)
+        end = column + len(cells)
         if row < lines and column < columns:
-            del cells[columns - column :]
             self._touched.add(row)
-            self._texts[row][column : column + len(cells)] = cells
-            self._styles[row][column : column + len(cells)] = [style if text.strip(" ") else blank(style)] * len(cells)
-        return column + len(cells)
+            if end > columns:
+                cells, end = cells[: columns - column], columns
+            self._texts[row][column:end] = cells
+            self._styles[row][column:end] = [style if text.strip(" ") else blank(style)] * len(cells)
+        return end
 
     def difference(self) -> str:
         """What makes the terminal show what the app wants, "" if it does. From here on that counts as sent."""
@@ -100,7 +103,9 @@ class Canvas:
     def _row(self, row: int, out: list[str], pen: Pen) -> Pen:
         texts, styles = self._texts[row], self._styles[row]
         at, style = -1, UNKNOWN
-        for x in self._changed(row):
+        changed = self._changed(row)
+        even = bool(changed) and _even(texts)
+        for x in changed:
             if x != at:
                 if 0 <= at < x <= at + GAP and styles[at:x] == [style] * (x - at):
                     out.append("".join(texts[at:x]))
@@ -111,7 +116,7 @@ class Canvas:
                 sequence, pen = change(pen, style)
                 out.append(sequence)
             out.append(texts[x])
-            at = x + 1 if SIMPLE.fullmatch(texts[x]) else -1
+            at = x + 1 if even or SIMPLE.fullmatch(texts[x]) else -1
         self._sent_texts[row], self._sent_styles[row] = texts[:], styles[:]
         return pen
 
@@ -136,8 +141,11 @@ def _even(texts: list[str]) -> bool:
     return len(joined) == len(texts) and SIMPLE.fullmatch(joined) is not None
 
 
-def _cells(text: str) -> list[str]:
+@lru_cache(4096)
+def _cells(text: str) -> tuple[str, ...]:
     """The text's characters, each with what combines with it, and "" behind each wide one."""
+    if SIMPLE.fullmatch(text):
+        return tuple(text)
     cells: list[str] = []
     for character in text:
         width = get_character_cell_size(character)
@@ -146,4 +154,4 @@ def _cells(text: str) -> list[str]:
         elif cells:
             last = -1 if cells[-1] else -2
             cells[last] += character
-    return cells
+    return tuple(cells)
