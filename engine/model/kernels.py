@@ -20,7 +20,7 @@ Bf16s = npt.NDArray[np.uint16]
 
 GROUP = 32
 """Inputs that share a scale."""
-HALF = 32
+HALF = 48
 """Rows whose 4-bit codes are the low halves of as many bytes; the high halves are the codes of the HALF rows after."""
 FAST = {"reassoc", "contract", "nsz"}
 """What a sum's order may be is left to the compiler; infinities and what is no number stay what they are."""

@@ -56,7 +56,7 @@ class Int4Weight:
             y = through(x, 2 * HALF * len(self.codes), dots_int4, self.codes, self.scales, self.offsets)
         else:
             y = _many(x, torch.from_numpy(columns_int4(self.codes, self.scales, self.offsets)).flatten(1))
-        return y[..., : self.rows]
+        return y if y.shape[-1] == self.rows else y[..., : self.rows]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ from textual.widgets import Static
 from llm_holes.engine.frames import Bars, Frame, Text
 from llm_holes.lessons.catalog.catalog import Catalog, load
 from llm_holes.lessons.catalog.search import find
-from llm_holes.tui import views
 from llm_holes.tui.app import HolesApp
 from llm_holes.tui.screens.welcome import WelcomeScreen
+from llm_holes.tui.views import widgets
 from llm_holes.tui.views.plain import TextView, UnknownView
 from llm_holes.tui.widgets.dial import Stepper
 from llm_holes.tui.widgets.lines import GAP, KeyBar
@@ -52,7 +52,7 @@ async def test_the_way_out_of_a_dial_is_a_shown_key_and_can_be_clicked(open_app:
 async def test_a_view_without_a_drawing_leaves_the_rest_in_sight(
     open_app: OpenApp, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delitem(views.WIDGETS, Bars)
+    monkeypatch.delitem(widgets.WIDGETS, Bars)
     frame = Frame(
         "done",
         (Bars("what comes next", (" Paris",), (0.6,), key="first"), Text("answer", "Paris", key="second")),

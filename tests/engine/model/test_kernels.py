@@ -60,8 +60,8 @@ def test_many_vectors_meet_the_same_numbers(bits: str, rows: int) -> None:
 
 @pytest.mark.parametrize("bits", ["8", "4"])
 def test_fewer_bits_are_fewer_bytes(bits: str) -> None:
-    w = drawn(128, 96)
-    scales = {"8": 4 * 128, "4": 2 * 2 * 128 * 3}
+    w = drawn(192, 96)
+    scales = {"8": 4 * 192, "4": 2 * 2 * 192 * 3}
     assert FORMS[bits][0](w).nbytes == w.numel() * int(bits) // 8 + scales[bits]  # type: ignore[attr-defined]
 
 
