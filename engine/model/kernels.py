@@ -12,6 +12,8 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 from numba import njit
+from numba.core import config
+from platformdirs import user_cache_path
 
 Loop = TypeVar("Loop", bound=Callable[..., object])
 Floats = npt.NDArray[np.float32]
@@ -24,6 +26,8 @@ HALF = 48
 """Rows whose 4-bit codes are the low halves of as many bytes; the high halves are the codes of the HALF rows after."""
 FAST = {"reassoc", "contract", "nsz"}
 """What a sum's order may be is left to the compiler; infinities and what is no number stay what they are."""
+
+config.CACHE_DIR = config.CACHE_DIR or str(user_cache_path("llm-holes") / "loops")
 
 
 def compiled(signature: str) -> Callable[[Loop], Loop]:

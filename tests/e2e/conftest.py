@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
+from platformdirs import user_cache_path
 
 from llm_holes.engine.checkpoint.installed import ModelFiles
 from llm_holes.engine.ipc.client import command_for
@@ -29,6 +30,7 @@ def home(tmp_path: Path) -> dict[str, str]:
         "LANG": "C.UTF-8",
         "LLM_HOLES_STATE": str(tmp_path / "state"),
         "MARK": str(tmp_path),
+        "NUMBA_CACHE_DIR": str(user_cache_path("llm-holes") / "loops"),
         **folders,
     }
 
