@@ -27,7 +27,7 @@ HALF = 48
 FAST = {"reassoc", "contract", "nsz"}
 """What a sum's order may be is left to the compiler; infinities and what is no number stay what they are."""
 
-config.CACHE_DIR = config.CACHE_DIR or str(user_cache_path("llm-holes") / "loops")
+config.CACHE_DIR = config.CACHE_DIR or str(user_cache_path("llm-holes") / "loops")  # pyright: ignore
 
 
 def compiled(signature: str) -> Callable[[Loop], Loop]:
