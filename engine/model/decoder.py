@@ -327,7 +327,7 @@ def rotate(x: Tensor, rotation: Rotation) -> Tensor:
     if dims < x.shape[-1]:
         return torch.cat((rotate(x[..., :dims], rotation), x[..., dims:]), dim=-1)
     others = x.roll(dims // 2, dims=-1)  # of each pair
-    return torch.addcmul(x * rotation.cos, others, rotation.sin)
+    return x * rotation.cos + others * rotation.sin
 
 
 def times(x: Tensor, scale: float) -> Tensor:

@@ -33,12 +33,6 @@ def test_quit_restores_the_terminal(tmp_path: Path, home: dict[str, str]) -> Non
         t.assert_restored()
 
 
-def test_nothing_is_collected_until_the_first_screen_is_there(tmp_path: Path, home: dict[str, str]) -> None:
-    with tiny("collect", tmp_path, home) as t:
-        t.until("it lets all stay")
-        t.until("it collects")
-
-
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT])
 @pytest.mark.parametrize("key", ["", "s"], ids=["idle", "stuck"])
 def test_a_signal_saves_and_restores(

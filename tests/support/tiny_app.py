@@ -1,13 +1,11 @@
 """A small app for the terminal tests: `python tests/support/tiny_app.py MODE FILE`.
 
 Modes: `idle`; `crash` (an exception two keys later); `stream` (a frame every 50 ms, and a heartbeat in FILE); `stuck`
-(the event loop blocks for ever); `engine` (with the fake engine at work); `collect` (says whether Python
-collects garbage). `save_now` writes FILE.
+(the event loop blocks for ever); `engine` (with the fake engine at work). `save_now` writes FILE.
 """
 
 from __future__ import annotations
 
-import gc
 import sys
 import time
 from pathlib import Path
@@ -39,8 +37,6 @@ class TinyApp(App[None]):
     async def on_mount(self) -> None:
         if self.mode == "stream":
             self.set_interval(0.05, self.tick)
-        if self.mode == "collect":
-            self.set_interval(0.05, self.tell_whether_it_collects)
         if self.mode == "engine":
             await self.client.start()
             self.client.send(Run(1, "busy", {}))
@@ -57,9 +53,6 @@ class TinyApp(App[None]):
             self.query_one("#rare", Static).update("changed once")
         with self.file.open("a") as file:
             file.write(f"{time.monotonic()}\n")
-
-    def tell_whether_it_collects(self) -> None:
-        self.query_one("#text", Static).update("it collects" if gc.isenabled() else "it lets all stay")
 
     def action_boom(self) -> None:
         secret = "the learner's text"

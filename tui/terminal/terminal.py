@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import io
 import os
 import select
@@ -48,7 +47,6 @@ def run_app(make_app: Callable[[], App[Any]]) -> int:
         return 2
     if colours := known_colours(os.environ):
         os.environ.setdefault("TEXTUAL_COLOR_SYSTEM", colours)
-    gc.disable()  # until the app has settled
     # before any thread starts, as threads inherit what is blocked
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS if _job_control() else {*SIGNALS, signal.SIGTSTP})
     found = Found()
@@ -120,8 +118,9 @@ def _run(make_app: Callable[[], App[Any]], found: Found, lifeline: int) -> int:
     from llm_holes.tui.faults import SurvivingApp
     from llm_holes.tui.terminal.driver import PatientDriver
     from llm_holes.tui.terminal.filters import poor_terminal
-    from llm_holes.tui.terminal.garbage import spare_the_keys
+    from llm_holes.tui.terminal.uncut_lines import forget_themselves
 
+    forget_themselves()
     app = make_app()
     app._filters += poor_terminal(os.environ)
     if app.driver_class is LinuxDriver:
@@ -133,10 +132,8 @@ def _run(make_app: Callable[[], App[Any]], found: Found, lifeline: int) -> int:
     app.error_console = Console(file=said, markup=False, highlight=False)
 
     async def run() -> None:
-        loop = asyncio.get_running_loop()
-        guard = Guard(app, loop, found, lifeline)
+        guard = Guard(app, asyncio.get_running_loop(), found, lifeline)
         guard.start()
-        spare_the_keys(loop.call_later)
         try:
             await app.run_async()
         finally:
