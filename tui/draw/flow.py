@@ -101,7 +101,7 @@ def _ended(head: Row, said: str, sizes: Sizes) -> list[Row]:
     gap = max(INDENT + sizes.name - cell_len(plain(head)), 2)
     if not said:
         return [head]
-    if cell_len(plain(head)) + gap + cell_len(said) <= sizes.width:
+    if cell_len(plain(head)) + gap + cell_len(said) <= INDENT + sizes.room:
         return [[*head, Span(" " * gap + said)]]
     return [head, *([Span(" " * INDENT + line)] for line in wrapped(said, sizes.room))]
 
