@@ -132,8 +132,8 @@ def columns_int4(codes: npt.NDArray[np.uint8], scales: Bf16s, offsets: Bf16s) ->
     return w
 
 
-@compiled("void(float32[:, ::1], float32[::1], float32, float32[:, ::1])")
-def rms_norms(xs: Floats, gain: Floats, eps: float, ys: Floats) -> None:
+@compiled("void(float32[::1], float32, float32[:, ::1], float32[:, ::1])")
+def rms_norms(gain: Floats, eps: float, xs: Floats, ys: Floats) -> None:
     """Each of the vectors xs [n, d] divided by the root of its mean square, times `gain` [d], into ys [n, d]."""
     for n in range(len(xs)):
         squares = np.float32(0)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from llm_holes.engine.model.kernels import rms_norms
-from llm_holes.engine.model.product import are_few, is_plain
+from llm_holes.engine.model.product import are_few, is_plain, through
 
 
 def rms_norm(x: Tensor, gain: Tensor, eps: float) -> Tensor:
@@ -18,7 +16,4 @@ def rms_norm(x: Tensor, gain: Tensor, eps: float) -> Tensor:
     """
     if not (are_few(x) and is_plain(gain)):
         return F.rms_norm(x, x.shape[-1:], gain, eps)
-    xs = np.ascontiguousarray(x.numpy())
-    ys = np.empty(xs.shape, np.float32)
-    rms_norms(xs.reshape(-1, xs.shape[-1]), gain.numpy(), eps, ys.reshape(-1, xs.shape[-1]))
-    return torch.from_numpy(ys)
+    return through(x, len(gain), rms_norms, gain.numpy(), eps)

@@ -20,8 +20,8 @@ FEW = 6
 def product(x: Tensor, w: Tensor, bias: Tensor | None = None) -> Tensor:
     """x [..., in] through w [out, in], plus `bias` [out]: [..., out].
 
-    A few vectors, all that a step of decoding has, take as long as w takes to be read, which MKL does at half of what
-    memory could give, and at less on processors that are not Intel's.
+    A few vectors, all that a step of decoding has, take as long as w takes to be read, for which MKL needs more than
+    twice the time on processors of AMD's.
     """
     if not (are_few(x) and is_plain(w) and w.is_contiguous()):
         return F.linear(x, w, bias)
@@ -40,9 +40,9 @@ def is_plain(x: Tensor) -> bool:
     return x.is_cpu and x.dtype is torch.float32 and not x.requires_grad and not is_in_torch_dispatch_mode()
 
 
-def through(x: Tensor, rows: int, loop: Callable[..., None], *matrix: npt.NDArray[np.generic]) -> Tensor:
-    """The few vectors x [..., in] through a matrix of so many `rows` by its `loop`: [..., rows]."""
+def through(x: Tensor, out: int, loop: Callable[..., None], *weights: npt.NDArray[np.generic] | float) -> Tensor:
+    """What the `loop` over some weights makes of the few vectors x [..., in]: [..., out]."""
     xs = np.ascontiguousarray(x.numpy())
-    ys = np.empty((*xs.shape[:-1], rows), np.float32)
-    loop(*matrix, xs.reshape(-1, xs.shape[-1]), ys.reshape(-1, rows))
+    ys = np.empty((*xs.shape[:-1], out), np.float32)
+    loop(*weights, xs.reshape(-1, xs.shape[-1]), ys.reshape(-1, out))
     return torch.from_numpy(ys)
