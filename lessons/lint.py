@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import NamedTuple
 
 from llm_holes.engine.frames import Frame, Value
@@ -32,7 +32,7 @@ class Fault(NamedTuple):
         return f"{self.file}:{self.line}: {self.problem}"
 
 
-def inspect(folder: Traversable) -> tuple[list[Lesson], list[Fault]]:
+def inspect(folder: Path) -> tuple[list[Lesson], list[Fault]]:
     """The lessons under `folder` that can be read, and the faults of all files."""
     lessons, faults = _readable(folder)
     try:
@@ -49,7 +49,7 @@ def inspect(folder: Traversable) -> tuple[list[Lesson], list[Fault]]:
     return lessons, faults
 
 
-def _of_tour(folder: Traversable, lessons: Sequence[Lesson]) -> list[Fault]:
+def _of_tour(folder: Path, lessons: Sequence[Lesson]) -> list[Fault]:
     """What is wrong with the tour, if one leads through these lessons."""
     if not (folder / FILE).is_file():
         return []
@@ -108,7 +108,7 @@ def _numbers(value: Value | None) -> Iterator[int | float]:
         yield value
 
 
-def _faults_of_code(lesson: Lesson, shared: Traversable) -> Iterator[Fault]:
+def _faults_of_code(lesson: Lesson, shared: Path) -> Iterator[Fault]:
     """Settings that the experiment reads and the lesson does not have, and the other way round."""
     try:
         code = read_by(lesson.place, shared)
@@ -139,7 +139,7 @@ def faults_of_bets(lesson: Lesson, measured: Callable[[Mapping[str, Value]], Mea
             yield at(lesson, step.bet.question, said)
 
 
-def _readable(folder: Traversable) -> tuple[list[Lesson], list[Fault]]:
+def _readable(folder: Path) -> tuple[list[Lesson], list[Fault]]:
     lessons: list[Lesson] = []
     faults: list[Fault] = []
     for tier, place in places(folder):

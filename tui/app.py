@@ -21,6 +21,7 @@ from llm_holes.tui.link import Died, LinkFactory, to_process
 from llm_holes.tui.messages import Replied
 from llm_holes.tui.palette import HolesCommands
 from llm_holes.tui.screens.lesson import LessonScreen
+from llm_holes.tui.stylesheet import ParsedOnce
 from llm_holes.tui.themes import DARK, DEFAULTS, LIGHT, for_terminal
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ class HolesApp(SurvivingApp):
             self.register_theme(for_terminal(theme, self.console.color_system == "standard"))
         if "TEXTUAL_THEME" not in os.environ:
             self.theme = DARK.name
+        self.stylesheet = ParsedOnce(variables=self.get_css_variables())
 
     @cached_property
     def learner(self) -> Learner:

@@ -44,9 +44,7 @@ CLOSE_SECONDS = 1.5
 
 # The connection must never wait for a password, and must notice by itself that the network is gone.
 SSH_OPTIONS = ("-T", "-o", "BatchMode=yes", "-o", "ServerAliveInterval=15", "-o", "ServerAliveCountMax=2")
-SSH_ADDRESS = re.compile(
-    r"ssh://(?:(?P<user>\w[\w.-]*)@)?(?P<host>\w[\w.-]*|\[[0-9A-Fa-f:.]+\])(?::(?P<port>\d{1,5}))?/?", re.ASCII
-)
+SSH_ADDRESS = r"ssh://(?:(?P<user>\w[\w.-]*)@)?(?P<host>\w[\w.-]*|\[[0-9A-Fa-f:.]+\])(?::(?P<port>\d{1,5}))?/?"
 
 
 @dataclass(frozen=True)
@@ -281,7 +279,7 @@ def command_for(
         return [sys.executable, "-m", "llm_holes.lessons.worker", *options]
     if is_address(engine):
         return _served(engine, given)
-    address = SSH_ADDRESS.fullmatch(engine)
+    address = re.fullmatch(SSH_ADDRESS, engine, re.ASCII)
     if address is None:
         raise ValueError(f"the engine is `local`, `ssh://[user@]host[:port]` or `https://host/v1`, not {engine!r}")
     user, host, port = address["user"], address["host"].strip("[]"), address["port"]

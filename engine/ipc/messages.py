@@ -7,6 +7,7 @@ below. Nothing is pickled. The same bytes travel over a local pipe or through `s
 from __future__ import annotations
 
 import struct
+from functools import cache
 from typing import Literal, TypeVar
 
 import msgspec
@@ -146,8 +147,17 @@ class Alive(msgspec.Struct, frozen=True, tag="alive"):
 Reply = Hello | Status | Ready | Unavailable | Framed | Finished | Cancelled | Failed | Alive
 
 _encoder = msgspec.msgpack.Encoder()
-_requests: msgspec.msgpack.Decoder[Request] = msgspec.msgpack.Decoder(Request, strict=True)
-_replies: msgspec.msgpack.Decoder[Reply] = msgspec.msgpack.Decoder(Reply, strict=True)
+
+
+# each takes some milliseconds to make, and no first screen needs one
+@cache
+def _requests() -> msgspec.msgpack.Decoder[Request]:
+    return msgspec.msgpack.Decoder(Request, strict=True)
+
+
+@cache
+def _replies() -> msgspec.msgpack.Decoder[Reply]:
+    return msgspec.msgpack.Decoder(Reply, strict=True)
 
 
 def pack(message: Request | Reply) -> bytes:
@@ -171,11 +181,11 @@ def body_length(header: bytes) -> int:
 
 
 def decode_request(body: bytes) -> Request:
-    return _decode(_requests, body)
+    return _decode(_requests(), body)
 
 
 def decode_reply(body: bytes) -> Reply:
-    return _decode(_replies, body)
+    return _decode(_replies(), body)
 
 
 def _decode(decoder: msgspec.msgpack.Decoder[T], body: bytes) -> T:

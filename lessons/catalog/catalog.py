@@ -7,8 +7,7 @@ import tomllib
 from collections.abc import Iterable, Iterator
 from functools import cache, cached_property
 from importlib import import_module
-from importlib.resources import files
-from importlib.resources.abc import Traversable
+from pathlib import Path
 from types import ModuleType
 from typing import TypeVar
 
@@ -22,7 +21,11 @@ from llm_holes.lessons.catalog.words import Words, words_of
 T = TypeVar("T")
 
 TIERS = range(5)
+SHIPPED = Path(__file__).parents[1]
+"""The folder of the lessons that come with the program."""
 DATA, BODY = "lesson.toml", "lesson.md"
+FIRST_LIST = re.compile(r"\n(?=\[|\w+ *= *\[)")
+"""Where the first list or table of a lesson's data begins; what the tree needs stands before it."""
 
 
 class CatalogError(Exception):
@@ -42,7 +45,7 @@ class Lesson(msgspec.Struct, frozen=True, dict=True):
     tier: int
     order: int
     parent: str
-    place: Traversable
+    place: Path
     toml: str
 
     @property
@@ -151,17 +154,17 @@ def experiment(lesson: Lesson) -> ModuleType:
 @cache
 def load() -> Catalog:
     """The catalog that ships with the program; its lessons are checked as they are opened. Raises CatalogError."""
-    return outline(files("llm_holes.lessons"))
+    return outline(SHIPPED)
 
 
-def outline(folder: Traversable) -> Catalog:
+def outline(folder: Path) -> Catalog:
     """The tree of `tier*/*/lesson.toml` under `folder`, from the first lines of each file."""
     found = [parse(place, tier) for tier, place in places(folder)]
     check_tree(found)
     return Catalog({lesson.id: lesson for lesson in _reading_order(found, "")})
 
 
-def places(folder: Traversable) -> Iterator[tuple[int, Traversable]]:
+def places(folder: Path) -> Iterator[tuple[int, Path]]:
     """The folders under `folder` that hold a lesson, each with its tier."""
     for tier in TIERS:
         shelf = folder / f"tier{tier}"
@@ -170,7 +173,7 @@ def places(folder: Traversable) -> Iterator[tuple[int, Traversable]]:
                 yield tier, place
 
 
-def read(folder: Traversable) -> Catalog:
+def read(folder: Path) -> Catalog:
     """The catalog under `folder` with everything in it checked. Raises CatalogError."""
     catalog = outline(folder)
     for lesson in catalog.lessons.values():
@@ -187,17 +190,20 @@ class _Heading(msgspec.Struct):
     parent: str = ""
 
 
-def parse(place: Traversable, tier: int) -> Lesson:
+def parse(place: Path, tier: int) -> Lesson:
     """The lesson in a folder, its heading checked. Raises CatalogError."""
     file = f"tier{tier}/{place.name}/{DATA}"
     toml = text_of(place / DATA, file)
-    heading = typed(file, toml, toml.partition("\n[")[0], _Heading)
+    try:
+        heading = typed(file, toml, FIRST_LIST.split(toml, 1)[0], _Heading)
+    except CatalogError:  # of somebody who has written a list before the rest of it
+        heading = typed(file, toml, toml.partition("\n[")[0], _Heading)
     return Lesson(
         place.name.replace("_", "-"), heading.title, heading.short, tier, heading.order, heading.parent, place, toml
     )  # fmt: skip
 
 
-def text_of(path: Traversable, file: str) -> str:
+def text_of(path: Path, file: str) -> str:
     """The text of a file that messages call `file`. Raises CatalogError."""
     try:
         return path.read_text(encoding="utf-8")

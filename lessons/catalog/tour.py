@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
-from importlib.resources import files
-from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
 
 from llm_holes.engine.frames import Value
-from llm_holes.lessons.catalog.catalog import Lesson, text_of, typed
+from llm_holes.lessons.catalog.catalog import SHIPPED, Lesson, text_of, typed
 from llm_holes.lessons.catalog.schema import NonEmpty
 from llm_holes.lessons.catalog.settings import SettingsError, checked
 
@@ -35,10 +34,10 @@ class _Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 @cache
 def load() -> tuple[Stop, ...]:
     """The tour that ships with the program. Raises CatalogError."""
-    return read(files("llm_holes.lessons"))
+    return read(SHIPPED)
 
 
-def read(folder: Traversable) -> tuple[Stop, ...]:
+def read(folder: Path) -> tuple[Stop, ...]:
     """The tour through the lessons under `folder`, its names not yet checked. Raises CatalogError."""
     text = text_of(folder / FILE, FILE)
     return typed(FILE, text, text, _Script).stops
@@ -93,7 +92,7 @@ def _settings(stop: Stop, lesson: Lesson, at: int) -> Iterator[str]:
             yield f"in {lesson.id!r}, {error}"
 
 
-def line_of(folder: Traversable, number: int) -> int:
+def line_of(folder: Path, number: int) -> int:
     """The line of the file at which a stop begins, counted from 0; the first one if it is written otherwise."""
     lines = text_of(folder / FILE, FILE).splitlines()
     found = [line for line, content in enumerate(lines, 1) if content.strip() == STOP]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import NamedTuple
 
 SETTINGS = frozenset({"p", "settings"})
@@ -31,7 +31,7 @@ class Code(NamedTuple):
         return self.shared | {use.name for use in self.own}
 
 
-def read_by(place: Traversable, shared: Traversable) -> Code | None:
+def read_by(place: Path, shared: Path) -> Code | None:
     """What the modules in the folder `place` read; `shared` has the modules that several lessons import.
 
     None if there are none. Raises SyntaxError with the file's name and the line.
@@ -45,11 +45,11 @@ def read_by(place: Traversable, shared: Traversable) -> Code | None:
     return Code(own, frozenset(use.name for file in others for use in _uses(_tree(file), file.name)))
 
 
-def _modules(folder: Traversable) -> list[Traversable]:
+def _modules(folder: Path) -> list[Path]:
     return sorted((file for file in folder.iterdir() if file.name.endswith(".py")), key=lambda file: file.name)
 
 
-def _tree(file: Traversable) -> ast.Module:
+def _tree(file: Path) -> ast.Module:
     return ast.parse(file.read_text(encoding="utf-8"), file.name)
 
 

@@ -9,12 +9,15 @@ MODEL_LIBRARIES = {"torch", "numba", "transformers", "tiktoken", "safetensors", 
 DRAWING_LIBRARIES = {"textual", "rich"}
 SLOW_ON_THE_WAY_TO_THE_FIRST_PAINT = {"numpy", "huggingface_hub", "gguf"}
 NOT_ON_THE_FIRST_SCREEN = {
+    "argparse",
     "markdown_it",
     "llm_holes.engine.model.config",
     "llm_holes.lessons.learner.learner",
     "llm_holes.tui.screens.help",
     "llm_holes.tui.views.heatmap",
     "llm_holes.tui.views.widgets",
+    "llm_holes.tui.widgets.page",
+    "textual.widgets._text_area",
 }
 
 

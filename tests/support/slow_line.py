@@ -59,6 +59,12 @@ class SlowTerminal(Terminal):
         while self._down and self._down[0][0] <= now:
             self.feed(self._down.popleft()[1])
 
+    def status(self, seconds: float = 30) -> int:
+        """Also once what was on the way has arrived."""
+        status = super().status(seconds)
+        self.until(lambda: not self._down, seconds)
+        return status
+
     def _send(self, data: bytes) -> None:
         self._free = max(self._free, time.monotonic()) + len(data) / self._rate
         self._down.append((self._free + self._delay, data))

@@ -43,11 +43,15 @@ class Terminal:
         self.stream = pyte.ByteStream(self.screen)
         self.output = b""
         self._status: int | None = None
+        # a ctrl+c that comes before the program must not raise KeyboardInterrupt in what is still a copy of this one
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
             fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
             signal.signal(signal.SIGINT, signal.SIG_DFL)  # a test run in the background hands it down ignored
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             os.execvpe(command[0], list(command), dict(env))
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         self.attributes = termios.tcgetattr(self.fd)
 
     def __enter__(self) -> Terminal:

@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
+from llm_holes.lessons.catalog.catalog import Catalog
 from llm_holes.lessons.learner.events import Answered, Ran, Read
 from llm_holes.lessons.learner.progress import FILE, Progress
 from llm_holes.tui.app import HolesApp
 from llm_holes.tui.widgets.dial import Choice, Stepper
 from llm_holes.tui.widgets.lesson_tree import MARKS
+from tests.support import gallery
 from tests.support.app import MakeApp, OpenApp, done, press, settle, until
 from tests.support.fake_link import FakeEngine
 from tests.support.pictures import MIDDLE, SMALL, Compare, after
@@ -157,8 +159,11 @@ async def test_a_file_it_cannot_read_is_set_aside_with_a_message(
         assert mark(app, "tokens") == "·"
 
 
-async def test_two_apps_at_once_lose_nothing(make_app: MakeApp, folder: Path) -> None:
-    one, other = make_app("tokens"), make_app("attention")
+async def test_two_apps_at_once_lose_nothing(catalog: Catalog, folder: Path) -> None:
+    one, other = (
+        HolesApp([], first, link=FakeEngine(gallery.frames()).link, catalog=catalog)
+        for first in ("tokens", "attention")
+    )
     async with one.run_test() as first, other.run_test() as second:
         for app, pilot in ((one, first), (other, second), (one, first)):
             await settle(pilot)

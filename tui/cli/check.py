@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from importlib.resources import files
-from importlib.resources.abc import Traversable
+from pathlib import Path
 
 from llm_holes.engine.frames import Value
 from llm_holes.engine.numbers import plural
 from llm_holes.lessons.cases import Case, case_with, cases_of
-from llm_holes.lessons.catalog.catalog import Lesson
+from llm_holes.lessons.catalog.catalog import SHIPPED, Lesson
 from llm_holes.lessons.game.rules import DIFFICULTIES, FIND_THE_HOLE, GIVE_UP
 from llm_holes.lessons.lint import Fault, at, faults_of_bets, faults_of_run, inspect
 from llm_holes.tui.cli.json import dumps
@@ -22,10 +21,10 @@ CASES = range(1, 4)
 """The cases of the game that are tried at each difficulty."""
 
 
-def main(command: Sequence[str] | None, as_json: bool, folder: Traversable | None = None) -> int:
+def main(command: Sequence[str] | None, as_json: bool, folder: Path | None = None) -> int:
     """Prints what is wrong; 0 if nothing is. With the command of an engine, every default, step, bet and preset is run
     on it, and some cases of the game are solved. Raises Unsuccessful if there is no engine."""
-    folder = folder or files("llm_holes.lessons")
+    folder = folder or SHIPPED
     lessons, faults = inspect(folder)
     faults += [fault for lesson in lessons for fault in _code_faults(lesson)]
     runs = {lesson.id: cases_of(lesson) for lesson in lessons} if command is not None else {}

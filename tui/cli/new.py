@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from importlib.resources import files
 from keyword import iskeyword
 from pathlib import Path
 from string import Template
 
 from llm_holes.lessons.catalog import catalog
-from llm_holes.lessons.catalog.catalog import BODY, DATA, TIERS, Catalog
+from llm_holes.lessons.catalog.catalog import BODY, DATA, SHIPPED, TIERS, Catalog
 from llm_holes.tui.cli.run import Unsuccessful
 from llm_holes.tui.draw.sanitize import clean
 
@@ -164,7 +163,7 @@ def test_characters_are_counted(engine: Engine) -> None:
 def main(lesson_id: str, under: str, lessons: Path | None = None) -> int:
     """Writes the lesson's folder into that of all lessons, and its test beside theirs. Raises Unsuccessful where there
     is no checkout to write into, and for an id that cannot be one or a parent that is none."""
-    lessons = lessons or Path(str(files("llm_holes.lessons")))
+    lessons = lessons or SHIPPED
     tests = lessons.parent / "tests" / "lessons"
     if not tests.is_dir():
         raise Unsuccessful("a new lesson needs a checkout that is installed with `pip install -e .`", usage=True)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from importlib.resources import files
-from importlib.resources.abc import Traversable
+from pathlib import Path
 
 import msgspec
 
 from llm_holes.lessons.cases import Case, cases_of, steps_with
-from llm_holes.lessons.catalog.catalog import Lesson
+from llm_holes.lessons.catalog.catalog import SHIPPED, Lesson
 from llm_holes.lessons.catalog.settings import SettingsError, assigned
 from llm_holes.lessons.catalog.words import Values
 from llm_holes.lessons.lint import inspect
@@ -24,12 +23,12 @@ WIDTH = 100
 
 
 def main(
-    command: Sequence[str], wanted: Sequence[str], assignments: Sequence[str] = (), folder: Traversable | None = None
+    command: Sequence[str], wanted: Sequence[str], assignments: Sequence[str] = (), folder: Path | None = None
 ) -> int:
     """Prints the words of these lessons, or of all, one block for each run; 1 if a run failed. With assignments such as
     `text=hello`, those of the lessons' steps with them. Raises Unsuccessful if there is no engine, no such lesson or no
     such setting."""
-    lessons = {lesson.id: lesson for lesson in inspect(folder or files("llm_holes.lessons"))[0]}
+    lessons = {lesson.id: lesson for lesson in inspect(folder or SHIPPED)[0]}
     for lesson_id in wanted:
         if lesson_id not in lessons:
             raise Unsuccessful(f"there is no lesson {lesson_id!r}", usage=True)

@@ -65,7 +65,7 @@ def _without_a_ninth(match: re.Match[str]) -> str:
     return "".join(shown)
 
 
-_MAYBE_STACKED = re.compile(f"[\u0300-\U0010ffff]{{{MOST_COMBINING + 1},}}")
+_MAYBE_STACKED = re.compile(f"[^\x00-\u02ff]{{{MOST_COMBINING + 1},}}")
 """Where so many combining marks can be: none of them comes before U+0300."""
 _STRAY = re.compile("[\udc80-\udcff]")
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual._styles_cache import StylesCache
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Container, Horizontal, Vertical
+from textual.containers import Horizontal
 from textual.reactive import var
 from textual.screen import Screen
 from textual.timer import Timer
@@ -53,20 +54,20 @@ from llm_holes.tui.services.steps import Steps
 from llm_holes.tui.services.tour import Tour
 from llm_holes.tui.state.named_views import named_views
 from llm_holes.tui.widgets.case_line import CaseLine
-from llm_holes.tui.widgets.dials import Dials
 from llm_holes.tui.widgets.lesson_tree import LessonTree
 from llm_holes.tui.widgets.lines import HintLine, KeyBar, StageLine
-from llm_holes.tui.widgets.result import Result
-from llm_holes.tui.widgets.stage import Stage
 from llm_holes.tui.widgets.status_line import StatusLine, state_row
-from llm_holes.tui.widgets.text_field import TextField
-from llm_holes.tui.widgets.words import WordsPane
 
 if TYPE_CHECKING:
     from llm_holes.lessons.learner.events import Event, Resume
     from llm_holes.lessons.learner.learner import Learner
     from llm_holes.tui.draw.card import Card
     from llm_holes.tui.screens.welcome import WelcomeScreen
+    from llm_holes.tui.widgets.dials import Dials
+    from llm_holes.tui.widgets.page import Page
+    from llm_holes.tui.widgets.result import Result
+    from llm_holes.tui.widgets.stage import Stage
+    from llm_holes.tui.widgets.words import WordsPane
 
 DEBOUNCE = 0.35
 """Seconds after the last change of a control before it runs by itself."""
@@ -83,6 +84,8 @@ HIGH = 30
 """Rows from which there is room for words above two pictures."""
 DIFFERENCES = "what differs"
 """The tab of everything in which two compared runs differ."""
+LATER_STYLES = [Path(__file__).parents[1] / name for name in ("widgets/page.tcss", "screens/dialog.tcss")]
+"""Of what is not on the first screen."""
 PLACE_AFTER = 1.0
 """Seconds after which a change of controls or a scroll is written, with all that came in between."""
 
@@ -120,6 +123,11 @@ class LessonScreen(Steady, Screen[None]):
     model: var[ModelInfo | None] = var(None)
     comparison: var[tuple[View, ...]] = var(())
 
+    words: WordsPane
+    stage: Stage
+    result: Result
+    dials: Dials
+
     def __init__(
         self,
         catalog: Catalog,
@@ -147,9 +155,9 @@ class LessonScreen(Steady, Screen[None]):
         """Held while a lesson is put on the page, so that none is left half there."""
         self.saving = Saving(learner, self.point, self._in_thread, lambda: self.call_later(self._tell))
         self.status, self.stage_line, self.case_line = StatusLine(), StageLine(), CaseLine()
-        # held rather than found: replies also come while the screen is put together, and below a dialog
-        self.holes, self.words, self.stage, self.result = LessonTree(catalog), WordsPane(), Stage(), Result()
-        self.dials, self.hint, self.footer = Dials(), HintLine(), KeyBar()
+        self.holes, self.hint, self.footer = LessonTree(catalog), HintLine(), KeyBar()
+        self.page: Page | None = None
+        """Where a lesson will be. Empty until one is opened, so the first paint does not wait for it."""
         self.quitting = False
         """Whether the learner has quit: what is typed while everything is saved must not open anything any more."""
         self.greeting: WelcomeScreen | None = None
@@ -173,25 +181,27 @@ class LessonScreen(Steady, Screen[None]):
         yield self.case_line
         with Horizontal(id="body"):
             yield self.holes
-            with Vertical(id="page"):
-                with Container(id="work"):
-                    yield self.words.data_bind(LessonScreen.lesson, LessonScreen.step, LessonScreen.model)
-                    with Vertical(id="see"):
-                        yield self.stage
-                        yield self.result
-                yield self.dials
         yield self.hint
         yield self.footer
         yield Static("llm-holes needs a terminal of at least 60 × 16", id="small")
 
     def on_mount(self) -> None:
-        self.result.caption.data_bind(LessonScreen.run, LessonScreen.frame)
         self.status.holes = len(self.catalog.lessons)
-        self.stage.target.focus()
-        self.watch(self, "focused", self._focus_moved)
         self.call_after_refresh(self._after_first_paint)
 
-    def _after_first_paint(self) -> None:
+    async def _after_first_paint(self) -> None:
+        """Keys that come before the page is there wait in the screen's queue, behind this."""
+        from llm_holes.tui.widgets.page import Page
+
+        self.app.stylesheet.read_all(LATER_STYLES)
+        self.page = page = Page()
+        self.words, self.stage, self.result, self.dials = page.words, page.stage, page.result, page.dials
+        self.words.data_bind(LessonScreen.lesson, LessonScreen.step, LessonScreen.model)
+        self.result.caption.data_bind(LessonScreen.run, LessonScreen.frame)
+        self._lay_out()
+        await self.query_one("#body").mount(page)
+        self.watch(self, "focused", self._focus_moved)
+        self.stage.target.focus()
         self.run_worker(self._link.start(), name="engine")
         self.run_worker(self._begin())
 
@@ -360,7 +370,7 @@ class LessonScreen(Steady, Screen[None]):
         had = self.result.form.question
         bet = self.runs.bet(self.lesson)
         self.result.ask(bet)
-        if bet is not None and had is not bet and (self.focused is None or not isinstance(self.focused, TextField)):
+        if bet is not None and had is not bet and self.focused not in self.dials.texts():
             self.result.form.focus()
 
     @on(OpenLesson)
@@ -389,6 +399,8 @@ class LessonScreen(Steady, Screen[None]):
     def _lay_out(self) -> None:
         """Words beside the picture where there is room for both; above two of them, which need the width, and no more
         than the heading where they need the rows too."""
+        if self.page is None:
+            return
         width, two = self.size.width, self.has_class("-compared")
         self.words.beside = not two and (width >= WIDE or (width >= MAP_FROM and self.has_class("-folded")))
         self.words.brief = two and self.size.height < HIGH
@@ -667,7 +679,7 @@ class LessonScreen(Steady, Screen[None]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """What is possible now; the footer, help and palette show only that."""
-        if self.quitting:
+        if self.quitting or self.page is None:
             return False
         opened, finished = self.lesson is not None, self.lab.finished(self.lesson) is not None
         possible = {

@@ -28,7 +28,7 @@ LAST_WORDS = 1.0
 
 
 class Outlet:
-    """What Textual's thread writes to: the terminal without a buffer, and without a write that waits for ever.
+    """What is written to: the terminal without a buffer, and without a write that waits for ever.
 
     Args:
         descriptor: of the terminal, or of a file.
@@ -40,20 +40,35 @@ class Outlet:
 
     def __init__(self, descriptor: int, encoding: str) -> None:
         self._descriptor, self._encoding = descriptor, encoding
+        self._left = b""
+        self.written = 0
+        """Texts that Textual's thread has written."""
         # opened anew: O_NONBLOCK on our own descriptor would be the shell's as well; another user's cannot be opened
         with suppress(OSError):
             self._descriptor = os.open(os.ttyname(descriptor), os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
+        self._never_waits = self._descriptor != descriptor
 
     def fileno(self) -> int:
         return self._descriptor
 
+    def at_once(self, text: str) -> bool:
+        """Writes what the terminal takes without waiting, while the thread has nothing to write. Whether that is all;
+        else the thread has to be given the text, and goes on from there."""
+        if not self._never_waits:
+            return False
+        self._left = text.encode(self._encoding, "replace")
+        with suppress(OSError):  # the thread meets it again
+            self._left = self._left[os.write(self._descriptor, self._left) :]
+        return not self._left
+
     def write(self, text: str) -> None:
-        data = text.encode(self._encoding, "replace")
+        data, self._left = self._left or text.encode(self._encoding, "replace"), b""
         while data and not self.closed:
             try:
                 data = data[os.write(self._descriptor, data) :]
             except BlockingIOError:
                 select([], [self._descriptor], [], CHECK_SECONDS)
+        self.written += 1
 
     def flush(self) -> None:
         pass
@@ -77,10 +92,13 @@ class PatientDriver(TolerantInput):
         self._canvas = Canvas(0, 0)
         self._pace = Pace()
         self._running = False
+        self._given = 0
+        """Texts that Textual's thread was given."""
         self._timer: asyncio.TimerHandle | None = None
 
     def start_application_mode(self) -> None:
         self._outlet.closed = False
+        self._given = self._outlet.written
         super().start_application_mode()  # type: ignore[no-untyped-call]  # Textual's is not annotated
         self._canvas.forget()
         self._running = True
@@ -142,7 +160,7 @@ class PatientDriver(TolerantInput):
             self._timer = None
         if not self._running or self._writer_thread is None:
             return
-        wait = self._pace.wait() if self._writer_thread._queue.empty() else CHECK_SECONDS
+        wait = self._pace.wait() if self._all_written else CHECK_SECONDS
         if wait > 0:
             self._timer = self._loop.call_later(wait, self._send)
         elif changed := self._canvas.difference():
@@ -150,8 +168,16 @@ class PatientDriver(TolerantInput):
             self._pace.sent(len(paint.encode("utf-8", "replace")))
             self._enqueue(paint + QUESTION, 0)
 
+    @property
+    def _all_written(self) -> bool:
+        return self._given <= self._outlet.written
+
     def _enqueue(self, data: str, seconds: float) -> None:
-        """Gives it to the thread that writes; on a line that stalls it is lost after so many seconds."""
+        """Writes it, or what the terminal does not take gives to the thread that can wait; on a line that stalls it is
+        lost after so many seconds."""
         assert self._writer_thread is not None, "the driver writes in application mode only"
+        if self._all_written and self._outlet.at_once(data):
+            return
         with suppress(Full):
             self._writer_thread._queue.put(data, seconds > 0, seconds)
+            self._given += 1

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import io
 import os
 import select
@@ -34,6 +35,9 @@ SIGNALS = {signal.SIGHUP, signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}
 GRACE = 2.0
 """Seconds the app gets to end by itself."""
 
+STARTED = 1.0
+"""Seconds after which what was made for the start is there."""
+
 GONE = select.POLLHUP | select.POLLERR | select.POLLNVAL
 
 
@@ -42,6 +46,8 @@ def run_app(make_app: Callable[[], App[Any]]) -> int:
 
     If the app has a method `save_now`, it is called first when a signal or a hangup ends the app, from another thread.
     """
+    # nothing that the first screen is made of is garbage, and to look for some takes longer each time
+    gc.disable()
     if problem := unusable(os.environ, sys.stdin.isatty() and sys.stdout.isatty()):
         print(f"llm-holes: {problem}", file=sys.stderr)
         return 2
@@ -132,6 +138,7 @@ def _run(make_app: Callable[[], App[Any]], found: Found, lifeline: int) -> int:
     app.error_console = Console(file=said, markup=False, highlight=False)
 
     async def run() -> None:
+        asyncio.get_running_loop().call_later(STARTED, _look_for_garbage)
         guard = Guard(app, asyncio.get_running_loop(), found, lifeline)
         guard.start()
         try:
@@ -148,6 +155,13 @@ def _run(make_app: Callable[[], App[Any]], found: Found, lifeline: int) -> int:
         return _crashed(app._exception)
     sys.stderr.write(said.getvalue())
     return app.return_code or 0
+
+
+def _look_for_garbage() -> None:
+    """Once in all that the start has made, which holds up the keys for 60 ms, and from now on in what is new."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 def _crashed(error: BaseException) -> int:

@@ -17,7 +17,6 @@ from textual import events
 from textual.app import App
 from textual.dom import DOMNode
 from textual.message import Message
-from textual.widgets import Input, TextArea
 
 from llm_holes.tui.draw.sanitize import editable
 
@@ -70,7 +69,8 @@ class Typeahead:
     def _first(self) -> Message:
         """What waits longest. Where text is written, characters that wait in a row are one paste: not all terminals
         mark theirs, and as keys a long one would take seconds."""
-        if isinstance(self._app.focused, TextArea | Input):
+        focused = self._app.focused
+        if focused is not None and focused.check_consume_key("a", "a"):
             row = list(takewhile(bool, (_character(message) for _, message in self._waiting)))
             if len(row) >= BURST:
                 for _ in row:

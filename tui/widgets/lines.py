@@ -8,7 +8,6 @@ from textual.events import Click
 from textual.reactive import reactive, var
 from textual.visual import VisualType
 from textual.widget import Widget
-from textual.widgets import TextArea
 
 from llm_holes.lessons.catalog.catalog import Lesson
 from llm_holes.tui.actions import GLOBAL, OWN_KEYS
@@ -69,7 +68,8 @@ class KeyBar(Steady, Widget):
                 label = self.labels.get(binding.id, binding.description)
                 keys.setdefault(binding.id, (binding.key_display or binding.key, label, owner + binding.action))
         own = [entry for name, entry in keys.items() if name in OWN_KEYS]
-        if isinstance(self.screen.focused, TextArea):  # where a letter is a letter
+        focused = self.screen.focused
+        if focused is not None and focused.check_consume_key("a", "a"):  # where a letter is a letter
             self.keys = tuple(own)
             return
         names = [action.id for action in GLOBAL if action.id in keys]

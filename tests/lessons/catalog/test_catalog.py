@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,7 @@ from llm_holes.lessons.catalog.settings import SettingsError, parsed, validated
 from tests.support.lesson_files import write
 from tests.support.paths import ROOT
 
-LESSONS = Path(str(files("llm_holes.lessons")))
+LESSONS = catalog.SHIPPED
 GOOD, TEXT = (
     (LESSONS / "tier1" / "tokens" / name).read_text(encoding="utf-8") for name in ("lesson.toml", "lesson.md")
 )
@@ -158,4 +157,4 @@ def test_words_on_a_command_line_become_values() -> None:
 
 
 def test_every_shipped_lesson_is_without_a_fault() -> None:
-    assert catalog.read(files("llm_holes.lessons")).lessons.keys() == catalog.load().lessons.keys()
+    assert catalog.read(LESSONS).lessons.keys() == catalog.load().lessons.keys()

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from llm_holes.tui.cli import commands
 from llm_holes.tui.cli import main as cli
 from tests.support.foreign import PAYLOADS, assert_harmless
 
@@ -55,7 +56,7 @@ def test_an_error_nobody_expected_is_a_harmless_traceback_and_a_status(
     def fail(_: object) -> int:
         raise RuntimeError("boom \x1b[2J \u202e")
 
-    monkeypatch.setattr(cli, "_list", fail)
+    monkeypatch.setattr(commands, "print_list", fail)
     err = told(["list"], capsys)
     assert_harmless(err)
     assert "boom ␛[2J ‹202e›" in err

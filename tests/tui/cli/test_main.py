@@ -14,7 +14,7 @@ import pytest
 from llm_holes.engine.frames import Frame, Value
 from llm_holes.engine.ipc import client
 from llm_holes.lessons.catalog import catalog
-from llm_holes.tui.cli import doctor
+from llm_holes.tui.cli import commands, doctor
 from llm_holes.tui.cli import main as cli
 from llm_holes.tui.cli import run as runs
 from llm_holes.tui.state.kept_runs import MadeRun
@@ -135,7 +135,9 @@ def test_a_wrong_request_is_one_sentence_and_status_2(
 def test_what_the_engine_says_decides_the_status(
     lesson: str, status: int, fake: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cli, "_find", lambda _: catalog.Lesson(lesson, "", "", 0, 0, "", LESSON.place, LESSON.toml))
+    monkeypatch.setattr(
+        commands, "_find", lambda _: catalog.Lesson(lesson, "", "", 0, 0, "", LESSON.place, LESSON.toml)
+    )
     assert cli.main(["run", lesson, "--json"]) == status
     captured = capsys.readouterr()
     assert captured.out == ""
@@ -206,13 +208,14 @@ def test_a_run_without_frames_is_not_a_passed_check(
 def command(*arguments: str) -> list[str]:
     """The command line as a process of its own, with the fake engine and any lesson id."""
     code = (
-        "import signal, sys; from llm_holes.engine.ipc import client; from llm_holes.tui.cli import main as cli\n"
+        "import signal, sys; from llm_holes.engine.ipc import client\n"
+        "from llm_holes.tui.cli import commands, main as cli\n"
         # a test run started in the background hands down an ignored SIGINT
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         f"client.command_for = lambda *_: [sys.executable, {str(FAKE)!r}]\n"
         "from llm_holes.lessons.catalog import catalog\n"
         f"some = catalog.load()[{LESSON.id!r}]\n"
-        "cli._find = lambda name: catalog.Lesson(name, '', '', 0, 0, '', some.place, some.toml)\n"
+        "commands._find = lambda name: catalog.Lesson(name, '', '', 0, 0, '', some.place, some.toml)\n"
         "sys.exit(cli.main())"
     )
     return [sys.executable, "-c", code, *arguments]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from llm_holes.lessons.catalog import catalog
-from llm_holes.tui.cli import main as cli
+from llm_holes.tui.cli import commands
 from llm_holes.tui.state.command_line import quoted, run_command
 from tests.support.shell import words
 
@@ -45,7 +45,7 @@ def test_every_preset_comes_back_from_its_command(name: str) -> None:
         program, command, lesson_id, *options = words(" ".join(run_command(lesson, settings)))
         assert [program, command, lesson_id] == ["llm-holes", "run", name]
         assignments = [word for word in options if word != "--set"]
-        assert lesson.defaults() | cli._settings(lesson, None, assignments) == settings
+        assert lesson.defaults() | commands._settings(lesson, None, assignments) == settings
 
 
 def test_a_run_on_a_server_is_made_again_on_that_server() -> None:
