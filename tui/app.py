@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import BindingType
 from textual.screen import Screen
-from textual.widgets import Input
+from textual.theme import ThemeProvider
 
 from llm_holes.lessons.catalog import catalog as lessons
 from llm_holes.lessons.catalog.catalog import Catalog
@@ -19,7 +19,7 @@ from llm_holes.tui.actions import APP, GLOBAL, OWN_KEYS, bindings
 from llm_holes.tui.faults import SurvivingApp
 from llm_holes.tui.link import Died, LinkFactory, to_process
 from llm_holes.tui.messages import Replied
-from llm_holes.tui.palette import HolesCommands
+from llm_holes.tui.palette import HolesCommands, Palette
 from llm_holes.tui.screens.lesson import LessonScreen
 from llm_holes.tui.stylesheet import ParsedOnce
 from llm_holes.tui.themes import DARK, DEFAULTS, LIGHT, for_terminal
@@ -125,10 +125,8 @@ class HolesApp(SurvivingApp):
         self.push_screen(HelpScreen([(title, tuple(dict.fromkeys(own))), ("Everywhere", ours)]))
 
     def action_command_palette(self) -> None:
-        super().action_command_palette()
-        self.call_after_refresh(self._calm_palette)
+        if not Palette.is_open(self):
+            self.push_screen(Palette(id="--command-palette"))
 
-    def _calm_palette(self) -> None:
-        """A blinking cursor would send 2.5 kB a second over an idle link."""
-        for field in self.screen.query(Input):
-            field.cursor_blink = False
+    def search_themes(self) -> None:
+        self.push_screen(Palette(providers=[ThemeProvider], placeholder="Search for themes…"))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
-from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.binding import Binding, BindingType
+from textual.command import CommandPalette, DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
+from textual.widgets import Input
 
 from llm_holes.tui.actions import GLOBAL
 
@@ -16,6 +18,16 @@ if TYPE_CHECKING:
 
 Command = tuple[str, str, Callable[[], object]]
 """Name, help, what to do."""
+
+
+class Palette(CommandPalette):
+    """Textual's, which the program can be left from, too. A blinking cursor would send 2.5 kB a second over an idle
+    link."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+q", "app.quit", show=False, priority=True)]
+
+    def on_mount(self) -> None:
+        self.query_one(Input).cursor_blink = False
 
 
 class HolesCommands(Provider):

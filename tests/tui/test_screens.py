@@ -44,7 +44,7 @@ async def test_every_dialog_closes_with_escape_and_with_ctrl_c(open_app: OpenApp
                 assert len(app.screen_stack) == 1, key
 
 
-@pytest.mark.parametrize("key", ["question_mark", "slash", "z", "f"])
+@pytest.mark.parametrize("key", ["question_mark", "slash", "z", "f", "ctrl+p"])
 async def test_ctrl_q_leaves_the_program_from_any_dialog(open_app: OpenApp, key: str) -> None:
     async with open_app() as (app, pilot):
         await pilot.press(key)
