@@ -46,7 +46,7 @@ class Paints:
 
     def _noted(self, screen: Any, renderable: Any) -> None:
         self._display(screen, renderable)
-        words = self.app.main.words.lesson
+        words = self.app.main.words.lesson if self.app.main.page is not None else None
         self.paints.append((time.process_time(), words is not None and words.id == self.wanted))
 
 
