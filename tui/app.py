@@ -125,7 +125,7 @@ class HolesApp(SurvivingApp):
         self.push_screen(HelpScreen([(title, tuple(dict.fromkeys(own))), ("Everywhere", ours)]))
 
     def action_command_palette(self) -> None:
-        if not Palette.is_open(self):
+        if not isinstance(self.screen, Palette):
             self.push_screen(Palette(id="--command-palette"))
 
     def search_themes(self) -> None:
