@@ -28,54 +28,45 @@ def print_version(args: argparse.Namespace) -> int:
 
 
 def engine_command(args: argparse.Namespace) -> list[str]:
-    return _command_for(args.engine, args.model, args.threads, args.device, args.dtype)
-
-
-def _command_for(
-    engine: str,
-    model: str | None = None,
-    threads: int | None = None,
-    device: str | None = None,
-    dtype: str | None = None,
-) -> list[str]:
     from llm_holes.engine.ipc.client import command_for
 
     try:
-        return command_for(engine, model, threads, device, dtype)
+        return command_for(args.engine, args.model, args.threads, args.device, args.dtype)
     except ValueError as error:
         raise UsageError(str(error)) from None
 
 
+def local_engine() -> list[str]:
+    from llm_holes.engine.ipc.client import command_for
+
+    return command_for("local")
+
+
 def open_tutor(
-    engine: str = "local",
-    model: str | None = None,
-    threads: int | None = None,
-    device: str | None = None,
-    dtype: str | None = None,
-    lesson: str | None = None,
-    tour: bool = False,
+    command: list[str], other: Sequence[str] = (), model: str = "", lesson: str | None = None, tour: bool = False
 ) -> int:
-    from llm_holes.engine.ipc.address import is_address
+    """The tutor on the engine that `command` starts, and on an `other` one to which a key leads."""
     from llm_holes.tui.terminal.terminal import run_app
 
-    command = _command_for(engine, model, threads, device, dtype)
-    local = _command_for("local") if is_address(engine) else []
     first = lesson and _find(lesson).id
 
     def make_app() -> App[Any]:
         from llm_holes.tui.app import HolesApp
 
-        return HolesApp(command, first, greet=True, tour=tour, model=model or "", other_command=local)
+        return HolesApp(command, first, greet=True, tour=tour, model=model, other_command=other)
 
     return run_app(make_app)
 
 
-def tutor(args: argparse.Namespace) -> int:
-    return open_tutor(args.engine, args.model, args.threads, args.device, args.dtype, args.lesson)
+def tutor(args: argparse.Namespace, tour: bool = False) -> int:
+    from llm_holes.engine.ipc.address import is_address
+
+    command, other = engine_command(args), local_engine() if is_address(args.engine) else ()
+    return open_tutor(command, other, args.model or "", args.lesson, tour)
 
 
 def tour(args: argparse.Namespace) -> int:
-    return open_tutor(args.engine, args.model, args.threads, args.device, args.dtype, args.lesson, tour=True)
+    return tutor(args, tour=True)
 
 
 def serve(args: argparse.Namespace) -> int:

@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from llm_holes.tui.cli.commands import UsageError, open_tutor
+from llm_holes.tui.cli.commands import UsageError, local_engine, open_tutor
 from llm_holes.tui.cli.gates import gated
 
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF}
@@ -63,7 +63,7 @@ def _main(argv: Sequence[str] | None) -> int:
 
 def _run(arguments: Sequence[str]) -> int:
     if not arguments:
-        return open_tutor()  # whose first screen does not wait for a parser
+        return open_tutor(local_engine())  # whose first screen does not wait for a parser
     from llm_holes.tui.cli.parser import parser
 
     args = parser().parse_args(arguments)

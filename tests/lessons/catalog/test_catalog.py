@@ -49,6 +49,13 @@ def line_of(text: str, needle: str) -> int:
     return next(n for n, line in enumerate(text.splitlines(), 1) if needle in line)
 
 
+def test_a_list_may_come_before_what_the_tree_needs(tmp_path: Path) -> None:
+    order = next(line for line in GOOD.splitlines() if line.startswith("order ="))
+    rest = GOOD.replace(f"{order}\n", "").replace("[terms]", f"{order}\n\n[terms]", 1)
+    assert rest.index("publishes = [") < rest.index(order)
+    assert read(tmp_path, rest)["tokens"].order == catalog.load()["tokens"].order
+
+
 def test_every_folder_of_a_lesson_is_on_the_map_in_its_tier() -> None:
     lessons = catalog.load().lessons
     assert {lesson.folder for lesson in lessons.values()} == {
