@@ -95,6 +95,10 @@ class HolesApp(SurvivingApp):
     async def on_unmount(self) -> None:
         await self.link.close()
 
+    def takes_keys(self) -> bool:
+        """Whether what was typed may come: what most keys act on is made after the first screen."""
+        return self.main.page is not None and self.main.page.is_mounted
+
     def save_now(self) -> None:
         """Writes everything, to the disk before it returns. A thread calls it when a signal ends the app."""
         self.main.saving.now()

@@ -190,7 +190,7 @@ class LessonScreen(Steady, Screen[None]):
         self.call_after_refresh(self._after_first_paint)
 
     async def _after_first_paint(self) -> None:
-        """Keys that come before the page is there wait in the screen's queue, behind this."""
+        """Makes the page; keys wait until it is there (`HolesApp.takes_keys`)."""
         from llm_holes.tui.widgets.page import Page
 
         self.app.stylesheet.read_all(LATER_STYLES)

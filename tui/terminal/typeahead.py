@@ -30,15 +30,21 @@ PATIENCE, KEPT = 1.0, 32
 """Seconds that any number may wait; after them, only so many do."""
 MOST = 4096
 """How many wait at most."""
+SOON = 0.02
+"""Seconds after which an app that does not take keys yet is asked again."""
 BURST = 8
 """Characters that nobody types at once."""
 
 
 class Typeahead:
-    """Gives the app one event after the other; lives in the app's event loop."""
+    """Gives the app one event after the other; lives in the app's event loop.
+
+    If the app has a method `takes_keys`, all wait until that is true.
+    """
 
     def __init__(self, app: App[Any], clock: Callable[[], float] = time.monotonic) -> None:
         self._app, self._clock = app, clock
+        self._takes_keys: Callable[[], bool] = getattr(app, "takes_keys", lambda: True)
         self._waiting: deque[tuple[float, Message]] = deque(maxlen=MOST)
         self._given = 0
         self._busy = False
@@ -56,6 +62,9 @@ class Typeahead:
     def _next(self) -> None:
         self._busy = bool(self._waiting)
         if not self._busy:
+            return
+        if not self._takes_keys():
+            asyncio.get_running_loop().call_later(SOON, self._next)
             return
         if len(self._waiting) > KEPT and self._clock() - self._waiting[0][0] > PATIENCE:
             self._forget()
