@@ -34,6 +34,6 @@ def test_after_a_kill_in_mid_run_it_goes_on_there(
         assert t.status() == 128 + signal.SIGKILL
     with demo(home, tmp, "--pace", "0.02") as t:
         t.until("2 of 3")
-        assert "How many pieces" in t.text
+        t.until("How many pieces")  # a paint may arrive in pieces
         t.keys("r")
         t.until("You said 7; it was 11.")

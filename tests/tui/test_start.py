@@ -15,12 +15,14 @@ from tests.support.app import MakeApp, press, settle, until
 
 async def test_the_map_is_painted_before_there_is_a_page(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
     app = make_app()
-    display, with_page = app._display, []
+    display = app._display
+    with_page: list[bool] = []
 
     def noted(screen: Any, renderable: Any) -> None:
         display(screen, renderable)
         if renderable is not None:
             with_page.append(app.main.page is not None)
+            assert "Find the hole" not in app.main.hint.text  # on which the cursor is not
 
     monkeypatch.setattr(app, "_display", noted)
     async with app.run_test(size=(120, 40)) as pilot:

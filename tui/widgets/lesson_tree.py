@@ -81,6 +81,8 @@ class LessonTree(Tree[str]):
         return self.catalog.lessons.get(self.cursor_node.data or "") if self.cursor_node else None
 
     def describe(self) -> str:
+        if self.cursor_node is None:
+            return ""
         lesson = self.at
         if lesson is None:
             return f"{GAME} · a game: one part of the model is broken in secret; probe it with any lesson and name it"
